@@ -1,0 +1,233 @@
+"""The arithmetic world: word problems in which every step of every solution can be decided exactly.
+
+No public data set says which steps of an arbitrary chain are right, so label quality cannot be measured on one.
+Here it can: a problem is a short story about one number, told in 3 to 8 sentences, and each sentence asks for one
+operation. `step_truth` decides any chain, whoever wrote it.
+
+`careless_solution` is the teacher the demo's policy learns from. It errs as people do, in two ways:
+
+* it misreads. A *backward* sentence ("That is 5 more than Tom has." asks for a subtraction) is read the wrong way
+  round with a probability that belongs to the phrase. Learners make this very error (Lewis and Mayer 1987, the
+  consistency hypothesis), and it is systematic: every reader of that sentence falls for it, so a majority vote does
+  not remove it.
+* it slips. A result comes out a little off, more often where the step is hard (a carry, a division by three).
+  Half of the slips are noticed at once and put right within the step ("= 18, no, 19").
+
+Left out on purpose: fractions, negative numbers and numbers over 99, so that a model of a million parameters can
+know its arithmetic perfectly and the errors are those above.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+LARGEST = 99
+"""Largest number in the world; the smallest is 1 in a problem and 0 in a careless solution."""
+
+NAMES = ("Ann", "Ben", "Eve", "Ian", "Joy", "Mia", "Sam", "Tom")
+THINGS = ("apples", "books", "cards", "coins", "pens", "shells", "stamps", "stones")
+
+_TIMES = {2: "twice", 3: "three times"}
+_PARTS = {2: "half", 3: "a third"}
+_INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One way to ask for an operation; `{who}` holds the number, `{next}` holds it after a `switches` sentence."""
+
+    operator: str
+    text: str
+    misread: float = 0.0
+    """Probability that a careless reader does the inverse operation. 0 for plain phrases."""
+
+    @property
+    def switches(self) -> bool:
+        """True where the sentence passes the number on to another person."""
+        return "{next}" in self.text
+
+
+PLAIN = (
+    Phrase("+", "{who} finds {n} more."),
+    Phrase("+", "{who} buys {n} new ones."),
+    Phrase("+", "{next} has {n} more than that."),
+    Phrase("-", "{who} gives away {n}."),
+    Phrase("-", "{who} loses {n} of them."),
+    Phrase("-", "{next} has {n} fewer than that."),
+    Phrase("*", "Soon {who} has {times} as many."),
+    Phrase("*", "{next} has {times} as many as that."),
+    Phrase("/", "{who} keeps only {part} of them."),
+    Phrase("/", "{next} has {part} as many as that."),
+)
+
+BACKWARD = (
+    Phrase("-", "That is {n} more than {next} has.", misread=0.45),
+    Phrase("-", "{next} would need {n} more to match that.", misread=0.65),
+    Phrase("+", "That is {n} fewer than {next} has.", misread=0.6),
+    Phrase("+", "{next} could lose {n} and still match that.", misread=0.3),
+    Phrase("/", "That is {times} as many as {next} has.", misread=0.55),
+    Phrase("/", "{next} would need {times} as many to match that.", misread=0.4),
+    Phrase("*", "That is {part} as many as {next} has.", misread=0.65),
+    Phrase("*", "{next} could give up all but {part} and still match that.", misread=0.45),
+)
+
+BACKWARD_COUNTS = (0, 1, 1, 1, 2, 2)
+"""Number of backward sentences in a problem, drawn uniformly."""
+
+STEP_PATTERN = re.compile(r"So (\d+) ([-+*/]) (\d+) = (\d+)(?:, no, (\d+))?\s*", re.ASCII)
+ANSWER_PATTERN = re.compile(r"The answer is (\d+)\.?\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of a story with the operation it asks for."""
+
+    phrase: Phrase
+    operand: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A problem of the arithmetic world."""
+
+    text: str
+    """The whole problem, ending with the question."""
+    values: tuple[int, ...]
+    """The number at the start and after each sentence; the last one is the answer. Length: sentences + 1."""
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def answer(self) -> int:
+        """The right answer."""
+        return self.values[-1]
+
+
+def stories(seed: int, min_steps: int = 3, max_steps: int = 8) -> Iterator[Story]:
+    """Yield different random stories without end; the same seed gives the same stories."""
+    rng = random.Random(seed)
+    seen: set[str] = set()
+    while True:
+        story = _story(rng, rng.randint(min_steps, max_steps))
+        if story.text not in seen:
+            seen.add(story.text)
+            yield story
+
+
+def _story(rng: random.Random, steps: int) -> Story:
+    backward = set(rng.sample(range(steps), rng.choice(BACKWARD_COUNTS)))
+    who, thing = rng.choice(NAMES), rng.choice(THINGS)
+    values = [rng.randint(4, 60)]
+    lines = [f"{who} has {values[0]} {thing}."]
+    sentences: list[Sentence] = []
+    for position in range(steps):
+        phrase, operand = _draw_operation(rng, BACKWARD if position in backward else PLAIN, values[-1])
+        other = rng.choice([name for name in NAMES if name != who])
+        text = phrase.text.format(
+            who=who, next=other, n=operand, times=_TIMES.get(operand), part=_PARTS.get(operand)
+        )
+        who = other if phrase.switches else who
+        sentences.append(Sentence(phrase, operand, text))
+        lines.append(text)
+        values.append(calculate(values[-1], phrase.operator, operand))
+    lines.append(f"How many {thing} does {who} have?")
+    return Story(" ".join(lines), tuple(values), tuple(sentences))
+
+
+def _draw_operation(rng: random.Random, phrases: Sequence[Phrase], value: int) -> tuple[Phrase, int]:
+    """Draw a phrase and an operand that are possible from `value`, preferring phrases that can be misread."""
+    drawn = [
+        (phrase, rng.randint(2, 9) if phrase.operator in "+-" else rng.choice((2, 3))) for phrase in phrases
+    ]
+    rng.shuffle(drawn)
+    possible = [(p, n) for p, n in drawn if is_possible(value, p.operator, n)]
+    deceptive = [(p, n) for p, n in possible if p.misread and is_possible(value, _INVERSE[p.operator], n)]
+    return (deceptive or possible)[0]
+
+
+def calculate(value: int, operator: str, operand: int) -> int:
+    """Apply one operation; what cannot be is rounded down and kept between 0 and `LARGEST`, as a careless writer does."""
+    results = {"+": value + operand, "-": value - operand, "*": value * operand, "/": value // max(operand, 1)}
+    return min(max(results[operator], 0), LARGEST)
+
+
+def is_possible(value: int, operator: str, operand: int) -> bool:
+    """True where the operation gives a whole number from 1 to `LARGEST` with nothing rounded."""
+    if operator == "/" and value % operand:
+        return False
+    return 1 <= {"+": value + operand, "-": value - operand, "*": value * operand, "/": value // operand}[
+        operator
+    ] <= LARGEST
+
+
+def careless_solution(story: Story, rng: random.Random) -> str:
+    """Write a solution with the errors described at the top of this module, one step a line."""
+    value, lines = story.values[0], []
+    for sentence in story.sentences:
+        operator = sentence.phrase.operator
+        if rng.random() < sentence.phrase.misread:
+            operator = _INVERSE[operator]
+        result = calculate(value, operator, sentence.operand)
+        line = f"So {value} {operator} {sentence.operand} = {result}"
+        if rng.random() < _slip_probability(value, operator, sentence.operand):
+            slip = _slip(rng, result)
+            noticed = rng.random() < 0.5
+            line = f"So {value} {operator} {sentence.operand} = {slip}" + (f", no, {result}" if noticed else "")
+            result = result if noticed else slip
+        lines.append(line)
+        value = result
+    return "\n".join([*lines, f"The answer is {value}"])
+
+
+def _slip_probability(value: int, operator: str, operand: int) -> float:
+    carries = operator in "+-" and value // 10 != calculate(value, operator, operand) // 10
+    thirds = operator in "*/" and operand == 3
+    return 0.10 if carries or thirds else 0.02
+
+
+def _slip(rng: random.Random, result: int) -> int:
+    near = [result + d for d in (-10, -2, -1, 1, 2, 10) if 0 <= result + d <= LARGEST]
+    return rng.choice(near)
+
+
+def step_truth(values: Sequence[int], steps: Sequence[str]) -> list[bool]:
+    """Decide for each step of a chain whether the chain is exactly right up to and including it.
+
+    Args:
+        values: the true numbers of the story, at the start and after each sentence (`Story.values`).
+        steps: any text at all, one string a step.
+
+    Returns:
+        One bool a step. True means: this step and all before it are right. It never rises again after a False, as a
+        step that rests on a wrong one cannot be right. An equation is right when it starts from the number at hand,
+        is true, and gives the next number; a slip that is put right within the step is right. The step after the
+        last equation must state the answer; whatever comes after that is wrong.
+    """
+    truth: list[bool] = []
+    for position, step in enumerate(steps):
+        is_right = all(truth[-1:]) and _is_right(values, position, step)
+        truth.append(is_right)
+    return truth
+
+
+def _is_right(values: Sequence[int], position: int, step: str) -> bool:
+    if position == len(values) - 1:
+        answer = ANSWER_PATTERN.fullmatch(step)
+        return answer is not None and int(answer[1]) == values[-1]
+    equation = STEP_PATTERN.fullmatch(step)
+    if equation is None or position >= len(values):
+        return False
+    start, operator, operand = int(equation[1]), equation[2], int(equation[3])
+    stated = int(equation[5] or equation[4])
+    before, after = values[position], values[position + 1]
+    return start == before and stated == after and _exactly(start, operator, operand) == after
+
+
+def _exactly(value: int, operator: str, operand: int) -> int | None:
+    """The exact result, or None where it is not a whole number."""
+    if operator == "/":
+        return value // operand if operand and value % operand == 0 else None
+    return {"+": value + operand, "-": value - operand, "*": value * operand}[operator]
