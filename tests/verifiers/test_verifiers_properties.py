@@ -1,0 +1,78 @@
+"""What holds for every number and every text."""
+
+import string
+from fractions import Fraction
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from verifiers import Outcome, answer_key, check, check_many, extract_answer, gold_problem
+
+INTEGERS = st.integers(-(10**30), 10**30)
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=4)
+MATHS = st.text(alphabet=string.digits + "xy+-*/^(){}[]\\|!_,.=$% eE" + "\u221a\u03c0\u2212", max_size=40)
+FAST = settings(max_examples=150, deadline=None)
+
+
+@FAST
+@given(INTEGERS | DECIMALS)
+def test_a_number_equals_itself_however_it_is_given(number):
+    text = f"{number:f}" if not isinstance(number, int) else str(number)
+    for prediction in (text, f"#### {text}", f"So \\boxed{{{text}}}.", f"The answer is {text}.", f"It is {text}"):
+        assert check(prediction, text).is_correct
+
+
+@FAST
+@given(INTEGERS)
+def test_the_next_number_is_another(number):
+    assert check(str(number + 1), str(number)).outcome is Outcome.INCORRECT
+
+
+@FAST
+@given(st.integers(-999, 999), st.integers(1, 999))
+def test_fractions_are_compared_exactly(top, bottom):
+    reduced = Fraction(top, bottom)
+    assert check(f"\\frac{{{top}}}{{{bottom}}}", str(reduced)).is_correct
+    assert not check(f"{top}/{bottom}", str(reduced + Fraction(1, 10**12))).is_correct
+    assert answer_key(f"{top}/{bottom}") == str(reduced)
+
+
+@FAST
+@given(INTEGERS)
+def test_thousands_separators_do_not_matter(number):
+    assert check(f"{number:,}", str(number)).is_correct
+
+
+@FAST
+@given(st.lists(st.sampled_from(["x", "+", "2", "*", "(", "y", ")"]), min_size=1), st.data())
+def test_spaces_between_signs_do_not_matter(tokens, data):
+    # Between two digits or letters a space may mean something (a mixed number), so those are kept apart always.
+    text = "#### " + " ".join(tokens)
+    gaps = data.draw(st.lists(st.integers(1, 3), min_size=len(tokens), max_size=len(tokens)))
+    spaced = "#### " + "".join(token + " " * gap for token, gap in zip(tokens, gaps, strict=True))
+    assert check(spaced, text).outcome == check(text, text).outcome
+
+
+@FAST
+@given(MATHS | st.text(max_size=60), MATHS | st.text(max_size=60))
+def test_no_text_raises_or_breaks_the_checker(prediction, gold):
+    verdict = check(prediction, gold, timeout=0.5)
+    assert not verdict.reason.startswith("the checker failed"), verdict
+    extract_answer(prediction), answer_key(prediction), gold_problem(gold)
+
+
+@FAST
+@given(MATHS)
+def test_a_gold_is_usable_exactly_when_it_equals_itself(gold):
+    marked = f"#### {gold}"
+    assert (gold_problem(marked) is None) == check(marked, marked).is_correct
+
+
+def test_check_many_keeps_order_and_streams():
+    def pairs():
+        yield "1", "1"
+        yield "1", "2"
+        raise AssertionError("not asked for")
+
+    verdicts = check_many(pairs())
+    assert [next(verdicts).is_correct, next(verdicts).is_correct] == [True, False]

@@ -1,0 +1,28 @@
+"""Is this answer right? Extraction, normalisation and equivalence of the answers of mathematical solutions.
+
+    >>> from verifiers import check
+    >>> check("He has 3 + 4 = 7 apples.", "#### 7").outcome
+    <Outcome.CORRECT: 'correct'>
+
+A verdict is one of five: correct, incorrect, no answer, timeout, error. Only the first two are evidence. Text is never
+evaluated; algebra runs in a process of its own that is killed when late, and only that process imports sympy.
+"""
+
+from verifiers.checking import DEFAULT_TIMEOUT, answer_key, check, check_many, gold_problem
+from verifiers.extract import extract_answer
+from verifiers.verdict import Outcome, Verdict
+
+DISTRIBUTION = "prm-toolkit"
+"""The distribution this package belongs to; another one on PyPI also installs a package named `verifiers`."""
+
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "DISTRIBUTION",
+    "Outcome",
+    "Verdict",
+    "answer_key",
+    "check",
+    "check_many",
+    "extract_answer",
+    "gold_problem",
+]

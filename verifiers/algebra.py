@@ -1,0 +1,192 @@
+"""Two trees compared with sympy. Imported by the worker process only: everything here may hang or eat memory.
+
+A tree is what `Node.as_json` gives: `[op, value, [arguments]]`. Sizes of powers and factorials are bounded before
+sympy builds them; what is still too slow is stopped from outside, by killing the process.
+
+First both trees are evaluated at the same few points with 50 digits: unequal values are proof of difference. Points
+where either value is not finite, or where just one of the two is real, decide nothing. Equal values at all points are
+then tried for proof, with `expand` and `simplify`; a difference that is a number other than zero is proof of
+difference, and without either proof equality at all points is taken for equality, which the reason says.
+
+A `log` without a base is kept apart from `ln`: it may mean either, so it is `k * ln` with an unknown k.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import sympy
+
+MAX_BITS = 100_000
+"""Largest integer, in bits, that a power may make."""
+MAX_FACTORIAL = 5_000
+DIGITS = 50
+POINTS = 8
+"""Points drawn per comparison; half of them may be negative in each variable."""
+_LOG_FACTOR = sympy.Symbol("log_base_factor", positive=True)
+_CONSTANTS = {"pi": sympy.pi, "oo": sympy.oo, "i": sympy.I, "e": sympy.E}
+_FUNCTIONS = {
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "tan": sympy.tan,
+    "cot": sympy.cot,
+    "sec": sympy.sec,
+    "csc": sympy.csc,
+    "arcsin": sympy.asin,
+    "arccos": sympy.acos,
+    "arctan": sympy.atan,
+    "sinh": sympy.sinh,
+    "cosh": sympy.cosh,
+    "tanh": sympy.tanh,
+    "ln": sympy.log,
+    "exp": sympy.exp,
+    "abs": sympy.Abs,
+    "sqrt": sympy.sqrt,
+    "log": lambda argument: _LOG_FACTOR * sympy.log(argument),
+}
+
+
+class TooLargeError(ValueError):
+    """A power or factorial beyond the limits."""
+
+
+def compare(left: list[Any], right: list[Any]) -> tuple[str, str]:
+    """Compare two trees: ("correct" | "incorrect" | "error", reason)."""
+    try:
+        first, second = build(left), build(right)
+    except TooLargeError as error:
+        return "error", str(error)
+    if first == second:
+        return "correct", "equal in sympy"
+    if first.has(sympy.oo, sympy.nan, sympy.zoo) or second.has(sympy.oo, sympy.nan, sympy.zoo):
+        return _compare_infinite(first, second)
+    return _compare_finite(first, second)
+
+
+def _compare_infinite(first: Any, second: Any) -> tuple[str, str]:
+    if first.has(sympy.nan, sympy.zoo) or second.has(sympy.nan, sympy.zoo):
+        return "error", "not a number"
+    return "incorrect", "only one is infinite, or with another sign"
+
+
+def _compare_finite(first: Any, second: Any) -> tuple[str, str]:
+    agreed = 0
+    # With names and no i, a value that is not real comes from leaving a function's domain, as in ln(-2).
+    is_complex = first.has(sympy.I) or second.has(sympy.I) or not (first.free_symbols | second.free_symbols)
+    for point in _points(first, second):
+        same = _agree(_value(first, point), _value(second, point), is_complex)
+        if same is False:
+            return "incorrect", "different values"
+        agreed += same is True
+    return _prove(first - second, agreed)
+
+
+def _prove(difference: Any, agreed: int) -> tuple[str, str]:
+    if sympy.expand(difference) == 0:
+        return "correct", "equal in sympy"
+    simplified = sympy.simplify(difference)
+    if simplified == 0:
+        return "correct", "equal in sympy"
+    if simplified.is_Rational:
+        return "incorrect", "they differ by a number"
+    return ("correct", f"equal at {agreed} points") if agreed else ("error", "no point to compare at")
+
+
+def _points(first: Any, second: Any) -> Iterator[dict[Any, Any]]:
+    symbols = sorted(first.free_symbols | second.free_symbols, key=str)
+    if not symbols:
+        yield {}
+        return
+    draw = random.Random(0)  # seeded: the same pair gets the same verdict every time
+    for index in range(POINTS):
+        yield {symbol: _coordinate(draw, signed=index % 2 == 1 and symbol != _LOG_FACTOR) for symbol in symbols}
+
+
+def _coordinate(draw: random.Random, *, signed: bool) -> Any:
+    size = sympy.Rational(draw.randint(300, 3_000), 997)
+    return -size if signed and draw.random() < 0.75 else size
+
+
+def _value(expression: Any, point: dict[Any, Any]) -> Any:
+    return sympy.N(expression.subs(point), DIGITS)
+
+
+def _agree(first: Any, second: Any, is_complex: bool) -> bool | None:
+    """True or False if the values tell; None where one is not finite, or only one is real and both should be."""
+    if not (first.is_finite and second.is_finite and first.is_number and second.is_number):
+        return None
+    if _is_real(first) is not _is_real(second):
+        return False if is_complex else None
+    scale = max(abs(first), abs(second))
+    return bool(abs(first - second) <= scale * sympy.Float("1e-35", DIGITS))
+
+
+def _is_real(value: Any) -> bool:
+    real, imaginary = value.as_real_imag()
+    return bool(abs(imaginary) <= abs(real) * sympy.Float("1e-35", DIGITS))
+
+
+# From trees to sympy.
+
+
+def build(tree: list[Any]) -> Any:
+    """Build the sympy object of a tree.
+
+    Raises:
+        TooLargeError: a power or a factorial is over the limits.
+    """
+    op, value, arguments = tree
+    if op == "num":
+        return sympy.Rational(value)
+    if op == "const":
+        return _CONSTANTS[value]
+    if op == "name":
+        return sympy.Symbol(value)
+    return _apply(op, value, [build(argument) for argument in arguments])
+
+
+def _apply(op: str, value: str, arguments: list[Any]) -> Any:
+    match op, arguments:
+        case "+", _:
+            return sympy.Add(*arguments)
+        case "*", _:
+            return sympy.Mul(*arguments)
+        case "neg", [argument]:
+            return -argument
+        case "inv", [argument]:
+            return _power(argument, sympy.Integer(-1))
+        case "^", [base, exponent]:
+            return _power(base, exponent)
+        case "root", [degree, radicand]:
+            return _power(radicand, 1 / degree)
+        case "log", [base, argument]:
+            return sympy.log(argument) / sympy.log(base)
+        case "!", [argument]:
+            return _factorial(argument)
+        case "call", [argument]:
+            return _FUNCTIONS[value](argument)
+    raise ValueError(f"unknown node {op!r}")
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if exponent.is_Rational:
+        size = int(abs(exponent)) + 1
+        # (a + b)^1000 is harmless until it is expanded, and that is what the difference will be.
+        if (base.is_Rational and _bits(base) * size > MAX_BITS) or (not base.is_Rational and size > 1_000):
+            raise TooLargeError("power too large")
+        # Of a negative number an odd root is meant to be the real one; sympy takes the principal one.
+        if base.is_Rational and base < 0 and exponent.q % 2 == 1:
+            return (-1) ** exponent.p * sympy.Pow(-base, exponent)
+    return sympy.Pow(base, exponent)
+
+
+def _bits(number: Any) -> int:
+    return max(int(number.p).bit_length(), int(number.q).bit_length())
+
+
+def _factorial(argument: Any) -> Any:
+    if argument.is_Rational and argument > MAX_FACTORIAL:
+        raise TooLargeError("factorial too large")
+    return sympy.factorial(argument)

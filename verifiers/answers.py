@@ -1,0 +1,240 @@
+r"""One answer, read: a number, an expression, a list, words, or text that cannot be read.
+
+`read_answer` is what extraction hands its text to. Reading never raises on any text; what cannot be read becomes an
+answer of kind "unread" (it can still be compared as text) or "unusable" (too long, empty, unbalanced).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from typing import Literal
+
+from verifiers.normalize import compact, plain_words, tidy
+from verifiers.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, parse, without_spelling
+from verifiers.units import split_unit
+
+Kind = Literal["number", "expression", "list", "words", "unread", "unusable"]
+
+MAX_ITEMS = 50
+MAX_LIST_DEPTH = 5
+_NUMBER = re.compile(r"([+-]?)\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,3}))?")
+_BASED = re.compile(r"(-?)([0-9A-Za-z]+)_\{?(?:\\text\{)?\s?(\d{1,2}|two|eight|ten|sixteen)\s?\}{0,2}")
+_LABEL = re.compile(r"(\\?[A-Za-z]+(?:_\{?\w{1,5}\}?)?(?:\([A-Za-z]\))?|\\text\{[^{}]*\}|[A-Za-z]+(?: [A-Za-z]+){1,5})")
+_RELATION = re.compile(r"=|\\in(?![A-Za-z])")
+_CONJUNCTION = re.compile(r"(?:, ?)?(?: (?:and|or) |\\text\{ ?(?:and|or) ?\})")
+_MATRIX = re.compile(r"\\begin\{([pbv]?matrix)\}(.*)\\end\{\1\}")
+_WORDS = re.compile(r"\(?[A-Za-z](?:[A-Za-z '-]*[A-Za-z])?\)?\.?")
+_DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+_CURRENCY = {"€": "euro", "£": "pound", "¥": "yen"}
+_BASES = {"two": 2, "eight": 8, "ten": 10, "sixteen": 16}
+_NUMERAL_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
+_NUMERALS = {word: Fraction(value) for value, word in enumerate(_NUMERAL_WORDS.split())}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that has been read; which fields are set depends on `kind`."""
+
+    kind: Kind
+    text: str
+    """Tidied text without needless spaces: equal texts are equal answers."""
+    words: str = ""
+    """Lower-case words alone, for comparing answers that are text."""
+    value: Fraction | None = None
+    """Exact value of a number; of a percentage, the number before the sign (50 for 50%)."""
+    node: Node | None = None
+    """Tree of a number that was computed or of an expression."""
+    items: tuple[Answer, ...] = ()
+    brackets: str = ""
+    """Of a list: its two brackets, "{}" for a set, "U" for a union, "matrix 2x1", "" for none."""
+    unit: str = ""
+    label: str = ""
+    """What the answer is said to be the value of: "x" in "x = 5"."""
+    reason: str = ""
+    """Why it could not be read."""
+
+
+@lru_cache(maxsize=16_384)
+def read_answer(raw: str) -> Answer:
+    r"""Read the text of one answer.
+
+    >>> read_answer("18 dollars").value, read_answer(r"(1, \sqrt{2})").kind, read_answer("3m").kind
+    (Fraction(18, 1), 'list', 'expression')
+    """
+    if len(raw) > MAX_CHARACTERS:
+        return Answer("unusable", "", reason="too long")
+    if (quick := _plain_number(raw)) is not None:
+        return quick
+    tidied = tidy(raw)
+    if problem := _unusable(tidied):
+        return Answer("unusable", "", reason=problem)
+    answer = _read(tidied, 0)
+    return replace(answer, text=compact(tidied), words=plain_words(tidied))
+
+
+def _unusable(tidied: str) -> str:
+    if not tidied:
+        return "empty"
+    plain = re.sub(r"\\.", "", tidied)  # \{ and \} are brackets that are shown, and need not pair: \left\{ … \right.
+    if plain.count("{") != plain.count("}"):
+        return "unbalanced braces"
+    return "unbalanced brackets" if sum(_DEPTHS.get(mark, 0) for mark in plain) else ""
+
+
+def _plain_number(text: str) -> Answer | None:
+    match = _NUMBER.fullmatch(text)
+    if match is None or len(text) > MAX_DIGITS:
+        return None
+    sign, digits, exponent = match.groups()
+    value = Fraction(digits.replace(",", "").rstrip(".") + ("e" + exponent if exponent else ""))
+    return Answer("number", text, words=text, value=-value if sign == "-" else value)
+
+
+def _read(text: str, depth: int) -> Answer:
+    label, text = _split_label(text)
+    if label:
+        return replace(_read(text, depth), label=label)
+    return (
+        _plain_number(text)
+        or _read_numeral(text)
+        or _read_list(text, depth)
+        or _read_words(text)
+        or _read_expression(text)
+    )
+
+
+def _split_label(text: str) -> tuple[str, str]:
+    """Split `x = 5` into ("x", "5"), `5 = x` too; of `2 + 3 = 5` keep what stands last."""
+    parts = [part.strip() for part in _RELATION.split(text, maxsplit=4)]
+    if len(parts) < 2 or not all(parts[1:]):
+        return "", text
+    if not parts[0] or _is_constant(parts[0]):
+        return (parts[1], parts[0]) if len(parts) == 2 and parts[1].isalpha() and parts[0] else ("", parts[-1])
+    if _LABEL.fullmatch(parts[0]) and (len(parts) == 2 or all(map(_is_constant, parts[1:]))):
+        return plain_words(parts[0]).replace("text", "").strip() or parts[0], parts[-1]
+    return "", text
+
+
+def _is_constant(text: str) -> bool:
+    try:
+        return fold(parse(text)) is not None
+    except ParseError:
+        return False
+
+
+def _read_numeral(text: str) -> Answer | None:
+    based = _BASED.fullmatch(text)
+    if based:
+        return _read_based(based[1], based[2], _BASES.get(based[3]) or int(based[3]))
+    if text[:1] in _CURRENCY and (number := _plain_number(text[1:].strip())):
+        return replace(number, unit=_CURRENCY[text[0]])
+    value = _NUMERALS.get(text.casefold())
+    return None if value is None else Answer("number", text, value=value)
+
+
+def _read_based(sign: str, digits: str, base: int) -> Answer | None:
+    if not digits[0].isdigit():  # x_2 is a name
+        return None
+    try:
+        value = Fraction(int(sign + digits, base))
+    except ValueError:
+        return Answer("unread", "", reason=f"not a number in base {base}")
+    return Answer("number", "", value=value, unit=f"base {base}")
+
+
+# Lists.
+
+
+def _read_list(text: str, depth: int) -> Answer | None:
+    split = _split_matrix(text) or _split_union(text) or _split_items(text)
+    if split is None:
+        return None
+    brackets, parts = split
+    if len(parts) > MAX_ITEMS or depth >= MAX_LIST_DEPTH:
+        return Answer("unread", "", reason="list too large")
+    items = tuple(_read(part, depth + 1) if part else Answer("unread", "", reason="empty item") for part in parts)
+    texts = (
+        replace(item, text=compact(part), words=plain_words(part)) for item, part in zip(items, parts, strict=True)
+    )
+    return Answer("list", "", items=tuple(texts), brackets=brackets)
+
+
+def _split_matrix(text: str) -> tuple[str, list[str]] | None:
+    match = _MATRIX.fullmatch(text)
+    if match is None or r"\begin" in match[2]:
+        return None
+    rows = [row.split("&") for row in match[2].strip().removesuffix("\\\\").split("\\\\")]
+    return f"matrix {len(rows)}x{len(rows[0])}", [cell.strip() for row in rows for cell in row]
+
+
+def _split_union(text: str) -> tuple[str, list[str]] | None:
+    parts = re.split(r"\\cup(?![A-Za-z])", text) if "\\cup" in text else []
+    return ("U", [part.strip() for part in parts]) if len(parts) > 1 else None
+
+
+def _split_items(text: str) -> tuple[str, list[str]] | None:
+    braces = text.replace(r"\{", "{").replace(r"\}", "}")
+    inner = braces if len(braces) == len(text) else ""
+    if inner == "" and _encloses(braces):
+        return "{}", _split_commas(braces[1:-1])
+    if text[0] in "([" and text[-1] in ")]" and _encloses(text):
+        parts = _split_commas(text[1:-1])
+        return (text[0] + text[-1], parts) if len(parts) > 1 else None
+    parts = _split_commas(_CONJUNCTION.sub(", ", text))
+    return ("", parts) if len(parts) > 1 else None
+
+
+def _encloses(text: str) -> bool:
+    depth = 0
+    for position, character in enumerate(text):
+        depth += _DEPTHS.get(character, 0)
+        if depth <= 0:
+            return position == len(text) - 1 > 0
+    return False
+
+
+def _split_commas(text: str) -> list[str]:
+    """Split at commas and semicolons outside all brackets."""
+    parts, depth, start = [], 0, 0
+    for position, character in enumerate(text):
+        depth += _DEPTHS.get(character, 0)
+        if character in ",;" and depth == 0:
+            parts.append(text[start:position].strip())
+            start = position + 1
+    return [*parts, text[start:].strip()]
+
+
+# Words and expressions.
+
+
+def _read_words(text: str) -> Answer | None:
+    r"""Text in `\text{…}`, or letters and spaces with at least one real word among them."""
+    if text.startswith(r"\text{") and text.endswith("}") and text.count("{") == 1:
+        inner = text[6:-1].strip()
+        return _plain_number(inner) or _read_numeral(inner) or Answer("words", "")
+    if not _WORDS.fullmatch(text):
+        return None
+    is_word = text.startswith("(") or any(len(word) > 4 for word in text.split()) or _is_short_phrase(text)
+    return Answer("words", "") if is_word else None
+
+
+def _is_short_phrase(text: str) -> bool:
+    try:
+        parse(text)
+    except ParseError:
+        return True
+    # "Yes", "Bob" and "two of us" parse as products of letters; no product is written with so many.
+    return (text[0].isupper() and len(text) > 2 and text[1:].islower()) or text.casefold() in ("yes", "no", "true")
+
+
+def _read_expression(text: str) -> Answer:
+    core, unit = split_unit(text)
+    try:
+        node = without_spelling(parse(core))
+    except ParseError as error:
+        return Answer("unread", "", reason=str(error))
+    value = fold(node)
+    return Answer("expression" if value is None else "number", "", value=value, node=node, unit=unit)

@@ -1,0 +1,151 @@
+r"""Where in a solution its answer stands.
+
+Precedence, each looked for in the last `TAIL` characters only, so that a megabyte costs what a page costs:
+
+1. the last complete, non-empty `\boxed{…}` or `\fbox{…}` (of nested ones the outermost that is complete);
+2. the line after the last `####`, unless that line is a Markdown heading (`#### Step 2: …`);
+3. the last "answer is …", "answer: …", up to the end of the line or sentence (a decimal point ends neither);
+4. the whole text, if it is itself an answer: one line of at most `MAX_BARE` characters that reads as a number, a
+   list or an expression, or cannot be read and has no words;
+5. the last number in the text, unless it is part of something else: the 2 of `\frac{1}{2}`, the 4 of "minus 4".
+
+A gold answer without a marker (1 to 3) that is a single line is taken whole. A prediction is treated alike when it is
+one short line and the gold answer is words; the last number (5) answers only where the gold is a number or percentage.
+"""
+
+from __future__ import annotations
+
+import re
+
+from verifiers.answers import read_answer
+
+TAIL = 20_000
+"""How many characters at the end of a text are looked at."""
+MAX_BARE = 200
+"""The longest line, in characters, that can itself be an answer."""
+
+_LITERAL = r"(?:\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?(?![eE]?\d)"
+_NUMBER = re.compile(
+    rf"(?:(?<![\w)\]}}])[-\u2212])?\\?\$?(?:(?<![A-Za-z0-9]){_LITERAL}|(?<![\w.])\.\d+)(?:/\d+(?:\.\d+)?)?(?:\s?\\?%)?"
+)
+_BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+_PHRASE = re.compile(r"\banswer[ *_]{0,6}(?:is|are|:|=)(?:[\s*_:]|\$\$|\\[\[(]){0,12}", re.IGNORECASE)
+_PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|\s(?:because|since|which)\s", re.IGNORECASE)
+_HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
+_PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan)\b)[A-Za-z]{2,}[ ,'\u2019]")
+_PARTS = "squared|cubed|halves|thirds|fifths|tenths|hundredths|thousandths"
+_NUMBER_THEN_PROSE = re.compile(
+    rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)"
+    rf"(?! (?:or|and|plus|minus|times|over|divided|mod|choose|pi|sqrt|half|less|{_PARTS})\b| to \S*\d)"
+    r"(?:/[A-Za-z]{3,}| [A-Za-z]{2,})"
+)
+_PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
+_LAST_LINES = 600
+
+
+def extract_answer(text: str) -> str | None:
+    r"""Find the answer in a text by the precedence of this module; None if there is none.
+
+    >>> extract_answer(r"So it is $\boxed{\frac{1}{2}}$."), extract_answer("3 + 4 = 7\n#### 7")
+    ('\\frac{1}{2}', '7')
+    >>> extract_answer("The answer is 3.5. Done."), extract_answer("x+1"), extract_answer("It costs $18 now")
+    ('3.5', 'x+1', '$18')
+    """
+    tail = text[-TAIL:]
+    return marked_answer(tail) or bare_answer(text) or last_number(tail)
+
+
+def marked_answer(text: str) -> str | None:
+    """The answer that a marker announces (1 to 3 of the precedence), or None."""
+    tail = text[-TAIL:]
+    return _boxed(tail) or _after_hashes(tail) or _after_phrase(tail)
+
+
+def bare_answer(text: str) -> str | None:
+    """The whole text, if it is itself an answer (4 of the precedence), or None."""
+    line = single_line(text)
+    if line is None:
+        return None
+    answer = read_answer(line)
+    if answer.kind in ("unread", "unusable"):
+        return None if _PLAIN_WORD.search(line) and " " in line else line
+    if answer.kind in ("number", "expression", "list"):
+        return line if _is_readable_list(line) else None
+    return line if line.isalpha() or (answer.kind == "words" and line.startswith("\\")) else None
+
+
+def _is_readable_list(line: str) -> bool:
+    """False for prose that has a comma in it, which reads as a list of unread items."""
+    answer = read_answer(line)
+    return answer.kind != "list" or all(item.kind not in ("unread", "words") for item in answer.items)
+
+
+def single_line(text: str) -> str | None:
+    """The stripped text if it is one line, not empty and short enough to be an answer."""
+    if len(text) > 4 * MAX_BARE:
+        return None
+    line = text.strip()
+    return line if 0 < len(line) <= MAX_BARE and "\n" not in line else None
+
+
+def last_number(text: str) -> str | None:
+    """The last number of a text as written, or None (5 of the precedence)."""
+    for tail in (text[-_LAST_LINES:], text[-TAIL:]):
+        found = None
+        for found in _NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
+            pass
+        if found is not None and (found.start() > 0 or len(tail) == len(text)):
+            return None if _is_part(tail[: found.start()]) else found[0]
+    return None
+
+
+def _is_part(before: str) -> bool:
+    """Whether what stands before a number makes it part of something else, or its opposite."""
+    return before.endswith(("{", "^", "_")) or _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None
+
+
+def _boxed(text: str) -> str | None:
+    if "\\boxed" not in text and "\\fbox" not in text:
+        return None
+    last: str | None = None
+    opened: list[int | None] = []  # for each open brace: where the box's content starts, None for another brace
+    for match in _BOX_OR_BRACE.finditer(text):
+        token = match[0]
+        if token == "}":
+            start = opened.pop() if opened else None
+            if start is not None and (content := text[start : match.start()].strip()):
+                last = content
+        elif token.endswith("{") and token != "\\{":
+            opened.append(None if token == "{" else match.end())
+    return last
+
+
+def _after_hashes(text: str) -> str | None:
+    start = text.rfind("####")
+    if start < 0:
+        return None
+    line = text[start + 4 :].lstrip("#").partition("\n")[0].strip()
+    return None if not line or _HEADING.match(line) else _without_prose(line)
+
+
+def _after_phrase(text: str) -> str | None:
+    if "nswer" not in text and "NSWER" not in text:
+        return None
+    for match in reversed(list(_PHRASE.finditer(text))):
+        end = _PHRASE_END.search(text, match.end())
+        content = text[match.end() : end.start() if end else len(text)].strip()
+        if content:
+            return _without_prose(content)
+    return None
+
+
+def _without_prose(content: str) -> str:
+    """Of "that she has 18 apples" keep the 18; of "18 apples for 3 children" keep "18 apples"."""
+    if _PROSE.match(content) and not _NEGATION.search(content):
+        numbers = _NUMBER.findall(content)
+        return numbers[0] if len(numbers) == 1 else content
+    leading = _NUMBER_THEN_PROSE.match(content)
+    if leading is None or read_answer(content).kind == "number":
+        return content
+    return leading[0] if read_answer(leading[0]).kind == "number" else leading[1]

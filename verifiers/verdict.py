@@ -1,0 +1,56 @@
+"""The five things a check can say, and why.
+
+Only `correct` and `incorrect` are evidence. What could not be decided stays undecided and says why; it is never
+turned into "wrong".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Outcome(StrEnum):
+    """What a check found; the closed set of five."""
+
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    NO_ANSWER = "no_answer"
+    """The prediction holds no answer."""
+    TIMEOUT = "timeout"
+    """Out of time or of memory before it was decided."""
+    ERROR = "error"
+    """One of the answers cannot be read, or the two cannot be compared."""
+
+
+class Finding(NamedTuple):
+    """An outcome and its reason, before it is tied to a prediction."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of one check.
+
+    >>> Verdict(Outcome.CORRECT, "equal as numbers", "7").is_correct
+    True
+    """
+
+    outcome: Outcome
+    reason: str
+    """Short, for people and for counting, such as "equal as numbers"."""
+    answer: str | None
+    """The answer found in the prediction, as written there; None where none was found."""
+
+    @property
+    def is_correct(self) -> bool:
+        """True only when the answer was shown to equal the gold answer."""
+        return self.outcome is Outcome.CORRECT
+
+    @property
+    def is_decided(self) -> bool:
+        """True only for correct and incorrect: the two outcomes that are evidence."""
+        return self.outcome is Outcome.CORRECT or self.outcome is Outcome.INCORRECT
