@@ -1,0 +1,71 @@
+"""What the labeler asks of whatever generates text: one stream of requests in, one stream of results out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from prm.records import Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw. Recorded beside every output."""
+
+    temperature: float = 1.0
+    """Above 0: draws must differ."""
+    top_p: float = 1.0
+    """Nucleus, in (0, 1]."""
+    max_tokens: int = 1024
+    """Longest continuation in tokens; one that is cut by it is undecided, not wrong."""
+    seed: int = 0
+    """Every draw's own seed follows from this one and from what is drawn."""
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0 or not 0 < self.top_p <= 1 or self.max_tokens < 1:
+            raise ValueError(f"temperature must be above 0, top-p in (0, 1], max-tokens at least 1: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt to continue `n` times."""
+
+    key: str
+    """Says what is drawn; unique in a stream. The seed of the draws follows from it."""
+    prompt_ids: tuple[int, ...]
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One continuation."""
+
+    text: str
+    tokens: int
+    """How many were generated."""
+    finish: Finish
+
+
+class Engine(Protocol):
+    """Continues token ids."""
+
+    @property
+    def max_length(self) -> int:
+        """Longest prompt and continuation together, in tokens."""
+
+    def stream(
+        self, requests: Iterator[Request | None], sampling: Sampling
+    ) -> Iterator[tuple[Request, list[Completion]]]:
+        """Yield each request with its `n` completions as they finish, in any order.
+
+        Requests are taken only when there is room for them, so the iterator may be endless, and may decide the next
+        request from results that were yielded before. It yields None to say: nothing now, ask again after a result.
+        """
+
+
+def draw_seed(seed: int, key: str) -> int:
+    """The seed of one request's draws: the same for the same job and key, on every machine; below 2**31."""
+    digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1

@@ -1,0 +1,47 @@
+"""Problems → chains: `n` solutions for each problem, all in one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from labeling.engine import Completion, Engine, Request, Sampling
+from prm.drops import Drops
+from prm.records import Chain, Problem
+from prm.rendering import Renderer
+from prm.steps import split_steps
+
+
+def sample_chains(
+    problems: Iterable[Problem],
+    engine: Engine,
+    renderer: Renderer,
+    drops: Drops,
+    *,
+    n: int,
+    sampling: Sampling,
+    splitter: str = "newline",
+) -> Iterator[list[Chain]]:
+    """Draw `n` chains for each problem and yield them a problem at a time, in the order in which they finish.
+
+    A problem whose prompt leaves no room in the model's context goes to `drops`. The chain `"<problem>/<i>"` is the
+    i-th draw of its problem; its steps are cut by `splitter`.
+    """
+    owners: dict[str, Problem] = {}
+
+    def requests() -> Iterator[Request | None]:
+        for problem in problems:
+            ids = tuple(renderer.prompt_ids(problem.text))
+            if len(ids) >= engine.max_length:
+                drops.add(problem.id, "problem longer than the model's context", f"{len(ids)} tokens")
+                continue
+            owners[problem.id] = problem
+            yield Request(problem.id, ids, n)
+
+    for request, completions in engine.stream(requests(), sampling):
+        problem = owners.pop(request.key)
+        yield [_chain(problem, i, c, splitter) for i, c in enumerate(completions)]
+
+
+def _chain(problem: Problem, index: int, completion: Completion, splitter: str) -> Chain:
+    steps = split_steps(completion.text, splitter)
+    return Chain(id=f"{problem.id}/{index}", problem_id=problem.id, steps=steps, finish=completion.finish)

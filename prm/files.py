@@ -1,0 +1,225 @@
+"""Read and write the records as JSONL, one object a line, and read the plain public shapes of problems.
+
+Every line that this toolkit writes states its format in `schema` ("chain/1"). `datasets.load_dataset("json", …)`
+reads the files as they are. An error names file, line and field.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from prm.errors import InputError, OutputError
+from prm.records import Chain, Choice, Finish, Problem, StepLabels, StepScores
+from prm.steps import split_steps
+
+Record = Problem | Chain | StepLabels | StepScores | Choice
+R = TypeVar("R", Problem, Chain, StepLabels, StepScores, Choice)
+Row = dict[str, Any]
+
+SCHEMAS: dict[type[Record], str] = {
+    Problem: "problem/1",
+    Chain: "chain/1",
+    StepLabels: "step-labels/1",
+    StepScores: "step-scores/1",
+    Choice: "choice/1",
+}
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Yield (line number from 1, object) for every line that is not blank.
+
+    Raises:
+        InputError: the file cannot be read, or a line is not one JSON object.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, _parse_line(path, number, line)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error.reason})", "convert it to UTF-8 JSONL") from error
+
+
+def _parse_line(path: Path, number: int, line: str) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: is not JSON: {error}", "mend or delete that line") from error
+    except RecursionError as error:
+        raise InputError(f"{path}:{number}: is nested too deeply", "mend or delete that line") from error
+    if not isinstance(row, dict):
+        raise InputError(f"{path}:{number}: is not a JSON object", "each line must be one object: {…}")
+    return row
+
+
+def read_records(path: Path, kind: type[R]) -> Iterator[R]:
+    """Yield the records of one of our own files.
+
+    Raises:
+        InputError: naming file, line and field, for a line that is not such a record, or an id that comes twice.
+    """
+    seen: set[str] = set()
+    for number, row in read_rows(path):
+        record = _build(path, number, row, kind)
+        key = getattr(record, "id", None) or getattr(record, "chain_id", None) or record.problem_id  # type: ignore[union-attr]
+        if key in seen:
+            raise InputError(f"{path}:{number}: {key!r} comes twice", "ids must be unique in a file")
+        seen.add(key)
+        yield record
+
+
+def _build(path: Path, number: int, row: Row, kind: type[R]) -> R:
+    _check_schema(path, number, row, kind)
+    names = [f.name for f in fields(kind)]
+    values = {name: _tuples(row[name]) for name in names if name in row}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        missing = [n for n in names if n not in row]
+        raise InputError(
+            f"{path}:{number}: lacks the field {', '.join(map(repr, missing)) or str(error)}",
+            f"this must be a {SCHEMAS[kind]} file",
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: {error}", f"mend that row of the {SCHEMAS[kind]} file") from error
+
+
+def _check_schema(path: Path, number: int, row: Row, kind: type[Record]) -> None:
+    schema = row.get("schema", SCHEMAS[kind])
+    if schema != SCHEMAS[kind]:
+        raise InputError(
+            f"{path}:{number}: field 'schema' is {schema!r}, not {SCHEMAS[kind]!r}", "is it the right file?"
+        )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def write_records(path: Path, records: Iterable[Record]) -> int:
+    """Write records to `path`, whole or not at all; return how many.
+
+    Raises:
+        OutputError: the file cannot be written (a full disk, say). What was there before is untouched.
+    """
+    partial = path.with_name(path.name + ".partial")
+    count = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as file:
+            for record in records:
+                file.write(to_json(record) + "\n")
+                count += 1
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {os.strerror(error.errno or 0)}", "free space?") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def to_json(record: Record) -> str:
+    """One line of JSONL, with its schema first."""
+    return json.dumps({"schema": SCHEMAS[type(record)], **asdict(record)}, ensure_ascii=False)
+
+
+def read_problems(path: Path) -> Iterator[Problem]:
+    """Yield problems from our own format or a plain public shape.
+
+    Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`);
+    `prompt` with an optional `answer`. A row without an id gets the name of the file and its line.
+    """
+    seen: set[str] = set()
+    for number, row in read_rows(path):
+        is_own = "schema" in row or {"id", "text"} <= row.keys()
+        problem = _build(path, number, row, Problem) if is_own else _public_problem(path, number, row)
+        if problem.id in seen:
+            raise InputError(f"{path}:{number}: problem id {problem.id!r} comes twice", "ids must be unique in a file")
+        seen.add(problem.id)
+        yield problem
+
+
+def _public_problem(path: Path, number: int, row: Row) -> Problem:
+    text = _first(row, "question", "problem", "prompt")
+    if text is None:
+        raise InputError(
+            f"{path}:{number}: has no 'question', 'problem' or 'prompt'", "see the README for the shapes that are read"
+        )
+    answer = _first(row, "answer", "gold", "gold_solution", "solution")
+    identity = _first(row, "id", "unique_id", "idx")
+    try:
+        return Problem(
+            id=f"{path.stem}-{number}" if identity is None else str(identity),
+            text=text,
+            answer=None if answer is None else str(answer),
+        )
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: {error}", "mend or delete that row") from error
+
+
+def _first(row: Mapping[str, Any], *names: str) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
+    """Yield chains from our own format or a plain public shape.
+
+    Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
+    `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is split by `splitter`.
+    """
+    for number, row in read_rows(path):
+        if row.get("schema") is not None:
+            yield _build(path, number, row, Chain)
+        else:
+            yield from _public_chains(path, number, row, splitter)
+
+
+def _public_chains(path: Path, number: int, row: Row, splitter: str) -> Iterator[Chain]:
+    problem_id = _first(row, "problem_id", "id", "unique_id", "idx")
+    solutions = _solutions(row)
+    if solutions is None:
+        raise InputError(
+            f"{path}:{number}: has no 'steps', 'solution', 'completion', 'completions' or 'candidates'",
+            "see the README for the shapes that are read",
+        )
+    owner = f"{path.stem}-{number}" if problem_id is None else str(problem_id)
+    for index, solution in enumerate(solutions):
+        try:
+            steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)
+            yield Chain(id=f"{owner}/{index}", problem_id=owner, steps=steps, finish=_finish(row))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}:{number}: solution {index}: {error}", "mend or delete that row") from error
+
+
+def _solutions(row: Row) -> list[Any] | None:
+    if "steps" in row:
+        return [[s if s.endswith("\n") else s + "\n" for s in row["steps"]]]
+    if "candidates" in row:
+        return [candidate["solution"] for candidate in row["candidates"]]
+    many = _first(row, "completions", "solutions")
+    one = _first(row, "completion", "solution", "text")
+    return many if many is not None else None if one is None else [one]
+
+
+def _finish(row: Row) -> Finish:
+    finish = row.get("finish", "unknown")
+    return finish if finish in get_args(Finish) else "unknown"
+
+
+def join(records: Iterable[R], by_id: Mapping[str, Any], key: Callable[[R], str], what: str) -> Iterator[tuple[R, Any]]:
+    """Pair each record with what it refers to.
+
+    Raises:
+        InputError: a record refers to an id that is not there.
+    """
+    for record in records:
+        if key(record) not in by_id:
+            raise InputError(f"{what} {key(record)!r} is referred to but not there", "do the files belong together?")
+        yield record, by_id[key(record)]

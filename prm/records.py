@@ -1,0 +1,170 @@
+"""The records that the stages exchange, linked by id. Each is one JSONL format (`prm.files` reads and writes them).
+
+    Problem ─sample→ Chain ─roll out, check→ StepLabels ─train→ checkpoint ─score→ StepScores ─rerank→ Choice
+
+All are frozen and validated when made: a record that exists is consistent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+Finish = Literal["stop", "length", "unknown"]
+"""How a generated text ended: by itself, cut by a limit of tokens, or not known (text from elsewhere)."""
+
+Known = Literal["drawn", "implied", "answer", "human", "none"]
+"""How a step's label is known: by rollouts drawn from it; implied by draws from another step or by a right answer of
+the chain; by the chain's own answer, which the last step is; by a person's rating; or not at all."""
+
+Outcome = Literal["correct", "incorrect", "no_answer", "timeout", "error"]
+"""Verdict on a final answer; the values are those of `verifiers.Outcome`."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _require_ids(**ids: str) -> None:
+    for name, value in ids.items():
+        _require(isinstance(value, str) and value != "", f"{name} must be a non-empty string")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A question with its gold answer."""
+
+    id: str
+    """Unique in its file."""
+    text: str
+    """What is asked, as the model sees it. Not empty."""
+    answer: str | None = None
+    """Gold answer as `verifiers.check` takes it; None where it is not known."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else came with it, untouched."""
+
+    def __post_init__(self) -> None:
+        _require_ids(id=self.id)
+        _require(isinstance(self.text, str) and self.text.strip() != "", "text must be a non-empty string")
+        _require(self.answer is None or isinstance(self.answer, str), "answer must be a string or null")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One solution of a problem, in steps."""
+
+    id: str
+    """Unique in its file."""
+    problem_id: str
+    """Id of its problem."""
+    steps: tuple[str, ...]
+    """Parts of the text; joined they are the text exactly, separators included. Empty for an empty solution."""
+    finish: Finish = "unknown"
+    """How its text ended."""
+
+    def __post_init__(self) -> None:
+        _require_ids(id=self.id, problem_id=self.problem_id)
+        _require(all(isinstance(s, str) and s != "" for s in self.steps), "steps must be non-empty strings")
+        _require(self.finish in get_args(Finish), f"finish must be one of {get_args(Finish)}, not {self.finish!r}")
+
+    @property
+    def text(self) -> str:
+        """The whole solution."""
+        return "".join(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLabels:
+    """Counts of rollouts from the prefix that ends with each step; labels are views of them.
+
+    All tuples have one entry a step. Rollouts whose answer could not be decided are counted apart and are no evidence.
+    """
+
+    chain_id: str
+    problem_id: str
+    right: tuple[int, ...]
+    """Rollouts that reached the gold answer."""
+    wrong: tuple[int, ...]
+    """Rollouts that reached another answer."""
+    undecided: tuple[int, ...]
+    """Rollouts cut by length, without an answer, or whose check ran out of time."""
+    known: tuple[Known, ...]
+    """How each step's label is known."""
+    outcome: Outcome
+    """Verdict on the chain's own answer."""
+
+    def __post_init__(self) -> None:
+        _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
+        counts = (self.right, self.wrong, self.undecided)
+        _require(len({len(c) for c in counts} | {len(self.known)}) == 1, "counts must have one entry a step")
+        _require(all(n >= 0 for c in counts for n in c), "counts must not be negative")
+        _require(set(self.known) <= set(get_args(Known)), f"known must hold only {get_args(Known)}")
+        _require(self.outcome in get_args(Outcome), f"outcome must be one of {get_args(Outcome)}")
+
+    @property
+    def hard(self) -> tuple[bool | None, ...]:
+        """Hard estimate of each step (Math-Shepherd, arXiv 2312.08935, section 3.3): does any rollout succeed?
+
+        Closed under what follows from that definition: a success from a step, or of the chain itself, is a success
+        from every step before it; where a step was tried and never succeeded, no step after it can (unless one did).
+        A person's rating stands for its own step alone. None where nothing decided is known of a step.
+        """
+        if "human" in self.known:
+            return tuple(r > 0 if r + w else None for r, w in zip(self.right, self.wrong, strict=True))
+        last_success = max((i for i, r in enumerate(self.right) if r), default=-1)
+        last_success = len(self.right) - 1 if self.outcome == "correct" else last_success
+        failures = [i for i, (r, w) in enumerate(zip(self.right, self.wrong, strict=True)) if w and not r]
+        failures += [len(self.right) - 1] if self.outcome == "incorrect" else []
+        first_failure = min((i for i in failures if i > last_success), default=len(self.right))
+        return tuple(
+            True if i <= last_success else False if i >= first_failure else None for i in range(len(self.right))
+        )
+
+    @property
+    def soft(self) -> tuple[float | None, ...]:
+        """Soft estimate of each step: the share of decided rollouts that succeed, in [0, 1] (ibid.).
+
+        The last step has the value of the chain's own answer. None where no rollout was decided: an implied success
+        says that a value is above 0, not what it is.
+        """
+        own = {"correct": 1.0, "incorrect": 0.0}.get(self.outcome)
+        drawn = [r / (r + w) if r + w else None for r, w in zip(self.right, self.wrong, strict=True)]
+        return tuple(own if known == "answer" else value for known, value in zip(self.known, drawn, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class StepScores:
+    """What a scorer says of a chain. Higher is better."""
+
+    chain_id: str
+    problem_id: str
+    scores: tuple[float, ...]
+    """One score a step for a PRM, in [0, 1]; exactly one score, a reward of any size, for an ORM."""
+    kind: Literal["prm", "orm"]
+    """Whether `scores` belong to steps or to the whole chain."""
+
+    def __post_init__(self) -> None:
+        _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
+        _require(self.kind in ("prm", "orm"), f"kind must be 'prm' or 'orm', not {self.kind!r}")
+        _require(all(math.isfinite(s) for s in self.scores), "scores must be finite numbers")
+        _require(self.kind == "prm" or len(self.scores) == 1, "an ORM gives exactly one score a chain")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The outcome of reranking the chains of one problem."""
+
+    problem_id: str
+    best: str
+    """Text of the chosen solution."""
+    index: int
+    """Its place among the solutions given, from 0."""
+    answer: str | None
+    """Its extracted answer; None where it has none."""
+    scores: tuple[float, ...]
+    """Score of each solution, in the order given; -inf for one without an answer."""
+    step_scores: tuple[tuple[float, ...], ...]
+    """Scores of each solution's steps, in the order given."""
