@@ -1,0 +1,115 @@
+"""Score chains with a reward model: one forward pass a chain, however many steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prm.checkpoint import Kind, Metadata, load_metadata, load_model, load_tokenizer, make_renderer
+from prm.errors import RenderError
+from prm.rendering import Rendered, Renderer
+
+TOKENS_A_BATCH = 16_384
+
+
+class LocalScorer:
+    """A PRM or ORM in this process.
+
+    Args:
+        model: from `prm.checkpoint.load_model`.
+        renderer: the one it was trained with.
+        kind: what it is.
+    """
+
+    def __init__(self, model: Any, renderer: Renderer, kind: Kind) -> None:
+        self.model = model.eval()
+        self.renderer = renderer
+        self.kind: Kind = kind
+        self.max_length = int(model.config.max_position_embeddings)
+
+    def score(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> list[tuple[float, ...]]:
+        """Score chains.
+
+        Args:
+            problems: text of each chain's problem.
+            chains: steps of each chain.
+
+        Returns:
+            In the order given: for a PRM one probability a step, in [0, 1] (none for an empty chain); for an ORM one
+            reward of any size.
+
+        Raises:
+            RenderError: a chain is longer than the model's context; none is ever cut.
+        """
+        rendered = [self.renderer.render(p, c) for p, c in zip(problems, chains, strict=True)]
+        for number, item in enumerate(rendered):
+            if len(item.ids) > self.max_length:
+                raise RenderError(
+                    f"chain {number} has {len(item.ids)} tokens, the model takes {self.max_length}", "drop it first"
+                )
+        scores: list[tuple[float, ...]] = [()] * len(rendered)
+        for batch in batches_by_tokens([len(r.ids) for r in rendered], TOKENS_A_BATCH):
+            for index, result in zip(batch, self._score_batch([rendered[i] for i in batch]), strict=True):
+                scores[index] = result
+        return scores
+
+    @torch.inference_mode()
+    def _score_batch(self, batch: Sequence[Rendered]) -> list[tuple[float, ...]]:
+        ids, mask = pad([r.ids for r in batch], self.model.config.pad_token_id or 0)
+        logits = self.model(input_ids=ids.to(self.model.device), attention_mask=mask.to(self.model.device)).logits
+        if self.kind == "orm":
+            return [(float(reward),) for reward in logits[:, 0].float().cpu()]
+        probabilities = logits.float().softmax(dim=-1)[..., 1].cpu()
+        return [
+            tuple(row[list(item.step_ends)].tolist()) for row, item in zip(probabilities, batch, strict=True)
+        ]
+
+
+def load_scorer(name: str) -> LocalScorer:
+    """Load a scorer that `prm train` wrote.
+
+    Raises:
+        ModelError: it is not one.
+    """
+    metadata = load_metadata(Path(name))
+    tokenizer = load_tokenizer(name)
+    model = load_model(name, metadata.kind)
+    if torch.cuda.is_available():
+        model = model.to("cuda")
+    return LocalScorer(model, make_renderer(tokenizer, metadata), metadata.kind)
+
+
+def batches_by_tokens(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Yield index lists that cover `lengths`, longest first, each padded to no more than `budget` tokens.
+
+    A text longer than the budget is a batch of its own.
+
+    >>> list(batches_by_tokens([3, 9, 4], 10))
+    [[1], [2, 0]]
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Stack rows of ids on the left of a ``(rows, longest)`` tensor; also the attention mask, 1 for a real token."""
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), pad_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row, dtype=torch.long)
+        mask[i, : len(row)] = 1
+    return ids, mask
+
+
+__all__ = ["LocalScorer", "Metadata", "batches_by_tokens", "load_scorer", "pad"]
