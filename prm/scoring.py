@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from prm.checkpoint import Kind, Metadata, load_metadata, load_model, load_tokenizer, make_renderer
+from prm.checkpoint import Kind, load_metadata, load_model, load_tokenizer, make_renderer
+from prm.drops import Drops
 from prm.errors import RenderError
+from prm.records import Chain, Problem, StepScores
 from prm.rendering import Rendered, Renderer
 
 TOKENS_A_BATCH = 16_384
+"""Padded tokens in one forward pass."""
+CHAINS_A_ROUND = 1024
+"""Chains that are sorted by length together; results come out in rounds of so many."""
 
 
 class LocalScorer:
@@ -83,6 +88,32 @@ def load_scorer(name: str) -> LocalScorer:
     return LocalScorer(model, make_renderer(tokenizer, metadata), metadata.kind)
 
 
+def score_chains(
+    scorer: LocalScorer, chains: Sequence[Chain], problems: Mapping[str, Problem], drops: Drops
+) -> Iterator[StepScores]:
+    """Yield the scores of chains, in order; a PRM gives as many scores as the chain has steps.
+
+    A chain goes to `drops` where its problem is missing, it has no step, or it is longer than the model's context.
+    """
+    for start in range(0, len(chains), CHAINS_A_ROUND):
+        usable = [c for c in chains[start : start + CHAINS_A_ROUND] if _is_usable(scorer, c, problems, drops)]
+        results = scorer.score([problems[c.problem_id].text for c in usable], [c.steps for c in usable])
+        for chain, scores in zip(usable, results, strict=True):
+            yield StepScores(chain.id, chain.problem_id, scores, scorer.kind)
+
+
+def _is_usable(scorer: LocalScorer, chain: Chain, problems: Mapping[str, Problem], drops: Drops) -> bool:
+    if chain.problem_id not in problems:
+        drops.add(chain.id, "its problem is missing")
+    elif not chain.steps:
+        drops.add(chain.id, "empty chain")
+    elif (length := len(scorer.renderer.render(problems[chain.problem_id].text, chain.steps).ids)) > scorer.max_length:
+        drops.add(chain.id, "longer than the model's context", f"{length} tokens")
+    else:
+        return True
+    return False
+
+
 def batches_by_tokens(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Yield index lists that cover `lengths`, longest first, each padded to no more than `budget` tokens.
 
@@ -110,6 +141,3 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
         ids[i, : len(row)] = torch.tensor(row, dtype=torch.long)
         mask[i, : len(row)] = 1
     return ids, mask
-
-
-__all__ = ["LocalScorer", "Metadata", "batches_by_tokens", "load_scorer", "pad"]

@@ -1,8 +1,8 @@
-"""Train the demo's policy: a causal language model of a million parameters, from scratch, on careless solutions.
+"""Train the demo's policy: a causal language model of a million parameters, from scratch, on imperfect solutions.
 
     python -m benchmarks.arithmetic.train_policy --out benchmarks/arithmetic/policy
 
-The result is an ordinary Hugging Face directory (Qwen2 shape, byte-level BPE), so transformers and vLLM load it as
+The result is an ordinary Hugging Face directory (Llama shape, byte-level BPE), so transformers and vLLM load it as
 any other model. Its context is long enough for real text, on which it hardly ever succeeds, but runs.
 
 Left out: evaluation. `prm sample` and `prm eval` do that with the same commands as for any model.
@@ -21,14 +21,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     DataCollatorForLanguageModeling,
     PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
     Trainer,
     TrainingArguments,
     set_seed,
 )
 
-from benchmarks.arithmetic.world import careless_solution, stories
+from benchmarks.arithmetic.world import solution, stories
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 TRAINING_SEED = 1_000_003
@@ -36,10 +36,10 @@ TRAINING_SEED = 1_000_003
 
 
 def documents(seed: int) -> Iterator[str]:
-    """Yield problems with one careless solution each, without end."""
+    """Yield problems with one solution each, without end."""
     rng = random.Random(seed)
     for story in stories(seed):
-        yield f"{story.text}\n{careless_solution(story, rng)}"
+        yield f"{story.text}\n{solution(story, rng)}"
 
 
 def train_tokenizer(vocabulary: int = 640) -> PreTrainedTokenizerFast:
@@ -76,9 +76,9 @@ class Documents(torch.utils.data.IterableDataset[dict[str, list[int]]]):
                 yield from ({"input_ids": ids} for ids in batch)
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, layers: int, hidden: int, feed_forward: int) -> Qwen2ForCausalLM:
-    """Make a small Qwen2 with heads of dimension 32, the smallest that vLLM's CPU kernels take."""
-    config = Qwen2Config(
+def build_model(tokenizer: PreTrainedTokenizerFast, layers: int, hidden: int, feed_forward: int) -> LlamaForCausalLM:
+    """Make a small Llama with heads of dimension 32, the smallest that vLLM's CPU kernels take."""
+    config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
         intermediate_size=feed_forward,
@@ -92,7 +92,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, layers: int, hidden: int, fe
         pad_token_id=tokenizer.pad_token_id,
         attention_dropout=0.0,
     )
-    return Qwen2ForCausalLM(config)
+    return LlamaForCausalLM(config)
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ No public data set says which steps of an arbitrary chain are right, so label qu
 Here it can: a problem is a short story about one number, told in 3 to 8 sentences, and each sentence asks for one
 operation. `step_truth` decides any chain, whoever wrote it.
 
-`careless_solution` is the teacher the demo's policy learns from. It errs as people do, in two ways:
+`solution` is the teacher the demo's policy learns from: some authors are careful, most are not. A careless one errs as
+people do, in two ways:
 
 * it misreads. A *backward* sentence ("That is 5 more than Tom has." asks for a subtraction) is read the wrong way
   round with a probability that belongs to the phrase. Learners make this very error (Lewis and Mayer 1987, the
@@ -40,6 +41,8 @@ class Phrase:
     """One way to ask for an operation; `{who}` holds the number, `{next}` holds it after a `switches` sentence."""
 
     operator: str
+    gist: str
+    """One word by which a solution refers to it."""
     text: str
     misread: float = 0.0
     """Probability that a careless reader does the inverse operation. 0 for plain phrases."""
@@ -51,33 +54,36 @@ class Phrase:
 
 
 PLAIN = (
-    Phrase("+", "{who} finds {n} more."),
-    Phrase("+", "{who} buys {n} new ones."),
-    Phrase("+", "{next} has {n} more than that."),
-    Phrase("-", "{who} gives away {n}."),
-    Phrase("-", "{who} loses {n} of them."),
-    Phrase("-", "{next} has {n} fewer than that."),
-    Phrase("*", "Soon {who} has {times} as many."),
-    Phrase("*", "{next} has {times} as many as that."),
-    Phrase("/", "{who} keeps only {part} of them."),
-    Phrase("/", "{next} has {part} as many as that."),
+    Phrase("+", "found", "{who} finds {n} more."),
+    Phrase("+", "bought", "{who} buys {n} new ones."),
+    Phrase("+", "ahead", "{next} has {n} more than that."),
+    Phrase("-", "given", "{who} gives away {n}."),
+    Phrase("-", "lost", "{who} loses {n} of them."),
+    Phrase("-", "behind", "{next} has {n} fewer than that."),
+    Phrase("*", "grown", "Soon {who} has {times} as many."),
+    Phrase("*", "fold", "{next} has {times} as many as that."),
+    Phrase("/", "kept", "{who} keeps only {part} of them."),
+    Phrase("/", "share", "{next} has {part} as many as that."),
 )
 
 BACKWARD = (
-    Phrase("-", "That is {n} more than {next} has.", misread=0.45),
-    Phrase("-", "{next} would need {n} more to match that.", misread=0.65),
-    Phrase("+", "That is {n} fewer than {next} has.", misread=0.6),
-    Phrase("+", "{next} could lose {n} and still match that.", misread=0.3),
-    Phrase("/", "That is {times} as many as {next} has.", misread=0.55),
-    Phrase("/", "{next} would need {times} as many to match that.", misread=0.4),
-    Phrase("*", "That is {part} as many as {next} has.", misread=0.65),
-    Phrase("*", "{next} could give up all but {part} and still match that.", misread=0.45),
+    Phrase("-", "above", "That is {n} more than {next} has.", misread=0.6),
+    Phrase("-", "needing", "{next} would need {n} more to match that.", misread=0.9),
+    Phrase("+", "below", "That is {n} fewer than {next} has.", misread=0.8),
+    Phrase("+", "spare", "{next} could lose {n} and still match that.", misread=0.5),
+    Phrase("/", "multiple", "That is {times} as many as {next} has.", misread=0.7),
+    Phrase("/", "lacking", "{next} would need {times} as many to match that.", misread=0.6),
+    Phrase("*", "portion", "That is {part} as many as {next} has.", misread=0.9),
+    Phrase("*", "surplus", "{next} could give up all but {part} and still match that.", misread=0.7),
 )
 
-BACKWARD_COUNTS = (0, 1, 1, 1, 2, 2)
+BACKWARD_COUNTS = (0, 1, 1, 2, 2)
 """Number of backward sentences in a problem, drawn uniformly."""
 
-STEP_PATTERN = re.compile(r"So (\d+) ([-+*/]) (\d+) = (\d+)(?:, no, (\d+))?\s*", re.ASCII)
+CAREFUL_SHARE = 0.3
+"""Share of solutions whose author never misreads and rarely slips; who wrote a solution is not said in it."""
+
+STEP_PATTERN = re.compile(r"[a-z]+: (\d+) ([-+*/]) (\d+) = (\d+)(?:, no, (\d+))?\s*", re.ASCII)
 ANSWER_PATTERN = re.compile(r"The answer is (\d+)\.?\s*", re.ASCII)
 
 
@@ -163,21 +169,20 @@ def is_possible(value: int, operator: str, operand: int) -> bool:
     ] <= LARGEST
 
 
-def careless_solution(story: Story, rng: random.Random) -> str:
+def solution(story: Story, rng: random.Random) -> str:
     """Write a solution with the errors described at the top of this module, one step a line."""
+    is_careful = rng.random() < CAREFUL_SHARE
     value, lines = story.values[0], []
     for sentence in story.sentences:
-        operator = sentence.phrase.operator
-        if rng.random() < sentence.phrase.misread:
+        operator, operand = sentence.phrase.operator, sentence.operand
+        if not is_careful and rng.random() < sentence.phrase.misread:
             operator = _INVERSE[operator]
-        result = calculate(value, operator, sentence.operand)
-        line = f"So {value} {operator} {sentence.operand} = {result}"
-        if rng.random() < _slip_probability(value, operator, sentence.operand):
-            slip = _slip(rng, result)
-            noticed = rng.random() < 0.5
-            line = f"So {value} {operator} {sentence.operand} = {slip}" + (f", no, {result}" if noticed else "")
-            result = result if noticed else slip
-        lines.append(line)
+        result = calculate(value, operator, operand)
+        line = f"{sentence.phrase.gist}: {value} {operator} {operand} = "
+        if rng.random() < _slip_probability(value, operator, operand) * (0.25 if is_careful else 1):
+            slip, is_noticed = _slip(rng, result), rng.random() < 0.5
+            result, line = (result, f"{line}{slip}, no, ") if is_noticed else (slip, line)
+        lines.append(f"{line}{result}")
         value = result
     return "\n".join([*lines, f"The answer is {value}"])
 

@@ -1,0 +1,1 @@
+"""Suites, metrics and reports, and the arithmetic world in which every step can be decided."""

@@ -1,0 +1,95 @@
+"""Labels and scores of steps against the exact truth of the arithmetic world."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.arithmetic.world import step_truth
+from prm.errors import InputError
+from prm.metrics import auroc, grouped_auroc
+from prm.records import Chain, Problem, StepLabels, StepScores
+
+THRESHOLD = 0.5
+"""A step that scores below it is called wrong."""
+
+
+def truths(problems: Mapping[str, Problem], chains: Iterable[Chain]) -> dict[str, list[bool]]:
+    """Exact truth of each step, by chain id.
+
+    Raises:
+        InputError: a problem is missing or is not one of the arithmetic world.
+    """
+    found: dict[str, list[bool]] = {}
+    for chain in chains:
+        problem = problems.get(chain.problem_id)
+        if problem is None or "values" not in problem.meta:
+            raise InputError(
+                f"problem {chain.problem_id!r} is missing or has no exact truth", "only problems of `prm world` have it"
+            )
+        found[chain.id] = step_truth(problem.meta["values"], chain.steps)
+    return found
+
+
+def label_quality(truth: Mapping[str, Sequence[bool]], labels: Iterable[StepLabels]) -> dict[str, Any]:
+    """How well hard labels agree with the truth.
+
+    Returns:
+        `agreement`: share of steps with a label that agree; `false_negatives` and `false_positives`: share of steps
+        with a label that are wrongly called wrong or right; `unknown`: share of steps without a label;
+        `agreement_by_position`: from the first step on.
+    """
+    tally: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
+    wrongly: dict[bool, int] = {True: 0, False: 0}
+    unknown = 0
+    for record in labels:
+        for position, (label, is_right) in enumerate(zip(record.hard, truth[record.chain_id], strict=True)):
+            if label is None:
+                unknown += 1
+                continue
+            tally[position][0] += 1
+            tally[position][1] += label == is_right
+            wrongly[label] += label != is_right
+    known = sum(n for n, _ in tally.values())
+    if not known:
+        raise InputError("no step has a hard label", "label the chains first")
+    return {
+        "steps": known + unknown,
+        "agreement": sum(a for _, a in tally.values()) / known,
+        "false_negatives": wrongly[False] / known,
+        "false_positives": wrongly[True] / known,
+        "unknown": unknown / (known + unknown),
+        "agreement_by_position": [tally[p][1] / tally[p][0] for p in sorted(tally)],
+    }
+
+
+def score_quality(truth: Mapping[str, Sequence[bool]], scores: Iterable[StepScores]) -> dict[str, Any]:
+    """How well a PRM's step scores tell right steps from wrong ones, and find the first wrong one.
+
+    Returns:
+        `step_auroc` over all steps; `step_auroc_within_position` comparing only steps equally far into their chains;
+        `first_error_accuracy` on chains with an error and `all_right_accuracy` on those without (the first step that
+        scores below `THRESHOLD` must be the very one, or there must be none), and `f1`, their harmonic mean (0 where
+        both are 0): the metric of ProcessBench, arXiv 2412.06559, section 3.
+    """
+    rows: list[tuple[object, float, bool]] = []
+    hits: dict[bool, list[bool]] = {True: [], False: []}
+    for record in scores:
+        own = truth[record.chain_id]
+        rows += [(i, s, t) for i, (s, t) in enumerate(zip(record.scores, own, strict=True))]
+        first_wrong = _first(not t for t in own)
+        hits[first_wrong is not None].append(_first(s < THRESHOLD for s in record.scores) == first_wrong)
+    found, clean = (sum(hits[k]) / len(hits[k]) if hits[k] else 0.0 for k in (True, False))
+    return {
+        "step_auroc": auroc([s for _, s, _ in rows], [t for _, _, t in rows]),
+        "step_auroc_within_position": grouped_auroc(rows),
+        "first_error_accuracy": found,
+        "all_right_accuracy": clean,
+        "f1": 2 * found * clean / (found + clean) if found + clean else 0.0,
+        "threshold": THRESHOLD,
+    }
+
+
+def _first(flags: Iterable[bool]) -> int | None:
+    return next((i for i, flag in enumerate(flags) if flag), None)

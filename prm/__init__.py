@@ -1,0 +1,65 @@
+"""Process reward models: label steps, train and load scorers, rerank chains.
+
+    import prm
+    scorer = prm.load_scorer("runs/demo/prm")
+    choice = prm.rerank(problem, solutions, scorer, aggregate="min")
+    choice.best, choice.scores, choice.step_scores
+
+Importing this loads neither torch nor vllm; `load_scorer` does, when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import verifiers as _verifiers
+
+if getattr(_verifiers, "DISTRIBUTION", None) != "prm-toolkit":
+    raise ImportError(
+        f"the package 'verifiers' found at {getattr(_verifiers, '__file__', '?')} is not prm-toolkit's: another "
+        "distribution installed a package of the same name. Remedy: pip uninstall verifiers && "
+        "pip install --force-reinstall --no-deps prm-toolkit"
+    )
+
+from prm.aggregation import AGGREGATORS, aggregate
+from prm.errors import InputError, ModelError, OutputError, PrmError, RenderError
+from prm.files import read_chains, read_problems, read_records, write_records
+from prm.records import Chain, Choice, Problem, StepLabels, StepScores
+from prm.reranking import rerank
+from prm.steps import split_steps
+
+if TYPE_CHECKING:
+    from prm.scoring import LocalScorer
+
+__all__ = [
+    "AGGREGATORS",
+    "Chain",
+    "Choice",
+    "InputError",
+    "ModelError",
+    "OutputError",
+    "PrmError",
+    "Problem",
+    "RenderError",
+    "StepLabels",
+    "StepScores",
+    "aggregate",
+    "load_scorer",
+    "read_chains",
+    "read_problems",
+    "read_records",
+    "rerank",
+    "split_steps",
+    "write_records",
+]
+
+
+def load_scorer(name: str) -> LocalScorer:
+    """Load a scorer that `prm train` wrote; see `prm.scoring.load_scorer`.
+
+    Raises:
+        ModelError: it is not one.
+    """
+    from prm.scoring import load_scorer as load
+
+    return load(name)

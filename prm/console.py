@@ -1,0 +1,80 @@
+"""What a person sees: progress and summaries on stderr, so that stdout stays free for data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+T = TypeVar("T")
+err = Console(stderr=True, highlight=False)
+
+
+class Meter(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, advance: int = 1, note: str = "") -> None:
+        """Advance by so many, and show a note behind the bar."""
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Meter]:
+    """A bar with count, time passed and time left; on a terminal it moves, in a log it is one line at the end."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=err) as bar:
+        task = bar.add_task(what, total=total, note="")
+
+        def advance(advance: int = 1, note: str = "") -> None:
+            bar.update(task, advance=advance, **({"note": note} if note else {}))
+
+        yield advance
+
+
+def tracked(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+    """Yield the items, moving a bar."""
+    with progress(what, total) as advance:
+        for item in items:
+            yield item
+            advance()
+
+
+def say(text: str) -> None:
+    """One line."""
+    err.print(escape(text), soft_wrap=True)
+
+
+def summary(title: str, counts: Mapping[str, Any], *paths: Path | None) -> None:
+    """The last lines of a command: what was made, and where."""
+    what = ", ".join(f"{_show(value)} {name}" for name, value in counts.items())
+    say(f"{title}: {what}")
+    for path in paths:
+        if path is not None:
+            say(f"  {path}")
+
+
+def _show(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """A table on stdout."""
+    grid = Table(title=title, title_justify="left")
+    for i, name in enumerate(header):
+        grid.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
+    for row in rows:
+        grid.add_row(*row)
+    Console(highlight=False).print(grid)
