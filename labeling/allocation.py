@@ -3,9 +3,10 @@
 It yields the draws it wants as [(step, n), …] and is resumed when their outcomes stand in the ledger; when it returns,
 the chain is labelled. The last step never needs a draw: its label is the chain's own answer.
 
-    strategy   labels       draws per chain of s steps   source
-    fixed      hard, soft   K(s - 1)                     Math-Shepherd, arXiv 2312.08935, section 3.3
-    bisect     hard         0 where the answer is right, else at most K·log2(s)   OmegaPRM, arXiv 2406.06592, section 3.3
+    fixed    hard and soft labels; K(s - 1) draws for a chain of s steps
+             (Math-Shepherd, arXiv 2312.08935, section 3.3)
+    bisect   hard labels; no draw where the answer is right, else at most K·log2(s)
+             (OmegaPRM, arXiv 2406.06592, section 3.3)
 
 `bisect` rests on an assumption: where K rollouts from a prefix fail, none from a later prefix would succeed. By the
 definition of the hard label it holds for true labels; for estimates it errs where a prefix rarely succeeds.
@@ -51,7 +52,7 @@ class Ledger:
         known: list[Known] = ["drawn" if self.drawn(s) else "implied" for s in range(self.steps)]
         if not self.drawn(self.steps - 1):
             known[-1] = "answer"
-        labels = StepLabels(
+        return StepLabels(
             chain_id=chain_id,
             problem_id=problem_id,
             right=tuple(self.right),
@@ -60,7 +61,6 @@ class Ledger:
             known=tuple(known),
             outcome=self.outcome,
         )
-        return labels
 
 
 def fixed(ledger: Ledger, rollouts: int) -> Strategy:

@@ -95,9 +95,12 @@ def _quieten() -> None:
 
 def _defaults() -> dict[str, Any]:
     common = {"enable_prefix_caching": True, "disable_log_stats": True}
-    # Without a GPU: eager mode starts fastest, and blocks of 32 tokens (the least) let short prefixes be shared. A prompt may not be prefilled in chunks there: for a draw with a seed
-    # vLLM then winds back its generator, which a CPU generator cannot do, and the engine dies.
-    return common if _has_gpu() else {**common, "enforce_eager": True, "block_size": 32, "enable_chunked_prefill": False}
+    if _has_gpu():
+        return common
+    # Eager mode starts fastest without a GPU, and blocks of 32 tokens (the least) let short prefixes be shared. A
+    # prompt may not be prefilled in chunks there: for a draw with a seed vLLM then winds back its generator, which a
+    # CPU generator cannot do, and the engine dies.
+    return {**common, "enforce_eager": True, "block_size": 32, "enable_chunked_prefill": False}
 
 
 def _has_gpu() -> bool:

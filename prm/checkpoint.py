@@ -91,8 +91,9 @@ def load_model(name: str, kind: Kind, pad_token_id: int | None = None) -> Any:
             config.pad_token_id = pad_token_id
         return auto.from_pretrained(name, config=config)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{name}: cannot be loaded as {'a PRM' if kind == 'prm' else 'an ORM'}: {_first_line(error)}",
-                         _HINT) from error
+        raise ModelError(
+            f"{name}: cannot be loaded as {'a PRM' if kind == 'prm' else 'an ORM'}: {_first_line(error)}", _HINT
+        ) from error
 
 
 def make_renderer(tokenizer: Any, metadata: Metadata) -> Renderer:

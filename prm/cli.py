@@ -21,7 +21,7 @@ import typer
 
 from prm import console
 from prm.drops import Drops
-from prm.errors import InputError, ModelError, OutputError, PrmError
+from prm.errors import InputError, OutputError, PrmError
 from prm.files import read_chains, read_problems, read_records, write_records
 from prm.manifest import Job
 from prm.records import Chain, Problem, StepLabels, StepScores
@@ -74,7 +74,9 @@ def main() -> None:
 
 
 @app.command(epilog="prm world --count 300 --seed 2 --out runs/problems.jsonl")
-def world(out: Out, count: Annotated[int, typer.Option(min=1)] = 300, seed: Seed = 0, overwrite: Overwrite = False) -> None:
+def world(
+    out: Out, count: Annotated[int, typer.Option(min=1)] = 300, seed: Seed = 0, overwrite: Overwrite = False
+) -> None:
     """Write problems of the arithmetic world, whose every step can be decided exactly."""
     from benchmarks.arithmetic.world import stories
 
@@ -135,7 +137,9 @@ def label(
     problems: Problems,
     chains: Chains,
     out: Out,
-    strategy: Annotated[str, typer.Option(help="fixed (hard and soft labels) or bisect (hard labels, far cheaper)")] = "fixed",
+    strategy: Annotated[
+        str, typer.Option(help="fixed (hard and soft labels) or bisect (hard labels, far cheaper)")
+    ] = "fixed",
     rollouts: Annotated[int, typer.Option("-k", "--rollouts", min=1, help="most rollouts from one prefix")] = 8,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
@@ -155,8 +159,13 @@ def label(
         raise InputError(f"there is no strategy {strategy!r}", f"choose from {', '.join(STRATEGIES)}")
     sampling = Sampling(temperature, top_p, max_tokens, seed)
     settings = {
-        "model": model, "strategy": strategy, "rollouts": rollouts, "splitter": splitter, "chat": chat, **_plain(sampling)
-    }  # fmt: skip
+        "model": model,
+        "strategy": strategy,
+        "rollouts": rollouts,
+        "splitter": splitter,
+        "chat": chat,
+        **_plain(sampling),
+    }
     job = Job(out, "label", settings, {"problems": problems, "chains": chains})
     with _making(job, "labels", overwrite) as counts:
         if counts is None:
@@ -203,7 +212,9 @@ def _usable_golds(problems: Path, drops: Drops) -> dict[str, Problem]:
 def import_ratings(
     file: Annotated[Path, typer.Argument(help="rows with problem, steps, step_ratings (PRM800K)")],
     out: Annotated[Path, typer.Option(help="directory for problems.jsonl, chains.jsonl, labels.jsonl")],
-    neutral_is_wrong: Annotated[bool, typer.Option(help="count a rating of 0 as wrong (TRL did); default: right")] = False,
+    neutral_is_wrong: Annotated[
+        bool, typer.Option(help="count a rating of 0 as wrong (TRL did); default: right")
+    ] = False,
 ) -> None:
     """Human step ratings → problems, chains and step labels, ready for `prm train`."""
     from prm.public import read_step_ratings
@@ -223,12 +234,16 @@ def train(
     chains: Chains,
     labels: Labels,
     out: Annotated[Path, typer.Option(help="checkpoint directory to write")],
-    objective: Annotated[str, typer.Option(help="prm (per-step loss) or orm (Bradley-Terry on pairs of chains)")] = "prm",
+    objective: Annotated[
+        str, typer.Option(help="prm (per-step loss) or orm (Bradley-Terry on pairs of chains)")
+    ] = "prm",
     view: Annotated[str, typer.Option("--labels-as", help="hard or soft step labels (prm only)")] = "hard",
     epochs: Annotated[float, typer.Option(min=0.001)] = 1.0,
     lr: Annotated[float, typer.Option(min=0.0, help="peak learning rate")] = 1e-5,
     batch_size: Annotated[int, typer.Option(min=1, help="chains or pairs in an optimiser step")] = 64,
-    held_out: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of problems to measure on, not train on")] = 0.05,
+    held_out: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help="share of problems to measure on, not train on")
+    ] = 0.05,
     separator: Annotated[str, typer.Option(help=r"ends every step; \n is a newline")] = r"\n",
     splitter: Splitter = "newline",
     chat: Chat = False,
@@ -344,7 +359,9 @@ def rerank(
         _close(counts, drops, out)
 
 
-@evaluate.command("best-of-n", epilog="prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out r.json")
+@evaluate.command(
+    "best-of-n", epilog="prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out r.json"
+)
 def best_of_n(
     problems: Problems,
     chains: Chains,
@@ -381,12 +398,18 @@ def _show_best_of_n(result: Mapping[str, Any]) -> None:
     for name in names:
         last = cells[name, ks[-1]]
         rows.append(
-            [name, *(f"{100 * cells[name, k]['value']:.1f}" for k in ks), f"{100 * last['low']:.1f}–{100 * last['high']:.1f}"]
+            [
+                name,
+                *(f"{100 * cells[name, k]['value']:.1f}" for k in ks),
+                f"{100 * last['low']:.1f}-{100 * last['high']:.1f}",
+            ]
         )
     protocol = result["protocol"]
     title = f"Right answers in %, best of k, {protocol['problems']} problems"
     console.table(title, ["selector", *(f"k={k}" for k in ks), f"95% interval at {ks[-1]}"], rows)
-    auroc = [[f"{s} {a}", f"{v:.3f}"] for s, by in result["chain_auroc"].items() for a, v in by.items() if v is not None]
+    auroc = [
+        [f"{s} {a}", f"{v:.3f}"] for s, by in result["chain_auroc"].items() for a, v in by.items() if v is not None
+    ]
     console.table("Right chain above wrong chain of the same problem", ["scorer", "AUROC"], auroc)
 
 

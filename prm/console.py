@@ -39,7 +39,9 @@ def progress(what: str, total: int | None) -> Iterator[Meter]:
         task = bar.add_task(what, total=total, note="")
 
         def advance(advance: int = 1, note: str = "") -> None:
-            bar.update(task, advance=advance, **({"note": note} if note else {}))
+            bar.advance(task, advance)
+            if note:
+                bar.update(task, note=note)
 
         yield advance
 

@@ -97,7 +97,10 @@ def pair_examples(
 
 
 def _pairs(
-    problem_id: str, sides: tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]], rng: random.Random, drops: Drops
+    problem_id: str,
+    sides: tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]],
+    rng: random.Random,
+    drops: Drops,
 ) -> list[PairExample]:
     right, wrong = (rng.sample(side, len(side)) for side in sides)
     if not right or not wrong:

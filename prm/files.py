@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -28,6 +28,15 @@ SCHEMAS: dict[type[Record], str] = {
     StepScores: "step-scores/1",
     Choice: "choice/1",
 }
+
+_KEYS: dict[type[Record], str] = {
+    Problem: "id",
+    Chain: "id",
+    StepLabels: "chain_id",
+    StepScores: "chain_id",
+    Choice: "problem_id",
+}
+"""The field that is unique in a file."""
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -68,7 +77,7 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
     seen: set[str] = set()
     for number, row in read_rows(path):
         record = _build(path, number, row, kind)
-        key = getattr(record, "id", None) or getattr(record, "chain_id", None) or record.problem_id  # type: ignore[union-attr]
+        key = str(getattr(record, _KEYS[kind]))
         if key in seen:
             raise InputError(f"{path}:{number}: {key!r} comes twice", "ids must be unique in a file")
         seen.add(key)
@@ -211,15 +220,3 @@ def _solutions(row: Row) -> list[Any] | None:
 def _finish(row: Row) -> Finish:
     finish = row.get("finish", "unknown")
     return finish if finish in get_args(Finish) else "unknown"
-
-
-def join(records: Iterable[R], by_id: Mapping[str, Any], key: Callable[[R], str], what: str) -> Iterator[tuple[R, Any]]:
-    """Pair each record with what it refers to.
-
-    Raises:
-        InputError: a record refers to an id that is not there.
-    """
-    for record in records:
-        if key(record) not in by_id:
-            raise InputError(f"{what} {key(record)!r} is referred to but not there", "do the files belong together?")
-        yield record, by_id[key(record)]

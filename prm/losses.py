@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import log_softmax, logsigmoid
 
 
 def step_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -19,7 +18,7 @@ def step_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """
     if not len(targets):
         return logits.sum() * 0.0
-    log_probs = F.log_softmax(logits.float(), dim=-1)
+    log_probs = log_softmax(logits.float(), dim=-1)
     return -(targets * log_probs[:, 1] + (1 - targets) * log_probs[:, 0]).mean()
 
 
@@ -31,9 +30,9 @@ def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
         rejected: ``(pairs,)`` rewards.
 
     Returns:
-        Scalar, the mean of ``-log σ(chosen - rejected)``.
+        Scalar, the mean of ``-log sigmoid(chosen - rejected)``.
 
     >>> float(bradley_terry_loss(torch.tensor([2.0]), torch.tensor([2.0])).round(decimals=4))
     0.6931
     """
-    return -F.logsigmoid((chosen - rejected).float()).mean()
+    return -logsigmoid((chosen - rejected).float()).mean()

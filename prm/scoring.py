@@ -69,9 +69,7 @@ class LocalScorer:
         if self.kind == "orm":
             return [(float(reward),) for reward in logits[:, 0].float().cpu()]
         probabilities = logits.float().softmax(dim=-1)[..., 1].cpu()
-        return [
-            tuple(row[list(item.step_ends)].tolist()) for row, item in zip(probabilities, batch, strict=True)
-        ]
+        return [tuple(row[list(item.step_ends)].tolist()) for row, item in zip(probabilities, batch, strict=True)]
 
 
 def load_scorer(name: str) -> LocalScorer:

