@@ -4,9 +4,9 @@ It yields the draws it wants as [(step, n), …] and is resumed when their outco
 the chain is labelled. The last step never needs a draw: its label is the chain's own answer.
 
     fixed    hard and soft labels; K(s - 1) draws for a chain of s steps
-             (Math-Shepherd, arXiv 2312.08935, section 3.3)
+             (Math-Shepherd, arXiv 2312.08935, section 3)
     bisect   hard labels; no draw where the answer is right, else at most K·log2(s)
-             (OmegaPRM, arXiv 2406.06592, section 3.3)
+             (OmegaPRM, arXiv 2406.06592, section 3)
 
 `bisect` rests on an assumption: where K rollouts from a prefix fail, none from a later prefix would succeed. By the
 definition of the hard label it holds for true labels; for estimates it errs where a prefix rarely succeeds.

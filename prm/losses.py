@@ -7,7 +7,7 @@ from torch.nn.functional import log_softmax, logsigmoid
 
 
 def step_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of step labels, hard or soft (Math-Shepherd, arXiv 2312.08935, section 3.4).
+    """Cross-entropy of step labels, hard or soft (Math-Shepherd, arXiv 2312.08935, section 3).
 
     Args:
         logits: ``(steps, 2)``, class 1 is "right"; the steps of all chains of a batch in one list.

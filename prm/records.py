@@ -106,7 +106,7 @@ class StepLabels:
 
     @property
     def hard(self) -> tuple[bool | None, ...]:
-        """Hard estimate of each step (Math-Shepherd, arXiv 2312.08935, section 3.3): does any rollout succeed?
+        """Hard estimate of each step (Math-Shepherd, arXiv 2312.08935, section 3): does any rollout succeed?
 
         Closed under what follows from that definition: a success from a step, or of the chain itself, is a success
         from every step before it; where a step was tried and never succeeded, no step after it can (unless one did).

@@ -1,0 +1,141 @@
+"""The whole way through the real vLLM engine, with the commands that a person types."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.arithmetic import POLICY
+from prm import Chain, StepLabels, StepScores, read_records
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+
+SAMPLES = Path(os.environ.get("PRM_SAMPLE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample data in {SAMPLES}; set PRM_SAMPLE_DATA")
+
+
+def prm(*arguments, ok=True):
+    """Run the command; return what it said."""
+    done = subprocess.run([sys.executable, "-m", "prm.cli", *map(str, arguments)], capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, said
+    assert (done.returncode == 0) == ok, said
+    return said
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Problems, chains and fixed labels of a small job."""
+    out = tmp_path_factory.mktemp("way")
+    prm("world", "--count", 12, "--seed", 5, "--out", out / "problems.jsonl")
+    job = ["--problems", out / "problems.jsonl", "--model", POLICY, "--max-tokens", 128]
+    prm("sample", *job, "-n", 4, "--out", out / "chains.jsonl")
+    prm("label", *job, "--chains", out / "chains.jsonl", "-k", 4, "--out", out / "labels.jsonl")
+    return out
+
+
+def files(made):
+    return ["--problems", made / "problems.jsonl", "--chains", made / "chains.jsonl"]
+
+
+def test_sampling_gives_n_chains_for_each_problem_in_order(made):
+    chains = list(read_records(made / "chains.jsonl", Chain))
+    assert [c.id for c in chains] == [f"world-5-{p}/{i}" for p in range(12) for i in range(4)]
+    assert all(c.finish == "stop" for c in chains)
+    assert len({c.text for c in chains}) > 12, "draws of one problem must differ"
+
+
+def test_a_run_with_the_same_seed_is_repeated_and_one_that_is_there_is_reused(made):
+    again = ["sample", "--problems", made / "problems.jsonl", "--model", POLICY, "--max-tokens", 128, "-n", 4]
+    assert "already there" in prm(*again, "--out", made / "chains.jsonl")
+    prm(*again, "--out", made / "chains2.jsonl")
+    first, second = (rows(made / name) for name in ("chains.jsonl", "chains2.jsonl"))
+    same = sum(a == b for a, b in zip(first, second, strict=True))
+    assert same >= 0.9 * len(first), "equal but for the last bits of a few logits, which depend on the batch"
+    assert "other settings" in prm(*again, "--seed", 1, "--out", made / "chains.jsonl", ok=False)
+
+
+def test_every_prefix_is_drawn_k_times_and_the_last_step_never(made):
+    chains = {c.id: c for c in read_records(made / "chains.jsonl", Chain)}
+    labels = list(read_records(made / "labels.jsonl", StepLabels))
+    assert {x.chain_id for x in labels} == set(chains)
+    for item in labels:
+        drawn = [sum(counts) for counts in zip(item.right, item.wrong, item.undecided, strict=True)]
+        assert drawn == [4] * (len(chains[item.chain_id].steps) - 1) + [0]
+        assert item.known[-1] == "answer"
+
+
+def test_hard_labels_mostly_agree_with_the_exact_truth(made):
+    prm("eval", "steps", *files(made), "--labels", made / "labels.jsonl", "--out", made / "quality.json")
+    assert json.loads((made / "quality.json").read_text())["labels"]["agreement"] > 0.85
+
+
+@pytest.mark.parametrize("objective", ["prm", "orm"])
+def test_from_labels_to_a_choice(made, objective):
+    labels = ["--labels", made / "labels.jsonl", "--base", POLICY, "--lr", 1e-4, "--batch-size", 8]
+    scores, choices = made / f"{objective}.jsonl", made / f"{objective}.choices.jsonl"
+    prm("train", "--objective", objective, *files(made), *labels, "--out", made / objective)
+    prm("score", "--scorer", made / objective, *files(made), "--out", scores)
+    prm("rerank", *files(made), "--scores", scores, "--out", choices)
+    chains = {c.id: c for c in read_records(made / "chains.jsonl", Chain)}
+    for item in read_records(scores, StepScores):
+        assert len(item.scores) == (len(chains[item.chain_id].steps) if objective == "prm" else 1)
+    assert len(rows(choices)) == 12
+    said = prm(
+        "eval", "best-of-n", *files(made), "-n", 4, "--scores", f"X={scores}", "--out", made / f"{objective}.bon.json"
+    )
+    assert "oracle" in said
+    assert "majority" in said
+
+
+@needs_samples
+def test_real_text_runs_to_the_end_and_what_cannot_be_labelled_is_counted(tmp_path):
+    source = rows(SAMPLES / "gsm8k_candidates" / "gsm8k_bon16.jsonl")[:6]
+    for row in source:
+        row["candidates"] = row["candidates"][:2]
+    source[0]["candidates"][0]["solution"] = ""
+    source[1]["candidates"][0]["solution"] = "word " * 3000
+    problems = [{"id": r["id"], "question": r["question"], "answer": str(r["gold"])} for r in source]
+    problems[2]["answer"] = "\\frac{1}{"
+    del problems[3]
+    (tmp_path / "problems.jsonl").write_text("".join(json.dumps(r) + "\n" for r in problems), encoding="utf-8")
+    (tmp_path / "chains.jsonl").write_text("".join(json.dumps(r) + "\n" for r in source), encoding="utf-8")
+    said = prm(
+        *("label", "--model", POLICY, "--problems", tmp_path / "problems.jsonl", "--chains", tmp_path / "chains.jsonl"),
+        *("-k", 2, "--max-tokens", 48, "--out", tmp_path / "labels.jsonl"),
+    )
+    dropped = {r["id"]: r["reason"] for r in rows(tmp_path / "labels.jsonl.dropped.jsonl")}
+    assert dropped[source[0]["id"] + "/0"] == "empty chain"
+    assert dropped[source[1]["id"] + "/0"] == "chain longer than the model's context"
+    assert dropped[source[2]["id"]] == "gold answer that cannot be used"
+    assert dropped[source[3]["id"] + "/0"] == "its problem is missing"
+    assert "dropped (empty chain)" in said
+    assert len(rows(tmp_path / "labels.jsonl")) == 6
+
+
+@needs_samples
+def test_a_prm_learns_from_human_ratings(tmp_path):
+    ratings = SAMPLES / "prm800k_phase1" / "phase1_test_chains.jsonl"
+    few = tmp_path / "ratings.jsonl"
+    few.write_text("".join(f"{line}\n" for line in ratings.read_text(encoding="utf-8").splitlines()[:120]))
+    prm("import-ratings", few, "--out", tmp_path)
+    parts = [f"--{name}={tmp_path / name}.jsonl" for name in ("problems", "chains", "labels")]
+    prm("train", "--base", POLICY, *parts, "--lr", 1e-3, "--batch-size", 8, "--epochs", 2, "--out", tmp_path / "prm")
+    log = json.loads((tmp_path / "prm" / "training_log.json").read_text())["log"]
+    first, last = (sum(e["loss"] for e in part) / len(part) for part in (log[:3], log[-3:]))
+    assert last < first
+
+
+@pytest.mark.parametrize("model", ["not-there/at/all", "."])
+def test_a_model_directory_that_is_none_is_refused_before_work(tmp_path, model):
+    prm("world", "--count", 3, "--out", tmp_path / "p.jsonl")
+    said = prm("sample", "--model", model, "--problems", tmp_path / "p.jsonl", "--out", tmp_path / "c.jsonl", ok=False)
+    assert "hint:" in said
+    assert not (tmp_path / "c.jsonl").exists()
