@@ -8,11 +8,13 @@ so that `prm --help` answers at once.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +29,6 @@ from prm.manifest import Job
 from prm.records import Chain, Problem, StepLabels, StepScores
 
 if TYPE_CHECKING:
-    from labeling.engine import Sampling
     from labeling.vllm_engine import VLLMEngine
 
 app = typer.Typer(
@@ -61,6 +62,7 @@ EngineOption = Annotated[
 
 def main() -> None:
     """Run the command line; a known error is one line, a hint, and exit code 1."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it warns of every new head, which is what training makes
     try:
         app()
     except PrmError as error:
@@ -95,7 +97,7 @@ def sample(
     model: Model,
     problems: Problems,
     out: Out,
-    n: Annotated[int, typer.Option("-n", min=1, help="chains for each problem")] = 16,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="chains for each problem")] = 16,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
     max_tokens: MaxTokens = 1024,
@@ -112,17 +114,15 @@ def sample(
 
     split_steps("", splitter)  # a wrong name must not be found out after the engine has started
     sampling = Sampling(temperature, top_p, max_tokens, seed)
-    settings = {"model": model, "n": n, "splitter": splitter, "chat": chat, **_plain(sampling)}
+    settings = {"model": model, "n": n, "splitter": splitter, "chat": chat, **asdict(sampling)}
     job = Job(out, "sample", settings, {"problems": problems})
     with _making(job, "chains", overwrite) as counts:
         if counts is None:
             return
-        rows, drops = list(read_problems(problems)), Drops()
+        rows, drops, renderer = list(read_problems(problems)), Drops(), _raw_renderer(model, chat)
         with _engine(model, engine_option) as engine, console.progress("sampling", len(rows)) as advance:
             chains: list[Chain] = []
-            for group in sample_chains(
-                rows, engine, _raw_renderer(model, chat), drops, n=n, sampling=sampling, splitter=splitter
-            ):
+            for group in sample_chains(rows, engine, renderer, drops, n=n, sampling=sampling, splitter=splitter):
                 chains += group
                 advance(1, f"{len(chains):,} chains")
         order = {p.id: i for i, p in enumerate(rows)}
@@ -164,16 +164,16 @@ def label(
         "rollouts": rollouts,
         "splitter": splitter,
         "chat": chat,
-        **_plain(sampling),
+        **asdict(sampling),
     }
     job = Job(out, "label", settings, {"problems": problems, "chains": chains})
     with _making(job, "labels", overwrite) as counts:
         if counts is None:
             return
-        drops = Drops()
+        drops, renderer = Drops(), _raw_renderer(model, chat)
         golds, rows = _usable_golds(problems, drops), list(read_chains(chains, splitter))
         with _engine(model, engine_option) as engine:
-            labeler = Labeler(engine, _raw_renderer(model, chat), drops, strategy, rollouts, sampling)
+            labeler = Labeler(engine, renderer, drops, strategy, rollouts, sampling)
             labels = _watched(labeler, rows, golds)
         order = {c.id: i for i, c in enumerate(rows)}
         labels.sort(key=lambda item: order[item.chain_id])
@@ -195,7 +195,7 @@ def _watched(labeler: Any, chains: list[Chain], problems: Mapping[str, Problem])
 
 
 def _usable_golds(problems: Path, drops: Drops) -> dict[str, Problem]:
-    """Problems by id; one whose gold answer the checker cannot use is written down and left out."""
+    """Problems by id; a gold answer that the checker cannot use is written down and taken away."""
     from verifiers import gold_problem
 
     found: dict[str, Problem] = {}
@@ -203,8 +203,7 @@ def _usable_golds(problems: Path, drops: Drops) -> dict[str, Problem]:
         trouble = None if problem.answer is None else gold_problem(problem.answer)
         if trouble:
             drops.add(problem.id, "gold answer that cannot be used", trouble)
-        else:
-            found[problem.id] = problem
+        found[problem.id] = replace(problem, answer=None) if trouble else problem
     return found
 
 
@@ -367,7 +366,7 @@ def best_of_n(
     chains: Chains,
     out: Out,
     scores: Annotated[list[str], typer.Option(help="NAME=FILE of scores; may be given several times")],
-    n: Annotated[int, typer.Option("-n", min=1, help="chains for each problem")] = 16,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="chains for each problem")] = 16,
     draws: Annotated[int, typer.Option(min=100, help="bootstrap draws")] = 1000,
     seed: Seed = 0,
     splitter: Splitter = "newline",
@@ -473,14 +472,14 @@ def _demo_commands(out: str, policy: str) -> Iterator[list[str]]:
         [f"--problems={out}/{part}.problems.jsonl", f"--chains={out}/{part}.chains.jsonl"] for part in ("train", "test")
     )
     limit = ["--max-tokens=128"]
-    yield ["world", "--count=900", "--seed=1", f"--out={out}/train.problems.jsonl"]
+    yield ["world", "--count=700", "--seed=1", f"--out={out}/train.problems.jsonl"]
     yield ["world", "--count=300", "--seed=2", f"--out={out}/test.problems.jsonl"]
-    yield ["sample", f"--model={policy}", train[0], "-n=8", *limit, f"--out={out}/train.chains.jsonl"]
-    yield ["sample", f"--model={policy}", held_out[0], "-n=16", *limit, f"--out={out}/test.chains.jsonl"]
+    yield ["sample", f"--model={policy}", train[0], "--n=8", *limit, f"--out={out}/train.chains.jsonl"]
+    yield ["sample", f"--model={policy}", held_out[0], "--n=16", *limit, f"--out={out}/test.chains.jsonl"]
     yield ["label", f"--model={policy}", *train, "--strategy=bisect", *limit, f"--out={out}/train.labels.jsonl"]
     yield ["eval", "steps", *train, f"--labels={out}/train.labels.jsonl", f"--out={out}/labels.json"]
     for objective in ("prm", "orm"):
-        fit = [f"--base={policy}", *train, f"--labels={out}/train.labels.jsonl", "--lr=1e-3", "--batch-size=16"]
+        fit = [f"--base={policy}", *train, f"--labels={out}/train.labels.jsonl", "--lr=5e-4", "--batch-size=16"]
         yield ["train", f"--objective={objective}", *fit, f"--out={out}/{objective}"]
         yield ["score", f"--scorer={out}/{objective}", *held_out, f"--out={out}/test.{objective}.jsonl"]
     yield ["eval", "steps", *held_out, f"--scores={out}/test.prm.jsonl", f"--out={out}/steps.json"]
@@ -540,12 +539,6 @@ def _raw_renderer(model: str, chat: bool) -> Any:
     from prm.rendering import Renderer
 
     return Renderer(load_tokenizer(model), separator=None, chat=chat)
-
-
-def _plain(sampling: Sampling) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(sampling)
 
 
 def _named_files(options: list[str]) -> dict[str, Path]:

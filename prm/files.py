@@ -183,11 +183,15 @@ def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
     Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
     `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is split by `splitter`.
     """
+    seen: set[str] = set()
     for number, row in read_rows(path):
-        if row.get("schema") is not None:
-            yield _build(path, number, row, Chain)
-        else:
-            yield from _public_chains(path, number, row, splitter)
+        is_own = row.get("schema") is not None
+        chains = [_build(path, number, row, Chain)] if is_own else _public_chains(path, number, row, splitter)
+        for chain in chains:
+            if chain.id in seen:
+                raise InputError(f"{path}:{number}: chain id {chain.id!r} comes twice", "ids must be unique in a file")
+            seen.add(chain.id)
+            yield chain
 
 
 def _public_chains(path: Path, number: int, row: Row, splitter: str) -> Iterator[Chain]:

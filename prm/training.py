@@ -119,7 +119,7 @@ def _arguments(settings: Settings, examples: int, out: Path) -> TrainingArgument
         train_sampling_strategy="group_by_length",
         length_column_name="length",
         remove_unused_columns=False,
-        logging_steps=max(1, steps // 50),
+        logging_steps=max(1, steps // 20),
         save_strategy="no",
         report_to="none",
         seed=settings.seed,

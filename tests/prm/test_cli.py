@@ -1,0 +1,122 @@
+"""The command line on bad input: one line that says what, one that says what to do, and no traceback."""
+
+import json
+import sys
+
+import pytest
+
+from prm import cli
+
+
+@pytest.fixture
+def prm(monkeypatch, capsys, tmp_path):
+    """Run the command in this process, in an empty directory; gives (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["prm", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return stopped.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path):
+    rows = {
+        "p.jsonl": {"schema": "problem/1", "id": "p", "text": "?", "answer": "4"},
+        "c.jsonl": {"schema": "chain/1", "id": "c", "problem_id": "p", "steps": ["The answer is 4"]},
+        "s.jsonl": {"schema": "step-scores/1", "chain_id": "c", "problem_id": "p", "scores": [0.5], "kind": "prm"},
+        "l.jsonl": {"schema": "step-labels/1", "chain_id": "c", "problem_id": "p", "right": [0], "wrong": [0],
+                    "undecided": [0], "known": ["answer"], "outcome": "correct"},
+    }  # fmt: skip
+    for name, row in rows.items():
+        (tmp_path / name).write_text(json.dumps(row) + "\n")
+    (tmp_path / "broken.jsonl").write_text('{"id": "p",\n')
+    (tmp_path / "empty-directory").mkdir()
+    return tmp_path
+
+
+DATA = "--problems p.jsonl --chains c.jsonl"
+FAULTS = {
+    "broken line": ("rerank --problems broken.jsonl --chains c.jsonl --scores s.jsonl --out o", "broken.jsonl:1"),
+    "missing file": (f"rerank {DATA} --scores none.jsonl --out o", "none.jsonl"),
+    "missing problems": ("sample --model empty-directory --problems none.jsonl --out o", "none.jsonl"),
+    "wrong file": (f"rerank {DATA} --scores c.jsonl --out o", "c.jsonl:1"),
+    "splitter": ("sample --model m --problems p.jsonl --splitter words --out o", "'words'"),
+    "splitter, own chains": (f"rerank {DATA} --scores s.jsonl --splitter words --out o", "'words'"),
+    "strategy": (f"label --model m {DATA} --strategy guess --out o", "'guess'"),
+    "aggregator": (f"rerank {DATA} --scores s.jsonl --aggregate median --out o", "'median'"),
+    "selection": (f"rerank {DATA} --scores s.jsonl --selection worst --out o", "'worst'"),
+    "objective": (f"train --base m --objective rm {DATA} --labels l.jsonl --out o", "rm"),
+    "base": (f"train --base empty-directory {DATA} --labels l.jsonl --out o", "empty-directory"),
+    "base path": (f"train --base ./none {DATA} --labels l.jsonl --out o", "./none"),
+    "scorer": (f"score --scorer empty-directory {DATA} --out o", "empty-directory"),
+    "nothing to measure": (f"eval steps {DATA} --out o", "nothing to measure"),
+    "no exact truth": (f"eval steps {DATA} --scores s.jsonl --out o", "'p'"),
+    "scores without a name": (f"eval best-of-n {DATA} --scores s.jsonl -n 1 --out o", "NAME=FILE"),
+    "too few chains": (f"eval best-of-n {DATA} --scores x=s.jsonl -n 2 --out o", "fewer than N = 2"),
+    "ratings": ("import-ratings p.jsonl --out o", "p.jsonl:1"),
+}
+
+
+@pytest.mark.parametrize(("line", "message"), FAULTS.values(), ids=FAULTS)
+def test_bad_input_is_one_line_and_a_hint(prm, files, line, message):
+    code, out, err = prm(*line.split())
+    assert code == 1
+    assert out == ""
+    assert "Traceback" not in err
+    errors = [x for x in err.splitlines() if x.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert err.splitlines()[-1].startswith("hint: ")
+    assert err.splitlines()[-2] == ""
+
+
+@pytest.mark.parametrize("line", ["world --count 0 --out o", "world", "nonsense", f"sample {DATA} --out o"])
+def test_wrong_usage_is_exit_code_2(prm, line):
+    code, _, err = prm(*line.split())
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_world_twice_says_it_is_there_and_other_settings_are_refused(prm, tmp_path):
+    out = tmp_path / "new" / "p.jsonl"
+    code, stdout, err = prm("world", "--count", 3, "--seed", 1, "--out", out)
+    assert (code, stdout) == (0, "")
+    assert "3 problems" in err
+    made = out.read_bytes()
+    assert len(made.splitlines()) == 3
+    code, _, err = prm("world", "--count", 3, "--seed", 1, "--out", out)
+    assert code == 0
+    assert "already there" in err
+    code, _, err = prm("world", "--count", 4, "--seed", 1, "--out", out)
+    assert code == 1
+    assert "--overwrite" in err
+    assert out.read_bytes() == made
+    code, _, err = prm("world", "--count", 4, "--seed", 1, "--out", out, "--overwrite")
+    assert code == 0
+    assert len(out.read_bytes().splitlines()) == 4
+
+
+def test_rerank_writes_the_choice_and_the_drops(prm, files):
+    extra = {"schema": "chain/1", "id": "d", "problem_id": "p", "steps": ["The answer is 5"]}
+    with (files / "c.jsonl").open("a") as file:
+        file.write(json.dumps(extra) + "\n")
+    code, _, err = prm(*f"rerank {DATA} --scores s.jsonl --out o.jsonl".split())
+    assert code == 0
+    assert "it has no score" in err
+    choice = json.loads((files / "o.jsonl").read_text())
+    assert (choice["problem_id"], choice["best"], choice["answer"]) == ("p", "The answer is 4", "4")
+    dropped = json.loads((files / "o.jsonl.dropped.jsonl").read_text())
+    assert (dropped["id"], dropped["reason"]) == ("d", "it has no score")
+
+
+def test_best_of_n_prints_a_table_on_stdout(prm, files):
+    code, out, _ = prm(*f"eval best-of-n {DATA} --scores x=s.jsonl -n 1 --draws 100 --out r.json".split())
+    assert code == 0
+    assert "oracle" in out
+    assert "100.0" in out
+    assert json.loads((files / "r.json").read_text())["protocol"]["problems"] == 1

@@ -1,0 +1,151 @@
+"""Scores belong to their own chain and step, whatever stands beside or after them."""
+
+import json
+
+import pytest
+import torch
+
+import prm
+from prm import scoring
+from prm.checkpoint import Metadata, load_metadata, load_model, load_tokenizer, make_renderer
+from prm.drops import Drops
+from prm.errors import ModelError, RenderError
+from prm.records import Chain, Problem
+from prm.scoring import LocalScorer, batches_by_tokens, load_scorer, score_chains
+
+CHAINS = [("So 2.\n", "The answer is 4"), ("x",), ("a\n", "b\n", "c " * 20 + "\n", "d"), ("y\n", "z")]
+TEXTS = ["what is 2 + 2?", "?", "a much longer problem than the others have", "is it 12 / 3?"]
+CLOSE = {"abs": 1e-5}
+
+
+def make(base_model, kind):
+    """A scorer whose new head is large enough for scores to differ."""
+    model = load_model(base_model, kind, 0)
+    torch.manual_seed(1)
+    model.score.weight.data.normal_(0, 1)
+    return LocalScorer(model, make_renderer(load_tokenizer(base_model), Metadata(kind)), kind)
+
+
+@pytest.fixture(scope="module", params=["prm", "orm"])
+def scorer(request, base_model):
+    return make(base_model, request.param)
+
+
+@pytest.fixture(scope="module")
+def step_scorer(base_model):
+    return make(base_model, "prm")
+
+
+def test_as_many_scores_as_steps(scorer):
+    scores = scorer.score(TEXTS, CHAINS)
+    assert [len(s) for s in scores] == ([len(c) for c in CHAINS] if scorer.kind == "prm" else [1] * len(CHAINS))
+    flat = [v for s in scores for v in s]
+    assert max(flat) - min(flat) > 0.1, "all scores are alike: the tests of this module would mean nothing"
+    assert scorer.kind == "orm" or all(0 <= v <= 1 for v in flat)
+
+
+def test_scores_do_not_depend_on_neighbours_or_batches(scorer, monkeypatch):
+    together = scorer.score(TEXTS, CHAINS)
+    alone = [scorer.score([t], [c])[0] for t, c in zip(TEXTS, CHAINS, strict=True)]
+    backwards = scorer.score(TEXTS[::-1], CHAINS[::-1])[::-1]
+    monkeypatch.setattr(scoring, "TOKENS_A_BATCH", 80)
+    in_small_batches = scorer.score(TEXTS, CHAINS)
+    for other in (alone, backwards, in_small_batches):
+        assert all(a == pytest.approx(b, **CLOSE) for a, b in zip(together, other, strict=True))
+
+
+def test_a_later_step_never_changes_an_earlier_score(step_scorer):
+    steps = CHAINS[2]
+    ((*whole,),) = step_scorer.score([TEXTS[0]], [steps])
+    for count in range(1, len(steps)):
+        ((*other,),) = step_scorer.score([TEXTS[0]], [(*steps[:count], "something else\n", "1")])
+        assert other[:count] == pytest.approx(whole[:count], **CLOSE)
+        assert other[count] != pytest.approx(whole[count], **CLOSE)
+
+
+def test_an_empty_chain_and_no_chain(step_scorer):
+    assert step_scorer.score([], []) == []
+    assert step_scorer.score(["?"], [()]) == [()]
+
+
+def test_a_chain_longer_than_the_context_is_never_cut(scorer):
+    with pytest.raises(RenderError, match="chain 1 has"):
+        scorer.score(["?", "?"], [("a",), ("12 " * 300,)])
+
+
+def test_score_chains_keeps_order_and_writes_down_drops(step_scorer, monkeypatch):
+    monkeypatch.setattr(scoring, "CHAINS_A_ROUND", 2)
+    chains = [Chain(str(i), "p", c) for i, c in enumerate(CHAINS)]
+    given = [chains[2], Chain("lost", "q", ("a",)), chains[0], Chain("none", "p", ()), chains[1],
+             Chain("long", "p", ("12 " * 300,))]  # fmt: skip
+    drops = Drops()
+    found = list(score_chains(step_scorer, given, {"p": Problem("p", TEXTS[0])}, drops))
+    assert [f.chain_id for f in found] == ["2", "0", "1"]
+    assert [len(f.scores) for f in found] == [4, 2, 1]
+    assert found[1].scores == pytest.approx(step_scorer.score([TEXTS[0]], [CHAINS[0]])[0], **CLOSE)
+    assert set(drops.by_reason()) == {"its problem is missing", "empty chain", "longer than the model's context"}
+
+
+def test_save_and_load(scorer, tmp_path):
+    scorer.model.save_pretrained(tmp_path)
+    scorer.renderer.tokenizer.save_pretrained(tmp_path)
+    Metadata(scorer.kind).save(tmp_path)
+    loaded = prm.load_scorer(str(tmp_path))
+    assert loaded.kind == scorer.kind
+    for a, b in zip(loaded.score(TEXTS, CHAINS), scorer.score(TEXTS, CHAINS), strict=True):
+        assert a == pytest.approx(b, **CLOSE)
+
+
+def test_metadata_round_trip(tmp_path):
+    metadata = Metadata("prm", separator=" ки\n", chat=True, labels="soft")
+    metadata.save(tmp_path)
+    assert load_metadata(tmp_path) == metadata
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "{",
+        "[]",
+        "3",
+        '"prm"',
+        "{}",
+        json.dumps({"schema": "checkpoint/2", "kind": "prm"}),
+        json.dumps({"schema": "checkpoint/1"}),
+        json.dumps({"schema": "checkpoint/1", "kind": "prm", "colour": 1}),
+        json.dumps({"schema": "checkpoint/1", "kind": "banana"}),
+    ],
+)
+def test_a_directory_that_is_no_checkpoint_is_refused(tmp_path, text):
+    if text is not None:
+        (tmp_path / "prm.json").write_text(text)
+    with pytest.raises(ModelError, match=r"prm\.json") as caught:
+        load_scorer(str(tmp_path))
+    assert caught.value.hint
+
+
+def test_a_checkpoint_without_a_model_is_refused(tmp_path):
+    Metadata("prm").save(tmp_path)
+    with pytest.raises(ModelError, match=r"config\.json"):
+        load_scorer(str(tmp_path))
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path):
+    for load in (load_tokenizer, lambda name: load_model(name, "prm")):
+        with pytest.raises(ModelError, match="no such directory"):
+            load(str(tmp_path / "none"))
+
+
+def test_a_head_of_another_kind_is_refused(base_model, tmp_path):
+    load_model(base_model, "orm", 0).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="as a PRM"):
+        load_model(str(tmp_path), "prm")
+
+
+@pytest.mark.parametrize("budget", [1, 10, 25, 1000])
+def test_batches_cover_everything_once_within_the_budget(budget):
+    lengths = [3, 9, 4, 12, 1, 9, 9]
+    batches = list(batches_by_tokens(lengths, budget))
+    assert sorted(i for b in batches for i in b) == list(range(len(lengths)))
+    assert all(len(b) == 1 or len(b) * max(lengths[i] for i in b) <= budget for b in batches)
