@@ -472,14 +472,15 @@ def _demo_commands(out: str, policy: str) -> Iterator[list[str]]:
         [f"--problems={out}/{part}.problems.jsonl", f"--chains={out}/{part}.chains.jsonl"] for part in ("train", "test")
     )
     limit = ["--max-tokens=128"]
-    yield ["world", "--count=700", "--seed=1", f"--out={out}/train.problems.jsonl"]
+    yield ["world", "--count=640", "--seed=1", f"--out={out}/train.problems.jsonl"]
     yield ["world", "--count=300", "--seed=2", f"--out={out}/test.problems.jsonl"]
     yield ["sample", f"--model={policy}", train[0], "--n=8", *limit, f"--out={out}/train.chains.jsonl"]
     yield ["sample", f"--model={policy}", held_out[0], "--n=16", *limit, f"--out={out}/test.chains.jsonl"]
     yield ["label", f"--model={policy}", *train, "--strategy=bisect", *limit, f"--out={out}/train.labels.jsonl"]
     yield ["eval", "steps", *train, f"--labels={out}/train.labels.jsonl", f"--out={out}/labels.json"]
     for objective in ("prm", "orm"):
-        fit = [f"--base={policy}", *train, f"--labels={out}/train.labels.jsonl", "--lr=5e-4", "--batch-size=16"]
+        fit = [f"--base={policy}", *train, f"--labels={out}/train.labels.jsonl", "--lr=1.5e-4", "--batch-size=2"]
+        fit.append("--epochs=2.5" if objective == "prm" else "--epochs=2")
         yield ["train", f"--objective={objective}", *fit, f"--out={out}/{objective}"]
         yield ["score", f"--scorer={out}/{objective}", *held_out, f"--out={out}/test.{objective}.jsonl"]
     yield ["eval", "steps", *held_out, f"--scores={out}/test.prm.jsonl", f"--out={out}/steps.json"]

@@ -111,7 +111,8 @@ def test_one_step_needs_no_draw(renderer, strategy):
 @pytest.mark.parametrize("completion", [CUT, SILENT], ids=["cut", "no answer"])
 def test_an_undecided_rollout_is_no_evidence(renderer, completion):
     engine = FakeEngine(lambda request: [completion] * request.n)
-    labeler, (labels,) = run(engine, renderer, [chain(steps=3)], "fixed", 4)
+    wordy = Chain("c", "p", ("so\n", "then\n", "The answer is 9"))  # no number that could pass for an answer
+    labeler, (labels,) = run(engine, renderer, [wordy], "fixed", 4)
     assert labels.undecided == (4, 4, 0)
     assert labels.right == labels.wrong == (0, 0, 0)
     assert labels.hard == (None, None, False)

@@ -1,5 +1,6 @@
 """Files: what is written is read back, by us and by `datasets`; a fault is named by file, line and field."""
 
+import contextlib
 import errno
 import json
 import math
@@ -150,11 +151,9 @@ def test_a_chain_id_that_comes_twice_is_refused(tmp_path):
 
 def test_several_rows_of_one_problem_do_not_share_a_chain_id(tmp_path):
     rows = [{"problem_id": "p", "completion": text} for text in ("one", "two")]
-    try:
-        ids = [c.id for c in read_chains(write(tmp_path / "c.jsonl", *rows))]
-    except InputError as error:
-        assert "twice" in str(error)  # refused is good too; one lost in silence is not
-    else:
+    path = write(tmp_path / "c.jsonl", *rows)
+    with contextlib.suppress(InputError):  # refused is good too; one lost in silence is not
+        ids = [c.id for c in read_chains(path)]
         assert len(set(ids)) == len(ids) == 2
 
 

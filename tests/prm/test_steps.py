@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from prm.errors import InputError
 from prm.steps import SPLITTERS, split_steps
 
-PIECES = st.sampled_from(["\n", "\n\n", " ", "\t", "\r\n", "Step 1:", "Step 2. ", "a", "So x = 2. ", "Then", "\u2028", "$x$", "!"])  # fmt: skip
-TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=20).map("".join))
+MARKS = ("\n", "\n\n", " ", "\t", "\r\n", "Step 1:", "Step 2. ", "a", "So x = 2. ", "Then", "\u2028", "$x$", "!")
+TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(MARKS), max_size=20).map("".join))
 ALL = [*SPLITTERS, "regex:;", "regex:(?=x)", "regex:"]
 
 
