@@ -79,8 +79,10 @@ def bisect(ledger: Ledger, rollouts: int) -> Strategy:
     reached, missed = -1, ledger.steps - 1
     while missed - reached > 1:
         step = (reached + missed) // 2
-        while not ledger.right[step] and ledger.drawn(step) < rollouts:
-            yield [(step, min(max(2, ledger.drawn(step)), rollouts - ledger.drawn(step)))]
+        while not ledger.right[step] and (drawn := ledger.drawn(step)) < rollouts:
+            yield [(step, min(max(2, drawn), rollouts - drawn))]
+            if ledger.drawn(step) == drawn:
+                return  # the engine gave nothing: what is known stands, the rest stays unknown
         if ledger.right[step]:
             reached = step
         else:

@@ -42,14 +42,16 @@ class _OpenChain:
         return requests
 
     def receive(self, step: int, completions: list[Completion]) -> None:
-        prefix = "".join(self.chain.steps[: step + 1])
         for completion in completions:
-            self.ledger.add(step, _outcome(prefix + completion.text, completion.finish, self.gold))
+            self.ledger.add(step, _outcome(completion.text, completion.finish, self.gold))
         self.waiting -= 1
 
 
 def _outcome(text: str, finish: str, gold: str) -> Outcome:
-    """Verdict on a finished text; one that was cut by length is undecided whatever it says."""
+    """Verdict on a finished text; one that was cut by length is undecided whatever it says.
+
+    Of a rollout only the continuation is judged: a number in the prefix is not the answer of a rollout that gives none.
+    """
     return "no_answer" if finish == "length" else check(text, gold).outcome.value
 
 

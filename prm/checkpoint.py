@@ -39,6 +39,10 @@ class Metadata:
     """What a PRM's score estimates: "hard" (some rollout succeeds) or "soft" (the share that do); "outcome" for an
     ORM."""
 
+    def __post_init__(self) -> None:
+        if self.kind not in ("prm", "orm") or not self.separator:
+            raise ValueError(f"kind must be prm or orm, and the separator not empty: {self}")
+
     def save(self, directory: Path) -> None:
         """Write `prm.json`."""
         text = json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2)
@@ -52,7 +56,7 @@ def load_metadata(directory: Path) -> Metadata:
         ModelError: the directory is none of ours.
     """
     try:
-        row = json.loads((directory / METADATA).read_text(encoding="utf-8"))
+        row = dict(json.loads((directory / METADATA).read_text(encoding="utf-8")))
         if row.pop("schema") != SCHEMA:
             raise ModelError(f"{directory}/{METADATA}: is of another version", "train it again or update prm-toolkit")
         return Metadata(**row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -286,12 +287,16 @@ def _train(
     measured = [e for e in made if examples.is_held_out(e.problem_id, s["held_out"])]
     console.say(f"training on {len(kept):,} examples, measuring on {len(measured):,} of other problems")
     options = training.Settings(s["epochs"], s["lr"], s["batch_size"], seed=s["seed"])
-    log = training.train(model, kept, options, job.output)
+    partial = job.output.with_name(job.output.name + ".partial")  # a killed training leaves no half checkpoint
+    shutil.rmtree(partial, ignore_errors=True)
+    log = training.train(model, kept, options, partial)
     metrics = training.evaluate(model, measured)
-    model.save_pretrained(job.output)
-    tokenizer.save_pretrained(job.output)
-    metadata.save(job.output)
-    (job.output / "training_log.json").write_text(json.dumps({"log": log, "held_out": metrics}, indent=1) + "\n")
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    metadata.save(partial)
+    (partial / "training_log.json").write_text(json.dumps({"log": log, "held_out": metrics}, indent=1) + "\n")
+    shutil.rmtree(job.output, ignore_errors=True)
+    partial.rename(job.output)
     counts: dict[str, Any] = {"examples": len(kept), "held-out examples": len(measured)}
     counts |= {name.replace("_", " "): value for name, value in metrics.items() if value is not None}
     _close(counts, drops, job.output)
@@ -350,8 +355,9 @@ def rerank(
                 groups.setdefault(chain.problem_id, []).append(chain)
             else:
                 drops.add(chain.id, reason)
+        name = "last" if {s.kind for s in by_chain.values()} == {"orm"} else aggregate  # one score needs none
         choices = (
-            choose(p, [c.text for c in g], [by_chain[c.id].scores for c in g], aggregate=aggregate, selection=selection)  # type: ignore[arg-type]
+            choose(p, [c.text for c in g], [by_chain[c.id].scores for c in g], aggregate=name, selection=selection)  # type: ignore[arg-type]
             for p, g in groups.items()
         )
         counts["problems"] = write_records(out, choices)

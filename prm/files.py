@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -38,6 +39,8 @@ _KEYS: dict[type[Record], str] = {
 }
 """The field that is unique in a file."""
 
+_OPTIONAL = {"answer", "meta", "finish"}
+
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """Yield (line number from 1, object) for every line that is not blank.
@@ -46,19 +49,20 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
         InputError: the file cannot be read, or a line is not one JSON object.
     """
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, _parse_line(path, number, line)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error.reason})", "convert it to UTF-8 JSONL") from error
 
 
-def _parse_line(path: Path, number: int, line: str) -> Row:
+def _parse_line(path: Path, number: int, line: bytes) -> Row:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8"))
+        json.dumps(row, ensure_ascii=False).encode("utf-8")  # a lone surrogate could be read, but never written again
+    except UnicodeError as error:
+        raise InputError(f"{path}:{number}: is not UTF-8 text: {error}", "convert it to UTF-8") from error
     except ValueError as error:
         raise InputError(f"{path}:{number}: is not JSON: {error}", "mend or delete that line") from error
     except RecursionError as error:
@@ -88,15 +92,14 @@ def _build(path: Path, number: int, row: Row, kind: type[R]) -> R:
     _check_schema(path, number, row, kind)
     names = [f.name for f in fields(kind)]
     values = {name: _tuples(row[name]) for name in names if name in row}
+    missing = [n for n in names if n not in row and n not in _OPTIONAL]
+    if missing:
+        raise InputError(
+            f"{path}:{number}: lacks the field {', '.join(map(repr, missing))}", f"this must be a {SCHEMAS[kind]} file"
+        )
     try:
         return kind(**values)
-    except TypeError as error:
-        missing = [n for n in names if n not in row]
-        raise InputError(
-            f"{path}:{number}: lacks the field {', '.join(map(repr, missing)) or str(error)}",
-            f"this must be a {SCHEMAS[kind]} file",
-        ) from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise InputError(f"{path}:{number}: {error}", f"mend that row of the {SCHEMAS[kind]} file") from error
 
 
@@ -182,11 +185,14 @@ def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
 
     Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
     `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is split by `splitter`.
+    The solutions of a problem are numbered over all its rows.
     """
+    split_steps("", splitter)  # a wrong name is refused whatever the rows are
     seen: set[str] = set()
+    numbers: Counter[str] = Counter()
     for number, row in read_rows(path):
         is_own = row.get("schema") is not None
-        chains = [_build(path, number, row, Chain)] if is_own else _public_chains(path, number, row, splitter)
+        chains = [_build(path, number, row, Chain)] if is_own else _public_chains(path, number, row, splitter, numbers)
         for chain in chains:
             if chain.id in seen:
                 raise InputError(f"{path}:{number}: chain id {chain.id!r} comes twice", "ids must be unique in a file")
@@ -194,31 +200,46 @@ def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
             yield chain
 
 
-def _public_chains(path: Path, number: int, row: Row, splitter: str) -> Iterator[Chain]:
+def _public_chains(path: Path, number: int, row: Row, splitter: str, numbers: Counter[str]) -> Iterator[Chain]:
     problem_id = _first(row, "problem_id", "id", "unique_id", "idx")
-    solutions = _solutions(row)
-    if solutions is None:
+    owner = f"{path.stem}-{number}" if problem_id is None else str(problem_id)
+    for solution in _solutions(path, number, row):
+        steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)
+        yield Chain(id=f"{owner}/{numbers[owner]}", problem_id=owner, steps=steps, finish=_finish(row))
+        numbers[owner] += 1
+
+
+def _solutions(path: Path, number: int, row: Row) -> list[str | list[str]]:
+    """The solutions of a row: texts, or lists of steps."""
+    name = next((n for n in (*_ONE_SOLUTION, *_MANY_SOLUTIONS) if n in row), None)
+    if name is None:
         raise InputError(
-            f"{path}:{number}: has no 'steps', 'solution', 'completion', 'completions' or 'candidates'",
+            f"{path}:{number}: has none of {', '.join(map(repr, (*_ONE_SOLUTION, *_MANY_SOLUTIONS)))}",
             "see the README for the shapes that are read",
         )
-    owner = f"{path.stem}-{number}" if problem_id is None else str(problem_id)
-    for index, solution in enumerate(solutions):
-        try:
-            steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)
-            yield Chain(id=f"{owner}/{index}", problem_id=owner, steps=steps, finish=_finish(row))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}:{number}: solution {index}: {error}", "mend or delete that row") from error
-
-
-def _solutions(row: Row) -> list[Any] | None:
-    if "steps" in row:
+    value = row[name] if name in _MANY_SOLUTIONS else [row[name]]
+    if name == "candidates" and isinstance(value, list):
+        value = [c.get("solution") if isinstance(c, dict) else c for c in value]
+    if name == "steps":
+        if not _is_texts(row["steps"]) or not all(s.strip() for s in row["steps"]):
+            raise InputError(f"{path}:{number}: field 'steps' is not a list of texts that are not blank", _MEND)
         return [[s if s.endswith("\n") else s + "\n" for s in row["steps"]]]
-    if "candidates" in row:
-        return [candidate["solution"] for candidate in row["candidates"]]
-    many = _first(row, "completions", "solutions")
-    one = _first(row, "completion", "solution", "text")
-    return many if many is not None else None if one is None else [one]
+    if not _is_texts(value):
+        raise InputError(f"{path}:{number}: field {name!r} does not hold {_MANY_SOLUTIONS.get(name, 'a text')}", _MEND)
+    return list(value)
+
+
+_MEND = "mend or delete that row"
+_ONE_SOLUTION = ("steps", "completion", "solution", "text")
+_MANY_SOLUTIONS = {
+    "candidates": "a list of objects with a text 'solution'",
+    "completions": "a list of texts",
+    "solutions": "a list of texts",
+}
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
 
 
 def _finish(row: Row) -> Finish:

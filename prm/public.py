@@ -31,6 +31,8 @@ def read_step_ratings(path: Path, *, neutral_is_right: bool = True) -> Iterator[
 
 def _rated(row: Row, neutral_is_right: bool) -> tuple[Problem, Chain, StepLabels]:
     ratings = row["step_ratings"]
+    if not all(isinstance(s, str) for s in row["steps"]):
+        raise ValueError("field 'steps' must hold texts")
     if len(ratings) != len(row["steps"]):
         raise ValueError(f"field 'step_ratings' has {len(ratings)} entries for {len(row['steps'])} steps")
     lowest = 0 if neutral_is_right else 1

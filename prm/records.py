@@ -28,6 +28,11 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def _all(values: Any, kind: type | tuple[type, ...]) -> bool:
+    """Whether `values` is a tuple of such values."""
+    return isinstance(values, tuple) and all(isinstance(v, kind) for v in values)
+
+
 def _require_ids(**ids: str) -> None:
     for name, value in ids.items():
         _require(isinstance(value, str) and value != "", f"{name} must be a non-empty string")
@@ -67,7 +72,9 @@ class Chain:
 
     def __post_init__(self) -> None:
         _require_ids(id=self.id, problem_id=self.problem_id)
-        _require(all(isinstance(s, str) and s != "" for s in self.steps), "steps must be non-empty strings")
+        _require(
+            _all(self.steps, str) and all(s.strip() for s in self.steps), "steps must be strings that are not blank"
+        )
         _require(self.finish in get_args(Finish), f"finish must be one of {get_args(Finish)}, not {self.finish!r}")
 
     @property
@@ -99,6 +106,7 @@ class StepLabels:
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
         counts = (self.right, self.wrong, self.undecided)
+        _require(all(_all(c, int) for c in counts), "right, wrong and undecided must be lists of whole numbers")
         _require(len({len(c) for c in counts} | {len(self.known)}) == 1, "counts must have one entry a step")
         _require(all(n >= 0 for c in counts for n in c), "counts must not be negative")
         _require(set(self.known) <= set(get_args(Known)), f"known must hold only {get_args(Known)}")
@@ -149,6 +157,7 @@ class StepScores:
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
         _require(self.kind in ("prm", "orm"), f"kind must be 'prm' or 'orm', not {self.kind!r}")
+        _require(_all(self.scores, (int, float)), "scores must be a list of numbers")
         _require(all(math.isfinite(s) for s in self.scores), "scores must be finite numbers")
         _require(self.kind == "prm" or len(self.scores) == 1, "an ORM gives exactly one score a chain")
 

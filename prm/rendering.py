@@ -16,6 +16,7 @@ from typing import Any
 from prm.errors import RenderError
 
 _ANCHOR = "\n"
+_PLACEHOLDER = "PROBLEM-GOES-HERE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,26 @@ class Renderer:
         """Token ids of what stands before the first step."""
         if not self.chat:
             return self._first_ids + self._piece_ids(problem.rstrip("\n") + "\n")
+        before, after = self._chat_frame
+        return [*before, *self._piece_ids(problem), *after]
+
+    @cached_property
+    def _chat_frame(self) -> tuple[list[int], list[int]]:
+        """Ids of the chat template before and after the problem; only these may hold special tokens."""
         text = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": problem}], add_generation_prompt=True, tokenize=False
+            [{"role": "user", "content": _PLACEHOLDER}], add_generation_prompt=True, tokenize=False
         )
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        parts = text.split(_PLACEHOLDER)
+        if len(parts) != 2:
+            raise RenderError("the chat template does not show the user's text once", "leave --chat out")
+        before, after = (list(self.tokenizer(part, add_special_tokens=False)["input_ids"]) for part in parts)
+        return before, after
 
     def _step_ids(self, step: str) -> list[int]:
         if self.separator is None:
             return self._piece_ids(step)
-        return self._piece_ids(step.rstrip()) + self._separator_ids
+        text = step.rstrip()
+        return self._piece_ids(text) + self._separator_ids if text else []
 
     @cached_property
     def _separator_ids(self) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from prm.aggregation import aggregate as aggregate_scores
 from prm.errors import InputError
@@ -60,7 +60,11 @@ def rerank(
     chains = [split_steps(s, splitter) for s in solutions]
     step_scores = scorer.score([text] * len(chains), chains)
     return choose(
-        "" if isinstance(problem, str) else problem.id, solutions, step_scores, aggregate=aggregate, selection=selection
+        "" if isinstance(problem, str) else problem.id,
+        solutions,
+        step_scores,
+        aggregate="last" if scorer.kind == "orm" else aggregate,
+        selection=selection,
     )
 
 
@@ -73,6 +77,7 @@ def choose(
     selection: Selection = "best-of-n",
 ) -> Choice:
     """Choose by scores that are there already; see `rerank`."""
+    aggregate_scores((), aggregate)  # an unknown name is refused whatever the solutions are
     groups = group_answers(solutions)
     scores = [
         aggregate_scores(s, aggregate) if g is not None else -math.inf for s, g in zip(step_scores, groups, strict=True)
@@ -94,19 +99,19 @@ def select(scores: Sequence[float], groups: Sequence[int | None], selection: Sel
     Args:
         scores: one a chain, higher is better.
         groups: `group_answers` of the chains.
-        selection: see `Selection`. A weighted vote weighs a chain by its score where all scores are at least 0, and
-            by the exponential of its score otherwise (logarithms, rewards).
+        selection: see `Selection`. A weighted vote weighs a chain by its score where no score is below 0 and some
+            are above, and by the exponential of its score otherwise (logarithms, rewards).
 
     Raises:
         InputError: there is no such selection.
     """
+    if selection not in get_args(Selection):
+        raise InputError(f"there is no selection {selection!r}", f"choose from {', '.join(get_args(Selection))}")
     answered = [i for i, group in enumerate(groups) if group is not None]
     if not answered:
         return max(range(len(scores)), key=scores.__getitem__)
     if selection == "best-of-n":
         return max(answered, key=scores.__getitem__)
-    if selection not in ("majority", "weighted"):
-        raise InputError(f"there is no selection {selection!r}", "choose from best-of-n, majority, weighted")
     weights = dict.fromkeys(answered, 1.0) if selection == "majority" else _weights(scores, answered)
     totals: dict[int | None, float] = {}
     for i in answered:
@@ -116,9 +121,9 @@ def select(scores: Sequence[float], groups: Sequence[int | None], selection: Sel
 
 
 def _weights(scores: Sequence[float], answered: Sequence[int]) -> dict[int, float]:
-    if all(scores[i] >= 0 for i in answered):
-        return {i: scores[i] for i in answered}
     highest = max(scores[i] for i in answered)
+    if highest > 0 and all(scores[i] >= 0 for i in answered):
+        return {i: scores[i] for i in answered}
     if highest == -math.inf:
         return dict.fromkeys(answered, 1.0)
     return {i: math.exp(scores[i] - highest) for i in answered}

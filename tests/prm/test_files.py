@@ -160,7 +160,7 @@ def test_several_rows_of_one_problem_do_not_share_a_chain_id(tmp_path):
 def test_text_that_is_not_utf8_names_the_file(tmp_path):
     path = tmp_path / "latin.jsonl"
     path.write_bytes('{"id": "p", "text": "é"}\n'.encode("latin-1"))
-    with pytest.raises(InputError, match=r"latin\.jsonl: .*UTF-8"):
+    with pytest.raises(InputError, match=r"latin\.jsonl:1: .*UTF-8"):
         list(read_problems(path))
 
 
