@@ -32,7 +32,7 @@ def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
     Returns:
         Scalar, the mean of ``-log sigmoid(chosen - rejected)``.
 
-    >>> float(bradley_terry_loss(Tensor([2.0]), Tensor([2.0])).round(decimals=4))
+    >>> round(float(bradley_terry_loss(Tensor([2.0]), Tensor([2.0]))), 4)
     0.6931
     """
     return -logsigmoid((chosen - rejected).float()).mean()
