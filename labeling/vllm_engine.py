@@ -7,6 +7,7 @@ never drains between problems; rollouts of one prefix share its cache.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -33,7 +34,9 @@ class VLLMEngine:
     def __init__(self, model: str, **options: Any) -> None:
         _quieten()
         try:
-            from vllm import LLM
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # vLLM's own, about PyTorch's names
+                from vllm import LLM
         except ImportError as error:
             raise ModelError(
                 f"vLLM cannot be imported: {error}", 'pip install "prm-toolkit[vllm]" (without a GPU: see the README)'
@@ -91,6 +94,7 @@ def _quieten() -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # for the engine's own process
 
 
 def _defaults() -> dict[str, Any]:
