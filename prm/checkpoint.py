@@ -40,8 +40,12 @@ class Metadata:
     ORM."""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("prm", "orm") or not self.separator:
-            raise ValueError(f"kind must be prm or orm, and the separator not empty: {self}")
+        if self.kind not in ("prm", "orm"):
+            raise ValueError(f"kind must be prm or orm, not {self.kind!r}")
+        if not isinstance(self.separator, str) or not self.separator:
+            raise ValueError(f"separator must be a text that is not empty, not {self.separator!r}")
+        if not isinstance(self.chat, bool):
+            raise ValueError(f"chat must be true or false, not {self.chat!r}")
 
     def save(self, directory: Path) -> None:
         """Write `prm.json`."""
@@ -56,7 +60,9 @@ def load_metadata(directory: Path) -> Metadata:
         ModelError: the directory is none of ours.
     """
     try:
-        row = dict(json.loads((directory / METADATA).read_text(encoding="utf-8")))
+        row = json.loads((directory / METADATA).read_text(encoding="utf-8"))
+        if not isinstance(row, dict):
+            raise ValueError("it is not a JSON object")
         if row.pop("schema") != SCHEMA:
             raise ModelError(f"{directory}/{METADATA}: is of another version", "train it again or update prm-toolkit")
         return Metadata(**row)

@@ -272,8 +272,11 @@ def _train(
     from prm.checkpoint import Metadata, load_model, load_tokenizer, make_renderer
 
     s, drops = job.settings, Drops()
-    separator = s["separator"].encode().decode("unicode_escape")
-    metadata = Metadata(s["objective"], separator, s["chat"], s["labels_as"])
+    try:  # as Latin-1, because that is what `unicode_escape` reads; what it lacks is escaped
+        separator = s["separator"].encode("latin-1", "backslashreplace").decode("unicode_escape")
+        metadata = Metadata(s["objective"], separator, s["chat"], s["labels_as"])
+    except ValueError as error:
+        raise InputError(f"--separator {s['separator']!r}: {error}", r"give a text, such as \n") from error
     tokenizer = load_tokenizer(s["base"])
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     model = load_model(s["base"], s["objective"], pad_id)
@@ -295,11 +298,11 @@ def _train(
     tokenizer.save_pretrained(partial)
     metadata.save(partial)
     (partial / "training_log.json").write_text(json.dumps({"log": log, "held_out": metrics}, indent=1) + "\n")
-    shutil.rmtree(job.output, ignore_errors=True)
-    partial.rename(job.output)
     counts: dict[str, Any] = {"examples": len(kept), "held-out examples": len(measured)}
     counts |= {name.replace("_", " "): value for name, value in metrics.items() if value is not None}
     _close(counts, drops, job.output)
+    shutil.rmtree(job.output, ignore_errors=True)
+    partial.rename(job.output)
     return counts
 
 

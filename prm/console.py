@@ -74,7 +74,7 @@ def _show(value: Any) -> str:
 
 def table(title: str, header: list[str], rows: list[list[str]]) -> None:
     """A table on stdout."""
-    grid = Table(title=title, title_justify="left")
+    grid = Table(title=title, title_justify="left", min_width=len(title) + 2)
     for i, name in enumerate(header):
         grid.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:

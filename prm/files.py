@@ -205,7 +205,10 @@ def _public_chains(path: Path, number: int, row: Row, splitter: str, numbers: Co
     owner = f"{path.stem}-{number}" if problem_id is None else str(problem_id)
     for solution in _solutions(path, number, row):
         steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)
-        yield Chain(id=f"{owner}/{numbers[owner]}", problem_id=owner, steps=steps, finish=_finish(row))
+        try:
+            yield Chain(id=f"{owner}/{numbers[owner]}", problem_id=owner, steps=steps, finish=_finish(row))
+        except ValueError as error:
+            raise InputError(f"{path}:{number}: {error}", _MEND) from error
         numbers[owner] += 1
 
 

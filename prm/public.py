@@ -30,18 +30,20 @@ def read_step_ratings(path: Path, *, neutral_is_right: bool = True) -> Iterator[
 
 
 def _rated(row: Row, neutral_is_right: bool) -> tuple[Problem, Chain, StepLabels]:
-    ratings = row["step_ratings"]
-    if not all(isinstance(s, str) for s in row["steps"]):
-        raise ValueError("field 'steps' must hold texts")
-    if len(ratings) != len(row["steps"]):
-        raise ValueError(f"field 'step_ratings' has {len(ratings)} entries for {len(row['steps'])} steps")
+    steps, ratings = row["steps"], row["step_ratings"]
+    if not isinstance(steps, list) or not all(isinstance(s, str) for s in steps):
+        raise ValueError("field 'steps' must be a list of texts")
+    if not isinstance(ratings, list) or not all(r is None or isinstance(r, int | float) for r in ratings):
+        raise ValueError("field 'step_ratings' must be a list of numbers or null")
+    if len(ratings) != len(steps):
+        raise ValueError(f"field 'step_ratings' has {len(ratings)} entries for {len(steps)} steps")
     lowest = 0 if neutral_is_right else 1
     right = tuple(int(r is not None and r >= lowest) for r in ratings)
     wrong = tuple(int(r is not None and r < lowest) for r in ratings)
     identity, problem_id = str(row["id"]), f"problem-of-{row['problem']}"
     return (
         Problem(id=problem_id, text=row["problem"], answer=row.get("final_answer")),
-        Chain(id=identity, problem_id=problem_id, steps=tuple(s.rstrip("\n") + "\n" for s in row["steps"])),
+        Chain(id=identity, problem_id=problem_id, steps=tuple(s.rstrip("\n") + "\n" for s in steps)),
         StepLabels(
             chain_id=identity,
             problem_id=problem_id,

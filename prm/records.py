@@ -29,8 +29,8 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _all(values: Any, kind: type | tuple[type, ...]) -> bool:
-    """Whether `values` is a tuple of such values."""
-    return isinstance(values, tuple) and all(isinstance(v, kind) for v in values)
+    """Whether `values` is a tuple of such values. A truth value is no number, though Python counts it as one."""
+    return isinstance(values, tuple) and all(isinstance(v, kind) and not isinstance(v, bool) for v in values)
 
 
 def _require_ids(**ids: str) -> None:
@@ -107,8 +107,12 @@ class StepLabels:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
         counts = (self.right, self.wrong, self.undecided)
         _require(all(_all(c, int) for c in counts), "right, wrong and undecided must be lists of whole numbers")
-        _require(len({len(c) for c in counts} | {len(self.known)}) == 1, "counts must have one entry a step")
-        _require(all(n >= 0 for c in counts for n in c), "counts must not be negative")
+        _require(_all(self.known, str), f"known must be a list of {get_args(Known)}")
+        _require(
+            len({len(c) for c in (*counts, self.known)}) == 1,
+            "right, wrong, undecided and known must have one entry a step",
+        )
+        _require(all(n >= 0 for c in counts for n in c), "right, wrong and undecided must not be negative")
         _require(set(self.known) <= set(get_args(Known)), f"known must hold only {get_args(Known)}")
         _require(self.outcome in get_args(Outcome), f"outcome must be one of {get_args(Outcome)}")
 

@@ -103,6 +103,18 @@ def test_bisect_needs_no_draw_for_a_right_chain(renderer):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_engine_that_gives_nothing_is_not_asked_for_ever(renderer, strategy):
+    _, (labels,) = run(FakeEngine(lambda request: []), renderer, [chain()], strategy)
+    assert labels.hard == (None,) * 4 + (False,)
+
+
+def test_an_engine_that_gives_fewer_is_asked_for_the_rest(renderer):
+    engine = FakeEngine(lambda request: [WRONG])
+    _, (labels,) = run(engine, renderer, [chain(steps=2)], "bisect", 4)
+    assert labels.wrong == (4, 0)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_step_needs_no_draw(renderer, strategy):
     _, (labels,) = run(FakeEngine(reaches(9)), renderer, [chain(steps=1)], strategy)
     assert (labels.known, labels.hard, labels.soft) == (("answer",), (False,), (0.0,))
@@ -111,8 +123,8 @@ def test_one_step_needs_no_draw(renderer, strategy):
 @pytest.mark.parametrize("completion", [CUT, SILENT], ids=["cut", "no answer"])
 def test_an_undecided_rollout_is_no_evidence(renderer, completion):
     engine = FakeEngine(lambda request: [completion] * request.n)
-    wordy = Chain("c", "p", ("so\n", "then\n", "The answer is 9"))  # no number that could pass for an answer
-    labeler, (labels,) = run(engine, renderer, [wordy], "fixed", 4)
+    numbers = Chain("c", "p", ("2 + 2 = 4\n", "so 9\n", "The answer is 9"))  # of the prefix, not of the rollout
+    labeler, (labels,) = run(engine, renderer, [numbers], "fixed", 4)
     assert labels.undecided == (4, 4, 0)
     assert labels.right == labels.wrong == (0, 0, 0)
     assert labels.hard == (None, None, False)

@@ -53,6 +53,11 @@ FAULTS = {
     "objective": (f"train --base m --objective rm {DATA} --labels l.jsonl --out o", "rm"),
     "base": (f"train --base empty-directory {DATA} --labels l.jsonl --out o", "empty-directory"),
     "base path": (f"train --base ./none {DATA} --labels l.jsonl --out o", "./none"),
+    "separator": (f"train --base m {DATA} --labels l.jsonl --separator= --out o", "--separator"),
+    "separator that ends in an escape": (
+        f"train --base m {DATA} --labels l.jsonl --separator \\ --out o",
+        "--separator",
+    ),
     "scorer": (f"score --scorer empty-directory {DATA} --out o", "empty-directory"),
     "nothing to measure": (f"eval steps {DATA} --out o", "nothing to measure"),
     "no exact truth": (f"eval steps {DATA} --scores s.jsonl --out o", "'p'"),
@@ -112,6 +117,37 @@ def test_rerank_writes_the_choice_and_the_drops(prm, files):
     assert (choice["problem_id"], choice["best"], choice["answer"]) == ("p", "The answer is 4", "4")
     dropped = json.loads((files / "o.jsonl.dropped.jsonl").read_text())
     assert (dropped["id"], dropped["reason"]) == ("d", "it has no score")
+
+
+def test_rerank_of_rewards_needs_no_aggregator(prm, files):
+    """The product of rewards below 0 would be -inf for all."""
+    with (files / "c.jsonl").open("a") as file:
+        file.write(json.dumps({"schema": "chain/1", "id": "d", "problem_id": "p", "steps": ["The answer is 5"]}) + "\n")
+    rewards = [{"chain_id": c, "problem_id": "p", "scores": [r], "kind": "orm"} for c, r in (("c", -3.0), ("d", -1.0))]
+    (files / "s.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rewards))
+    prm(*f"rerank {DATA} --scores s.jsonl --aggregate product --out o.jsonl".split())
+    choice = json.loads((files / "o.jsonl").read_text())
+    assert (choice["answer"], choice["scores"]) == ("5", [-3.0, -1.0])
+
+
+def test_a_training_that_was_killed_can_be_run_again(prm, files, base_model, monkeypatch):
+    from prm import training
+
+    def killed(model, examples, settings, out):
+        out.mkdir()
+        (out / "half").write_text("")
+        raise KeyboardInterrupt
+
+    line = f"train --base {base_model} {DATA} --labels l.jsonl --held-out 0 --separator ки --out o".split()
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "train", killed)
+        assert prm(*line)[0] == 130
+    assert not (files / "o").exists()
+    assert prm(*line)[0] == 0
+    assert json.loads((files / "o" / "prm.json").read_text())["separator"] == "ки"
+    assert not (files / "o" / "half").exists()
+    assert not (files / "o.partial").exists()
+    assert "already there" in prm(*line)[2]
 
 
 def test_best_of_n_prints_a_table_on_stdout(prm, files):

@@ -223,6 +223,7 @@ BAD_CHAINS = {
     "completions a string": {"problem_id": "p", "completions": "ab"},
     "completions a number": {"problem_id": "p", "completions": 5},
     "solution a number": {"problem_id": "p", "solution": 5},
+    "empty id": {"problem_id": "", "solution": "a"},
 }
 
 
@@ -250,9 +251,11 @@ def test_step_ratings_become_labels(tmp_path):
     ("change", "message"),
     [
         ({"step_ratings": [1]}, "step_ratings"),
-        ({"step_ratings": ["good", 1, 1]}, ""),
-        ({"steps": [1, 2, 3]}, ""),
-        ({"steps": None}, ""),
+        ({"step_ratings": ["good", 1, 1]}, "step_ratings"),
+        ({"step_ratings": None}, "step_ratings"),
+        ({"steps": [1, 2, 3]}, "steps"),
+        ({"steps": "abc"}, "steps"),
+        ({"steps": None}, "steps"),
     ],
 )
 def test_bad_step_ratings_are_refused(tmp_path, change, message):

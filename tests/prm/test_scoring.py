@@ -115,6 +115,10 @@ def test_metadata_round_trip(tmp_path):
         json.dumps({"schema": "checkpoint/1"}),
         json.dumps({"schema": "checkpoint/1", "kind": "prm", "colour": 1}),
         json.dumps({"schema": "checkpoint/1", "kind": "banana"}),
+        json.dumps({"schema": "checkpoint/1", "kind": "prm", "separator": ""}),
+        json.dumps({"schema": "checkpoint/1", "kind": "prm", "separator": 5}),
+        json.dumps({"schema": "checkpoint/1", "kind": "prm", "chat": "no"}),
+        json.dumps([["schema", "checkpoint/1"], ["kind", "prm"]]),
     ],
 )
 def test_a_directory_that_is_no_checkpoint_is_refused(tmp_path, text):
