@@ -238,6 +238,7 @@ def train(
         str, typer.Option(help="prm (per-step loss) or orm (Bradley-Terry on pairs of chains)")
     ] = "prm",
     view: Annotated[str, typer.Option("--labels-as", help="hard or soft step labels (prm only)")] = "hard",
+    steps: Annotated[str, typer.Option(help="learn from all steps, or up to the first-error (prm)")] = "all",
     epochs: Annotated[float, typer.Option(min=0.001)] = 1.0,
     lr: Annotated[float, typer.Option(min=0.0, help="peak learning rate")] = 1e-5,
     batch_size: Annotated[int, typer.Option(min=1, help="chains or pairs in an optimiser step")] = 64,
@@ -251,10 +252,13 @@ def train(
     overwrite: Overwrite = False,
 ) -> None:
     """Labels → checkpoint: a step head (PRM) or an outcome head (ORM) on a backbone."""
+    if steps not in ("all", "first-error"):
+        raise InputError(f"there is no --steps {steps!r}", "choose from all, first-error")
     if objective not in ("prm", "orm") or view not in ("hard", "soft"):
         raise InputError(f"--objective {objective} --labels-as {view}", "objectives: prm, orm; labels: hard, soft")
     settings = {
-        "base": base, "objective": objective, "labels_as": view if objective == "prm" else "outcome", "epochs": epochs,
+        "base": base, "objective": objective, "labels_as": view if objective == "prm" else "outcome", "steps": steps,
+        "epochs": epochs,
         "lr": lr, "batch_size": batch_size, "held_out": held_out, "separator": separator, "splitter": splitter,
         "chat": chat, "seed": seed,
     }  # fmt: skip
@@ -283,7 +287,7 @@ def _train(
     renderer, longest = make_renderer(tokenizer, metadata), model.config.max_position_embeddings
     rows = examples.join_rows(problems, chains, labels, drops)
     if s["objective"] == "prm":
-        made = examples.step_examples(rows, renderer, s["labels_as"], longest, drops)
+        made = examples.step_examples(rows, renderer, s["labels_as"], longest, drops, s["steps"])
     else:
         made = examples.pair_examples(rows, renderer, longest, drops, s["seed"])  # type: ignore[assignment]
     kept = [e for e in made if not examples.is_held_out(e.problem_id, s["held_out"])]
@@ -475,21 +479,24 @@ def demo(
             console.say(f"  {path}")
 
 
+_ORM_FIT = ["--lr=5e-4", "--batch-size=4"]
+
+
 def _demo_commands(out: str, policy: str) -> Iterator[list[str]]:
     """The demo is nothing but these commands; each can be run alone."""
     train, held_out = (
         [f"--problems={out}/{part}.problems.jsonl", f"--chains={out}/{part}.chains.jsonl"] for part in ("train", "test")
     )
     limit = ["--max-tokens=128"]
-    yield ["world", "--count=640", "--seed=1", f"--out={out}/train.problems.jsonl"]
+    yield ["world", "--count=580", "--seed=1", f"--out={out}/train.problems.jsonl"]
     yield ["world", "--count=300", "--seed=2", f"--out={out}/test.problems.jsonl"]
     yield ["sample", f"--model={policy}", train[0], "--n=8", *limit, f"--out={out}/train.chains.jsonl"]
     yield ["sample", f"--model={policy}", held_out[0], "--n=16", *limit, f"--out={out}/test.chains.jsonl"]
     yield ["label", f"--model={policy}", *train, "--strategy=bisect", *limit, f"--out={out}/train.labels.jsonl"]
     yield ["eval", "steps", *train, f"--labels={out}/train.labels.jsonl", f"--out={out}/labels.json"]
     for objective in ("prm", "orm"):
-        fit = [f"--base={policy}", *train, f"--labels={out}/train.labels.jsonl", "--lr=1.5e-4", "--batch-size=2"]
-        fit.append("--epochs=2.5" if objective == "prm" else "--epochs=2")
+        fit = [f"--base={policy}", *train, f"--labels={out}/train.labels.jsonl", "--epochs=2"]
+        fit += ["--lr=2e-4", "--batch-size=2", "--steps=first-error"] if objective == "prm" else _ORM_FIT
         yield ["train", f"--objective={objective}", *fit, f"--out={out}/{objective}"]
         yield ["score", f"--scorer={out}/{objective}", *held_out, f"--out={out}/test.{objective}.jsonl"]
     yield ["eval", "steps", *held_out, f"--scores={out}/test.prm.jsonl", f"--out={out}/steps.json"]

@@ -14,6 +14,8 @@ from prm.records import Chain, Problem, StepLabels
 from prm.rendering import Renderer
 
 LabelView = Literal["hard", "soft"]
+Steps = Literal["all", "first-error"]
+"""Which labelled steps to learn from: all, or those up to and including the first that is called wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,20 @@ def join_rows(
 
 
 def step_examples(
-    rows: Iterable[Row], renderer: Renderer, view: LabelView, max_length: int, drops: Drops
+    rows: Iterable[Row], renderer: Renderer, view: LabelView, max_length: int, drops: Drops, steps: Steps = "all"
 ) -> list[StepExample]:
-    """One example a chain. Steps whose label is not known are not trained on; a chain with none goes to `drops`."""
+    """One example a chain. Steps whose label is not known are not trained on; a chain with none goes to `drops`.
+
+    With `steps="first-error"` what follows the first wrong step (a label below 0.5) is left out, as in PRM800K (Let's
+    Verify Step by Step, arXiv 2305.20050, section 2.4): the model learns to find an error, not to remember one.
+    """
     examples: list[StepExample] = []
     for problem, chain, labels in rows:
         rendered = renderer.render(problem.text, chain.steps)
         values = labels.hard if view == "hard" else labels.soft
         known = [(end, float(v)) for end, v in zip(rendered.step_ends, values, strict=True) if v is not None]
+        if steps == "first-error":
+            known = known[: next((i + 1 for i, (_, v) in enumerate(known) if v < 0.5), len(known))]
         if len(rendered.ids) > max_length:
             drops.add(chain.id, "longer than the model's context", f"{len(rendered.ids)} tokens")
         elif not known:
