@@ -139,7 +139,7 @@ def _selectors(scorers: Mapping[str, Mapping[str, Values]]) -> dict[str, Selecto
         for aggregator, values in by_aggregator.items():
             label = f"{name} {aggregator}".strip()
             selectors[label] = _choosing(values, "best-of-n")
-            selectors[f"{label}, weighted vote"] = _choosing(values, "weighted")
+            selectors[f"{label} vote"] = _choosing(values, "weighted")
     return selectors | {"oracle": lambda pool, block: float(any(pool.is_right[i] for i in block))}
 
 

@@ -418,7 +418,7 @@ def _show_best_of_n(result: Mapping[str, Any]) -> None:
         )
     protocol = result["protocol"]
     title = f"Right answers in %, best of k, {protocol['problems']} problems"
-    console.table(title, ["selector", *(f"k={k}" for k in ks), f"95% interval at {ks[-1]}"], rows)
+    console.table(title, ["selector", *(f"k={k}" for k in ks), f"95% at {ks[-1]}"], rows)
     auroc = [
         [f"{s} {a}", f"{v:.3f}"] for s, by in result["chain_auroc"].items() for a, v in by.items() if v is not None
     ]

@@ -46,7 +46,7 @@ BY_HAND = {  # right, wrong, wrong, right; in blocks of one, of two, and all fou
     "PRM min": [0.5, 0.5, 0.0],  # 0.2 0.9 | 0.3 0.8: wrong, right; the best of all is wrong
     "PRM product": [0.5, 0.5, 0.0],
     "PRM last": [0.5, 0.5, 0.0],
-    "PRM min, weighted vote": [0.5, 0.5, 0.0],  # 0.2 + 0.8 against 0.9 + 0.3
+    "PRM min vote": [0.5, 0.5, 0.0],  # 0.2 + 0.8 against 0.9 + 0.3
     "ORM": [0.5, 0.5, 1.0],  # 6 -2 | 5 4: right, wrong; the best of all is right
 }
 
