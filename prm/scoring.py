@@ -56,20 +56,29 @@ class LocalScorer:
                 raise RenderError(
                     f"chain {number} has {len(item.ids)} tokens, the model takes {self.max_length}", "drop it first"
                 )
-        scores: list[tuple[float, ...]] = [()] * len(rendered)
-        for batch in batches_by_tokens([len(r.ids) for r in rendered], TOKENS_A_BATCH):
-            for index, result in zip(batch, self._score_batch([rendered[i] for i in batch]), strict=True):
-                scores[index] = result
-        return scores
+        return self.score_rendered(rendered)
 
-    @torch.inference_mode()
-    def _score_batch(self, batch: Sequence[Rendered]) -> list[tuple[float, ...]]:
-        ids, mask = pad([r.ids for r in batch], self.model.config.pad_token_id or 0)
-        logits = self.model(input_ids=ids.to(self.model.device), attention_mask=mask.to(self.model.device)).logits
+    def score_rendered(self, rendered: Sequence[Rendered]) -> list[tuple[float, ...]]:
+        """Score chains that are rendered already, each within the model's context; see `score`."""
+        outputs = head_outputs(self.model, [r.ids for r in rendered])
         if self.kind == "orm":
-            return [(float(reward),) for reward in logits[:, 0].float().cpu()]
-        probabilities = logits.float().softmax(dim=-1)[..., 1].cpu()
-        return [tuple(row[list(item.step_ends)].tolist()) for row, item in zip(probabilities, batch, strict=True)]
+            return [(float(reward),) for (reward,) in outputs]
+        return [
+            tuple(logits.softmax(dim=-1)[list(item.step_ends), 1].tolist())
+            for logits, item in zip(outputs, rendered, strict=True)
+        ]
+
+
+@torch.inference_mode()
+def head_outputs(model: Any, rows: Sequence[Sequence[int]]) -> list[Tensor]:
+    """The head's output for each row of ids, in order: ``(padded length, 2)`` for a PRM, ``(1,)`` for an ORM."""
+    results: list[Tensor] = [torch.empty(0)] * len(rows)
+    for batch in batches_by_tokens([len(r) for r in rows], TOKENS_A_BATCH):
+        ids, mask = pad([rows[i] for i in batch], model.config.pad_token_id or 0)
+        logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+        for index, value in zip(batch, logits.float().cpu(), strict=True):
+            results[index] = value
+    return results
 
 
 def load_scorer(name: str) -> LocalScorer:
@@ -94,22 +103,25 @@ def score_chains(
     A chain goes to `drops` where its problem is missing, it has no step, or it is longer than the model's context.
     """
     for start in range(0, len(chains), CHAINS_A_ROUND):
-        usable = [c for c in chains[start : start + CHAINS_A_ROUND] if _is_usable(scorer, c, problems, drops)]
-        results = scorer.score([problems[c.problem_id].text for c in usable], [c.steps for c in usable])
-        for chain, scores in zip(usable, results, strict=True):
+        found = [(c, _render_usable(scorer, c, problems, drops)) for c in chains[start : start + CHAINS_A_ROUND]]
+        usable = [(chain, rendered) for chain, rendered in found if rendered is not None]
+        results = scorer.score_rendered([rendered for _, rendered in usable])
+        for (chain, _), scores in zip(usable, results, strict=True):
             yield StepScores(chain.id, chain.problem_id, scores, scorer.kind)
 
 
-def _is_usable(scorer: LocalScorer, chain: Chain, problems: Mapping[str, Problem], drops: Drops) -> bool:
+def _render_usable(scorer: LocalScorer, chain: Chain, problems: Mapping[str, Problem], drops: Drops) -> Rendered | None:
     if chain.problem_id not in problems:
         drops.add(chain.id, "its problem is missing")
-    elif not chain.steps:
+        return None
+    if not chain.steps:
         drops.add(chain.id, "empty chain")
-    elif (length := len(scorer.renderer.render(problems[chain.problem_id].text, chain.steps).ids)) > scorer.max_length:
-        drops.add(chain.id, "longer than the model's context", f"{length} tokens")
-    else:
-        return True
-    return False
+        return None
+    rendered = scorer.renderer.render(problems[chain.problem_id].text, chain.steps)
+    if len(rendered.ids) > scorer.max_length:
+        drops.add(chain.id, "longer than the model's context", f"{len(rendered.ids)} tokens")
+        return None
+    return rendered
 
 
 def batches_by_tokens(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -19,7 +19,7 @@ from prm.errors import InputError
 from prm.examples import PairExample, StepExample
 from prm.losses import bradley_terry_loss, step_loss
 from prm.metrics import auroc, grouped_auroc
-from prm.scoring import TOKENS_A_BATCH, batches_by_tokens, pad
+from prm.scoring import head_outputs, pad
 
 Example = StepExample | PairExample
 
@@ -144,7 +144,6 @@ def _row(example: Example) -> dict[str, Any]:
     }
 
 
-@torch.inference_mode()
 def evaluate(model: Any, examples: Sequence[Example]) -> dict[str, float | None]:
     """Metrics on examples that were not trained on.
 
@@ -158,28 +157,17 @@ def evaluate(model: Any, examples: Sequence[Example]) -> dict[str, float | None]
     if steps:
         return _evaluate_steps(model, steps)
     pairs = [e for e in examples if isinstance(e, PairExample)]
-    chosen, rejected = (_logits(model, [getattr(e, side) for e in pairs]) for side in ("chosen", "rejected"))
+    chosen, rejected = (head_outputs(model, [getattr(e, side) for e in pairs]) for side in ("chosen", "rejected"))
     wins = [(c[0] > r[0]) + (c[0] == r[0]) / 2 for c, r in zip(chosen, rejected, strict=True)]
     return {"pair_accuracy": float(sum(wins)) / len(wins) if wins else None}
 
 
 def _evaluate_steps(model: Any, examples: Sequence[StepExample]) -> dict[str, float | None]:
     rows: list[tuple[object, float, bool]] = []
-    for example, logits in zip(examples, _logits(model, [e.ids for e in examples]), strict=True):
+    for example, logits in zip(examples, head_outputs(model, [e.ids for e in examples]), strict=True):
         margins = (logits[:, 1] - logits[:, 0])[list(example.positions)].tolist()
         rows += [(i, m, t >= 0.5) for i, (m, t) in enumerate(zip(margins, example.targets, strict=True))]
     return {
         "step_auroc": auroc([r[1] for r in rows], [r[2] for r in rows]),
         "step_auroc_within_position": grouped_auroc(rows),
     }
-
-
-def _logits(model: Any, rows: Sequence[Sequence[int]]) -> list[Tensor]:
-    """The head's output for each row of ids, in order."""
-    results: list[Tensor] = [torch.empty(0)] * len(rows)
-    for batch in batches_by_tokens([len(r) for r in rows], TOKENS_A_BATCH):
-        ids, mask = pad([rows[i] for i in batch], model.config.pad_token_id or 0)
-        logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
-        for index, value in zip(batch, logits.float().cpu(), strict=True):
-            results[index] = value
-    return results
