@@ -1,26 +1,48 @@
 """Which prefix of a chain the next rollouts go to. A strategy is a generator over one chain's ledger.
 
 It yields the draws it wants as [(step, n), …] and is resumed when their outcomes stand in the ledger; when it returns,
-the chain is labelled. The last step never needs a draw: its label is the chain's own answer.
+the chain is labelled. The last step never needs a draw: its label is the chain's own answer. For a chain of s steps:
 
-    fixed    hard and soft labels; K(s - 1) draws for a chain of s steps
-             (Math-Shepherd, arXiv 2312.08935, section 3)
-    bisect   hard labels; no draw where the answer is right, else at most K·log2(s)
-             (OmegaPRM, arXiv 2406.06592, section 3)
+    fixed          hard and soft labels; K(s - 1) draws
+                   (Math-Shepherd, arXiv 2312.08935, section 3)
+    first-success  hard labels; none where the answer is right, else K for each prefix that cannot succeed any more,
+                   and up to K for the last that can
+    bisect         hard labels; none where the answer is right, else at most K·ceil(log2(s)); a prefix whose K
+                   rollouts are all undecided counts as a failure for the search, and its label stays unknown
+                   (OmegaPRM, arXiv 2406.06592, section 3)
+    adaptive       soft labels; for each prefix as many as its interval needs, at most K
 
-`bisect` rests on an assumption: where K rollouts from a prefix fail, none from a later prefix would succeed. By the
-definition of the hard label it holds for true labels; for estimates it errs where a prefix rarely succeeds.
+`first-success` and `bisect` rest on the definition of a hard label: a rollout that succeeds from a step is a success
+from every step before it. `bisect` also assumes the converse of its estimates: where K rollouts from a prefix fail,
+none from a later prefix would succeed. For true labels that follows; estimates err where a prefix rarely succeeds.
+`checked` measures how often.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from math import ceil, log2
 
+from prm.intervals import credible_interval
 from prm.records import Known, Outcome, StepLabels
 
 Draws = list[tuple[int, int]]
 Strategy = Generator[Draws, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a prefix may cost."""
+
+    rollouts: int = 8
+    """K, the most rollouts from one prefix. Math-Shepherd uses 8."""
+    width: float = 0.4
+    """`adaptive` draws until the 95% credible interval of a step's value is no wider, in (0, 1)."""
+
+    def __post_init__(self) -> None:
+        if self.rollouts < 1 or not 0 < self.width < 1:
+            raise ValueError(f"rollouts must be at least 1, width in (0, 1): {self}")
 
 
 @dataclass(slots=True)
@@ -34,6 +56,8 @@ class Ledger:
     right: list[int] = field(init=False)
     wrong: list[int] = field(init=False)
     undecided: list[int] = field(init=False)
+    unchecked: tuple[bool | None, ...] | None = None
+    """See `StepLabels.unchecked`."""
 
     def __post_init__(self) -> None:
         self.right, self.wrong, self.undecided = ([0] * self.steps for _ in range(3))
@@ -48,46 +72,115 @@ class Ledger:
         return self.right[step] + self.wrong[step] + self.undecided[step]
 
     def labels(self, chain_id: str, problem_id: str) -> StepLabels:
-        """The finished record."""
-        known: list[Known] = ["drawn" if self.drawn(s) else "implied" for s in range(self.steps)]
-        if not self.drawn(self.steps - 1):
-            known[-1] = "answer"
+        """The record of what is known."""
         return StepLabels(
             chain_id=chain_id,
             problem_id=problem_id,
             right=tuple(self.right),
             wrong=tuple(self.wrong),
             undecided=tuple(self.undecided),
-            known=tuple(known),
+            known=tuple(self._known(step) for step in range(self.steps)),
             outcome=self.outcome,
+            unchecked=self.unchecked,
         )
 
+    def _known(self, step: int) -> Known:
+        if self.drawn(step):
+            return "drawn"
+        if step == self.steps - 1:
+            return "answer"
+        if self.outcome == "correct":
+            return "right-answer"
+        if any(self.right[step:]):
+            return "later-success"
+        has_failed = any(w and not r for r, w in zip(self.right[:step], self.wrong[:step], strict=True))
+        return "earlier-failure" if has_failed else "none"
 
-def fixed(ledger: Ledger, rollouts: int) -> Strategy:
-    """The same number of rollouts from every prefix but the whole chain."""
-    if ledger.steps > 1:
-        yield [(step, rollouts) for step in range(ledger.steps - 1)]
+
+def fixed(ledger: Ledger, budget: Budget) -> Strategy:
+    """The same number of rollouts from every prefix but the whole chain, what is drawn already counted in."""
+    missing = ((step, budget.rollouts - ledger.drawn(step)) for step in range(ledger.steps - 1))
+    if draws := [(step, n) for step, n in missing if n > 0]:
+        yield draws
 
 
-def bisect(ledger: Ledger, rollouts: int) -> Strategy:
-    """Binary search for the last step from which the gold answer is still reached, in a chain that missed it.
+def first_success(ledger: Ledger, budget: Budget) -> Strategy:
+    """From the last prefix back to the first success, in a chain that missed the gold answer."""
+    if ledger.outcome == "correct":
+        return
+    for step in reversed(range(ledger.steps - 1)):
+        yield from _until_success(ledger, step, budget.rollouts)
+        if ledger.right[step]:
+            return
 
-    A prefix is tried with up to `rollouts` draws, in bites of 2, 2, 4, 8, … until the first success.
-    """
+
+def bisect(ledger: Ledger, budget: Budget) -> Strategy:
+    """Binary search for the last step from which the gold answer is still reached, in a chain that missed it."""
     if ledger.outcome == "correct":
         return
     reached, missed = -1, ledger.steps - 1
     while missed - reached > 1:
         step = (reached + missed) // 2
-        while not ledger.right[step] and (drawn := ledger.drawn(step)) < rollouts:
-            yield [(step, min(max(2, drawn), rollouts - drawn))]
-            if ledger.drawn(step) == drawn:
-                return  # the engine gave nothing: what is known stands, the rest stays unknown
+        yield from _until_success(ledger, step, budget.rollouts)
         if ledger.right[step]:
             reached = step
         else:
             missed = step
 
 
-STRATEGIES: dict[str, Callable[[Ledger, int], Strategy]] = {"fixed": fixed, "bisect": bisect}
+def _until_success(ledger: Ledger, step: int, rollouts: int) -> Strategy:
+    """Up to `rollouts` draws from one prefix, in bites of 2, 2, 4, 8, … until one succeeds."""
+    while not ledger.right[step] and (drawn := ledger.drawn(step)) < rollouts:
+        yield [(step, min(max(2, drawn), rollouts - drawn))]
+        if ledger.drawn(step) == drawn:
+            return  # the engine gave nothing: what is known stands
+
+
+def adaptive(ledger: Ledger, budget: Budget) -> Strategy:
+    """Bites for every prefix whose credible interval is still too wide, until none is or K is spent.
+
+    The first bite is 4, later ones what the interval would need if the share stayed as it is, half of it at a time.
+    """
+    open_steps = list(range(ledger.steps - 1))
+    while open_steps:
+        before = {step: ledger.drawn(step) for step in open_steps}
+        yield [(step, _bite(ledger, step, budget)) for step in open_steps]
+        open_steps = [s for s in open_steps if ledger.drawn(s) > before[s] and _bite(ledger, s, budget)]
+
+
+def _bite(ledger: Ledger, step: int, budget: Budget) -> int:
+    """How many rollouts to draw next from a prefix; 0 where it needs or may have no more."""
+    right, wrong, drawn = ledger.right[step], ledger.wrong[step], ledger.drawn(step)
+    low, high = credible_interval(right, wrong)
+    if drawn and high - low <= budget.width:
+        return 0
+    needed = 4 if not right + wrong else ceil((right + wrong) * (((high - low) / budget.width) ** 2 - 1) / 2)
+    return min(max(needed, 1), budget.rollouts - drawn)
+
+
+STRATEGIES: dict[str, Callable[[Ledger, Budget], Strategy]] = {
+    "fixed": fixed,
+    "first-success": first_success,
+    "bisect": bisect,
+    "adaptive": adaptive,
+}
 """Name to strategy."""
+
+
+def checked(ledger: Ledger, strategy: Strategy, budget: Budget) -> Strategy:
+    """Run a strategy, keep the hard labels it arrived at, then draw K rollouts from every prefix all the same.
+
+    The chain's record then holds both: `StepLabels.unchecked` and, in `hard`, what all draws together say.
+    """
+    yield from strategy
+    ledger.unchecked = ledger.labels("check", "check").hard
+    yield from fixed(ledger, budget)
+
+
+def most_rollouts(strategy: str, steps: int, is_right: bool, budget: Budget) -> int:
+    """The most rollouts that a strategy spends on a chain of so many steps."""
+    prefixes = steps - 1
+    if strategy in ("first-success", "bisect") and is_right:
+        return 0
+    rounds = ceil(log2(prefixes + 1)) if strategy == "bisect" else prefixes
+    return rounds * budget.rollouts

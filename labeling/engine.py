@@ -22,6 +22,8 @@ class Sampling:
     """Longest continuation in tokens; one that is cut by it is undecided, not wrong."""
     seed: int = 0
     """Every draw's own seed follows from this one and from what is drawn."""
+    stop: tuple[str, ...] = ()
+    """Texts at which a continuation ends, besides the model's own end; they are not part of it."""
 
     def __post_init__(self) -> None:
         if not self.temperature > 0 or not 0 < self.top_p <= 1 or self.max_tokens < 1:
@@ -30,12 +32,22 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt to continue `n` times."""
+    """Draws `first` to `first + n - 1` of the continuations of one prompt."""
 
     key: str
-    """Says what is drawn; unique in a stream. The seed of the draws follows from it."""
+    """Names the prompt; the seeds follow from it."""
     prompt_ids: tuple[int, ...]
     n: int
+    first: int = 0
+
+    @property
+    def id(self) -> str:
+        """Unique in a stream."""
+        return f"{self.key}+{self.first}"
+
+    def seed(self, sampling: Sampling) -> int:
+        """Seed of the first draw; that of each next one is greater by 1, however the draws are cut into requests."""
+        return draw_seed(sampling.seed, self.key) + self.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +76,11 @@ class Engine(Protocol):
         request from results that were yielded before. It yields None to say: nothing now, ask again after a result.
         """
 
+    def close(self) -> None:
+        """Free what the engine holds."""
+
 
 def draw_seed(seed: int, key: str) -> int:
-    """The seed of one request's draws: the same for the same job and key, on every machine; below 2**31."""
+    """The seed of a prompt's first draw: the same for the same job and key, on every machine; below 2**31."""
     digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1

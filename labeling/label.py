@@ -1,21 +1,42 @@
-"""Chains → step labels: Monte Carlo rollouts from the prefixes of each chain, all in one stream to the engine.
+"""Chains → rollouts → step labels: Monte Carlo rollouts from the prefixes of each chain, all in one stream.
 
 Many chains are open at once, each with its strategy; the next request of any of them fills the engine as soon as
-there is room. So a strategy that waits for outcomes costs no time.
+there is room. So a strategy that waits for outcomes costs no time. No more than `WINDOW` chains are open or waiting
+for one before them, so memory does not grow with the job, and labels come out in the order of the chains.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from labeling.allocation import STRATEGIES, Ledger, Strategy
+from labeling.allocation import STRATEGIES, Budget, Ledger, Strategy, checked
 from labeling.engine import Completion, Engine, Request, Sampling
-from prm.drops import Drops
-from prm.records import Chain, Outcome, Problem, StepLabels
+from prm.records import Chain, Drop, Finish, Outcome, Problem, Rollout, StepLabels
 from prm.rendering import Rendered, Renderer
-from verifiers import check
+from prm.shares import is_in_share
+from verifiers import check, gold_problem
+
+WINDOW = 4096
+"""Most chains between the first that is not labelled and the last that was begun."""
+
+Event = Rollout | StepLabels | Drop
+"""What labelling brings forth: rollouts in any order, and one `StepLabels` or `Drop` a chain, in the chains' order."""
+Earlier = Mapping[str, Sequence[Rollout]]
+"""Rollouts that were made before, by chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to spend on each chain."""
+
+    strategy: str = "fixed"
+    """A name in `STRATEGIES`."""
+    budget: Budget = field(default_factory=Budget)
+    check_share: float = 0.0
+    """Share of chains, in [0, 1], that are drawn from every prefix as well, to check their labels."""
 
 
 @dataclass(slots=True)
@@ -25,29 +46,58 @@ class _OpenChain:
     rendered: Rendered
     ledger: Ledger
     strategy: Strategy
+    earlier: dict[tuple[int, int], Rollout]
+    """By step and draw."""
     waiting: int = 0
     """Requests whose results are not in."""
+    result: StepLabels | None = None
+    """The labels, once they are settled."""
 
-    def next_requests(self) -> list[Request]:
-        """What the strategy wants next; empty when the chain is labelled."""
-        requests = [
-            Request(
-                key=f"{self.chain.id}@{step}+{self.ledger.drawn(step)}",
-                prompt_ids=self.rendered.ids[: self.rendered.step_ends[step] + 1],
-                n=n,
-            )
-            for step, n in next(self.strategy, [])
-        ]
-        self.waiting = len(requests)
-        return requests
+    def next_requests(self) -> list[tuple[int, Request]]:
+        """What the strategy wants and was not made before, by step; empty when the chain is labelled."""
+        for draws in self.strategy:
+            requests = [(step, request) for step, n in draws if (request := self._request(step, n))]
+            self.waiting = len(requests)
+            if requests:
+                return requests
+        self.result = self.ledger.labels(self.chain.id, self.chain.problem_id)
+        return []
 
-    def receive(self, step: int, completions: list[Completion]) -> None:
-        for completion in completions:
-            self.ledger.add(step, _outcome(completion.text, completion.finish, self.gold))
+    def _request(self, step: int, n: int) -> Request | None:
+        """Count those of the next `n` draws that were made before; ask for the rest."""
+        first = self.ledger.drawn(step)
+        end = first + n
+        while first < end and (rollout := self.earlier.pop((step, first), None)):
+            self.ledger.add(step, rollout.outcome)
+            first += 1
+        if first == end:
+            return None
+        prompt_ids = self.rendered.ids[: self.rendered.step_ends[step] + 1]
+        return Request(f"{self.chain.id}@{step}", prompt_ids, end - first, first)
+
+    def receive(self, step: int, first: int, completions: Sequence[Completion]) -> Iterator[Rollout]:
+        """Judge the completions of a request and count them."""
         self.waiting -= 1
+        for draw, completion in enumerate(completions, start=first):
+            outcome = verdict(completion.text, completion.finish, self.gold)
+            self.ledger.add(step, outcome)
+            yield Rollout(self.chain.id, step, draw, completion.text, completion.tokens, completion.finish, outcome)
 
 
-def _outcome(text: str, finish: str, gold: str) -> Outcome:
+@dataclass(slots=True)
+class _Source:
+    """Chains to come."""
+
+    chains: Iterator[Chain]
+    is_exhausted: bool = False
+
+    def next(self) -> Chain | None:
+        chain = next(self.chains, None)
+        self.is_exhausted = chain is None
+        return chain
+
+
+def verdict(text: str, finish: Finish, gold: str) -> Outcome:
     """Verdict on a finished text; one that was cut by length is undecided whatever it says.
 
     Of a rollout only the continuation is judged: a number in the prefix is not the answer of a rollout that gives none.
@@ -55,91 +105,104 @@ def _outcome(text: str, finish: str, gold: str) -> Outcome:
     return "no_answer" if finish == "length" else check(text, gold).outcome.value
 
 
+def usable_gold(chain: Chain, problem: Problem) -> str | Drop:
+    """The gold answer by which a chain can be labelled, or why it cannot."""
+    if problem.answer is None:
+        return Drop(chain.id, "its problem has no gold answer", problem.id)
+    if trouble := _gold_trouble(problem.answer):
+        return Drop(chain.id, "gold answer that cannot be used", trouble)
+    return problem.answer if chain.steps else Drop(chain.id, "empty chain")
+
+
+@lru_cache(maxsize=4096)
+def _gold_trouble(answer: str) -> str | None:
+    return gold_problem(answer)
+
+
 @dataclass(slots=True)
 class Labeler:
-    """Labels chains through an engine. Used once: iterate over `labels`, then read the counts."""
+    """Labels chains through an engine."""
 
     engine: Engine
     renderer: Renderer
     """Must keep steps as they are (`separator=None`): a rollout continues the chain's own text."""
-    drops: Drops
-    strategy: str = "fixed"
-    """A name in `STRATEGIES`."""
-    rollouts: int = 8
-    """K, the most rollouts from one prefix. Math-Shepherd uses 8."""
+    plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
-    drawn: int = 0
-    """Rollouts made so far."""
-    tokens: int = 0
-    """Tokens generated so far."""
-    undecided: int = 0
-    """Rollouts so far that are no evidence."""
-    _open: dict[str, _OpenChain] = field(default_factory=dict)
-    _ready: deque[Request] = field(default_factory=deque)
-    _done: deque[StepLabels] = field(default_factory=deque)
+    _order: deque[_OpenChain | Drop] = field(default_factory=deque)
+    """All chains that are begun and not yet given out, in their order."""
+    _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
+    _asked: dict[str, tuple[_OpenChain, int]] = field(default_factory=dict)
+    """Chain and step of the requests that the engine holds."""
 
-    def labels(self, chains: Iterable[Chain], problems: Mapping[str, Problem]) -> Iterator[StepLabels]:
-        """Yield the labels of each chain as they are finished.
+    def run(
+        self, chains: Iterable[Chain], problems: Mapping[str, Problem], earlier: Earlier | None = None
+    ) -> Iterator[Event]:
+        """Label chains, and yield what comes of it as it comes.
 
-        A chain that cannot be labelled goes to `drops`: its problem is missing or has no gold answer, it has no
-        step, or its text leaves no room in the model's context.
+        A chain that cannot be labelled gives a `Drop`: its problem is missing, or has no gold answer or one that the
+        checker cannot use; it has no step; its text leaves no room in the model's context.
+
+        Args:
+            chains: with different ids.
+            problems: by id.
+            earlier: rollouts that are there already, by chain: they are counted, not made again, nor yielded.
         """
-        for request, completions in self.engine.stream(self._requests(chains, problems), self.sampling):
-            self._receive(request, completions)
-            yield from self._finished()
-        yield from self._finished()
+        source = _Source(iter(chains))
+        while not source.is_exhausted:  # a stream also ends where a whole window of chains needs no rollout
+            requests = self._requests(source, problems, earlier or {})
+            for request, completions in self.engine.stream(requests, self.sampling):
+                item, step = self._asked.pop(request.id)
+                yield from item.receive(step, request.first, completions)
+                if not item.waiting:
+                    self._advance(item)
+                yield from self._settled()
+            yield from self._settled()
 
-    def _requests(self, chains: Iterable[Chain], problems: Mapping[str, Problem]) -> Iterator[Request | None]:
-        source = iter(chains)
+    def _requests(self, source: _Source, problems: Mapping[str, Problem], earlier: Earlier) -> Iterator[Request | None]:
         while True:
             if self._ready:
-                yield self._ready.popleft()
-            elif chain := next(source, None):
-                self._start(chain, problems.get(chain.problem_id))
-            elif self._open:
+                item, step, request = self._ready.popleft()
+                self._asked[request.id] = item, step
+                yield request
+            elif len(self._order) < WINDOW and (chain := source.next()):
+                self._begin(chain, problems.get(chain.problem_id), earlier.get(chain.id, ()))
+            elif self._asked:
                 yield None
             else:
                 return
 
-    def _start(self, chain: Chain, problem: Problem | None) -> None:
-        if problem is None or problem.answer is None or not chain.steps:
-            self.drops.add(chain.id, _why_unusable(problem, chain))
-            return
+    def _begin(self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout]) -> None:
+        begun = self._open(chain, problem, earlier)
+        self._order.append(begun)
+        if isinstance(begun, _OpenChain):
+            self._advance(begun)
+
+    def _open(self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout]) -> _OpenChain | Drop:
+        if problem is None:
+            return Drop(chain.id, "its problem is missing", chain.problem_id)
+        gold = usable_gold(chain, problem)
+        if isinstance(gold, Drop):
+            return gold
         rendered = self.renderer.render(problem.text, chain.steps)
         if len(rendered.ids) >= self.engine.max_length:
-            self.drops.add(chain.id, "chain longer than the model's context", f"{len(rendered.ids)} tokens")
-            return
-        ledger = Ledger(len(chain.steps), _outcome(chain.text, chain.finish, problem.answer))
-        plan = STRATEGIES[self.strategy](ledger, self.rollouts)
-        self._advance(_OpenChain(chain, problem.answer, rendered, ledger, plan))
+            return Drop(chain.id, "chain longer than the model's context", f"{len(rendered.ids)} tokens")
+        ledger = Ledger(len(chain.steps), verdict(chain.text, chain.finish, gold))
+        known = {(rollout.step, rollout.draw): rollout for rollout in earlier}
+        return _OpenChain(chain, gold, rendered, ledger, self._strategy(chain, ledger), known)
+
+    def _strategy(self, chain: Chain, ledger: Ledger) -> Strategy:
+        strategy = STRATEGIES[self.plan.strategy](ledger, self.plan.budget)
+        is_checked = is_in_share(chain.id, self.plan.check_share)
+        return checked(ledger, strategy, self.plan.budget) if is_checked else strategy
 
     def _advance(self, item: _OpenChain) -> None:
-        """Ask the strategy for more, or close the chain."""
-        requests = item.next_requests()
-        if requests:
-            self._ready.extend(requests)
-            self._open[item.chain.id] = item
-        else:
-            self._open.pop(item.chain.id, None)
-            self._done.append(item.ledger.labels(item.chain.id, item.chain.problem_id))
+        self._ready.extend((item, step, request) for step, request in item.next_requests())
 
-    def _receive(self, request: Request, completions: list[Completion]) -> None:
-        chain_id, _, draw = request.key.rpartition("@")
-        item, step = self._open[chain_id], int(draw.partition("+")[0])
-        before = item.ledger.undecided[step]
-        item.receive(step, completions)
-        self.drawn += len(completions)
-        self.tokens += sum(c.tokens for c in completions)
-        self.undecided += item.ledger.undecided[step] - before
-        if not item.waiting:
-            self._advance(item)
-
-    def _finished(self) -> Iterator[StepLabels]:
-        while self._done:
-            yield self._done.popleft()
-
-
-def _why_unusable(problem: Problem | None, chain: Chain) -> str:
-    if problem is None:
-        return "its problem is missing"
-    return "its problem has no gold answer" if chain.steps else "empty chain"
+    def _settled(self) -> Iterator[StepLabels | Drop]:
+        while self._order:
+            first = self._order[0]
+            result = first if isinstance(first, Drop) else first.result
+            if result is None:
+                return
+            self._order.popleft()
+            yield result

@@ -7,17 +7,18 @@ never drains between problems; rollouts of one prefix share its cache.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from labeling.engine import Completion, Request, Sampling, draw_seed
-from prm.errors import ModelError
-from prm.records import Finish
+import psutil
 
-IN_FLIGHT = 512
-"""Draws given to vLLM at once: twice its default batch, so that there is always one waiting."""
+from labeling.engine import Completion, Request, Sampling
+from prm.errors import EngineError, ModelError
+from prm.records import Finish
 
 
 class VLLMEngine:
@@ -48,6 +49,9 @@ class VLLMEngine:
                 f"{model}: vLLM cannot load it: {_last_line(error)}", "run with VLLM_LOGGING_LEVEL=INFO to see why"
             ) from error
 
+        self._watcher = _watch_children()
+        self._batch = int(self._llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
+
     @property
     def max_length(self) -> int:
         """Longest prompt and continuation together, in tokens."""
@@ -57,36 +61,66 @@ class VLLMEngine:
         self, requests: Iterator[Request | None], sampling: Sampling
     ) -> Iterator[tuple[Request, list[Completion]]]:
         """See `labeling.engine.Engine.stream`."""
-        engine, open_requests, is_exhausted = self._llm.llm_engine, dict[str, Request](), False
+        open_requests, is_exhausted = dict[str, Request](), False
         while True:
             is_exhausted = is_exhausted or self._fill(requests, open_requests, sampling)
             if not open_requests:
                 return
-            for output in engine.step():
+            for output in self._step():
                 if output.finished:
                     yield open_requests.pop(output.request_id), [_completion(o) for o in output.outputs]
+
+    def _step(self) -> list[Any]:
+        try:
+            return list(self._llm.llm_engine.step())
+        except Exception as error:  # vLLM raises many kinds when its process dies; the boundary turns them into one
+            raise EngineError(
+                f"vLLM stopped: {_last_line(error)}", "run the same command again; VLLM_LOGGING_LEVEL=INFO shows why"
+            ) from error
 
     def _fill(self, requests: Iterator[Request | None], open_requests: dict[str, Request], sampling: Sampling) -> bool:
         """Hand over requests while there is room; True when there will be no more."""
         from vllm import TokensPrompt
 
-        in_flight = sum(r.n for r in open_requests.values())
-        while in_flight < IN_FLIGHT:
+        in_flight, room = sum(r.n for r in open_requests.values()), 2 * self._batch  # one batch is always waiting
+        while in_flight < room:
             request = next(requests, _END)
             if not isinstance(request, Request):
                 return request is _END
             prompt = TokensPrompt(prompt_token_ids=list(request.prompt_ids))
-            self._llm.llm_engine.add_request(request.key, prompt, _sampling_params(request, sampling))
-            open_requests[request.key] = request
+            self._llm.llm_engine.add_request(request.id, prompt, _sampling_params(request, sampling))
+            open_requests[request.id] = request
             in_flight += request.n
         return False
 
     def close(self) -> None:
-        """Stop the engine's process."""
+        """Stop the engine's processes."""
+        self._watcher.kill()
+        self._watcher.communicate()
         self._llm.llm_engine.engine_core.shutdown()
 
 
 _END = object()
+
+
+def _watch_children() -> subprocess.Popen[bytes]:
+    """Start a process that kills the engine's when this one is gone, however it went.
+
+    After a `kill -9` vLLM's own processes would go on, and hold the memory that the next run needs.
+    """
+    pids = [str(child.pid) for child in psutil.Process().children(recursive=True)]
+    return subprocess.Popen([sys.executable, "-c", _WATCHER, *pids], stdin=subprocess.PIPE, start_new_session=True)
+
+
+_WATCHER = """
+import os, signal, sys
+sys.stdin.read()  # ends when the other end is closed, which the death of its process does
+for pid in map(int, sys.argv[1:]):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
 
 
 def _quieten() -> None:
@@ -120,7 +154,8 @@ def _sampling_params(request: Request, sampling: Sampling) -> Any:
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
-        seed=draw_seed(sampling.seed, request.key),
+        seed=request.seed(sampling),
+        stop=list(sampling.stop),
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 

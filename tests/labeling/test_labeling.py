@@ -2,12 +2,15 @@
 
 import pytest
 
-from labeling.allocation import STRATEGIES
+from labeling import label
+from labeling.allocation import STRATEGIES, Budget, most_rollouts
 from labeling.engine import Completion, Request, Sampling, draw_seed
-from labeling.label import Labeler
+from labeling.estimate import estimate
+from labeling.label import Labeler, Plan
 from labeling.sampling import sample_chains
+from labeling.tally import Tally
 from prm.drops import Drops
-from prm.records import Chain, Problem
+from prm.records import Chain, Drop, Problem, Rollout, StepLabels
 from prm.rendering import Renderer
 
 END = object()
@@ -39,7 +42,7 @@ class FakeEngine:
 
 
 def step_of(request):
-    return int(request.key.rpartition("@")[2].partition("+")[0])
+    return int(request.key.rpartition("@")[2])
 
 
 def reaches(last):
@@ -56,67 +59,114 @@ def renderer(tokenizer):
     return Renderer(tokenizer, separator=None)
 
 
-def run(engine, renderer, chains, strategy, rollouts=8, problems=None):
-    labeler = Labeler(engine, renderer, Drops(), strategy, rollouts)
-    return labeler, list(labeler.labels(chains, problems or {"p": PROBLEM}))
+def run(engine, renderer, chains, strategy, rollouts=8, problems=None, earlier=None, check_share=0.0):
+    """Label chains; gives what was done, the labels and the drops."""
+    plan, tally = Plan(strategy, Budget(rollouts), check_share), Tally(rollouts)
+    events = list(Labeler(engine, renderer, plan).run(chains, problems or {"p": PROBLEM}, earlier))
+    for event in events:
+        tally.add(event)
+    return tally, [e for e in events if isinstance(e, StepLabels)], events
 
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_fixed_by_hand(renderer, backwards):
     engine = FakeEngine(reaches(1), backwards=backwards)
-    labeler, (labels,) = run(engine, renderer, [chain()], "fixed", 4)
+    tally, (labels,), _ = run(engine, renderer, [chain()], "fixed", 4)
     assert labels.right == (4, 4, 0, 0, 0)
     assert labels.wrong == (0, 0, 4, 4, 0)
     assert labels.known == ("drawn",) * 4 + ("answer",)
     assert (labels.outcome, labels.hard) == ("incorrect", (True, True, False, False, False))
-    assert (labeler.drawn, labeler.tokens, labeler.undecided) == (16, 48, 0)
+    assert (tally.rollouts, tally.tokens, tally.undecided) == (16, 48, 0)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_bisect_by_hand(renderer, backwards):
     """Step 1 succeeds in its first bite of 2; step 2 fails in bites of 2, 2 and 4."""
     engine = FakeEngine(reaches(1), backwards=backwards)
-    labeler, (labels,) = run(engine, renderer, [chain()], "bisect")
-    assert [(r.key, r.n) for r in engine.asked] == [("c@1+0", 2), ("c@2+0", 2), ("c@2+2", 2), ("c@2+4", 4)]
+    tally, (labels,), _ = run(engine, renderer, [chain()], "bisect")
+    assert [(r.id, r.n) for r in engine.asked] == [("c@1+0", 2), ("c@2+0", 2), ("c@2+2", 2), ("c@2+4", 4)]
     assert labels.right == (0, 2, 0, 0, 0)
     assert labels.wrong == (0, 0, 8, 0, 0)
-    assert labels.known == ("implied", "drawn", "drawn", "implied", "answer")
+    assert labels.known == ("later-success", "drawn", "drawn", "earlier-failure", "answer")
     assert labels.hard == (True, True, False, False, False)
-    assert labeler.drawn == 10
+    assert tally.rollouts == 10
 
 
 @pytest.mark.parametrize("last", range(-1, 7))
 @pytest.mark.parametrize("rollouts", [1, 3, 8])
-def test_bisect_agrees_with_fixed_and_is_never_dearer(renderer, last, rollouts):
+def test_all_strategies_agree_and_none_costs_more_than_it_says(renderer, last, rollouts):
     found = {s: run(FakeEngine(reaches(last)), renderer, [chain(steps=8)], s, rollouts) for s in STRATEGIES}
-    (cheap, (by_bisect,)), (dear, (by_fixed,)) = found["bisect"], found["fixed"]
-    assert by_bisect.hard == by_fixed.hard == tuple(i <= last for i in range(8))
-    assert cheap.drawn <= 3 * rollouts < dear.drawn == 7 * rollouts
+    for name, (tally, (labels,), _) in found.items():
+        assert labels.hard == tuple(i <= last for i in range(8)), name
+        assert tally.rollouts <= most_rollouts(name, 8, False, Budget(rollouts)), name
+    assert found["fixed"][0].rollouts == 7 * rollouts
+    assert found["bisect"][0].rollouts <= 3 * rollouts
+
+
+def test_first_success_goes_back_from_the_end(renderer):
+    """Steps 3 and 2 fail in bites of 2, 2 and 4; step 1 succeeds in its first bite, so step 0 needs none."""
+    engine = FakeEngine(reaches(1))
+    _, (labels,), _ = run(engine, renderer, [chain()], "first-success")
+    assert labels.known == ("later-success", "drawn", "drawn", "drawn", "answer")
+    assert (labels.right, labels.wrong) == ((0, 2, 0, 0, 0), (0, 0, 8, 8, 0))
+    assert labels.hard == (True, True, False, False, False)
+
+
+def test_adaptive_draws_where_the_interval_is_wide(renderer):
+    """Step 0 always succeeds and step 2 never: few draws. Every other rollout of step 1 succeeds: up to K."""
+
+    def reply(request):
+        kinds = {0: [RIGHT], 1: [RIGHT, WRONG], 2: [WRONG]}[step_of(request)]
+        return [kinds[(request.first + i) % len(kinds)] for i in range(request.n)]
+
+    _, (labels,), _ = run(FakeEngine(reply), renderer, [chain(steps=4)], "adaptive", 32)
+    widths = [high - low for low, high in labels.intervals()[:3]]
+    assert all(width <= 0.4 for width in widths)
+    assert labels.soft == (1.0, pytest.approx(0.5, abs=0.05), 0.0, 0.0)
+    drawn = [r + w for r, w in zip(labels.right, labels.wrong, strict=True)]
+    assert drawn[0] == drawn[2] <= 6
+    assert 15 <= drawn[1] <= 24
+    _, (labels,), _ = run(FakeEngine(reply), renderer, [chain(steps=4)], "adaptive", 10)
+    assert labels.right[1] + labels.wrong[1] == 10, "not more than the budget"
+
+
+def test_a_checked_chain_is_drawn_from_every_prefix_and_keeps_both(renderer):
+    """Step 3 succeeds where step 1 and 2 do not: what `bisect` assumes does not hold, and the check shows it."""
+    engine = FakeEngine(lambda r: [RIGHT if step_of(r) in (0, 3) else WRONG] * r.n)
+    _, (labels,), _ = run(engine, renderer, [chain(steps=6)], "bisect", 4, check_share=1.0)
+    assert [r + w for r, w in zip(labels.right, labels.wrong, strict=True)] == [4] * 5 + [0]
+    assert labels.unchecked == (True, False, False, False, False, False), "bisect asks step 2, then 0 and 1"
+    assert labels.hard == (True, True, True, True, False, False)
+
+
+def test_no_chain_is_checked_unless_asked_for(renderer):
+    _, (labels,), _ = run(FakeEngine(reaches(0)), renderer, [chain()], "bisect")
+    assert labels.unchecked is None
 
 
 def test_bisect_needs_no_draw_for_a_right_chain(renderer):
     engine = FakeEngine(reaches(9))
-    labeler, labels = run(engine, renderer, [chain("a", answer="4"), chain("b", answer="4.0")], "bisect")
+    tally, labels, _ = run(engine, renderer, [chain("a", answer="4"), chain("b", answer="4.0")], "bisect")
     assert engine.asked == []
     assert [(x.chain_id, x.hard) for x in labels] == [("a", (True,) * 5), ("b", (True,) * 5)]
-    assert labeler.drawn == 0
+    assert tally.rollouts == 0
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_an_engine_that_gives_nothing_is_not_asked_for_ever(renderer, strategy):
-    _, (labels,) = run(FakeEngine(lambda request: []), renderer, [chain()], strategy)
+    _, (labels,), _ = run(FakeEngine(lambda request: []), renderer, [chain()], strategy)
     assert labels.hard == (None,) * 4 + (False,)
 
 
 def test_an_engine_that_gives_fewer_is_asked_for_the_rest(renderer):
     engine = FakeEngine(lambda request: [WRONG])
-    _, (labels,) = run(engine, renderer, [chain(steps=2)], "bisect", 4)
+    _, (labels,), _ = run(engine, renderer, [chain(steps=2)], "bisect", 4)
     assert labels.wrong == (4, 0)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_step_needs_no_draw(renderer, strategy):
-    _, (labels,) = run(FakeEngine(reaches(9)), renderer, [chain(steps=1)], strategy)
+    _, (labels,), _ = run(FakeEngine(reaches(9)), renderer, [chain(steps=1)], strategy)
     assert (labels.known, labels.hard, labels.soft) == (("answer",), (False,), (0.0,))
 
 
@@ -124,15 +174,15 @@ def test_one_step_needs_no_draw(renderer, strategy):
 def test_an_undecided_rollout_is_no_evidence(renderer, completion):
     engine = FakeEngine(lambda request: [completion] * request.n)
     numbers = Chain("c", "p", ("2 + 2 = 4\n", "so 9\n", "The answer is 9"))  # of the prefix, not of the rollout
-    labeler, (labels,) = run(engine, renderer, [numbers], "fixed", 4)
+    tally, (labels,), _ = run(engine, renderer, [numbers], "fixed", 4)
     assert labels.undecided == (4, 4, 0)
     assert labels.right == labels.wrong == (0, 0, 0)
     assert labels.hard == (None, None, False)
-    assert labeler.undecided == labeler.drawn == 8
+    assert tally.undecided == tally.rollouts == 8
 
 
 def test_a_chain_cut_by_length_is_undecided_whatever_it_says(renderer):
-    _, (labels,) = run(FakeEngine(reaches(-1)), renderer, [chain(steps=2, answer="4", finish="length")], "fixed", 2)
+    _, (labels,), _ = run(FakeEngine(reaches(-1)), renderer, [chain(steps=2, answer="4", finish="length")], "fixed", 2)
     assert labels.outcome == "no_answer"
 
 
@@ -152,14 +202,17 @@ def test_what_cannot_be_labelled_is_dropped_with_its_reason(renderer):
         Chain("empty", "p", ()),
         chain("long", steps=60),
     ]
-    labeler, labels = run(FakeEngine(reaches(1)), renderer, chains, "fixed", 1, problems)
+    problems["broken"] = Problem("broken", "?", "\\frac{1}{")
+    chains.append(Chain("broken", "broken", ("a",)))
+    _, labels, events = run(FakeEngine(reaches(1)), renderer, chains, "fixed", 1, problems)
     assert [x.chain_id for x in labels] == ["good"]
-    assert set(labeler.drops.by_reason()) == {
-        "its problem is missing",
-        "its problem has no gold answer",
-        "empty chain",
-        "chain longer than the model's context",
-    }
+    assert [(e.id, e.reason) for e in events if isinstance(e, Drop)] == [
+        ("lost", "its problem is missing"),
+        ("open", "its problem has no gold answer"),
+        ("empty", "empty chain"),
+        ("long", "chain longer than the model's context"),
+        ("broken", "gold answer that cannot be used"),
+    ]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -167,9 +220,9 @@ def test_what_cannot_be_labelled_is_dropped_with_its_reason(renderer):
 def test_many_chains_are_labelled_once_each_and_alike_in_any_order(renderer, strategy, backwards):
     chains = [chain(f"c@{i}", steps=1 + i % 6) for i in range(20)]
     engine = FakeEngine(reaches(2), room=7, backwards=backwards)
-    _, labels = run(engine, renderer, chains, strategy, 4)
-    assert sorted(x.chain_id for x in labels) == sorted(c.id for c in chains)
-    assert len({r.key for r in engine.asked}) == len(engine.asked)
+    _, labels, _ = run(engine, renderer, chains, strategy, 4)
+    assert [x.chain_id for x in labels] == [c.id for c in chains]
+    assert len({r.id for r in engine.asked}) == len(engine.asked)
     for item in labels:
         assert item.hard == (*(i <= 2 for i in range(len(item.right) - 1)), False)
 
@@ -177,11 +230,75 @@ def test_many_chains_are_labelled_once_each_and_alike_in_any_order(renderer, str
 def test_chains_are_read_as_the_engine_has_room(renderer):
     read = []
     source = (read.append(i) or chain(f"c{i}", steps=3) for i in range(100))
-    labeler = Labeler(FakeEngine(reaches(0), room=2), renderer, Drops(), "fixed", 2)
-    labels = labeler.labels(source, {"p": PROBLEM})
-    next(labels)
+    labeler = Labeler(FakeEngine(reaches(0), room=2), renderer, Plan("fixed", Budget(2)))
+    events = labeler.run(source, {"p": PROBLEM})
+    next(events)
     assert len(read) < 6
-    assert len(list(labels)) == 99
+    assert sum(isinstance(e, StepLabels) for e in events) == 100
+
+
+def test_labels_come_in_the_order_of_the_chains_and_the_window_is_bounded(renderer, monkeypatch):
+    """The first chain is answered last; no more than five others are begun before."""
+    monkeypatch.setattr(label, "WINDOW", 6)
+    read, seen = [], []
+
+    class FirstLast(FakeEngine):
+        def stream(self, requests, sampling):
+            held = next(requests)
+            for request in iter(lambda: next(requests, END), END):
+                if request is None:
+                    seen.append(len(read))
+                    yield held, self.reply(held)
+                    held = None
+                else:
+                    yield request, self.reply(request)
+
+    source = (read.append(i) or chain(f"c{i}", steps=2) for i in range(20))
+    labeler = Labeler(FirstLast(reaches(0)), renderer, Plan("fixed", Budget(2)))
+    labels = [e.chain_id for e in labeler.run(source, {"p": PROBLEM}) if isinstance(e, StepLabels)]
+    assert labels == [f"c{i}" for i in range(20)]
+    assert seen[0] == 6
+
+
+@pytest.mark.parametrize("answers", ["4" * 20, "4" * 19 + "9", "9" + "4" * 19])
+def test_more_chains_that_need_no_draw_than_the_window_holds(renderer, monkeypatch, answers):
+    monkeypatch.setattr(label, "WINDOW", 6)
+    chains = [chain(f"c{i}", answer=answer) for i, answer in enumerate(answers)]
+    _, labels, _ = run(FakeEngine(reaches(1)), renderer, chains, "bisect")
+    assert [x.chain_id for x in labels] == [c.id for c in chains]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kept", range(0, 41, 4))
+def test_what_was_drawn_before_is_not_drawn_again(renderer, strategy, kept):
+    """Any first part of the rollouts of a job, and then the rest: the same draws, the same labels."""
+    chains = [chain(f"c{i}", steps=2 + i) for i in range(4)]
+    _, labels, events = run(FakeEngine(reaches(1)), renderer, chains, strategy, 5)
+    whole = [e for e in events if isinstance(e, Rollout)]
+    earlier = {}
+    for rollout in whole[:kept]:
+        earlier.setdefault(rollout.chain_id, []).append(rollout)
+    _, again, events = run(FakeEngine(reaches(1)), renderer, chains, strategy, 5, earlier=earlier)
+    assert again == labels
+    made = [e for e in events if isinstance(e, Rollout)]
+    assert sorted(map(repr, made + whole[:kept])) == sorted(map(repr, whole))
+
+
+def test_the_seeds_of_draws_do_not_depend_on_how_they_are_cut_into_requests():
+    whole, part = Request("c@1", (1,), 8), Request("c@1", (1,), 3, first=5)
+    assert part.seed(Sampling()) == whole.seed(Sampling()) + 5
+
+
+def test_the_estimate_is_never_exceeded_and_counts_the_tokens_that_follow(renderer):
+    chains = [chain("a"), chain("b", answer="4"), chain("c", steps=3), Chain("lost", "q", ("a",))]
+    for strategy in STRATEGIES:
+        cost = estimate(chains, {"p": PROBLEM}, renderer, Plan(strategy, Budget(4)))
+        tally, _, _ = run(FakeEngine(reaches(1)), renderer, chains, strategy, 4)
+        assert (cost.chains, cost.right, cost.unusable, cost.prefixes) == (4, 1, 1, 10)
+        assert tally.rollouts <= cost.rollouts
+    cost = estimate(chains[2:3], {"p": PROBLEM}, renderer, Plan("fixed", Budget(4)))
+    ends = renderer.render(PROBLEM.text, chains[2].steps).step_ends
+    assert cost.tokens == 4 * (ends[2] - ends[0]) + 4 * (ends[2] - ends[1])
 
 
 @pytest.mark.parametrize("backwards", [False, True])

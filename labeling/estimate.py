@@ -1,0 +1,55 @@
+"""What a labelling job would cost, from its chains alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from labeling.allocation import most_rollouts
+from labeling.label import Plan, usable_gold, verdict
+from prm.records import Chain, Drop, Problem
+from prm.rendering import Renderer
+from prm.shares import is_in_share
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a job has to do."""
+
+    chains: int = 0
+    right: int = 0
+    """Chains whose own answer is right."""
+    unusable: int = 0
+    """Chains that would be dropped, but for those that are too long for the model."""
+    prefixes: int = 0
+    rollouts: int = 0
+    """The most that the strategy can spend."""
+    tokens: int = 0
+    """Of so many rollouts, were each as long as what follows a prefix of its chain, on average over its prefixes."""
+
+
+def estimate(chains: Iterable[Chain], problems: Mapping[str, Problem], renderer: Renderer, plan: Plan) -> Cost:
+    """Add up the cost of labelling chains; nothing is generated."""
+    cost = Cost()
+    for chain in chains:
+        cost.chains += 1
+        problem = problems.get(chain.problem_id)
+        gold = None if problem is None else usable_gold(chain, problem)
+        if problem is None or gold is None or isinstance(gold, Drop):
+            cost.unusable += 1
+            continue
+        is_right = verdict(chain.text, chain.finish, gold) == "correct"
+        cost.right += is_right
+        cost.prefixes += len(chain.steps) - 1
+        is_checked = is_in_share(chain.id, plan.check_share)
+        strategy = "fixed" if is_checked else plan.strategy
+        rollouts = most_rollouts(strategy, len(chain.steps), is_right, plan.budget)
+        cost.rollouts += rollouts
+        cost.tokens += round(rollouts * _mean_rest(renderer.render(problem.text, chain.steps).step_ends))
+    return cost
+
+
+def _mean_rest(step_ends: tuple[int, ...]) -> float:
+    """Tokens after a prefix, on average over the prefixes of a chain."""
+    rests = [step_ends[-1] - end for end in step_ends[:-1]]
+    return sum(rests) / len(rests) if rests else 0.0

@@ -1,0 +1,43 @@
+"""All that a labelling job needs besides its records; can be sent to another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+from labeling.engine import Engine, Sampling
+from labeling.engines import EngineChoice
+from labeling.label import Earlier, Event, Labeler, Plan
+from prm.records import Chain, Problem
+from prm.rendering import Renderer
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How to label."""
+
+    engine: EngineChoice
+    chat: bool = False
+    """Whether the problem stands in the model's chat template and rollouts continue the assistant's turn."""
+    plan: Plan = field(default_factory=Plan)
+    sampling: Sampling = field(default_factory=Sampling)
+
+    def renderer(self) -> Renderer:
+        """Turns prefixes into prompts: steps stay as they are."""
+        from prm.checkpoint import load_tokenizer
+
+        return Renderer(load_tokenizer(self.engine.model), separator=None, chat=self.chat)
+
+    def labeler(self, engine: Engine) -> Labeler:
+        """A labeler on an engine that was started from this setup."""
+        return Labeler(engine, self.renderer(), self.plan, self.sampling)
+
+
+@contextmanager
+def labelling(
+    setup: Setup, chains: Iterable[Chain], problems: Mapping[str, Problem], earlier: Earlier
+) -> Iterator[Iterator[Event]]:
+    """Start an engine, give what `Labeler.run` yields with it, and close it at the end."""
+    with closing(setup.engine.start()) as engine:
+        yield setup.labeler(engine).run(chains, problems, earlier)

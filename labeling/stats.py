@@ -1,0 +1,99 @@
+"""What a file of step labels holds, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from prm.records import StepLabels
+
+
+@dataclass(slots=True)
+class _Position:
+    chains: int = 0
+    hard: Counter[bool | None] = field(default_factory=Counter)
+    soft: list[float] = field(default_factory=list)
+    widths: list[float] = field(default_factory=list)
+    rollouts: int = 0
+
+    def row(self, position: int) -> dict[str, Any]:
+        known = self.hard[True] + self.hard[False]
+        return {
+            "step": position + 1,
+            "chains": self.chains,
+            "hard": self.hard[True] / known if known else None,
+            "soft": _mean(self.soft),
+            "width": _mean(self.widths),
+            "rollouts": self.rollouts,
+        }
+
+
+def label_stats(labels: Iterable[StepLabels]) -> dict[str, Any]:
+    """Sum up labels.
+
+    Returns:
+        `chains`, `right_chains` (by their own answers), `steps`; `rollouts`, `undecided_share` of them;
+        `steps_<known>`: how many steps are known in which way (`prm.records.Known`); `checked_chains`, drawn from
+        every prefix afterwards, and `checked_agreement`: on what share of their steps the hard label stayed what it
+        was, of those that draws could change (None without any); `by_position`: for each step number the share of
+        hard labels that are right (`hard`), the mean soft label (`soft`), the mean width of its 95% credible interval
+        (`width`), and the rollouts spent.
+    """
+    positions: list[_Position] = []
+    known: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    agreements: list[bool] = []
+    for item in labels:
+        totals["chains"] += 1
+        totals["right"] += item.outcome == "correct"
+        totals["rollouts"] += sum(_rollouts(item))
+        totals["undecided"] += sum(item.undecided)
+        known.update(item.known)
+        _add_positions(positions, item)
+        if item.unchecked is not None:
+            totals["checked"] += 1
+            agreements += _agreements(item.unchecked, item)
+    return {
+        "chains": totals["chains"],
+        "right_chains": totals["right"],
+        "steps": known.total(),
+        "rollouts": totals["rollouts"],
+        "undecided_share": totals["undecided"] / totals["rollouts"] if totals["rollouts"] else None,
+        **{f"steps_{name}": number for name, number in known.most_common()},
+        "checked_chains": totals["checked"],
+        "checked_agreement": _mean(agreements),
+        "by_position": [position.row(i) for i, position in enumerate(positions)],
+    }
+
+
+def _add_positions(positions: list[_Position], item: StepLabels) -> None:
+    views = zip(item.hard, item.soft, item.intervals(), _rollouts(item), strict=True)
+    for i, (hard, soft, interval, rollouts) in enumerate(views):
+        if i == len(positions):
+            positions.append(_Position())
+        position = positions[i]
+        position.chains += 1
+        position.hard[hard] += 1
+        position.rollouts += rollouts
+        position.soft += [] if soft is None else [soft]
+        position.widths += [] if interval is None else [interval[1] - interval[0]]
+
+
+def _agreements(before: tuple[bool | None, ...], item: StepLabels) -> list[bool]:
+    """Whether each label stayed what it was, of those that draws could change: in a wrong chain, before the last."""
+    if item.outcome == "correct":
+        return []
+    pairs = zip(before[:-1], item.hard[:-1], strict=True)
+    return [old == new for old, new in pairs if (old, new) != (None, None)]
+
+
+def _rollouts(item: StepLabels) -> list[int]:
+    """Rollouts drawn from each step; a person's rating is none."""
+    counts = zip(item.right, item.wrong, item.undecided, item.known, strict=True)
+    return [right + wrong + undecided if known == "drawn" else 0 for right, wrong, undecided, known in counts]
+
+
+def _mean(values: list[Any]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,186 @@
+"""What is written down survives a kill, a torn line, a full disk and a second process."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from labeling.journal import Journal, rollouts_path, unfinished
+from prm.drops import drops_path
+from prm.errors import InputError, OutputError
+from prm.manifest import Job
+from prm.records import Drop, Rollout, StepLabels
+
+
+def rollout(chain="c", step=0, draw=0, outcome="correct"):
+    return Rollout(chain, step, draw, "The answer is 4\n", 5, "stop", outcome)
+
+
+def labels(chain="c"):
+    return StepLabels(chain, "p", (1, 0), (0, 0), (0, 0), ("drawn", "answer"), "incorrect")
+
+
+EVENTS = [
+    rollout("a"),
+    rollout("b", outcome="no_answer"),
+    labels("a"),
+    Drop("x", "empty chain"),
+    rollout("b", 0, 1),
+    labels("b"),
+    rollout("c"),
+]
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "new" / "labels.jsonl"
+
+
+def open_journal(out, seed=0, **options):
+    return Journal(Job(out, "label", {"seed": seed}, {}, unfinished(out)), **options)
+
+
+def write(out, events):
+    with open_journal(out) as journal:
+        for event in events:
+            journal.append(event)
+
+
+def read(out, done=("a", "x", "b")):
+    with open_journal(out) as journal:
+        return journal, journal.earlier(done, {"c"})
+
+
+def test_what_was_written_is_known_again(out):
+    write(out, EVENTS)
+    journal, earlier = read(out)
+    assert journal.finished == 3
+    assert earlier == {"c": [rollout("c")]}
+    tally = journal.tally
+    assert (tally.rollouts, tally.tokens, tally.undecided, tally.labelled, tally.dropped) == (4, 20, 1, 2, 1)
+    assert tally.reasons == {"empty chain": 1}
+    assert tally.saved == pytest.approx(1 - 2 / 16)
+    assert journal.cut == 0
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_half_written_line_is_cut_off_and_the_rest_stands(out, cut):
+    write(out, EVENTS)
+    path = rollouts_path(out)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    journal, earlier = read(out)
+    assert journal.cut > 0
+    assert earlier == {}
+    assert journal.tally.rollouts == 3
+    write(out, [rollout("c")])
+    assert path.read_bytes() == whole
+
+
+def test_a_line_broken_in_the_middle_is_named(out):
+    write(out, EVENTS)
+    path = rollouts_path(out)
+    path.write_bytes(b"{" + path.read_bytes())
+    with pytest.raises(InputError, match=r"rollouts\.jsonl:1"):
+        read(out)
+
+
+def test_the_labels_become_the_output_and_empty_drops_leave_no_file(out):
+    with open_journal(out) as journal:
+        journal.append(labels("a"))
+        with pytest.raises(OutputError, match="1 of 2 chains"):
+            journal.finish(2)
+        assert not out.exists()
+        journal.finish(1)
+    assert out.exists()
+    assert not drops_path(out).exists()
+    assert rollouts_path(out).exists()
+
+
+def test_overwrite_throws_all_away(out):
+    write(out, EVENTS)
+    with open_journal(out, overwrite=True) as journal:
+        assert journal.finished == 0
+        assert journal.earlier((), {"c"}) == {}
+
+
+def test_two_processes_on_one_output_refuse_each_other(out):
+    with open_journal(out), pytest.raises(OutputError, match="another process is"), open_journal(out):
+        pass
+    with open_journal(out) as journal:
+        journal.finish(0)
+    with pytest.raises(OutputError, match="just made it"), open_journal(out):
+        pass
+
+
+def test_other_settings_under_the_same_output_are_refused(out):
+    write(out, EVENTS)
+    with pytest.raises(OutputError, match="other settings"), open_journal(out, seed=1):
+        pass
+    with open_journal(out, seed=1, overwrite=True) as journal:
+        assert journal.finished == 0
+
+
+def test_a_job_that_wrote_nothing_binds_nobody(out):
+    """A mistyped model must not stand in the way of the right one."""
+    write(out, [])
+    with open_journal(out, seed=1) as journal:
+        assert journal.finished == 0
+
+
+@pytest.mark.parametrize("lost", [1, 2], ids=["labels", "drops"])
+def test_a_file_that_was_taken_away_is_noticed(out, lost):
+    """Else the first chains would be taken for done, whoever they are."""
+    write(out, EVENTS)
+    unfinished(out)[lost].unlink()
+    with pytest.raises(OutputError, match="not those of the first"):
+        read(out, done=("a", "x") if lost == 2 else ("a",))
+
+
+def test_an_error_in_the_work_is_not_hidden_and_the_lock_is_freed(out, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    journal = open_journal(out)
+    journal.__enter__()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        journal.__exit__(KeyError, KeyError(), None)
+    with open_journal(out):
+        pass
+
+
+def test_a_full_disk_never_costs_the_manifest(out, monkeypatch):
+    write(out, EVENTS)
+    job = open_journal(out).job
+    before = job.manifest.read_bytes()
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(OutputError):
+        job.finish({}, 0.0)
+    assert job.manifest.read_bytes() == before
+
+
+def test_a_full_disk_is_one_message_and_what_is_written_stays(out, monkeypatch):
+    """The disk takes half of the line that does not fit."""
+    write(out, EVENTS[:2])
+    before = rollouts_path(out).read_bytes()
+    with open_journal(out) as journal:
+        file = journal._rollouts._file
+
+        class Full:
+            def write(self, data):
+                if len(data) < 20:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return file.write(data[: len(data) // 2])
+
+            def __getattr__(self, name):
+                return getattr(file, name)
+
+        journal._rollouts._file = Full()
+        with pytest.raises(OutputError, match="No space left"):
+            journal.append(rollout("z"))
+    assert rollouts_path(out).read_bytes().startswith(before)
+    journal, _ = read(out, done=())
+    assert journal.cut > 0
+    assert rollouts_path(out).read_bytes() == before

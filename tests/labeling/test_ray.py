@@ -1,0 +1,93 @@
+"""A real Ray cluster of two workers on this machine; their engine is a server that answers at once or after a while."""
+
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+import ray
+
+from benchmarks.perf.waiting_server import serve
+from labeling import ray_labeling
+from labeling.allocation import Budget
+from labeling.engines import EngineChoice
+from labeling.label import Plan
+from labeling.setup import Setup, labelling
+from prm.records import Chain, Drop, Problem, Rollout, StepLabels
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
+
+PROBLEMS = {"p": Problem("p", "what is 2 + 2?", "4")}
+CHAINS = [
+    *(Chain(f"c{i}", "p", (*(f"step {k}\n" for k in range(i % 4)), "The answer is 9")) for i in range(30)),
+    Chain("lost", "q", ("a",)),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(num_cpus=2, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def blocks_of_four(monkeypatch):
+    monkeypatch.setattr(ray_labeling, "BLOCK", 4)
+
+
+def setup(base_model, url):
+    return Setup(EngineChoice(base_model, (url,)), plan=Plan("bisect", Budget(4)))
+
+
+def worker_processes():
+    return [p for p in psutil.process_iter(["cmdline"]) if "_Worker" in " ".join(p.info["cmdline"] or ())]
+
+
+def parts(events):
+    """Labels and drops in their order; rollouts in any."""
+    events = list(events)
+    rollouts = sorted((e for e in events if isinstance(e, Rollout)), key=lambda r: (r.chain_id, r.step, r.draw))
+    return [e for e in events if isinstance(e, StepLabels | Drop)], rollouts
+
+
+def alone(given):
+    """What one process makes of it."""
+    with labelling(given, CHAINS, PROBLEMS, {}) as events:
+        return parts(events)
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["", "one worker killed"])
+def test_two_workers_do_what_one_process_does(cluster, blocks_of_four, base_model, is_killed):
+    with serve(delay=0.05) as server:
+        given = setup(base_model, server.url)
+        expected = alone(given)
+        if is_killed:
+            killed = []
+            threading.Thread(target=kill_one, args=(killed, server), daemon=True).start()
+        found = parts(ray_labeling.label_on_ray(given, CHAINS, PROBLEMS, {}, workers=2))
+        assert found == expected
+        assert not is_killed or killed, "no worker was there to be killed"
+
+
+def kill_one(killed, server):
+    before = len(server.asked)
+    while len(server.asked) < before + 10:  # in the middle of the work
+        time.sleep(0.01)
+    victim = worker_processes()[0]
+    os.kill(victim.pid, signal.SIGKILL)
+    killed.append(victim.pid)
+
+
+def test_what_was_drawn_before_is_not_drawn_again(cluster, blocks_of_four, base_model):
+    with serve() as server:
+        given = setup(base_model, server.url)
+        expected, rollouts = alone(given)
+        earlier = {}
+        for rollout in rollouts[: len(rollouts) // 2]:
+            earlier.setdefault(rollout.chain_id, []).append(rollout)
+        labels, made = parts(ray_labeling.label_on_ray(given, CHAINS, PROBLEMS, earlier, workers=2))
+        assert labels == expected
+        assert made == rollouts[len(rollouts) // 2 :]
