@@ -22,9 +22,9 @@ if getattr(_verifiers, "DISTRIBUTION", None) != "prm-toolkit":
     )
 
 from prm.aggregation import AGGREGATORS, aggregate
-from prm.errors import InputError, ModelError, OutputError, PrmError, RenderError
+from prm.errors import EngineError, InputError, ModelError, OutputError, PrmError, RenderError
 from prm.files import read_chains, read_problems, read_records, write_records
-from prm.records import Chain, Choice, Problem, StepLabels, StepScores
+from prm.records import Chain, Choice, Problem, Rollout, StepLabels, StepScores
 from prm.reranking import rerank
 from prm.steps import split_steps
 
@@ -35,12 +35,14 @@ __all__ = [
     "AGGREGATORS",
     "Chain",
     "Choice",
+    "EngineError",
     "InputError",
     "ModelError",
     "OutputError",
     "PrmError",
     "Problem",
     "RenderError",
+    "Rollout",
     "StepLabels",
     "StepScores",
     "aggregate",

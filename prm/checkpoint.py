@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -85,8 +86,8 @@ def load_tokenizer(name: str) -> Any:
         raise ModelError(f"{name}: has no tokenizer that can be loaded: {_first_line(error)}", _HINT) from error
 
 
-def load_model(name: str, kind: Kind, pad_token_id: int | None = None) -> Any:
-    """Load a backbone with the head for `kind`: the stored one, or a new one on a base model.
+def load_model(name: str, kind: Kind, pad_token_id: int | None = None, seed: int = 0) -> Any:
+    """Load a backbone with the head for `kind`: the stored one, or a new one on a base model, drawn from `seed`.
 
     Raises:
         ModelError: it is not a model, or the stored head has the wrong shape.
@@ -99,7 +100,9 @@ def load_model(name: str, kind: Kind, pad_token_id: int | None = None) -> Any:
         config.classifier_dropout = 0.0
         if pad_token_id is not None:
             config.pad_token_id = pad_token_id
-        return auto.from_pretrained(name, config=config)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return auto.from_pretrained(name, config=config)
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"{name}: cannot be loaded as {'a PRM' if kind == 'prm' else 'an ORM'}: {_first_line(error)}", _HINT

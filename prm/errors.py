@@ -4,6 +4,7 @@
     ├── InputError              a file or row that cannot be used: names file, line and field
     ├── RenderError             text that cannot be turned into token ids with sure step ends
     ├── ModelError              a model directory or name that is not what it should be
+    ├── EngineError             what generates text cannot be reached, or refuses
     └── OutputError             an output that exists already with other settings, or cannot be written
 
 A message says what, with which value; `hint` says what to do about it. The command line prints both and exits with 1.
@@ -35,6 +36,10 @@ class RenderError(PrmError):
 
 class ModelError(PrmError):
     """A model directory or name that is not what it should be."""
+
+
+class EngineError(PrmError):
+    """What generates text cannot be reached, or refuses."""
 
 
 class OutputError(PrmError):

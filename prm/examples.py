@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from typing import Literal
 
 from prm.drops import Drops
 from prm.records import Chain, Problem, StepLabels
-from prm.rendering import Renderer
+from prm.rendering import Rendered, Renderer
 
 LabelView = Literal["hard", "soft"]
 Steps = Literal["all", "first-error"]
@@ -31,12 +29,16 @@ class StepExample:
 
 
 @dataclass(frozen=True, slots=True)
-class PairExample:
-    """Two chains of one problem, of which the first is right and the second wrong."""
+class GroupExample:
+    """Chains of one problem, at least one of them right and one wrong. All tuples have one entry a chain."""
 
     problem_id: str
-    chosen: tuple[int, ...]
-    rejected: tuple[int, ...]
+    ids: tuple[tuple[int, ...], ...]
+    step_ends: tuple[tuple[int, ...], ...]
+    """Where in a chain's ids its steps end."""
+    prompt_length: int
+    """How many ids stand before the first step."""
+    is_right: tuple[bool, ...]
 
 
 Row = tuple[Problem, Chain, StepLabels]
@@ -83,42 +85,39 @@ def step_examples(
     return examples
 
 
-def pair_examples(
-    rows: Iterable[Row], renderer: Renderer, max_length: int, drops: Drops, seed: int = 0
-) -> list[PairExample]:
-    """Pairs of a right and a wrong chain of one problem, by the chains' own answers; each chain in at least one.
+def group_examples(rows: Iterable[Row], renderer: Renderer, max_length: int, drops: Drops) -> list[GroupExample]:
+    """The chains of each problem, right or wrong by their own answers.
 
-    The shorter side of a problem is gone through again until the longer one is used up. Chains whose answer is
-    undecided, and problems whose chains are all right or all wrong, go to `drops`.
+    Chains whose answer is undecided, and problems whose chains are all right or all wrong, go to `drops`.
     """
-    sides: defaultdict[str, tuple[list[tuple[int, ...]], list[tuple[int, ...]]]] = defaultdict(lambda: ([], []))
+    groups: defaultdict[str, list[tuple[Rendered, bool]]] = defaultdict(list)
     for problem, chain, labels in rows:
-        ids = renderer.render(problem.text, chain.steps).ids
-        if len(ids) > max_length:
-            drops.add(chain.id, "longer than the model's context", f"{len(ids)} tokens")
+        rendered = renderer.render(problem.text, chain.steps)
+        if len(rendered.ids) > max_length:
+            drops.add(chain.id, "longer than the model's context", f"{len(rendered.ids)} tokens")
         elif labels.outcome not in ("correct", "incorrect"):
             drops.add(chain.id, "its answer is undecided", labels.outcome)
+        elif not chain.steps:
+            drops.add(chain.id, "empty chain")
         else:
-            sides[problem.id][labels.outcome == "incorrect"].append(ids)
-    rng = random.Random(seed)
-    return [pair for problem_id, both in sides.items() for pair in _pairs(problem_id, both, rng, drops)]
+            groups[problem.id].append((rendered, labels.outcome == "correct"))
+    return [
+        _group(problem_id, members) for problem_id, members in groups.items() if _is_mixed(problem_id, members, drops)
+    ]
 
 
-def _pairs(
-    problem_id: str,
-    sides: tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]],
-    rng: random.Random,
-    drops: Drops,
-) -> list[PairExample]:
-    right, wrong = (rng.sample(side, len(side)) for side in sides)
-    if not right or not wrong:
-        drops.add(problem_id, "all its chains are right" if right else "all its chains are wrong")
-        return []
-    count = max(len(right), len(wrong))
-    return [PairExample(problem_id, right[i % len(right)], wrong[i % len(wrong)]) for i in range(count)]
+def _is_mixed(problem_id: str, members: Sequence[tuple[Rendered, bool]], drops: Drops) -> bool:
+    kinds = {is_right for _, is_right in members}
+    if len(kinds) == 1:
+        drops.add(problem_id, f"all its chains are {'right' if kinds == {True} else 'wrong'}")
+    return len(kinds) == 2
 
 
-def is_held_out(problem_id: str, share: float) -> bool:
-    """Whether a problem belongs to the evaluation part: by its id alone, so it never changes sides between runs."""
-    digest = hashlib.blake2b(problem_id.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2**64
+def _group(problem_id: str, members: Sequence[tuple[Rendered, bool]]) -> GroupExample:
+    return GroupExample(
+        problem_id=problem_id,
+        ids=tuple(rendered.ids for rendered, _ in members),
+        step_ends=tuple(rendered.step_ends for rendered, _ in members),
+        prompt_length=members[0][0].prompt_length,
+        is_right=tuple(is_right for _, is_right in members),
+    )

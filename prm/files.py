@@ -15,19 +15,21 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from prm.errors import InputError, OutputError
-from prm.records import Chain, Choice, Finish, Problem, StepLabels, StepScores
+from prm.records import Chain, Choice, Drop, Finish, Problem, Rollout, StepLabels, StepScores
 from prm.steps import split_steps
 
-Record = Problem | Chain | StepLabels | StepScores | Choice
-R = TypeVar("R", Problem, Chain, StepLabels, StepScores, Choice)
+Record = Problem | Chain | Rollout | StepLabels | StepScores | Choice | Drop
+R = TypeVar("R", Problem, Chain, Rollout, StepLabels, StepScores, Choice, Drop)
 Row = dict[str, Any]
 
 SCHEMAS: dict[type[Record], str] = {
     Problem: "problem/1",
     Chain: "chain/1",
+    Rollout: "rollout/1",
     StepLabels: "step-labels/1",
     StepScores: "step-scores/1",
     Choice: "choice/1",
+    Drop: "drop/1",
 }
 
 _KEYS: dict[type[Record], str] = {
@@ -37,9 +39,9 @@ _KEYS: dict[type[Record], str] = {
     StepScores: "chain_id",
     Choice: "problem_id",
 }
-"""The field that is unique in a file."""
+"""The field that is unique in a file; rollouts and drops have none."""
 
-_OPTIONAL = {"answer", "meta", "finish"}
+_OPTIONAL = {"answer", "meta", "finish", "unchecked", "given", "detail"}
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -48,11 +50,19 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     Raises:
         InputError: the file cannot be read, or a line is not one JSON object.
     """
+    for number, _, line in _lines(path):
+        yield number, _parse_line(path, number, line)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (line number from 1, byte at which it begins, line) for every line that is not blank."""
     try:
         with path.open("rb") as file:
+            start = 0
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield number, _parse_line(path, number, line)
+                    yield number, start, line
+                start += len(line)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
 
@@ -78,14 +88,33 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
     Raises:
         InputError: naming file, line and field, for a line that is not such a record, or an id that comes twice.
     """
+    yield from _unique(path, ((number, _build(path, number, row, kind)) for number, row in read_rows(path)))
+
+
+def _unique(path: Path, numbered: Iterable[tuple[int, R]]) -> Iterator[R]:
+    """Yield the records of numbered lines; an id that comes twice is an error."""
     seen: set[str] = set()
-    for number, row in read_rows(path):
-        record = _build(path, number, row, kind)
-        key = str(getattr(record, _KEYS[kind]))
+    for number, record in numbered:
+        key = _key(record) if type(record) in _KEYS else ""
         if key in seen:
-            raise InputError(f"{path}:{number}: {key!r} comes twice", "ids must be unique in a file")
-        seen.add(key)
+            owner = "problem" if isinstance(record, Problem | Choice) else "chain"
+            raise InputError(f"{path}:{number}: {owner} id {key!r} comes twice", "ids must be unique in a file")
+        if key:
+            seen.add(key)
         yield record
+
+
+def _key(record: Record) -> str:
+    return str(getattr(record, _KEYS[type(record)]))
+
+
+def by_id(records: Iterable[R]) -> dict[str, R]:
+    """The records by the id that is unique in their file.
+
+    >>> by_id([StepScores("c", "p", (0.5,), "prm")])["c"].scores
+    (0.5,)
+    """
+    return {_key(record): record for record in records}
 
 
 def _build(path: Path, number: int, row: Row, kind: type[R]) -> R:
@@ -142,20 +171,67 @@ def to_json(record: Record) -> str:
     return json.dumps({"schema": SCHEMAS[type(record)], **asdict(record)}, ensure_ascii=False)
 
 
+def from_json(line: str) -> Record:
+    """The record that `to_json` made a line of.
+
+    >>> from_json(to_json(Drop("c", "empty chain")))
+    Drop(id='c', reason='empty chain', detail='')
+    """
+    row = json.loads(line)
+    kind = next(kind for kind, schema in SCHEMAS.items() if schema == row["schema"])
+    return _build(Path("-"), 1, row, kind)  # type: ignore[type-var]
+
+
 def read_problems(path: Path) -> Iterator[Problem]:
     """Yield problems from our own format or a plain public shape.
 
     Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`);
     `prompt` with an optional `answer`. A row without an id gets the name of the file and its line.
     """
-    seen: set[str] = set()
-    for number, row in read_rows(path):
-        is_own = "schema" in row or {"id", "text"} <= row.keys()
-        problem = _build(path, number, row, Problem) if is_own else _public_problem(path, number, row)
-        if problem.id in seen:
-            raise InputError(f"{path}:{number}: problem id {problem.id!r} comes twice", "ids must be unique in a file")
-        seen.add(problem.id)
-        yield problem
+    yield from _unique(path, ((number, _problem(path, number, row)) for number, row in read_rows(path)))
+
+
+class ProblemFile(Mapping[str, Problem]):
+    """The problems of a file by id, each read when it is asked for: only ids and places are held in memory.
+
+    The whole file is read once at the start, so that a row that cannot be used is found before any work.
+
+    Raises:
+        InputError: as `read_problems`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places: dict[str, tuple[int, int]] = {}
+        self._last: Problem | None = None
+        """The one that was asked for last: the chains of a problem mostly stand together."""
+        for _ in _unique(path, self._numbered()):
+            pass
+
+    def _numbered(self) -> Iterator[tuple[int, Problem]]:
+        for number, start, line in _lines(self._path):
+            problem = _problem(self._path, number, _parse_line(self._path, number, line))
+            self._places.setdefault(problem.id, (number, start))
+            yield number, problem
+
+    def __getitem__(self, identity: str) -> Problem:
+        if self._last is None or self._last.id != identity:
+            number, start = self._places[identity]
+            with self._path.open("rb") as file:
+                file.seek(start)
+                self._last = _problem(self._path, number, _parse_line(self._path, number, file.readline()))
+        return self._last
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _problem(path: Path, number: int, row: Row) -> Problem:
+    is_own = "schema" in row or {"id", "text"} <= row.keys()
+    return _build(path, number, row, Problem) if is_own else _public_problem(path, number, row)
 
 
 def _public_problem(path: Path, number: int, row: Row) -> Problem:
@@ -188,16 +264,16 @@ def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
     The solutions of a problem are numbered over all its rows.
     """
     split_steps("", splitter)  # a wrong name is refused whatever the rows are
-    seen: set[str] = set()
+    yield from _unique(path, _numbered_chains(path, splitter))
+
+
+def _numbered_chains(path: Path, splitter: str) -> Iterator[tuple[int, Chain]]:
     numbers: Counter[str] = Counter()
     for number, row in read_rows(path):
         is_own = row.get("schema") is not None
         chains = [_build(path, number, row, Chain)] if is_own else _public_chains(path, number, row, splitter, numbers)
         for chain in chains:
-            if chain.id in seen:
-                raise InputError(f"{path}:{number}: chain id {chain.id!r} comes twice", "ids must be unique in a file")
-            seen.add(chain.id)
-            yield chain
+            yield number, chain
 
 
 def _public_chains(path: Path, number: int, row: Row, splitter: str, numbers: Counter[str]) -> Iterator[Chain]:

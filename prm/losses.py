@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import log_softmax, logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, logsigmoid
 
 
 def step_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -22,17 +22,52 @@ def step_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return -(targets * log_probs[:, 1] + (1 - targets) * log_probs[:, 0]).mean()
 
 
-def bradley_terry_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
+def bradley_terry_loss(chosen: Tensor, rejected: Tensor, weights: Tensor) -> Tensor:
     """Negative log-likelihood that the chosen chain beats the rejected one (InstructGPT, arXiv 2203.02155, eq. 1).
 
     Args:
         chosen: ``(pairs,)`` rewards.
         rejected: ``(pairs,)`` rewards.
+        weights: ``(pairs,)`` that sum to 1. The paper gives each problem the same weight, shared by its pairs.
 
     Returns:
-        Scalar, the mean of ``-log sigmoid(chosen - rejected)``.
+        Scalar, the weighted sum of ``-log sigmoid(chosen - rejected)``.
 
-    >>> round(float(bradley_terry_loss(Tensor([2.0]), Tensor([2.0]))), 4)
+    >>> round(float(bradley_terry_loss(Tensor([2.0]), Tensor([2.0]), Tensor([1.0]))), 4)
     0.6931
     """
-    return -logsigmoid((chosen - rejected).float()).mean()
+    return -(weights * logsigmoid((chosen - rejected).float())).sum()
+
+
+def outcome_loss(rewards: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the chain's outcome, read at the end of every step.
+
+    The token-level verifier of Training Verifiers to Solve Math Word Problems (arXiv 2110.14168, section 4.3), which
+    overfits less than one that is read at the last token alone. Differs from the paper: cross-entropy for its squared
+    error, and step ends for all tokens.
+
+    Args:
+        rewards: ``(step ends,)``, as logits.
+        targets: ``(step ends,)``, 1 where the chain that the step belongs to is right.
+
+    Returns:
+        Scalar, the mean over step ends.
+    """
+    return binary_cross_entropy_with_logits(rewards.float(), targets)
+
+
+def language_model_loss(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of the next token, an auxiliary loss that keeps what the backbone knows.
+
+    Source: Training Verifiers to Solve Math Word Problems, arXiv 2110.14168, section 4.3 (the joint objective).
+
+    Args:
+        logits: ``(chains, length, vocabulary)``.
+        ids: ``(chains, length)``.
+        mask: ``(chains, length)``, 1 for a token to be predicted; the first of a chain never is.
+
+    Returns:
+        Scalar, the mean over those tokens.
+    """
+    targets = ids[:, 1:].masked_fill(mask[:, 1:] == 0, -100)
+    return cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets.flatten(), ignore_index=-100)

@@ -31,6 +31,8 @@ class Job:
     """All that the result depends on, but for the inputs. JSON values."""
     inputs: Mapping[str, Path]
     """Files that the result is made from, by name; known again by their content."""
+    unfinished: tuple[Path, ...] = ()
+    """Where a job that can go on after a kill keeps its work; none for one that starts anew."""
 
     @property
     def manifest(self) -> Path:
@@ -41,18 +43,26 @@ class Job:
         """Whether the output is there already, made in the same way.
 
         Raises:
-            OutputError: there is an output that was made in another way, or that nothing is known of.
+            OutputError: there is an output, or unfinished work, made in another way, or that nothing is known of.
         """
-        if overwrite or not self.output.exists():
+        begun = (path for path in self.unfinished if path.exists() and path.stat().st_size)
+        there = self.output if self.output.exists() else next(begun, None)
+        if overwrite or there is None:
             return False
         stored = self._stored()
-        if all(stored.get(key) == value for key, value in self._identity().items()):
-            return True
-        changed = [k for k, v in self._identity().items() if stored.get(k) != v]
-        raise OutputError(
-            f"{self.output}: is there already, made with other {' and '.join(changed)}",
-            "choose another --out, or give --overwrite",
-        )
+        changed = [key for key, value in self._identity().items() if stored.get(key) != value]
+        if changed:
+            raise OutputError(
+                f"{there}: is there already, made with other {' and '.join(changed)}",
+                "choose another --out, or give --overwrite",
+            )
+        return there == self.output
+
+    def begin(self) -> None:
+        """Note down how the output is going to be made, so that a later run can go on with it."""
+        identity, stored = self._identity(), self._stored()
+        if any(stored.get(key) != value for key, value in identity.items()):
+            self._write({**identity, "counts": {}, "finished": None})
 
     def finish(self, counts: Mapping[str, Any], started: float) -> None:
         """Write the manifest; `started` is the `time.time()` at which the work began."""
@@ -63,11 +73,20 @@ class Job:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "versions": {"python": platform.python_version(), **_versions()},
         }
-        self.manifest.write_text(json.dumps(row, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        self._write(row)
 
     def counts(self) -> dict[str, Any]:
         """What the finished output holds, as its manifest says."""
         return dict(self._stored().get("counts", {}))
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        try:
+            self.manifest.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.manifest.with_name(self.manifest.name + ".partial")
+            partial.write_text(json.dumps(row, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            partial.replace(self.manifest)
+        except OSError as error:
+            raise OutputError(f"{self.manifest}: cannot be written: {error.strerror}", "free space?") from error
 
     def _stored(self) -> dict[str, Any]:
         try:

@@ -15,9 +15,10 @@ from typing import Any, Literal, get_args
 Finish = Literal["stop", "length", "unknown"]
 """How a generated text ended: by itself, cut by a limit of tokens, or not known (text from elsewhere)."""
 
-Known = Literal["drawn", "implied", "answer", "human", "none"]
-"""How a step's label is known: by rollouts drawn from it; implied by draws from another step or by a right answer of
-the chain; by the chain's own answer, which the last step is; by a person's rating; or not at all."""
+Known = Literal["drawn", "later-success", "right-answer", "earlier-failure", "answer", "human", "given", "none"]
+"""How a step's label is known: by rollouts drawn from it; implied by a rollout that succeeded further on; implied by
+the chain's own right answer; implied by failures further back; by the chain's own answer, which the last step is; by a
+person's rating; given by a file from elsewhere, without counts; or not at all."""
 
 Outcome = Literal["correct", "incorrect", "no_answer", "timeout", "error"]
 """Verdict on a final answer; the values are those of `verifiers.Outcome`."""
@@ -102,6 +103,11 @@ class StepLabels:
     """How each step's label is known."""
     outcome: Outcome
     """Verdict on the chain's own answer."""
+    unchecked: tuple[bool | None, ...] | None = None
+    """Where a chain was drawn from every prefix to check its labels: the hard labels before that. Else None."""
+    given: tuple[bool | float | None, ...] | None = None
+    """Labels of a file from elsewhere that says nothing of rollouts: true or false where it says no more, else the
+    share that succeeds, in [0, 1]; None for a step without a label. The counts are 0 then. Else None."""
 
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
@@ -115,6 +121,26 @@ class StepLabels:
         _require(all(n >= 0 for c in counts for n in c), "right, wrong and undecided must not be negative")
         _require(set(self.known) <= set(get_args(Known)), f"known must hold only {get_args(Known)}")
         _require(self.outcome in get_args(Outcome), f"outcome must be one of {get_args(Outcome)}")
+        _require(
+            self.unchecked is None or len(self.unchecked) == len(self.known), "unchecked must have one entry a step"
+        )
+        self._require_given()
+
+    def _require_given(self) -> None:
+        given = (None,) * len(self.known) if self.given is None else self.given
+        _require(isinstance(given, tuple) and len(given) == len(self.known), "given must have one entry a step")
+        shares = [value for value in given if value is not None]
+        _require(
+            all(isinstance(value, int | float) and 0 <= value <= 1 for value in shares),
+            "given must hold only true, false, numbers in [0, 1] and null",
+        )
+        _require(
+            all((value is not None) == (known == "given") for value, known in zip(given, self.known, strict=True)),
+            "known must be 'given' where there is a given label, and nowhere else",
+        )
+        _require(
+            self.given is None or not any((*self.right, *self.wrong, *self.undecided)), "given labels have no counts"
+        )
 
     @property
     def hard(self) -> tuple[bool | None, ...]:
@@ -122,8 +148,11 @@ class StepLabels:
 
         Closed under what follows from that definition: a success from a step, or of the chain itself, is a success
         from every step before it; where a step was tried and never succeeded, no step after it can (unless one did).
-        A person's rating stands for its own step alone. None where nothing decided is known of a step.
+        A person's rating, and a label from elsewhere, stand for their own step alone; a given share is a success where
+        it is above 0. None where nothing decided is known of a step.
         """
+        if self.given is not None:
+            return tuple(None if value is None else value > 0 for value in self.given)
         if "human" in self.known:
             return tuple(r > 0 if r + w else None for r, w in zip(self.right, self.wrong, strict=True))
         last_success = max((i for i, r in enumerate(self.right) if r), default=-1)
@@ -140,11 +169,56 @@ class StepLabels:
         """Soft estimate of each step: the share of decided rollouts that succeed, in [0, 1] (ibid.).
 
         The last step has the value of the chain's own answer. None where no rollout was decided: an implied success
-        says that a value is above 0, not what it is.
+        says that a value is above 0, not what it is, and so does a plain true from elsewhere.
         """
+        if self.given is not None:
+            return tuple(None if isinstance(value, bool | None) else float(value) for value in self.given)
         own = {"correct": 1.0, "incorrect": 0.0}.get(self.outcome)
         drawn = [r / (r + w) if r + w else None for r, w in zip(self.right, self.wrong, strict=True)]
         return tuple(own if known == "answer" else value for known, value in zip(self.known, drawn, strict=True))
+
+    def thresholded(self, threshold: float = 0.0) -> tuple[bool | None, ...]:
+        """Whether the soft estimate of each step is above `threshold`, in [0, 1); None where there is none.
+
+        At 0 it is the hard estimate of Math-Shepherd without any closure. Other thresholds: The Lessons of Developing
+        Process Reward Models in Mathematical Reasoning, arXiv 2501.07301.
+        """
+        return tuple(None if value is None else value > threshold for value in self.soft)
+
+    def intervals(self, level: float = 0.95) -> tuple[tuple[float, float] | None, ...]:
+        """Credible interval of each step's value, see `prm.intervals`; None where no rollout was decided."""
+        from prm.intervals import credible_interval
+
+        return tuple(
+            credible_interval(r, w, level) if r + w else None for r, w in zip(self.right, self.wrong, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One continuation of a chain's prefix, with the verdict on its answer."""
+
+    chain_id: str
+    step: int
+    """The prefix ends with this step, counted from 0."""
+    draw: int
+    """Which draw from that prefix, counted from 0. Its seed follows from the job's, the chain, the step and this."""
+    text: str
+    """What was generated; not the prefix."""
+    tokens: int
+    """How many were generated."""
+    finish: Finish
+    """How it ended. One cut by length is undecided whatever it says."""
+    outcome: Outcome
+    """Verdict on its answer."""
+
+    def __post_init__(self) -> None:
+        _require_ids(chain_id=self.chain_id)
+        numbers = (self.step, self.draw, self.tokens)
+        _require(_all(numbers, int) and min(numbers) >= 0, "step, draw and tokens must be whole numbers from 0")
+        _require(isinstance(self.text, str), "text must be a string")
+        _require(self.finish in get_args(Finish), f"finish must be one of {get_args(Finish)}, not {self.finish!r}")
+        _require(self.outcome in get_args(Outcome), f"outcome must be one of {get_args(Outcome)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +255,15 @@ class Choice:
     """Score of each solution, in the order given; -inf for one without an answer."""
     step_scores: tuple[tuple[float, ...], ...]
     """Scores of each solution's steps, in the order given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A row that a stage could not use."""
+
+    id: str
+    """Of the chain or problem."""
+    reason: str
+    """One of a few fixed phrases."""
+    detail: str = ""
+    """Says more."""

@@ -27,6 +27,8 @@ class Rendered:
     """Prompt and steps."""
     step_ends: tuple[int, ...]
     """Index in `ids` of the last token of each step, rising; as many as there are steps."""
+    prompt_length: int
+    """How many of the ids stand before the first step."""
 
 
 class Renderer:
@@ -63,14 +65,14 @@ class Renderer:
             RenderError: a step has no token of its own.
         """
         ids = list(self.prompt_ids(problem))
-        ends: list[int] = []
+        ends, prompt_length = list[int](), len(ids)
         for number, step in enumerate(steps, start=1):
             piece = self._step_ids(step)
             if not piece:
                 raise RenderError(f"step {number} has no token: {step!r}", "drop blank steps")
             ids += piece
             ends.append(len(ids) - 1)
-        return Rendered(tuple(ids), tuple(ends))
+        return Rendered(tuple(ids), tuple(ends), prompt_length)
 
     def prompt_ids(self, problem: str) -> list[int]:
         """Token ids of what stands before the first step."""

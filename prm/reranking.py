@@ -7,12 +7,12 @@ or broken-off text, and such texts win best-of-n by accident. Ties go to the fir
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol, get_args
 
 from prm.aggregation import aggregate as aggregate_scores
 from prm.errors import InputError
-from prm.records import Choice, Problem
+from prm.records import Choice, Problem, StepScores
 from prm.steps import split_steps
 from verifiers import Outcome, answer_key, check, extract_answer
 
@@ -59,13 +59,8 @@ def rerank(
     text = problem if isinstance(problem, str) else problem.text
     chains = [split_steps(s, splitter) for s in solutions]
     step_scores = scorer.score([text] * len(chains), chains)
-    return choose(
-        "" if isinstance(problem, str) else problem.id,
-        solutions,
-        step_scores,
-        aggregate="last" if scorer.kind == "orm" else aggregate,
-        selection=selection,
-    )
+    problem_id = "" if isinstance(problem, str) else problem.id
+    return choose(problem_id, solutions, step_scores, kind=scorer.kind, aggregate=aggregate, selection=selection)
 
 
 def choose(
@@ -73,11 +68,14 @@ def choose(
     solutions: Sequence[str],
     step_scores: Sequence[tuple[float, ...]],
     *,
+    kind: Literal["prm", "orm"] = "prm",
     aggregate: str = "min",
     selection: Selection = "best-of-n",
 ) -> Choice:
-    """Choose by scores that are there already; see `rerank`."""
-    aggregate_scores((), aggregate)  # an unknown name is refused whatever the solutions are
+    """Choose by scores of one `kind` that are there already; see `rerank`."""
+    aggregate_scores((), aggregate)  # an unknown name is refused whatever the solutions and the kind are
+    if kind == "orm":
+        aggregate = "last"  # its single score
     groups = group_answers(solutions)
     scores = [
         aggregate_scores(s, aggregate) if g is not None else -math.inf for s, g in zip(step_scores, groups, strict=True)
@@ -91,6 +89,18 @@ def choose(
         scores=tuple(scores),
         step_scores=tuple(step_scores),
     )
+
+
+def common_kind(scores: Iterable[StepScores]) -> Literal["prm", "orm"]:
+    """The kind of the scores that one scorer gave; "prm" where there is none.
+
+    Raises:
+        InputError: PRM and ORM scores are mixed, which cannot be compared.
+    """
+    kinds = {s.kind for s in scores}
+    if len(kinds) > 1:
+        raise InputError("a file of scores mixes PRM and ORM scores", "one scorer a file")
+    return "orm" if kinds == {"orm"} else "prm"
 
 
 def select(scores: Sequence[float], groups: Sequence[int | None], selection: Selection = "best-of-n") -> int:

@@ -5,8 +5,8 @@ The Trainer brings mixed precision, accumulation, several devices and logging; w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import Trainer, TrainingArguments, set_seed
 
-from prm.errors import InputError
-from prm.examples import PairExample, StepExample
-from prm.losses import bradley_terry_loss, step_loss
+from prm.errors import InputError, ModelError
+from prm.examples import GroupExample, StepExample
+from prm.losses import bradley_terry_loss, language_model_loss, outcome_loss, step_loss
 from prm.metrics import auroc, grouped_auroc
 from prm.scoring import head_outputs, pad
 
-Example = StepExample | PairExample
+Example = StepExample | GroupExample
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,11 @@ class Settings:
     learning_rate: float = 1e-5
     """Peak; warmed up over the first 5% of the steps, then a cosine to 0."""
     batch_size: int = 64
-    """Chains (PRM) or pairs (ORM) in an optimiser step on one device."""
+    """Chains (PRM) or problems (ORM) in an optimiser step on one device."""
+    outcome_weight: float = 0.0
+    """Weight of `prm.losses.outcome_loss` beside the Bradley-Terry loss (ORM)."""
+    lm_weight: float = 0.0
+    """Weight of `prm.losses.language_model_loss` beside the Bradley-Terry loss (ORM)."""
     weight_decay: float = 0.0
     seed: int = 0
 
@@ -47,13 +51,31 @@ class StepTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
 
-class PairTrainer(Trainer):
-    """Trains a sequence classifier on `PairExample`s."""
+class GroupTrainer(Trainer):
+    """Trains a sequence classifier on `GroupExample`s: all pairs of a right and a wrong chain of each problem.
+
+    All pairs of a problem are in one batch, so each chain is read once however many pairs it is in. Pairs that are
+    shuffled one by one make a reward model overfit (InstructGPT, arXiv 2203.02155, section 3.5).
+    """
+
+    def __init__(self, *, outcome_weight: float, lm_weight: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.outcome_weight = outcome_weight
+        self.lm_weight = lm_weight
 
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any) -> Any:
-        """Bradley-Terry loss; the batch holds the chosen chains first, then the rejected in the same order."""
-        logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits[:, 0]
-        loss = bradley_terry_loss(*logits.chunk(2))
+        """Bradley-Terry loss, with the outcome loss and the language-model loss by their weights."""
+        output = model(
+            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], output_hidden_states=True
+        )
+        rewards, hidden, head = output.logits[:, 0], output.hidden_states[-1], self.accelerator.unwrap_model(model)
+        loss = bradley_terry_loss(rewards[inputs["chosen"]], rewards[inputs["rejected"]], inputs["weights"])
+        if self.outcome_weight:
+            ends = head.score(hidden[inputs["rows"], inputs["positions"]])[:, 0]
+            loss = loss + self.outcome_weight * outcome_loss(ends, inputs["targets"])
+        if self.lm_weight:
+            logits = hidden @ head.get_input_embeddings().weight.T
+            loss = loss + self.lm_weight * language_model_loss(logits, inputs["input_ids"], inputs["solution_mask"])
         return (loss, {}) if return_outputs else loss
 
 
@@ -69,10 +91,37 @@ def collate_steps(examples: Sequence[dict[str, Any]], pad_id: int) -> dict[str, 
     }
 
 
-def collate_pairs(examples: Sequence[dict[str, Any]], pad_id: int) -> dict[str, Tensor]:
-    """One batch of pairs: the chosen chains, then the rejected in the same order."""
-    ids, mask = pad([e["chosen"] for e in examples] + [e["rejected"] for e in examples], pad_id)
-    return {"input_ids": ids, "attention_mask": mask}
+def collate_groups(examples: Sequence[dict[str, Any]], pad_id: int) -> dict[str, Tensor]:
+    """One batch of groups: all their chains, and the pairs as indices of chains, each problem of the same weight.
+
+    `rows`, `positions` and `targets` list the step ends with the outcome of their chain; `solution_mask` is 1 for
+    the tokens after the problem.
+    """
+    ids, mask = pad([row for e in examples for row in e["ids"]], pad_id)
+    outcomes = [is_right for e in examples for is_right in e["is_right"]]
+    ends = [(row, end) for row, own in enumerate(own for e in examples for own in e["step_ends"]) for end in own]
+    chosen, rejected, weights = zip(*_pairs(examples), strict=True)
+    prompts = torch.tensor([[e["prompt_length"]] for e in examples for _ in e["ids"]])
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "solution_mask": mask * (torch.arange(ids.shape[1]) >= prompts),
+        "chosen": torch.tensor(chosen),
+        "rejected": torch.tensor(rejected),
+        "weights": torch.tensor(weights),
+        "rows": torch.tensor([row for row, _ in ends]),
+        "positions": torch.tensor([end for _, end in ends]),
+        "targets": torch.tensor([float(outcomes[row]) for row, _ in ends]),
+    }
+
+
+def _pairs(examples: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int, float]]:
+    """Each pair of a right and a wrong chain of one problem, with its weight; the weights sum to 1."""
+    start = 0
+    for example in examples:
+        right, wrong = ([start + i for i, r in enumerate(example["is_right"]) if r == kind] for kind in (True, False))
+        yield from ((r, w, 1 / (len(right) * len(wrong) * len(examples))) for r in right for w in wrong)
+        start += len(example["is_right"])
 
 
 def train(model: Any, examples: Sequence[Example], settings: Settings, out: Path) -> list[dict[str, float]]:
@@ -93,17 +142,31 @@ def train(model: Any, examples: Sequence[Example], settings: Settings, out: Path
     if not examples:
         raise InputError("there is nothing to train on", "see what was dropped, and why")
     set_seed(settings.seed)
-    is_steps = isinstance(examples[0], StepExample)
-    collate = collate_steps if is_steps else collate_pairs
-    pad_id = model.config.pad_token_id or 0
-    trainer = (StepTrainer if is_steps else PairTrainer)(
-        model=model,
-        args=_arguments(settings, len(examples), out),
-        train_dataset=Dataset.from_list([_row(e) for e in examples]),
-        data_collator=lambda batch: collate(batch, pad_id),
-    )
+    trainer = _trainer(model, examples, settings, out)
     trainer.train()
     return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _trainer(model: Any, examples: Sequence[Example], settings: Settings, out: Path) -> Trainer:
+    pad_id = model.config.pad_token_id or 0
+    options = {
+        "model": model,
+        "args": _arguments(settings, len(examples), out),
+        "train_dataset": Dataset.from_list([_row(e) for e in examples]),
+    }
+    if isinstance(examples[0], StepExample):
+        return StepTrainer(data_collator=lambda batch: collate_steps(batch, pad_id), **options)
+    if settings.lm_weight and not model.config.tie_word_embeddings:
+        raise ModelError(
+            "the language-model loss needs a backbone whose output embeddings are its input embeddings",
+            "leave --lm-weight out",
+        )
+    return GroupTrainer(
+        data_collator=lambda batch: collate_groups(batch, pad_id),
+        outcome_weight=settings.outcome_weight,
+        lm_weight=settings.lm_weight,
+        **options,
+    )
 
 
 def _arguments(settings: Settings, examples: int, out: Path) -> TrainingArguments:
@@ -116,7 +179,7 @@ def _arguments(settings: Settings, examples: int, out: Path) -> TrainingArgument
         lr_scheduler_type="cosine",
         warmup_steps=max(1, steps // 20),
         per_device_train_batch_size=settings.batch_size,
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="random" if settings.batch_size == 1 else "group_by_length",
         length_column_name="length",
         remove_unused_columns=False,
         logging_steps=max(1, steps // 20),
@@ -130,18 +193,8 @@ def _arguments(settings: Settings, examples: int, out: Path) -> TrainingArgument
 
 def _row(example: Example) -> dict[str, Any]:
     """What the Trainer's data set holds; batches are grouped by `length`."""
-    if isinstance(example, StepExample):
-        return {
-            "ids": example.ids,
-            "positions": example.positions,
-            "targets": example.targets,
-            "length": len(example.ids),
-        }
-    return {
-        "chosen": example.chosen,
-        "rejected": example.rejected,
-        "length": max(len(example.chosen), len(example.rejected)),
-    }
+    rows = [example.ids] if isinstance(example, StepExample) else example.ids
+    return {**asdict(example), "length": max(map(len, rows))}
 
 
 def evaluate(model: Any, examples: Sequence[Example]) -> dict[str, float | None]:
@@ -149,17 +202,21 @@ def evaluate(model: Any, examples: Sequence[Example]) -> dict[str, float | None]
 
     Returns:
         For steps: `step_auroc` over all steps and `step_auroc_within_position`, which compares only steps that are
-        equally far into their chains (soft labels count as positive from 0.5). For pairs: `pair_accuracy`, ties
-        counted half. None where there is nothing to compare.
+        equally far into their chains (soft labels count as positive from 0.5). For groups: `pair_accuracy`, over all
+        pairs of a right and a wrong chain of one problem, ties counted half. None where there is nothing to compare.
     """
     model.eval()
     steps = [e for e in examples if isinstance(e, StepExample)]
     if steps:
         return _evaluate_steps(model, steps)
-    pairs = [e for e in examples if isinstance(e, PairExample)]
-    chosen, rejected = (head_outputs(model, [getattr(e, side) for e in pairs]) for side in ("chosen", "rejected"))
-    wins = [(c[0] > r[0]) + (c[0] == r[0]) / 2 for c, r in zip(chosen, rejected, strict=True)]
-    return {"pair_accuracy": float(sum(wins)) / len(wins) if wins else None}
+    chains = [
+        (e.problem_id, ids, r)
+        for e in examples
+        if isinstance(e, GroupExample)
+        for ids, r in zip(e.ids, e.is_right, strict=True)
+    ]
+    rewards = head_outputs(model, [ids for _, ids, _ in chains])
+    return {"pair_accuracy": grouped_auroc((p, float(v[0]), r) for (p, _, r), v in zip(chains, rewards, strict=True))}
 
 
 def _evaluate_steps(model: Any, examples: Sequence[StepExample]) -> dict[str, float | None]:

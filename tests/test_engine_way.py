@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.arithmetic import POLICY
+from benchmarks.perf.job import server
 from prm import Chain, StepLabels, StepScores, read_records
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -60,6 +63,97 @@ def test_a_run_with_the_same_seed_is_repeated_and_one_that_is_there_is_reused(ma
     same = sum(a == b for a, b in zip(first, second, strict=True))
     assert same >= 0.9 * len(first), "equal but for the last bits of a few logits, which depend on the batch"
     assert "other settings" in prm(*again, "--seed", 1, "--out", made / "chains.jsonl", ok=False)
+
+
+@pytest.fixture(scope="module")
+def served():
+    """A real vLLM server of the demo's policy."""
+    with server(8151) as url:
+        yield url
+
+
+def label(made, out, *options, ok=True):
+    given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--out", out]
+    return prm("label", *files(made), *given, *options, ok=ok)
+
+
+def start_label(made, out, *options):
+    """Begin a job and come back when some rollouts are written down."""
+    given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--out", out]
+    command = [sys.executable, "-m", "prm.cli", "label", *files(made), *given, *options]
+    process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+    journal = out.with_name(out.name + ".rollouts.jsonl")
+    while process.poll() is None and (not journal.exists() or journal.stat().st_size < 5_000):
+        time.sleep(0.02)
+    return process
+
+
+def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
+    out = made / "killed.jsonl"
+    process = start_label(made, out, "--endpoint", served)
+    process.kill()
+    assert process.wait() != 0, "it was done before it could be killed"
+    journal = out.with_name(out.name + ".rollouts.jsonl")
+    before = journal.read_bytes().rpartition(b"\n")[0]
+    assert "other settings" in label(made, out, "--seed", 9, "--endpoint", served, ok=False)
+    assert "going on after" in label(made, out, "--endpoint", served)
+    assert journal.read_bytes().startswith(before)
+    drawn = [(r["chain_id"], r["step"], r["draw"]) for r in rows(journal)]
+    assert len(drawn) == len(set(drawn))
+    whole, again = (list(read_records(path, StepLabels)) for path in (made / "labels.jsonl", out))
+    assert [x.chain_id for x in whole] == [x.chain_id for x in again]
+    assert len(drawn) == sum(sum(x.right) + sum(x.wrong) + sum(x.undecided) for x in again)
+
+
+def test_two_processes_on_one_output_refuse_each_other_and_a_kill_leaves_no_engine(made, served):
+    out = made / "shared.jsonl"
+    process = start_label(made, out, "--engine-option", "max_num_seqs=1")
+    assert "another process" in label(made, out, "--endpoint", served, ok=False)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children, "vLLM runs in processes of its own"
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+
+
+def test_a_dry_run_says_what_a_job_would_cost(made):
+    said = label(made, made / "dry.jsonl", "--dry-run")
+    labels = list(read_records(made / "labels.jsonl", StepLabels))
+    rollouts = sum(sum(x.right) + sum(x.wrong) + sum(x.undecided) for x in labels)
+    assert f"at most {rollouts:,} rollouts" in said
+    assert not (made / "dry.jsonl").exists()
+
+
+def test_stats_of_a_label_file(made, served):
+    out = made / "checked.jsonl"
+    label(made, out, "--strategy", "bisect", "--check-share", 1, "--endpoint", served)
+    found = json.loads(prm("label", "stats", out, "--json"))
+    assert found["chains"] == found["checked_chains"] == 48
+    assert 0.8 < found["checked_agreement"] <= 1
+    assert "By position" in prm("label", "stats", out)
+
+
+def test_real_servers_one_of_them_killed_in_the_middle(made, served):
+    with server(8152) as other:
+        out = made / "served.jsonl"
+        process = start_label(made, out, "--endpoint", served, "--endpoint", other)
+        (victim,) = (p for p in psutil.process_iter(["cmdline"]) if "8152" in (p.info["cmdline"] or ()))
+        for one in [*victim.children(recursive=True), victim]:
+            one.kill()
+        assert process.wait(timeout=120) == 0
+    here, served = (list(read_records(path, StepLabels)) for path in (made / "labels.jsonl", out))
+    assert [x.chain_id for x in served] == [x.chain_id for x in here]
+    same = sum(a == b for a, b in zip(served, here, strict=True))
+    assert same >= 0.8 * len(here), "the same seeds; a few differ by the last bits of a logit"
+
+
+def test_ray_workers_with_their_own_vllm(made):
+    out = made / "ray.jsonl"
+    label(made, out, "--engine", "ray", "--workers", 1)
+    here, found = (list(read_records(path, StepLabels)) for path in (made / "labels.jsonl", out))
+    assert [x.chain_id for x in found] == [x.chain_id for x in here]
+    assert sum(a == b for a, b in zip(found, here, strict=True)) >= 0.8 * len(here)
 
 
 def test_every_prefix_is_drawn_k_times_and_the_last_step_never(made):
@@ -114,7 +208,7 @@ def test_real_text_runs_to_the_end_and_what_cannot_be_labelled_is_counted(tmp_pa
     dropped = {r["id"]: r["reason"] for r in rows(tmp_path / "labels.jsonl.dropped.jsonl")}
     assert dropped[source[0]["id"] + "/0"] == "empty chain"
     assert dropped[source[1]["id"] + "/0"] == "chain longer than the model's context"
-    assert dropped[source[2]["id"]] == "gold answer that cannot be used"
+    assert dropped[source[2]["id"] + "/0"] == "gold answer that cannot be used"
     assert dropped[source[3]["id"] + "/0"] == "its problem is missing"
     assert "dropped (empty chain)" in said
     assert len(rows(tmp_path / "labels.jsonl")) == 6
@@ -125,8 +219,8 @@ def test_a_prm_learns_from_human_ratings(tmp_path):
     ratings = SAMPLES / "prm800k_phase1" / "phase1_test_chains.jsonl"
     few = tmp_path / "ratings.jsonl"
     few.write_text("".join(f"{line}\n" for line in ratings.read_text(encoding="utf-8").splitlines()[:120]))
-    prm("import-ratings", few, "--out", tmp_path)
-    parts = [f"--{name}={tmp_path / name}.jsonl" for name in ("problems", "chains", "labels")]
+    prm("import", few, "--out", tmp_path / "prm800k")
+    parts = [f"--{name}={tmp_path / 'prm800k' / name}.jsonl" for name in ("problems", "chains", "labels")]
     prm("train", "--base", POLICY, *parts, "--lr", 1e-3, "--batch-size", 8, "--epochs", 2, "--out", tmp_path / "prm")
     log = json.loads((tmp_path / "prm" / "training_log.json").read_text())["log"]
     first, last = (sum(e["loss"] for e in part) / len(part) for part in (log[:3], log[-3:]))

@@ -34,6 +34,8 @@ def files(tmp_path):
     }  # fmt: skip
     for name, row in rows.items():
         (tmp_path / name).write_text(json.dumps(row) + "\n")
+    reward = rows["s.jsonl"] | {"chain_id": "d", "kind": "orm"}
+    (tmp_path / "mixed.jsonl").write_text(f"{json.dumps(rows['s.jsonl'])}\n{json.dumps(reward)}\n")
     (tmp_path / "broken.jsonl").write_text('{"id": "p",\n')
     (tmp_path / "empty-directory").mkdir()
     return tmp_path
@@ -49,6 +51,7 @@ FAULTS = {
     "splitter, own chains": (f"rerank {DATA} --scores s.jsonl --splitter words --out o", "'words'"),
     "strategy": (f"label --model m {DATA} --strategy guess --out o", "'guess'"),
     "aggregator": (f"rerank {DATA} --scores s.jsonl --aggregate median --out o", "'median'"),
+    "scores of two scorers": (f"rerank {DATA} --scores mixed.jsonl --out o", "mixes PRM and ORM"),
     "selection": (f"rerank {DATA} --scores s.jsonl --selection worst --out o", "'worst'"),
     "objective": (f"train --base m --objective rm {DATA} --labels l.jsonl --out o", "rm"),
     "base": (f"train --base empty-directory {DATA} --labels l.jsonl --out o", "empty-directory"),
@@ -63,7 +66,10 @@ FAULTS = {
     "no exact truth": (f"eval steps {DATA} --scores s.jsonl --out o", "'p'"),
     "scores without a name": (f"eval best-of-n {DATA} --scores s.jsonl -n 1 --out o", "NAME=FILE"),
     "too few chains": (f"eval best-of-n {DATA} --scores x=s.jsonl -n 2 --out o", "fewer than N = 2"),
-    "ratings": ("import-ratings p.jsonl --out o", "p.jsonl:1"),
+    "format that cannot be told": ("import p.jsonl --out o", "p.jsonl:1"),
+    "format that there is none of": ("import p.jsonl --format jsonl --out o", "'jsonl'"),
+    "no row of that format": ("import p.jsonl --format trl --out o", "lacks a field"),
+    "option of another format": ("import p.jsonl --format trl --tag x --out o", "--tag"),
 }
 
 

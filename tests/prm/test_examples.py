@@ -5,9 +5,10 @@ import itertools
 import pytest
 
 from prm.drops import Drops
-from prm.examples import is_held_out, join_rows, pair_examples, step_examples
+from prm.examples import GroupExample, group_examples, join_rows, step_examples
 from prm.records import Chain, Problem, StepLabels
 from prm.rendering import Renderer
+from prm.shares import is_in_share
 
 PROBLEM = Problem("p", "what?", "4")
 
@@ -74,31 +75,34 @@ def outcomes(**by_id):
     return [(PROBLEM, chain(i, i), label(i, (0,), (0,), outcome=o)) for i, o in by_id.items()]
 
 
-def test_every_chain_is_in_a_pair_and_the_right_one_is_chosen(renderer):
-    rows = outcomes(a="correct", b="incorrect", c="incorrect", d="incorrect", e="correct")
-    ids = {c.id: renderer.render(PROBLEM.text, c.steps).ids for _, c, _ in rows}
-    pairs = pair_examples(rows, renderer, 256, Drops())
-    assert len(pairs) == 3
-    assert {p.chosen for p in pairs} == {ids["a"], ids["e"]}
-    assert sorted(p.rejected for p in pairs) == sorted(ids[i] for i in "bcd")
-    assert pairs == pair_examples(rows, renderer, 256, Drops())
+def test_the_chains_of_a_problem_are_one_group(renderer):
+    rows = outcomes(a="correct", b="incorrect", c="incorrect")
+    rendered = [renderer.render(PROBLEM.text, c.steps) for _, c, _ in rows]
+    (group,) = group_examples(rows, renderer, 256, Drops())
+    assert group == GroupExample(
+        problem_id="p",
+        ids=tuple(r.ids for r in rendered),
+        step_ends=tuple(r.step_ends for r in rendered),
+        prompt_length=len(renderer.prompt_ids(PROBLEM.text)),
+        is_right=(True, False, False),
+    )
 
 
-def test_what_cannot_be_paired_is_dropped_with_its_reason(renderer):
+def test_what_cannot_be_compared_is_dropped_with_its_reason(renderer):
     drops = Drops()
-    assert pair_examples(outcomes(a="correct", b="timeout", c="no_answer"), renderer, 256, drops) == []
+    assert group_examples(outcomes(a="correct", b="timeout", c="no_answer"), renderer, 256, drops) == []
     assert drops.by_reason() == {"its answer is undecided": 2, "all its chains are right": 1}
     drops = Drops()
-    assert pair_examples(outcomes(a="incorrect"), renderer, 256, drops) == []
+    assert group_examples(outcomes(a="incorrect"), renderer, 256, drops) == []
     assert drops.by_reason() == {"all its chains are wrong": 1}
     drops = Drops()
-    assert pair_examples(outcomes(a="incorrect"), renderer, 3, drops) == []
+    assert group_examples(outcomes(a="incorrect"), renderer, 3, drops) == []
     assert drops.by_reason() == {"longer than the model's context": 1}
 
 
 def test_the_held_out_part_is_chosen_by_problem_and_grows_with_the_share():
     ids = [f"gsm8k-{i}" for i in range(4000)]
-    parts = [{i for i in ids if is_held_out(i, share)} for share in (0.0, 0.1, 0.5, 1.0)]
+    parts = [{i for i in ids if is_in_share(i, share)} for share in (0.0, 0.1, 0.5, 1.0)]
     assert parts[0] == set()
     assert parts[3] == set(ids)
     assert all(a <= b for a, b in itertools.pairwise(parts))

@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from prm.losses import bradley_terry_loss, step_loss
+from prm.losses import bradley_terry_loss, language_model_loss, outcome_loss, step_loss
 from prm.metrics import auroc, grouped_auroc
 
 LOGITS = torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0]])  # p(right) = 3/4 and 1/2
@@ -38,12 +38,27 @@ def test_no_step_gives_a_loss_of_zero_that_can_be_differentiated():
 
 
 def test_bradley_terry_by_hand():
-    loss = bradley_terry_loss(torch.tensor([1.0, 0.0]), torch.tensor([1.0, math.log(3.0)]))
-    assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-6)
+    chosen, rejected = torch.tensor([1.0, 0.0]), torch.tensor([1.0, math.log(3.0)])
+    loss = bradley_terry_loss(chosen, rejected, torch.tensor([0.25, 0.75]))
+    assert loss.item() == pytest.approx(math.log(2) / 4 + 3 * math.log(4) / 4, rel=1e-6)
 
 
 def test_bradley_terry_does_not_overflow():
-    assert bradley_terry_loss(torch.tensor([-500.0]), torch.tensor([500.0])).item() == pytest.approx(1000.0)
+    loss = bradley_terry_loss(torch.tensor([-500.0]), torch.tensor([500.0]), torch.ones(1))
+    assert loss.item() == pytest.approx(1000.0)
+
+
+def test_outcome_loss_by_hand():
+    loss = outcome_loss(torch.tensor([math.log(3.0), 0.0]), torch.tensor([1.0, 0.0]))
+    assert loss.item() == pytest.approx(-(math.log(0.75) + math.log(0.5)) / 2, rel=1e-6)
+
+
+def test_language_model_loss_counts_only_the_masked_in_tokens():
+    logits = torch.zeros(2, 3, 4)
+    logits[0, 0, 2] = math.log(3.0)  # p(2) = 3/6 for the second token of the first chain
+    ids, mask = torch.tensor([[1, 2, 3], [1, 0, 0]]), torch.tensor([[1, 1, 1], [1, 0, 0]])
+    expected = -(math.log(1 / 2) + math.log(1 / 4)) / 2
+    assert language_model_loss(logits, ids, mask).item() == pytest.approx(expected, rel=1e-6)
 
 
 def brute_force(scores, labels):

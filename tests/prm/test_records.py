@@ -16,6 +16,13 @@ def labels(right, wrong, *, undecided=None, known=None, outcome="incorrect"):
     return StepLabels("c", "p", tuple(right), tuple(wrong), tuple(undecided or (0,) * n), tuple(known), outcome)
 
 
+def given(values, outcome="no_answer", *, right=0, known=None):
+    """Labels of a file from elsewhere."""
+    n = len(values)
+    known = known if known is not None else tuple("none" if value is None else "given" for value in values)
+    return StepLabels("c", "p", (right,) * n, (0,) * n, (0,) * n, known, outcome, given=values)
+
+
 @pytest.mark.parametrize(
     ("make", "word"),
     [
@@ -41,6 +48,15 @@ def labels(right, wrong, *, undecided=None, known=None, outcome="incorrect"):
         (lambda: StepScores("c", "p", (True,), "prm"), "scores"),
         (lambda: labels((1,), (0,), known=("guessed",)), "known"),
         (lambda: labels((1,), (0,), outcome="wrong"), "outcome"),
+        (lambda: labels((0,), (0,), known=("given",)), "nowhere else"),
+        (lambda: given((0.5, None), known=("given", "given")), "nowhere else"),
+        (lambda: given((True,), known=("human",)), "nowhere else"),
+        (lambda: given((1.5,)), "given must hold"),
+        (lambda: given((NAN,)), "given must hold"),
+        (lambda: given(("+",)), "given must hold"),
+        (lambda: given([True], known=("given",)), "given must have"),
+        (lambda: given((True, True), known=("given",)), "one entry a step"),
+        (lambda: given((True,), right=1), "no counts"),
         (lambda: StepScores("c", "p", (0.1, NAN), "prm"), "finite"),
         (lambda: StepScores("c", "p", (math.inf,), "orm"), "finite"),
         (lambda: StepScores("c", "p", (0.1, 0.2), "orm"), "exactly one"),
@@ -71,12 +87,14 @@ VIEWS = {
     "fixed, later success": (labels((1, 0, 2, 0), (3, 4, 2, 0)), (T, T, T, F), (0.25, 0.0, 0.5, 0.0)),
     # bisect of 5 steps: step 2 (index 1) succeeds, index 2 fails; nothing else was drawn
     "bisect": (
-        labels((0, 1, 0, 0, 0), (0, 1, 8, 0, 0), known=("implied", "drawn", "drawn", "implied", "answer")),
+        labels(
+            (0, 1, 0, 0, 0), (0, 1, 8, 0, 0), known=("later-success", "drawn", "drawn", "earlier-failure", "answer")
+        ),
         (T, T, F, F, F),
         (N, 0.5, 0.0, N, 0.0),
     ),
     "right chain, no draws": (
-        labels((0, 0, 0), (0, 0, 0), known=("implied", "implied", "answer"), outcome="correct"),
+        labels((0, 0, 0), (0, 0, 0), known=("later-success", "later-success", "answer"), outcome="correct"),
         (T, T, T),
         (N, N, 1.0),
     ),
@@ -103,6 +121,9 @@ VIEWS = {
         (T, F, T, N),
         (1.0, 0.0, 1.0, N),
     ),
+    # plain marks from elsewhere: a success after a failure changes neither, and no share is known
+    "given marks": (given((F, T, N, F), "correct"), (F, T, N, F), (N, N, N, N)),
+    "given shares": (given((0.25, 0.0, N, 1.0), "incorrect"), (T, F, N, T), (0.25, 0.0, N, 1.0)),
     "one wrong step": (labels((0,), (0,)), (F,), (0.0,)),
     "empty": (labels((), (), known=(), outcome="no_answer"), (), ()),
 }

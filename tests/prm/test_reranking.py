@@ -118,8 +118,9 @@ def test_no_solution_is_refused():
 
 @pytest.mark.parametrize("answers", [(7,), (None,)], ids=["answer", "no answer"])
 @pytest.mark.parametrize("option", [{"aggregate": "median"}, {"selection": "worst"}, {"splitter": "words"}])
-def test_an_unknown_option_is_refused_whatever_the_solutions(answers, option):
+@pytest.mark.parametrize("kind", ["prm", "orm"])
+def test_an_unknown_option_is_refused_whatever_the_solutions_and_the_scorer(kind, answers, option):
     solutions = texts(*answers)
     with pytest.raises(InputError) as caught:
-        rerank("?", solutions, Fixed({solutions[0]: (0.5,)}), **option)
+        rerank("?", solutions, Fixed({solutions[0]: (0.5,)}, kind), **option)
     assert next(iter(option.values())) in str(caught.value)

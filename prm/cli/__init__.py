@@ -1,0 +1,88 @@
+"""The command `prm`: where the four packages are put together, a module for each group of commands.
+
+Every command reads records from files, makes one output with a manifest beside it, and ends by saying what it made
+and where. Run again with the same settings it says that the output is there. Heavy imports stand inside the commands,
+so that `prm --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from prm import console
+from prm.cli import demo, evaluate, formats, label, rank, sample, train
+from prm.errors import PrmError
+
+Examples = dict[Callable[..., None], str]
+"""A command is called as its function; the example ends its help."""
+
+_COMMANDS: Examples = {
+    demo.world: "prm world --count 300 --seed 2 --out runs/problems.jsonl",
+    sample.sample: "prm sample --model Qwen/Qwen2.5-Math-7B --problems gsm8k.jsonl -n 16 --out chains.jsonl",
+    formats.import_: "prm import math-shepherd.jsonl --format math-shepherd --out runs/shepherd",
+    train.train: "prm train --objective prm --base M --problems p.jsonl --chains c.jsonl --labels l.jsonl --out prm",
+    formats.export: "prm export --problems p.jsonl --chains c.jsonl --labels l.jsonl --format trl --out trl.jsonl",
+    rank.score: "prm score --scorer runs/prm --problems p.jsonl --chains c.jsonl --out scores.jsonl",
+    rank.rerank: "prm rerank --problems p.jsonl --chains c.jsonl --scores s.jsonl --aggregate min --out best.jsonl",
+    demo.demo: "prm demo --out runs/demo",
+}
+_LABEL_COMMANDS: Examples = {
+    label.run: "prm label --model M --problems p.jsonl --chains c.jsonl --strategy bisect --out labels.jsonl\n\n"
+    "What a label file holds: prm label stats labels.jsonl",
+    label.stats: "prm label stats labels.jsonl",
+}
+_EVAL_COMMANDS: Examples = {
+    evaluate.best_of_n: "prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out r.json",
+    evaluate.steps: "prm eval steps --problems p.jsonl --chains c.jsonl --scores s.jsonl --out r.json",
+}
+
+
+class _FirstByDefault(TyperGroup):
+    """A group whose first command runs where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name the first command where the first argument names none."""
+        named = args[:1] and args[0] in self.commands
+        return super().parse_args(ctx, args if named else [next(iter(self.commands)), *args])
+
+
+def _register(group: typer.Typer, commands: Examples) -> None:
+    for command, example in commands.items():
+        group.command(command.__name__.rstrip("_").replace("_", "-"), epilog=example)(command)
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Label, train, score, rerank and evaluate process reward models.",
+    epilog="Try the whole way on a laptop: prm demo --out runs/demo",
+)
+evaluation = typer.Typer(no_args_is_help=True, help="Measure scorers and labels, with intervals.")
+labelling = typer.Typer(cls=_FirstByDefault, help="Chains → step labels; what a label file holds.")
+_register(app, _COMMANDS)
+_register(labelling, _LABEL_COMMANDS)
+app.add_typer(labelling, name="label")
+_register(evaluation, _EVAL_COMMANDS)
+app.add_typer(evaluation, name="eval")
+
+
+def main() -> None:
+    """Run the command line; a known error is one line, a hint, and exit code 1."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it warns of every new head, which is what training makes
+    try:
+        app()
+    except PrmError as error:
+        console.say(f"error: {error}")
+        if error.hint:
+            console.say(f"\nhint: {error.hint}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.say("stopped; run the same command again to go on")
+        sys.exit(130)

@@ -1,0 +1,81 @@
+"""Commands on the embedded example: `world` (its problems) and `demo` (the whole way)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.arithmetic import POLICY
+from benchmarks.arithmetic.world import stories
+from prm import console
+from prm.cli.jobs import making
+from prm.cli.options import Out, Overwrite, Seed
+from prm.errors import OutputError
+from prm.files import write_records
+from prm.manifest import Job
+from prm.records import Problem
+
+
+def world(
+    out: Out, count: Annotated[int, typer.Option(min=1)] = 300, seed: Seed = 0, overwrite: Overwrite = False
+) -> None:
+    """Write problems of the arithmetic world, whose every step can be decided exactly."""
+    job = Job(out, "world", {"count": count, "seed": seed}, {})
+    with making(job, "problems", overwrite) as counts:
+        if counts is not None:
+            found = (
+                Problem(f"world-{seed}-{i}", s.text, str(s.answer), {"values": list(s.values)})
+                for i, s in enumerate(islice(stories(seed), count))
+            )
+            counts["problems"] = write_records(out, found)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="directory for everything")] = Path("runs/demo"),
+) -> None:
+    """The whole way on the embedded default: sample, label, train, score, rerank, compare."""
+    started = time.time()
+    for arguments in _demo_commands(str(out), str(POLICY)):
+        console.say(f"\n$ prm {' '.join(arguments)}")
+        if subprocess.run([sys.executable, "-m", "prm.cli", *arguments], check=False).returncode:
+            raise OutputError(f"the demo stopped at: prm {arguments[0]}", "see the error above; run again to go on")
+    console.say(f"\nThe demo took {(time.time() - started) / 60:.1f} minutes. Everything it wrote is in {out}:")
+    for path in sorted(out.iterdir()):
+        if not path.name.endswith(".manifest.json"):
+            console.say(f"  {path}")
+
+
+_FIT = {
+    "prm": ["--epochs=2", "--lr=2e-4", "--batch-size=2", "--steps=first-error"],
+    "orm": ["--epochs=3", "--lr=3e-4", "--batch-size=1", "--outcome-weight=3", "--lm-weight=0.2"],
+}
+"""Found on training problems alone. Both objectives sit on a plateau at first; small batches get off it."""
+
+
+def _demo_commands(out: str, policy: str) -> Iterator[list[str]]:
+    """The demo is nothing but these commands; each can be run alone."""
+    train, held_out = (
+        [f"--problems={out}/{part}.problems.jsonl", f"--chains={out}/{part}.chains.jsonl"] for part in ("train", "test")
+    )
+    limit = ["--max-tokens=128"]
+    yield ["world", "--count=1160", "--seed=1", f"--out={out}/train.problems.jsonl"]
+    yield ["world", "--count=300", "--seed=2", f"--out={out}/test.problems.jsonl"]
+    yield ["sample", f"--model={policy}", train[0], "--n=4", *limit, f"--out={out}/train.chains.jsonl"]
+    yield ["sample", f"--model={policy}", held_out[0], "--n=16", *limit, f"--out={out}/test.chains.jsonl"]
+    yield ["label", f"--model={policy}", *train, "--strategy=bisect", *limit, f"--out={out}/train.labels.jsonl"]
+    yield ["eval", "steps", *train, f"--labels={out}/train.labels.jsonl", f"--out={out}/labels.json"]
+    for objective in _FIT:
+        fit = [f"--base={policy}", *train, f"--labels={out}/train.labels.jsonl", *_FIT[objective]]
+        yield ["train", f"--objective={objective}", *fit, f"--out={out}/{objective}"]
+        yield ["score", f"--scorer={out}/{objective}", *held_out, f"--out={out}/test.{objective}.jsonl"]
+    yield ["eval", "steps", *held_out, f"--scores={out}/test.prm.jsonl", f"--out={out}/steps.json"]
+    yield ["rerank", *held_out, f"--scores={out}/test.prm.jsonl", f"--out={out}/test.choices.jsonl"]
+    scores = [f"--scores=ORM={out}/test.orm.jsonl", f"--scores=PRM={out}/test.prm.jsonl"]
+    yield ["eval", "best-of-n", *held_out, *scores, f"--out={out}/best-of-n.json"]

@@ -1,0 +1,44 @@
+"""Options that several commands share, and how a list of KEY=VALUE is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prm.errors import InputError
+
+Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, GSM8K, MATH, or prompt/answer rows)")]
+Chains = Annotated[Path, typer.Option(help="chains as JSONL (ours, or rows with solutions)")]
+Out = Annotated[Path, typer.Option(help="what to write")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="make it anew even if it is there")]
+Model = Annotated[str, typer.Option(help="causal language model: Hugging Face directory or Hub name")]
+ChainsEach = Annotated[int, typer.Option("--n", "-n", min=1, help="chains for each problem")]
+Temperature = Annotated[float, typer.Option(min=0.01, help="sampling temperature")]
+TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="nucleus")]
+MaxTokens = Annotated[int, typer.Option(min=1, help="longest continuation, in tokens")]
+Seed = Annotated[int, typer.Option(help="all draws follow from it")]
+Splitter = Annotated[
+    str, typer.Option(help="what ends a step: newline, blank-line, step-marker, sentence, or regex:EXPRESSION")
+]
+Chat = Annotated[bool, typer.Option("--chat", help="put the problem into the model's chat template")]
+Stop = Annotated[
+    list[str] | None, typer.Option(help="a text that ends a continuation, besides the model's own end; repeatable")
+]
+
+
+def key_values(option: str, shape: str, given: Sequence[str], hint: str) -> dict[str, str]:
+    """What was given to an option that may come several times; of equal keys the last stands.
+
+    >>> key_values("--scores", "NAME=FILE", ["PRM=a=b.jsonl"], "such as --scores PRM=scores.jsonl")
+    {'PRM': 'a=b.jsonl'}
+
+    Raises:
+        InputError: one has no `=`; the message names option and `shape`, with this hint.
+    """
+    wrong = next((text for text in given if "=" not in text), None)
+    if wrong is not None:
+        raise InputError(f"{option} {wrong!r} is not {shape}", hint)
+    return dict(text.split("=", 1) for text in given)
