@@ -15,7 +15,7 @@ from prm.aggregation import aggregate
 from prm.errors import InputError
 from prm.metrics import grouped_auroc
 from prm.records import Chain, Problem, StepScores
-from prm.reranking import Selection, group_answers, select
+from prm.reranking import Selection, common_kind, group_answers, select
 from verifiers import check
 
 PRM_AGGREGATORS = ("min", "product", "last")
@@ -120,10 +120,8 @@ def _chain_scores(pools: Sequence[Pool], scores: Mapping[str, StepScores]) -> di
     missing = next((c for p in pools for c in p.chain_ids if c not in scores), None)
     if missing is not None:
         raise InputError(f"chain {missing!r} has no score", "score the same chains first")
-    kinds = {scores[c].kind for p in pools for c in p.chain_ids}
-    if len(kinds) > 1:
-        raise InputError("a file of scores mixes PRM and ORM scores", "one scorer a file")
-    names = {"": "last"} if kinds == {"orm"} else {a: a for a in PRM_AGGREGATORS}
+    kind = common_kind(scores[c] for p in pools for c in p.chain_ids)
+    names = {"": "last"} if kind == "orm" else {a: a for a in PRM_AGGREGATORS}
     return {
         label: {p.problem_id: [aggregate(scores[c].scores, a) for c in p.chain_ids] for p in pools}
         for label, a in names.items()

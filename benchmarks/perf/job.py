@@ -1,0 +1,72 @@
+"""What the measurements of labelling share: commands, a server of the demo's policy, and problems with chains."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from benchmarks.arithmetic import POLICY
+
+LIMIT = "--max-tokens=128"
+
+
+def prm(*arguments: object) -> list[str]:
+    """The words of a `prm` command."""
+    return [sys.executable, "-m", "prm.cli", *map(str, arguments)]
+
+
+def run(*arguments: object) -> None:
+    """Run a `prm` command to its end, without its tables.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    subprocess.run(prm(*arguments), check=True, stdout=subprocess.DEVNULL)
+
+
+def make_chains(out: Path, problems: int, each: int, seed: int = 11, *options: object) -> list[str]:
+    """Problems of the arithmetic world with chains, made unless they are there; gives the options that name them."""
+    run("world", f"--count={problems}", f"--seed={seed}", f"--out={out}/problems.jsonl")
+    given = [f"--problems={out}/problems.jsonl", f"--model={POLICY}", LIMIT]
+    run("sample", *given, f"--n={each}", f"--out={out}/chains.jsonl", *options)
+    return [*given, f"--chains={out}/chains.jsonl"]
+
+
+@contextmanager
+def server(port: int, *options: str) -> Iterator[str]:
+    """A vLLM server of the policy; gives its base URL."""
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(POLICY), "--port", str(port)]
+    settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+    fixed = ["--enforce-eager", "--block-size=32", "--no-enable-chunked-prefill", "--disable-uvicorn-access-log"]
+    process = subprocess.Popen([*command, *fixed, *options], env=os.environ | settings)
+    try:
+        _wait_for(f"http://localhost:{port}/health", process)
+        yield f"http://localhost:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 180.0) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise SystemExit(f"{url} does not answer")
+
+
+def machine() -> str:
+    """Date and machine, to stand beside a figure."""
+    return f"{date.today()}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

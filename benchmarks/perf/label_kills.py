@@ -1,0 +1,95 @@
+"""Kill `prm label` at random moments and run it again: are the labels those of an uninterrupted run?
+
+    python -m benchmarks.perf.label_kills --out runs/kills --kills 20
+
+The engine is a real vLLM server that takes one sequence at a time without a prefix cache, so that what it generates
+follows from prompt and seed alone; in a batch the last bits of a logit depend on the neighbours. Each job is killed
+with SIGKILL at a random moment and must end with the very bytes of the reference; every rollout that was in the journal
+at the kill must still be there, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from benchmarks.perf.job import machine, make_chains, prm, run, server
+
+
+def main() -> None:
+    """Run the trials and print what they found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/kills"))
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--problems", type=int, default=10)
+    parser.add_argument("--port", type=int, default=8123)
+    arguments = parser.parse_args()
+    shutil.rmtree(arguments.out, ignore_errors=True)
+    rng = random.Random(0)
+    with server(arguments.port, "--max-num-seqs=1", "--no-enable-prefix-caching") as url:
+        data = make_chains(arguments.out, arguments.problems, 4, 11, f"--endpoint={url}")
+        job = ["label", *data, "--strategy=bisect", f"--endpoint={url}"]
+        started = time.monotonic()
+        run(*job, f"--out={arguments.out}/reference.jsonl")
+        seconds = time.monotonic() - started
+        for trial in range(arguments.kills):
+            output = arguments.out / f"trial{trial}.jsonl"
+            while not was_killed(job, output, rng.uniform(0.2, 0.95) * seconds):
+                clear(output)
+            finish(job, output)
+            compare(arguments.out / "reference.jsonl", output)
+    print(f"{arguments.kills} jobs killed and run again: labels and rollouts as without a kill ({machine()})")
+
+
+def was_killed(job: list[str], output: Path, seconds: float) -> bool:
+    """Start a job and kill it after so many seconds; False where it was done before."""
+    process = subprocess.Popen(prm(*job, f"--out={output}"))
+    try:
+        process.wait(timeout=seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+
+
+def clear(output: Path) -> None:
+    """Take away all that a job has made."""
+    for path in output.parent.glob(output.name + "*"):
+        path.unlink()
+
+
+def finish(job: list[str], output: Path) -> None:
+    """Run a killed job to its end; every rollout that was there must still be there."""
+    before = whole_lines(rollouts_path(output))
+    run(*job, f"--out={output}")
+    if not before <= whole_lines(rollouts_path(output)):
+        raise SystemExit(f"{output}: rollouts were lost")
+
+
+def rollouts_path(output: Path) -> Path:
+    """Where `prm label` keeps the rollouts of an output."""
+    return output.with_name(output.name + ".rollouts.jsonl")
+
+
+def whole_lines(path: Path) -> set[bytes]:
+    """The lines of a journal that were written to their end."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return {line for line in lines if line.endswith(b"\n")}
+
+
+def compare(reference: Path, trial: Path) -> None:
+    """Stop where labels differ, or a rollout was made twice or is missing."""
+    if trial.read_bytes() != reference.read_bytes():
+        raise SystemExit(f"{trial}: other labels than {reference}")
+    rollouts = [sorted(rollouts_path(path).read_bytes().splitlines()) for path in (reference, trial)]
+    if rollouts[0] != rollouts[1]:
+        raise SystemExit(f"{trial}: other rollouts than {reference}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What each strategy spends and how right its labels are, on the arithmetic world.
+
+    python -m benchmarks.perf.label_strategies --out runs/strategies
+
+Hard labels are measured against the exact truth, over chains sampled at several temperatures (so with several shares
+of right chains). Soft labels are measured against the share over 256 rollouts, by mean absolute error over the steps
+before the last; those 256 are drawn with another seed than the labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import islice
+from pathlib import Path
+
+from benchmarks.arithmetic import POLICY
+from benchmarks.perf.job import LIMIT, machine, run
+from prm.files import by_id, read_records
+from prm.records import StepLabels
+
+HARD = {
+    "fixed, K = 8": ["--strategy=fixed", "--rollouts=8"],
+    "fixed, K = 4": ["--strategy=fixed", "--rollouts=4"],
+    "fixed, K = 16": ["--strategy=fixed", "--rollouts=16"],
+    "first-success, K = 8": ["--strategy=first-success", "--rollouts=8"],
+    "bisect, K = 4": ["--strategy=bisect", "--rollouts=4"],
+    "bisect, K = 8": ["--strategy=bisect", "--rollouts=8"],
+    "bisect, K = 16": ["--strategy=bisect", "--rollouts=16"],
+}
+SOFT = {
+    "fixed, K = 8": ["--strategy=fixed", "--rollouts=8"],
+    "fixed, K = 16": ["--strategy=fixed", "--rollouts=16"],
+    **{
+        f"adaptive, width {w}": ["--strategy=adaptive", "--rollouts=64", f"--width={w}"] for w in (0.3, 0.35, 0.4, 0.45)
+    },
+}
+
+
+def main() -> None:
+    """Measure, and print two tables in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/strategies"))
+    parser.add_argument("--problems", type=int, default=100)
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 0.6])
+    parser.add_argument("--soft-chains", type=int, default=100)
+    arguments = parser.parse_args()
+    print(f"{machine()}\n\n| right chains | strategy | rollouts a chain | of fixed | agreement with the truth |")
+    print("| --- | --- | --- | --- | --- |")
+    for temperature in arguments.temperatures:
+        measure_hard(arguments.out / f"t{temperature}", arguments.problems, temperature)
+    print("\n| strategy | rollouts a step | of K = 16 | mean absolute error |\n| --- | --- | --- | --- |")
+    measure_soft(arguments.out / f"t{arguments.temperatures[0]}", arguments.soft_chains, arguments.temperatures[0])
+
+
+def measure_hard(out: Path, problems: int, temperature: float) -> None:
+    """One row a strategy: rollouts, and agreement with the exact truth."""
+    given = [f"--model={POLICY}", f"--temperature={temperature}", LIMIT]
+    run("world", f"--count={problems}", "--seed=21", f"--out={out}/problems.jsonl")
+    data = [f"--problems={out}/problems.jsonl", f"--chains={out}/chains.jsonl"]
+    run("sample", *given, data[0], "--n=4", f"--out={out}/chains.jsonl")
+    spent = {}
+    for name, options in HARD.items():
+        labels, result = out / f"{slug(name)}.jsonl", out / f"{slug(name)}.json"
+        run("label", *given, *data, *options, f"--out={labels}")
+        run("eval", "steps", *data, f"--labels={labels}", f"--out={result}")
+        rows = list(read_records(labels, StepLabels))
+        spent[name] = sum(map(rollouts, rows)) / len(rows)
+        right = sum(row.outcome == "correct" for row in rows) / len(rows)
+        agreement = json.loads(result.read_text())["labels"]["agreement"]
+        share = spent[name] / spent["fixed, K = 8"]
+        print(f"| {right:.0%} | {name} | {spent[name]:.1f} | {share:.2f} | {agreement:.1%} |", flush=True)
+
+
+def measure_soft(out: Path, chains: int, temperature: float) -> None:
+    """One row a strategy: rollouts, and distance of the soft labels from those of 256 rollouts."""
+    few = out / "few-chains.jsonl"
+    with (out / "chains.jsonl").open() as source:
+        few.write_text("".join(islice(source, chains)))
+    job = ["label", f"--model={POLICY}", f"--temperature={temperature}", LIMIT]
+    job += [f"--problems={out}/problems.jsonl", f"--chains={few}"]
+    run(*job, "--strategy=fixed", "--rollouts=256", "--seed=1", f"--out={out}/reference.jsonl")
+    reference = by_id(read_records(out / "reference.jsonl", StepLabels))
+    dearest = 0.0
+    for name, options in SOFT.items():
+        labels = out / f"soft-{slug(name)}.jsonl"
+        run(*job, *options, f"--out={labels}")
+        rows = list(read_records(labels, StepLabels))
+        errors = [error for row in rows for error in distances(row, reference[row.chain_id])]
+        spent = sum(map(rollouts, rows)) / len(errors)
+        dearest = spent if name == "fixed, K = 16" else dearest
+        share = spent / dearest if dearest else float("nan")
+        print(f"| {name} | {spent:.1f} | {share:.2f} | {sum(errors) / len(errors):.4f} |", flush=True)
+
+
+def rollouts(labels: StepLabels) -> int:
+    """How many were drawn for a chain."""
+    return sum(labels.right) + sum(labels.wrong) + sum(labels.undecided)
+
+
+def distances(labels: StepLabels, reference: StepLabels) -> list[float]:
+    """How far each soft label lies from the reference; the last step, which is not drawn, left out."""
+    pairs = zip(labels.soft[:-1], reference.soft[:-1], strict=True)
+    return [abs(own - other) for own, other in pairs if own is not None and other is not None]
+
+
+def slug(name: str) -> str:
+    """A name for files."""
+    return name.replace(", ", "-").replace(" = ", "").replace(" ", "-").lower()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Tokens a second of `prm label` against a bare `LLM.generate` on the same prompts, sampling and engine settings.
+
+    python -m benchmarks.perf.label_throughput --out runs/throughput
+
+The bare run gets every prefix of every chain with n = K at once, which is all that `fixed` asks for. It and the
+strategies run one after the other in one process each, the bare one first and last; the ratio is to the faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.arithmetic import POLICY
+from benchmarks.perf.job import machine, make_chains, run
+from prm.files import read_chains, read_problems
+
+K = 8
+
+
+def main() -> None:
+    """Measure, and print one line a run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/throughput"))
+    parser.add_argument("--problems", type=int, default=150)
+    parser.add_argument("--bare", action="store_true", help="only the bare run, in this process")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    if arguments.bare:
+        print(json.dumps(bare(out)))
+        return
+    data = make_chains(out, arguments.problems, 4)
+    found = {"bare": in_a_process(out)}
+    for strategy in ("fixed", "bisect", "adaptive"):
+        output = out / f"{strategy}.jsonl"
+        k = 4 * K if strategy == "adaptive" else K
+        run("label", *data, f"--strategy={strategy}", f"--rollouts={k}", f"--out={output}", "--overwrite")
+        found[strategy] = of_manifest(output)
+    found["bare again"] = in_a_process(out)
+    limit = max(rate(found["bare"]), rate(found["bare again"]))
+    print(f"{machine()}")
+    for name, row in found.items():
+        print(f"{name:12} {row['rollouts']:7,} rollouts {rate(row):9,.0f} tokens/s  {rate(row) / limit:.3f} of bare")
+
+
+def rate(row: Mapping[str, Any]) -> float:
+    """Tokens a second of a run."""
+    return float(row["tokens"]) / float(row["seconds"])
+
+
+def of_manifest(output: Path) -> dict[str, Any]:
+    """What a finished job says of itself; its seconds are those while it was labelling, without the engine's start."""
+    counts = json.loads(output.with_name(output.name + ".manifest.json").read_text())["counts"]
+    return {name: counts[name] for name in ("rollouts", "tokens", "seconds")}
+
+
+def in_a_process(out: Path) -> dict[str, Any]:
+    """The bare run in a process of its own, as each command has."""
+    command = [sys.executable, "-m", "benchmarks.perf.label_throughput", "--bare", f"--out={out}"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def bare(out: Path) -> dict[str, Any]:
+    """Every prefix but the whole chain, K times, in one call to vLLM with the settings of our engine."""
+    os.environ |= {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    from vllm import LLM, SamplingParams, TokensPrompt
+    from vllm.sampling_params import RequestOutputKind
+
+    from prm.checkpoint import load_tokenizer
+    from prm.rendering import Renderer
+
+    renderer = Renderer(load_tokenizer(str(POLICY)), separator=None)
+    problems = {p.id: p for p in read_problems(out / "problems.jsonl")}
+    prompts = []
+    for chain in read_chains(out / "chains.jsonl"):
+        rendered = renderer.render(problems[chain.problem_id].text, chain.steps)
+        prompts += [TokensPrompt(prompt_token_ids=list(rendered.ids[: end + 1])) for end in rendered.step_ends[:-1]]
+    llm = LLM(
+        str(POLICY),
+        enable_prefix_caching=True,
+        enforce_eager=True,
+        block_size=32,
+        enable_chunked_prefill=False,
+        disable_log_stats=True,
+    )
+    options = {"n": K, "temperature": 1.0, "max_tokens": 128, "output_kind": RequestOutputKind.FINAL_ONLY}
+    sampling = [SamplingParams(**options, seed=i * K) for i in range(len(prompts))]
+    started = time.perf_counter()
+    outputs = llm.generate(prompts, sampling, use_tqdm=False)
+    seconds = time.perf_counter() - started
+    drawn = [completion for output in outputs for completion in output.outputs]
+    return {"rollouts": len(drawn), "tokens": sum(len(c.token_ids) for c in drawn), "seconds": seconds}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""An OpenAI-compatible completions server whose text follows from prompt and seed alone, after a fixed wait.
+
+For measurements of what surrounds an engine, and for tests of failures that no real server shows on demand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+def text(prompt: Sequence[int], seed: int) -> str:
+    """What the model says: the answer is 4 for about half of the draws."""
+    digest = hashlib.blake2b(f"{list(prompt)}/{seed}".encode(), digest_size=1).digest()[0]
+    return f"The answer is {4 if digest % 2 else 5}"
+
+
+class WaitingServer(ThreadingHTTPServer):
+    """Answers each request after `delay` seconds, the first ones with the statuses in `failures`."""
+
+    request_queue_size = 512
+    daemon_threads = True
+
+    def __init__(self, delay: float, failures: Sequence[int], port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.delay = delay
+        self.failures = list(failures)
+        self.asked: list[dict[str, Any]] = []
+        """The requests so far."""
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no matter."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: WaitingServer
+
+    def do_GET(self) -> None:
+        """The model's card."""
+        self._reply({"object": "list", "data": [{"id": "tiny", "object": "model", "max_model_len": 256}]})
+
+    def do_POST(self) -> None:
+        """A completion."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(asked)
+        time.sleep(self.server.delay)
+        if self.server.failures:
+            self._reply({"error": {"message": "not now"}}, self.server.failures.pop(0))
+            return
+        said = text(asked["prompt"], asked["seed"])
+        choice = {"index": 0, "text": said, "finish_reason": "stop", "logprobs": None}
+        usage = {"prompt_tokens": len(asked["prompt"]), "completion_tokens": 4, "total_tokens": 0}
+        head = {"id": "x", "object": "text_completion", "created": 0, "model": "tiny"}
+        self._reply(head | {"choices": [choice], "usage": usage})
+
+    def _reply(self, body: dict[str, Any], status: int = 200) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve(delay: float = 0.0, failures: Sequence[int] = (), port: int = 0) -> Iterator[WaitingServer]:
+    """Run a server in a thread of this process."""
+    server = WaitingServer(delay, failures, port)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
