@@ -9,7 +9,6 @@ from labeling.allocation import most_rollouts
 from labeling.label import Plan, usable_gold, verdict
 from prm.records import Chain, Drop, Problem
 from prm.rendering import Renderer
-from prm.shares import is_in_share
 
 
 @dataclass(slots=True)
@@ -41,8 +40,7 @@ def estimate(chains: Iterable[Chain], problems: Mapping[str, Problem], renderer:
         is_right = verdict(chain.text, chain.finish, gold) == "correct"
         cost.right += is_right
         cost.prefixes += len(chain.steps) - 1
-        is_checked = is_in_share(chain.id, plan.check_share)
-        strategy = "fixed" if is_checked else plan.strategy
+        strategy = "fixed" if plan.is_checked(chain.id) else plan.strategy
         rollouts = most_rollouts(strategy, len(chain.steps), is_right, plan.budget)
         cost.rollouts += rollouts
         cost.tokens += round(rollouts * _mean_rest(renderer.render(problem.text, chain.steps).step_ends))

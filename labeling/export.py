@@ -7,7 +7,6 @@ for a mark of the format is never written: its chain is dropped, for it would sh
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from prm.errors import OutputError
 from prm.examples import LabelView, Row
 from prm.public.solutions import TAG
 from prm.public.tagged import FIRST_STEP
+from prm.writing import whole_directory, write_lines
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -119,14 +119,7 @@ def write_rows(path: Path, rows: Iterable[Written]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}", "choose another --out") from error
+    write_lines(path, (json.dumps(row, ensure_ascii=False) for row in rows))
 
 
 def save_dataset(path: Path, rows: Sequence[Written], view: LabelView) -> None:
@@ -137,14 +130,8 @@ def save_dataset(path: Path, rows: Sequence[Written], view: LabelView) -> None:
     """
     if path.exists() and not (path / "dataset_info.json").exists():
         raise OutputError(f"{path}: is no dataset, and is not replaced by one", "choose another --out")
-    partial = path.with_name(path.name + ".partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
+    with whole_directory(path) as partial:
         _dataset(rows, view).save_to_disk(partial)
-        shutil.rmtree(path, ignore_errors=True)
-        partial.rename(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}", "choose another --out") from error
 
 
 def _dataset(rows: Sequence[Written], view: LabelView) -> Dataset:

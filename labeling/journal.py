@@ -13,14 +13,11 @@ moment; a line that was half written is cut off when the job goes on. A chain's 
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
-
-from filelock import FileLock, Timeout
 
 from labeling.label import Event
 from labeling.tally import Tally
@@ -29,6 +26,7 @@ from prm.errors import OutputError
 from prm.files import read_records, to_json
 from prm.manifest import Job
 from prm.records import Drop, Rollout, StepLabels
+from prm.writing import GrowingFile, hold, partial_path
 
 
 def rollouts_path(output: Path) -> Path:
@@ -36,45 +34,9 @@ def rollouts_path(output: Path) -> Path:
     return output.with_name(output.name + ".rollouts.jsonl")
 
 
-class _Lines:
-    """A file of lines that grows: what was half written is cut off at the start, and each line is written at once."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.cut, self.count = _mend(path)
-        self._file = path.open("ab", buffering=0)
-
-    def append(self, line: str) -> None:
-        rest = memoryview(line.encode() + b"\n")
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        self.count += 1
-
-    def sync(self) -> None:
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        try:
-            self.sync()
-        finally:
-            self._file.close()
-
-
-def _mend(path: Path) -> tuple[int, int]:
-    """Cut off a last line without an end. Returns how many bytes were cut, and how many lines are left."""
-    path.touch()
-    lines, whole, size = 0, 0, path.stat().st_size
-    with path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                lines, whole = lines + 1, whole + len(line)
-    os.truncate(path, whole)
-    return size - whole, lines
-
-
 def unfinished(output: Path) -> tuple[Path, Path, Path]:
     """Where a job keeps its rollouts, the labels so far, and the drops."""
-    return rollouts_path(output), output.with_name(output.name + ".partial"), drops_path(output)
+    return rollouts_path(output), partial_path(output), drops_path(output)
 
 
 class Journal:
@@ -95,26 +57,15 @@ class Journal:
         self.tally = Tally(fixed)
         """Of all events, those of earlier runs included."""
         self._overwrite = overwrite
-        self._lock = FileLock(self.output.with_name(self.output.name + ".lock"))
 
     def __enter__(self) -> Journal:
-        try:
-            self.output.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise OutputError(
-                f"{self.output}: another process is working on it", "wait for it, or choose another --out"
-            ) from error
-        except OSError as error:
-            raise self._disk_error(error) from error
-        try:
-            self._open()
-        except BaseException as error:
-            self._lock.release()
-            raise self._disk_error(error) if isinstance(error, OSError) else error from error
+        with ExitStack() as stack:
+            stack.enter_context(hold(self.output))
+            self._open(stack)
+            self._stack = stack.pop_all()
         return self
 
-    def _open(self) -> None:
+    def _open(self, stack: ExitStack) -> None:
         if self.job.is_done(overwrite=self._overwrite):
             raise OutputError(f"{self.output}: another process has just made it", "run the same command again")
         paths = unfinished(self.output)
@@ -122,22 +73,21 @@ class Journal:
             for path in (self.output, *paths):
                 path.unlink(missing_ok=True)
         self.job.begin()
-        self._rollouts, self._labels, self._drops = map(_Lines, paths)
+        stack.callback(self._forget_no_drops)
+        self._rollouts, self._labels, self._drops = (stack.enter_context(closing(GrowingFile(p))) for p in paths)
+
+    def _forget_no_drops(self) -> None:
+        if not self._drops.count:
+            self._drops.path.unlink()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with ExitStack() as stack:  # closes all, also where one cannot be written
-                for lines in (self._rollouts, self._labels, self._drops):
-                    stack.callback(lines.close)
-            if not self._drops.count:
-                self._drops.path.unlink()
-        except OSError as problem:
+            self._stack.close()
+        except OutputError:
             if error is None:
-                raise self._disk_error(problem) from problem
-        finally:
-            self._lock.release()
+                raise
 
     @property
     def finished(self) -> int:
@@ -188,13 +138,10 @@ class Journal:
         Raises:
             OutputError: it cannot be written; all before it are safe.
         """
-        try:
-            self._file_of(event).append(to_json(event))
-        except OSError as error:
-            raise self._disk_error(error) from error
+        self._file_of(event).append(to_json(event))
         self.tally.add(event)
 
-    def _file_of(self, event: Event) -> _Lines:
+    def _file_of(self, event: Event) -> GrowingFile:
         if isinstance(event, Rollout):
             return self._rollouts
         return self._labels if isinstance(event, StepLabels) else self._drops
@@ -209,14 +156,4 @@ class Journal:
             raise OutputError(
                 f"{self.output}: {self.finished:,} of {chains:,} chains are done", "run the same command again"
             )
-        try:
-            self._labels.sync()
-            self._labels.path.replace(self.output)
-        except OSError as error:
-            raise self._disk_error(error) from error
-
-    def _disk_error(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"{self.output}: cannot be written: {os.strerror(error.errno or 0)}",
-            "free space and run the same command again: it goes on, nothing that is written is lost",
-        )
+        self._labels.become(self.output)

@@ -38,6 +38,10 @@ class Plan:
     check_share: float = 0.0
     """Share of chains, in [0, 1], that are drawn from every prefix as well, to check their labels."""
 
+    def is_checked(self, chain_id: str) -> bool:
+        """Whether a chain is one of these."""
+        return is_in_share(chain_id, self.check_share)
+
 
 @dataclass(slots=True)
 class _OpenChain:
@@ -192,8 +196,7 @@ class Labeler:
 
     def _strategy(self, chain: Chain, ledger: Ledger) -> Strategy:
         strategy = STRATEGIES[self.plan.strategy](ledger, self.plan.budget)
-        is_checked = is_in_share(chain.id, self.plan.check_share)
-        return checked(ledger, strategy, self.plan.budget) if is_checked else strategy
+        return checked(ledger, strategy, self.plan.budget) if self.plan.is_checked(chain.id) else strategy
 
     def _advance(self, item: _OpenChain) -> None:
         self._ready.extend((item, step, request) for step, request in item.next_requests())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from labeling.engine import Completion, Engine, Request, Sampling
@@ -21,12 +22,13 @@ def sample_chains(
     sampling: Sampling,
     splitter: str = "newline",
 ) -> Iterator[list[Chain]]:
-    """Draw `n` chains for each problem and yield them a problem at a time, in the order in which they finish.
+    """Draw `n` chains for each problem and yield them a problem at a time, in the problems' order.
 
     A problem whose prompt leaves no room in the model's context goes to `drops`. The chain `"<problem>/<i>"` is the
     i-th draw of its problem; its steps are cut by `splitter`.
     """
-    owners: dict[str, Problem] = {}
+    waiting = deque[str]()
+    done: dict[str, list[Chain]] = {}
 
     def requests() -> Iterator[Request | None]:
         for problem in problems:
@@ -34,14 +36,15 @@ def sample_chains(
             if len(ids) >= engine.max_length:
                 drops.add(problem.id, "problem longer than the model's context", f"{len(ids)} tokens")
                 continue
-            owners[problem.id] = problem
+            waiting.append(problem.id)
             yield Request(problem.id, ids, n)
 
     for request, completions in engine.stream(requests(), sampling):
-        problem = owners.pop(request.key)
-        yield [_chain(problem, i, c, splitter) for i, c in enumerate(completions)]
+        done[request.key] = [_chain(request.key, i, c, splitter) for i, c in enumerate(completions)]
+        while waiting and waiting[0] in done:
+            yield done.pop(waiting.popleft())
 
 
-def _chain(problem: Problem, index: int, completion: Completion, splitter: str) -> Chain:
+def _chain(problem_id: str, index: int, completion: Completion, splitter: str) -> Chain:
     steps = split_steps(completion.text, splitter)
-    return Chain(id=f"{problem.id}/{index}", problem_id=problem.id, steps=steps, finish=completion.finish)
+    return Chain(id=f"{problem_id}/{index}", problem_id=problem_id, steps=steps, finish=completion.finish)

@@ -16,14 +16,15 @@ import queue
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import openai
 
 from labeling.engine import Completion, Request, Sampling
 from prm.errors import EngineError
-from prm.records import Finish
+from prm.records import as_finish
 
 IN_FLIGHT = 256
 """Draws sent to each server at once: vLLM's default batch."""
@@ -105,24 +106,20 @@ class ServerEngine:
     ) -> Iterator[tuple[Request, list[Completion]]]:
         """See `labeling.engine.Engine.stream`."""
         done: queue.SimpleQueue[tuple[Request, list[Completion] | Exception]] = queue.SimpleQueue()
-        in_flight, is_exhausted = 0, False
+        in_flight, room = 0, IN_FLIGHT * len(self._servers)
         while True:
-            while not is_exhausted and in_flight < IN_FLIGHT * len(self._servers):
-                request = next(requests, _END)
-                if not isinstance(request, Request):
-                    is_exhausted = request is _END
-                    break
+            while in_flight < room and (request := next(requests, None)):
                 if not in_flight:
                     self._answered = time.monotonic()  # patience is with servers that were asked
                 self._submit(self._answer(request, sampling, done))
                 in_flight += request.n
             if not in_flight:
                 return
-            request, answer = done.get()
-            in_flight -= request.n
+            finished, answer = done.get()
+            in_flight -= finished.n
             if isinstance(answer, Exception):
                 raise answer
-            yield request, answer
+            yield finished, answer
 
     async def _answer(self, request: Request, sampling: Sampling, done: queue.SimpleQueue[Any]) -> None:
         """Put the completions of a request, or what stopped them, into `done`."""
@@ -179,10 +176,10 @@ class ServerEngine:
             ) from error
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self._submit(work).result()
 
-    def _submit(self, work: Coroutine[Any, Any, Any]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop)
+    def _submit(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """Drop what is in flight and close the connections."""
@@ -192,9 +189,6 @@ class ServerEngine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-
-_END = object()
 
 
 async def _cancel_all() -> None:
@@ -225,7 +219,6 @@ def _read(reply: Any, server: _Server) -> Completion:
 
 def _completion(reply: Any) -> Completion:
     choice = reply.choices[0]
-    finish: Finish = choice.finish_reason if choice.finish_reason in get_args(Finish) else "unknown"
     tokens = reply.usage.completion_tokens if reply.usage else 0
     text = choice.text.encode("utf-8", "replace").decode()  # a lone surrogate could never be written down
-    return Completion(text=text, tokens=tokens, finish=finish)
+    return Completion(text=text, tokens=tokens, finish=as_finish(choice.finish_reason))

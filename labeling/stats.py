@@ -48,7 +48,7 @@ def label_stats(labels: Iterable[StepLabels]) -> dict[str, Any]:
     for item in labels:
         totals["chains"] += 1
         totals["right"] += item.outcome == "correct"
-        totals["rollouts"] += sum(_rollouts(item))
+        totals["rollouts"] += sum(item.drawn)
         totals["undecided"] += sum(item.undecided)
         known.update(item.known)
         _add_positions(positions, item)
@@ -69,7 +69,7 @@ def label_stats(labels: Iterable[StepLabels]) -> dict[str, Any]:
 
 
 def _add_positions(positions: list[_Position], item: StepLabels) -> None:
-    views = zip(item.hard, item.soft, item.intervals(), _rollouts(item), strict=True)
+    views = zip(item.hard, item.soft, item.intervals(), item.drawn, strict=True)
     for i, (hard, soft, interval, rollouts) in enumerate(views):
         if i == len(positions):
             positions.append(_Position())
@@ -87,12 +87,6 @@ def _agreements(before: tuple[bool | None, ...], item: StepLabels) -> list[bool]
         return []
     pairs = zip(before[:-1], item.hard[:-1], strict=True)
     return [old == new for old, new in pairs if (old, new) != (None, None)]
-
-
-def _rollouts(item: StepLabels) -> list[int]:
-    """Rollouts drawn from each step; a person's rating is none."""
-    counts = zip(item.right, item.wrong, item.undecided, item.known, strict=True)
-    return [right + wrong + undecided if known == "drawn" else 0 for right, wrong, undecided, known in counts]
 
 
 def _mean(values: list[Any]) -> float | None:

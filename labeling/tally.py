@@ -37,7 +37,7 @@ class Tally:
         elif isinstance(event, StepLabels):
             self.labelled += 1
             self.steps += sum(label is not None for label in event.hard)
-            self._spent += sum(event.right) + sum(event.wrong) + sum(event.undecided)
+            self._spent += sum(event.drawn)
             self._by_fixed += self.fixed * (len(event.known) - 1)
         else:
             self.dropped += 1

@@ -12,13 +12,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import psutil
 
 from labeling.engine import Completion, Request, Sampling
 from prm.errors import EngineError, ModelError
-from prm.records import Finish
+from prm.records import as_finish
 
 
 class VLLMEngine:
@@ -61,11 +61,8 @@ class VLLMEngine:
         self, requests: Iterator[Request | None], sampling: Sampling
     ) -> Iterator[tuple[Request, list[Completion]]]:
         """See `labeling.engine.Engine.stream`."""
-        open_requests, is_exhausted = dict[str, Request](), False
-        while True:
-            is_exhausted = is_exhausted or self._fill(requests, open_requests, sampling)
-            if not open_requests:
-                return
+        open_requests = dict[str, Request]()
+        while self._fill(requests, open_requests, sampling):
             for output in self._step():
                 if output.finished:
                     yield open_requests.pop(output.request_id), [_completion(o) for o in output.outputs]
@@ -79,28 +76,22 @@ class VLLMEngine:
             ) from error
 
     def _fill(self, requests: Iterator[Request | None], open_requests: dict[str, Request], sampling: Sampling) -> bool:
-        """Hand over requests while there is room; True when there will be no more."""
+        """Hand over requests while there is room and there are any; whether the engine has something to do."""
         from vllm import TokensPrompt
 
         in_flight, room = sum(r.n for r in open_requests.values()), 2 * self._batch  # one batch is always waiting
-        while in_flight < room:
-            request = next(requests, _END)
-            if not isinstance(request, Request):
-                return request is _END
+        while in_flight < room and (request := next(requests, None)):
             prompt = TokensPrompt(prompt_token_ids=list(request.prompt_ids))
             self._llm.llm_engine.add_request(request.id, prompt, _sampling_params(request, sampling))
             open_requests[request.id] = request
             in_flight += request.n
-        return False
+        return bool(open_requests)
 
     def close(self) -> None:
         """Stop the engine's processes."""
         self._watcher.kill()
         self._watcher.communicate()
         self._llm.llm_engine.engine_core.shutdown()
-
-
-_END = object()
 
 
 def _watch_children() -> subprocess.Popen[bytes]:
@@ -161,8 +152,7 @@ def _sampling_params(request: Request, sampling: Sampling) -> Any:
 
 
 def _completion(output: Any) -> Completion:
-    finish: Finish = output.finish_reason if output.finish_reason in get_args(Finish) else "unknown"
-    return Completion(text=output.text, tokens=len(output.token_ids), finish=finish)
+    return Completion(text=output.text, tokens=len(output.token_ids), finish=as_finish(output.finish_reason))
 
 
 def _last_line(error: BaseException) -> str:

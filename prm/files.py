@@ -7,16 +7,16 @@ reads the files as they are. An error names file, line and field.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-from prm.errors import InputError, OutputError
-from prm.records import Chain, Choice, Drop, Finish, Problem, Rollout, StepLabels, StepScores
+from prm.errors import InputError
+from prm.records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
 from prm.steps import split_steps
+from prm.writing import write_lines
 
 Record = Problem | Chain | Rollout | StepLabels | StepScores | Choice | Drop
 R = TypeVar("R", Problem, Chain, Rollout, StepLabels, StepScores, Choice, Drop)
@@ -150,20 +150,7 @@ def write_records(path: Path, records: Iterable[Record]) -> int:
     Raises:
         OutputError: the file cannot be written (a full disk, say). What was there before is untouched.
     """
-    partial = path.with_name(path.name + ".partial")
-    count = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            for record in records:
-                file.write(to_json(record) + "\n")
-                count += 1
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {os.strerror(error.errno or 0)}", "free space?") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+    return write_lines(path, map(to_json, records))
 
 
 def to_json(record: Record) -> str:
@@ -240,20 +227,29 @@ def _public_problem(path: Path, number: int, row: Row) -> Problem:
         raise InputError(
             f"{path}:{number}: has no 'question', 'problem' or 'prompt'", "see the README for the shapes that are read"
         )
-    answer = _first(row, "answer", "gold", "gold_solution", "solution")
-    identity = _first(row, "id", "unique_id", "idx")
+    identity = optional_text(row, "id", "unique_id", "idx")
     try:
         return Problem(
-            id=f"{path.stem}-{number}" if identity is None else str(identity),
+            id=f"{path.stem}-{number}" if identity is None else identity,
             text=text,
-            answer=None if answer is None else str(answer),
+            answer=optional_text(row, "answer", "gold", "gold_solution", "solution"),
         )
     except ValueError as error:
         raise InputError(f"{path}:{number}: {error}", "mend or delete that row") from error
 
 
-def _first(row: Mapping[str, Any], *names: str) -> Any:
+def _first(row: Row, *names: str) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def optional_text(row: Row, *names: str) -> str | None:
+    """The first of these fields that is there, as text: files write ids and answers as numbers too.
+
+    >>> optional_text({"gold": None, "answer": 7}, "gold", "answer")
+    '7'
+    """
+    value = _first(row, *names)
+    return None if value is None else str(value)
 
 
 def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
@@ -277,12 +273,14 @@ def _numbered_chains(path: Path, splitter: str) -> Iterator[tuple[int, Chain]]:
 
 
 def _public_chains(path: Path, number: int, row: Row, splitter: str, numbers: Counter[str]) -> Iterator[Chain]:
-    problem_id = _first(row, "problem_id", "id", "unique_id", "idx")
-    owner = f"{path.stem}-{number}" if problem_id is None else str(problem_id)
+    problem_id = optional_text(row, "problem_id", "id", "unique_id", "idx")
+    owner = f"{path.stem}-{number}" if problem_id is None else problem_id
     for solution in _solutions(path, number, row):
         steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)
         try:
-            yield Chain(id=f"{owner}/{numbers[owner]}", problem_id=owner, steps=steps, finish=_finish(row))
+            yield Chain(
+                id=f"{owner}/{numbers[owner]}", problem_id=owner, steps=steps, finish=as_finish(row.get("finish"))
+            )
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}", _MEND) from error
         numbers[owner] += 1
@@ -319,8 +317,3 @@ _MANY_SOLUTIONS = {
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in value)
-
-
-def _finish(row: Row) -> Finish:
-    finish = row.get("finish", "unknown")
-    return finish if finish in get_args(Finish) else "unknown"

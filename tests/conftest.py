@@ -1,6 +1,7 @@
-"""Tokenizers and models of a few lines, made in the test: nothing is downloaded."""
+"""Tokenizers and models of a few lines, made in the test: nothing is downloaded. And the command, in this process."""
 
 import functools
+import sys
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -104,3 +105,20 @@ def base_model(tmp_path_factory, tokenizer):
     LlamaForCausalLM(config).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return str(directory)
+
+
+@pytest.fixture
+def prm(monkeypatch, capsys, tmp_path):
+    """Run the command in this process, in an empty directory; gives (exit code, stdout, stderr)."""
+    from prm import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["prm", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return stopped.value.code or 0, printed.out, printed.err
+
+    return run

@@ -102,7 +102,7 @@ def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
     assert len(drawn) == len(set(drawn))
     whole, again = (list(read_records(path, StepLabels)) for path in (made / "labels.jsonl", out))
     assert [x.chain_id for x in whole] == [x.chain_id for x in again]
-    assert len(drawn) == sum(sum(x.right) + sum(x.wrong) + sum(x.undecided) for x in again)
+    assert len(drawn) == sum(sum(x.drawn) for x in again)
 
 
 def test_two_processes_on_one_output_refuse_each_other_and_a_kill_leaves_no_engine(made, served):
@@ -120,7 +120,7 @@ def test_two_processes_on_one_output_refuse_each_other_and_a_kill_leaves_no_engi
 def test_a_dry_run_says_what_a_job_would_cost(made):
     said = label(made, made / "dry.jsonl", "--dry-run")
     labels = list(read_records(made / "labels.jsonl", StepLabels))
-    rollouts = sum(sum(x.right) + sum(x.wrong) + sum(x.undecided) for x in labels)
+    rollouts = sum(sum(x.drawn) for x in labels)
     assert f"at most {rollouts:,} rollouts" in said
     assert not (made / "dry.jsonl").exists()
 

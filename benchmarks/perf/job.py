@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from benchmarks.arithmetic import POLICY
 
@@ -31,6 +33,12 @@ def run(*arguments: object) -> None:
         CalledProcessError: it failed.
     """
     subprocess.run(prm(*arguments), check=True, stdout=subprocess.DEVNULL)
+
+
+def counts(output: Path) -> dict[str, Any]:
+    """What the command that made an output counted."""
+    manifest = json.loads(output.with_name(output.name + ".manifest.json").read_text())
+    return dict(manifest["counts"])
 
 
 def make_chains(out: Path, problems: int, each: int, seed: int = 11, *options: object) -> list[str]:

@@ -9,11 +9,10 @@ many machines would: a worker's rate is bounded by the draws that it has in flig
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from benchmarks.arithmetic import POLICY
-from benchmarks.perf.job import machine, run
+from benchmarks.perf.job import counts, machine, run
 from benchmarks.perf.waiting_server import serve
 from prm.files import write_records
 from prm.records import Chain, Problem
@@ -38,8 +37,7 @@ def main() -> None:
         for workers in (1, 2):
             labels = out / f"labels{workers}.jsonl"
             run("label", *given, f"--workers={workers}", f"--out={labels}")
-            manifest = json.loads(labels.with_name(labels.name + ".manifest.json").read_text())
-            seconds[workers] = manifest["counts"]["seconds"]
+            seconds[workers] = counts(labels)["seconds"]
             print(f"{workers} workers: {seconds[workers]:.1f} s, {seconds[1] / seconds[workers]:.2f} times as fast")
     is_same = (out / "labels1.jsonl").read_bytes() == (out / "labels2.jsonl").read_bytes()
     print("the same counts for each chain" if is_same else "THE COUNTS DIFFER")

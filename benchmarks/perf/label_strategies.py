@@ -65,7 +65,7 @@ def measure_hard(out: Path, problems: int, temperature: float) -> None:
         run("label", *given, *data, *options, f"--out={labels}")
         run("eval", "steps", *data, f"--labels={labels}", f"--out={result}")
         rows = list(read_records(labels, StepLabels))
-        spent[name] = sum(map(rollouts, rows)) / len(rows)
+        spent[name] = sum(sum(row.drawn) for row in rows) / len(rows)
         right = sum(row.outcome == "correct" for row in rows) / len(rows)
         agreement = json.loads(result.read_text())["labels"]["agreement"]
         share = spent[name] / spent["fixed, K = 8"]
@@ -87,15 +87,10 @@ def measure_soft(out: Path, chains: int, temperature: float) -> None:
         run(*job, *options, f"--out={labels}")
         rows = list(read_records(labels, StepLabels))
         errors = [error for row in rows for error in distances(row, reference[row.chain_id])]
-        spent = sum(map(rollouts, rows)) / len(errors)
+        spent = sum(sum(row.drawn) for row in rows) / len(errors)
         dearest = spent if name == "fixed, K = 16" else dearest
         share = spent / dearest if dearest else float("nan")
         print(f"| {name} | {spent:.1f} | {share:.2f} | {sum(errors) / len(errors):.4f} |", flush=True)
-
-
-def rollouts(labels: StepLabels) -> int:
-    """How many were drawn for a chain."""
-    return sum(labels.right) + sum(labels.wrong) + sum(labels.undecided)
 
 
 def distances(labels: StepLabels, reference: StepLabels) -> list[float]:

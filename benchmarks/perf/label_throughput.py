@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arithmetic import POLICY
-from benchmarks.perf.job import machine, make_chains, run
+from benchmarks.perf.job import counts, machine, make_chains, run
 from prm.files import read_chains, read_problems
 
 K = 8
@@ -57,8 +57,8 @@ def rate(row: Mapping[str, Any]) -> float:
 
 def of_manifest(output: Path) -> dict[str, Any]:
     """What a finished job says of itself; its seconds are those while it was labelling, without the engine's start."""
-    counts = json.loads(output.with_name(output.name + ".manifest.json").read_text())["counts"]
-    return {name: counts[name] for name in ("rollouts", "tokens", "seconds")}
+    found = counts(output)
+    return {name: found[name] for name in ("rollouts", "tokens", "seconds")}
 
 
 def in_a_process(out: Path) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -17,7 +15,6 @@ from benchmarks.arithmetic.world import stories
 from prm import console
 from prm.cli.jobs import making
 from prm.cli.options import Out, Overwrite, Seed
-from prm.errors import OutputError
 from prm.files import write_records
 from prm.manifest import Job
 from prm.records import Problem
@@ -38,14 +35,14 @@ def world(
 
 
 def demo(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="directory for everything")] = Path("runs/demo"),
 ) -> None:
     """The whole way on the embedded default: sample, label, train, score, rerank, compare."""
-    started = time.time()
+    started, prm = time.time(), context.find_root().command
     for arguments in _demo_commands(str(out), str(POLICY)):
         console.say(f"\n$ prm {' '.join(arguments)}")
-        if subprocess.run([sys.executable, "-m", "prm.cli", *arguments], check=False).returncode:
-            raise OutputError(f"the demo stopped at: prm {arguments[0]}", "see the error above; run again to go on")
+        prm.main(arguments, standalone_mode=False)  # in this process: a new one would import torch and vLLM again
     console.say(f"\nThe demo took {(time.time() - started) / 60:.1f} minutes. Everything it wrote is in {out}:")
     for path in sorted(out.iterdir()):
         if not path.name.endswith(".manifest.json"):

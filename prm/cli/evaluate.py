@@ -10,12 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from prm import console
-from prm.cli.jobs import making, write_json
+from prm.cli.jobs import making
 from prm.cli.options import Chains, ChainsEach, Out, Overwrite, Problems, Seed, Splitter, key_values
 from prm.errors import InputError
 from prm.files import by_id, read_chains, read_problems, read_records
 from prm.manifest import Job
 from prm.records import StepLabels, StepScores
+from prm.writing import write_json
 
 
 def best_of_n(

@@ -101,8 +101,8 @@ def run(
         with Journal(job, overwrite=overwrite, fixed=rollouts) as journal:
             rows, earlier = _remaining(journal, chains, splitter)
             if journal.finished < total:
-                announce(setup.engine, workers if engine == "ray" else None)
-                on_ray = {"workers": workers, "gpus": worker_gpus} if engine == "ray" else None
+                on_ray = {"workers": workers, "gpus": worker_gpus} if engine == "ray" else {}
+                announce(setup.engine, workers if on_ray else None)
                 with _labelling(setup, rows, golds, earlier, on_ray) as events:
                     counts |= _record(events, journal, total)
             journal.finish(total)
@@ -114,9 +114,9 @@ def _labelling(
     chains: Iterator[Chain],
     problems: ProblemFile,
     earlier: Earlier,
-    on_ray: Mapping[str, Any] | None,
+    on_ray: Mapping[str, Any],
 ) -> AbstractContextManager[Iterator[Event]]:
-    if on_ray is None:
+    if not on_ray:
         return labelling(setup, chains, problems, earlier)
     from labeling.ray_labeling import label_on_ray
 
@@ -151,7 +151,7 @@ def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, 
                 f"tokens/s  {tally.undecided_share:.1%} undecided  {tally.saved:.0%} saved",
             )
     seconds = max(time.time() - started, 1e-3)
-    is_rate = tally.rollouts > rollouts and rollouts == 0  # labels that rest on an earlier run's rollouts tell none
+    is_rate = tally.rollouts > rollouts == 0  # labels that rest on an earlier run's rollouts tell none
     rate = {"step labels an hour": round(3600 * (tally.steps - steps) / seconds)} if is_rate else {}
     return {**rate, "seconds": round(seconds, 1)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 
 from labeling.engine import Sampling
 from labeling.sampling import sample_chains
@@ -26,10 +27,11 @@ from prm.cli.options import (
     TopP,
 )
 from prm.drops import Drops
-from prm.files import read_problems, write_records
+from prm.files import read_problems, read_records, to_json
 from prm.manifest import Job
 from prm.records import Chain
 from prm.steps import split_steps
+from prm.writing import GrowingFile, hold, partial_path
 
 
 def sample(
@@ -48,26 +50,42 @@ def sample(
     engine_option: EngineOption = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Problems → chains: N solutions for each problem, with vLLM."""
+    """Problems → chains: N solutions for each problem, with vLLM.
+
+    A killed job goes on where it was when the same command is run again.
+    """
     split_steps("", splitter)  # a wrong name must not be found out after the engine has started
     sampling = Sampling(temperature, top_p, max_tokens, seed, tuple(stop or ()))
     settings = {"model": model, "n": n, "splitter": splitter, "chat": chat, **asdict(sampling)}
-    job = Job(out, "sample", settings, {"problems": problems})
+    job = Job(out, "sample", settings, {"problems": problems}, (partial_path(out),))
+    setup = Setup(engine_choice(model, endpoint, engine_option), chat, sampling=sampling)
     with making(job, "chains", overwrite) as counts:
         if counts is None:
             return
-        setup = Setup(engine_choice(model, endpoint, engine_option), chat, sampling=sampling)
-        rows, drops, renderer = list(read_problems(problems)), Drops(), setup.renderer()
-        announce(setup.engine)
-        chains: list[Chain] = []
-        with (
-            closing(setup.engine.start()) as engine,
-            console.progress("sampling", len(rows)) as advance,
-        ):
-            for group in sample_chains(rows, engine, renderer, drops, n=n, sampling=sampling, splitter=splitter):
-                chains += group
-                advance(1, f"{len(chains):,} chains")
-        order = {p.id: i for i, p in enumerate(rows)}
-        chains.sort(key=lambda c: order[c.problem_id])
-        counts["chains"] = write_records(out, chains)
+        with hold(out):
+            if overwrite:
+                partial_path(out).unlink(missing_ok=True)
+            job.begin()
+            with closing(GrowingFile(partial_path(out), group=n)) as file:
+                drops = _go_on(file, setup, problems, n, splitter)
+                file.become(out)
+        counts["chains"] = file.count
         write_drops(drops, out, counts)
+
+
+def _go_on(file: GrowingFile, setup: Setup, problems: Path, n: int, splitter: str) -> Drops:
+    """Sample for the problems whose chains are not in the file yet; gives those that cannot be sampled."""
+    done = {chain.problem_id for chain in read_records(file.path, Chain)}
+    if done:
+        console.say(f"going on after {len(done):,} problems")
+    total, drops, renderer = sum(1 for _ in read_problems(problems)), Drops(), setup.renderer()
+    if len(done) == total:
+        return drops
+    rows = (problem for problem in read_problems(problems) if problem.id not in done)
+    announce(setup.engine)
+    with closing(setup.engine.start()) as engine, console.progress("sampling", total) as advance:
+        advance(len(done))
+        for group in sample_chains(rows, engine, renderer, drops, n=n, sampling=setup.sampling, splitter=splitter):
+            file.append(*map(to_json, group))
+            advance(1, f"{file.count:,} chains")
+    return drops

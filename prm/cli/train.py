@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +20,7 @@ from prm.manifest import Job
 from prm.records import Chain, Problem, StepLabels
 from prm.rendering import Renderer
 from prm.shares import is_in_share
+from prm.writing import whole_directory
 
 if TYPE_CHECKING:
     from prm.checkpoint import Metadata
@@ -91,7 +90,7 @@ def _train(
     options = training.Settings(
         s["epochs"], s["lr"], s["batch_size"], s["outcome_weight"], s["lm_weight"], seed=s["seed"]
     )
-    with _whole_directory(job.output) as partial:
+    with whole_directory(job.output) as partial:
         log = training.train(model, kept, options, partial)
         metrics = training.evaluate(model, measured)
         model.save_pretrained(partial)
@@ -120,13 +119,3 @@ def _examples(
     if settings["objective"] == "orm":
         return group_examples(rows, renderer, longest, drops)
     return step_examples(rows, renderer, settings["labels_as"], longest, drops, settings["steps"])
-
-
-@contextmanager
-def _whole_directory(path: Path) -> Iterator[Path]:
-    """Yield a directory that takes the place of `path` at the end: a killed training leaves no half checkpoint."""
-    partial = path.with_name(path.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    yield partial
-    shutil.rmtree(path, ignore_errors=True)
-    partial.rename(path)

@@ -150,11 +150,6 @@ class _Naming:
         return Problem(self._problems[text], text, solution.answer)
 
 
-def read_step_ratings(path: Path, *, neutral_is_right: bool = True) -> Iterator[Imported]:
-    """Yield the chains of PRM800K, with a person's rating of each step; see `read_public`."""
-    return read_public(path, "prm800k", Reading(neutral_is_right=neutral_is_right))
-
-
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
     """Numbered rows. What openr writes is one object, or a list of them, over many lines."""
     try:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from prm.files import Row
+from prm.files import Row, optional_text
 from prm.public.solutions import Reading, RowError, Solution, as_labels, ended, texts, typed
 from prm.steps import split_steps
 
@@ -20,9 +19,9 @@ def trl(row: Row, _: Reading) -> Iterator[Solution]:
 
 def plain(row: Row, reading: Reading) -> Iterator[Solution]:
     """A problem and one or many solutions as plain texts, which `reading.splitter` cuts into steps; no labels."""
-    problem, answer = typed(row, _name(row, _PROBLEM), str), _first(row, _ANSWER)
+    problem, answer = typed(row, _name(row, _PROBLEM), str), optional_text(row, *_ANSWER)
     for text in _solutions(row):
-        yield Solution(problem, split_steps(text, reading.splitter), answer=None if answer is None else str(answer))
+        yield Solution(problem, split_steps(text, reading.splitter), answer=answer)
 
 
 _PROBLEM = ("problem", "question", "prompt")
@@ -36,12 +35,8 @@ def _solutions(row: Row) -> list[str]:
     return texts(row, name) if name in _MANY else [typed(row, name, str)]
 
 
-def _name(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
+def _name(row: Row, names: tuple[str, ...]) -> str:
     name = next((name for name in names if name in row), None)
     if name is None:
         raise RowError("lacks a field", f"one of {', '.join(map(repr, names))}")
     return name
-
-
-def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((row[name] for name in names if row.get(name) is not None), None)

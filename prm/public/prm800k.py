@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from prm.files import Row
+from prm.files import Row, optional_text
 from prm.public.solutions import Reading, RowError, Solution, ended, objects, texts, typed
 
 Step = tuple[str, Any]
@@ -23,7 +23,6 @@ def _rated(row: Row, reading: Reading) -> Iterator[Solution]:
     if len(ratings) != len(steps):
         number = f"field 'step_ratings' has {len(ratings)} entries for {len(steps)} steps"
         raise RowError("labels and steps differ in number", number)
-    identity, answer = row.get("id"), row.get("final_answer")
     labels = tuple(_label(rating, reading) for rating in ratings)
     yield Solution(
         problem=typed(row, "problem", str),
@@ -31,8 +30,8 @@ def _rated(row: Row, reading: Reading) -> Iterator[Solution]:
         labels=labels,
         is_rated=True,
         outcome="incorrect" if False in labels else "correct",
-        answer=None if answer is None else str(answer),
-        id=None if identity is None else str(identity),
+        answer=optional_text(row, "final_answer"),
+        id=optional_text(row, "id"),
     )
 
 
@@ -73,7 +72,6 @@ def _step(option: Row) -> Step:
 
 def _unrolled(question: Row, path: list[Step], reading: Reading) -> Solution:
     labels = tuple(_label(rating, reading) for _, rating in path)
-    answer = question.get("ground_truth_answer")
     is_answered = bool(path) and "# Answer" in path[-1][0]
     return Solution(
         problem=typed(question, "problem", str),
@@ -81,7 +79,7 @@ def _unrolled(question: Row, path: list[Step], reading: Reading) -> Solution:
         labels=labels,
         is_rated=True,
         outcome="incorrect" if False in labels else "correct" if is_answered else "no_answer",
-        answer=None if answer is None else str(answer),
+        answer=optional_text(question, "ground_truth_answer"),
     )
 
 

@@ -116,26 +116,19 @@ _KINDS: dict[type, str] = {str: "text", list: "list", dict: "object"}
 
 
 def texts(row: Mapping[str, Any], name: str) -> list[str]:
-    """A field that is a list of texts.
-
-    Raises:
-        RowError: it is not.
-    """
-    values = typed(row, name, list)
-    if not all(isinstance(value, str) for value in values):
-        raise RowError("a field of the wrong kind", f"{name!r} does not hold texts only")
-    return values
+    """A field that is a list of texts; raises as `typed`."""
+    return _list_of(row, name, str)
 
 
 def objects(row: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """A field that is a list of objects.
+    """A field that is a list of objects; raises as `typed`."""
+    return _list_of(row, name, dict)
 
-    Raises:
-        RowError: it is not.
-    """
+
+def _list_of(row: Mapping[str, Any], name: str, kind: type[T]) -> list[T]:
     values = typed(row, name, list)
-    if not all(isinstance(value, dict) for value in values):
-        raise RowError("a field of the wrong kind", f"{name!r} does not hold objects only")
+    if not all(isinstance(value, kind) for value in values):
+        raise RowError("a field of the wrong kind", f"{name!r} does not hold {_KINDS[kind]}s only")
     return values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from prm.files import Row
+from prm.files import Row, optional_text
 from prm.public.solutions import Label, Reading, Solution, as_share, ended, objects, typed
 
 Path = list[tuple[str, Label]]
@@ -18,13 +18,12 @@ def math_aps(row: Row, _: Reading) -> Iterator[Solution]:
     that list, or as the row itself, of `text`, `mc_value` and `children`; its root is the problem. How many rollouts
     a value comes from is not written; 1.0 of a leaf may be the one rollout that made it.
     """
-    answer = row.get("final_answer")
     for question, path in _paths(row):
         yield Solution(
             problem=question,
             steps=tuple(ended(text) for text, _ in path),
             labels=tuple(value for _, value in path),
-            answer=None if answer is None else str(answer),
+            answer=optional_text(row, "final_answer"),
         )
 
 

@@ -2,14 +2,13 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import datasets
 import pytest
 
 from labeling.export import FORMATS, SOFT, export_rows
-from prm import Chain, Problem, StepLabels, cli, write_records
+from prm import Chain, Problem, StepLabels, write_records
 from prm.drops import Drops
 from prm.public import read_public
 from prm.public.solutions import KnownProblems, Reading
@@ -164,28 +163,25 @@ def test_real_ratings_read_back_from_every_format(tmp_path, name):
 
 
 @pytest.fixture
-def prm(monkeypatch, capsys, tmp_path):
+def export(prm, tmp_path):
     """Run `prm export` in this process on ROW and on a chain without labels; gives (exit code, what it said)."""
-    monkeypatch.chdir(tmp_path)
     problem, chain, labels = ROW
     write_records(tmp_path / "p.jsonl", [problem])
     write_records(tmp_path / "c.jsonl", [chain, Chain("d", "p", ("a",))])
     unlabelled = StepLabels("d", "p", (0,), (0,), (0,), ("none",), "no_answer")
     write_records(tmp_path / "l.jsonl", [labels, unlabelled])
+    files = ["--problems", "p.jsonl", "--chains", "c.jsonl", "--labels", "l.jsonl", "--out", "out"]
 
     def run(*arguments):
-        files = ["--problems", "p.jsonl", "--chains", "c.jsonl", "--labels", "l.jsonl", "--out", "out"]
-        monkeypatch.setattr(sys, "argv", ["prm", "export", *files, *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return stopped.value.code or 0, capsys.readouterr().err
+        code, _, said = prm("export", *files, *arguments)
+        return code, said
 
     return run
 
 
 @pytest.mark.parametrize(("name", "view"), BY_HAND)
-def test_export_writes_rows_and_counts_what_was_left_out(prm, tmp_path, name, view):
-    code, said = prm("--format", name, "--labels-as", view)
+def test_export_writes_rows_and_counts_what_was_left_out(export, tmp_path, name, view):
+    code, said = export("--format", name, "--labels-as", view)
     assert code == 0
     assert f"1 dropped (a step has no {view} label)" in said
     assert lines(tmp_path / "out") == [BY_HAND[name, view]]
@@ -193,35 +189,35 @@ def test_export_writes_rows_and_counts_what_was_left_out(prm, tmp_path, name, vi
 
 
 @pytest.mark.parametrize("view", ["hard", "soft"])
-def test_a_datasets_directory_holds_the_rows_of_trl(prm, tmp_path, view):
-    assert prm("--format", "datasets", "--labels-as", view)[0] == 0
+def test_a_datasets_directory_holds_the_rows_of_trl(export, tmp_path, view):
+    assert export("--format", "datasets", "--labels-as", view)[0] == 0
     found = datasets.load_from_disk(tmp_path / "out")
     assert found.to_list() == [BY_HAND["trl", view]]
     assert found.features["labels"].feature.dtype == ("bool" if view == "hard" else "float64")
 
 
-def test_a_directory_that_is_no_dataset_is_never_replaced(prm, tmp_path):
+def test_a_directory_that_is_no_dataset_is_never_replaced(export, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").touch()
-    code, said = prm("--format", "datasets", "--overwrite")
+    code, said = export("--format", "datasets", "--overwrite")
     assert (code, "is no dataset" in said) == (1, True)
     assert (tmp_path / "out" / "thesis.tex").exists()
 
 
-def test_a_dataset_that_is_there_is_pushed(prm, monkeypatch):
+def test_a_dataset_that_is_there_is_pushed(export, monkeypatch):
     pushed = []
     monkeypatch.setattr(datasets.Dataset, "push_to_hub", lambda _, name, private: pushed.append((name, private)))
-    assert prm("--format", "datasets")[0] == 0
-    assert prm("--format", "datasets", "--hub", "me/steps")[0] == 0
+    assert export("--format", "datasets")[0] == 0
+    assert export("--format", "datasets", "--hub", "me/steps")[0] == 0
     assert pushed == [("me/steps", True)]
 
 
-def test_a_push_that_fails_is_one_line_and_a_hint(prm, monkeypatch):
+def test_a_push_that_fails_is_one_line_and_a_hint(export, monkeypatch):
     def push(*_, **__):
         raise ConnectionError("no network\nand more")
 
     monkeypatch.setattr(datasets.Dataset, "push_to_hub", push)
-    code, said = prm("--format", "datasets", "--hub", "me/steps")
+    code, said = export("--format", "datasets", "--hub", "me/steps")
     assert code == 1
     assert "error: me/steps: cannot be pushed to the Hub: no network\n\nhint: " in said
 
@@ -238,16 +234,16 @@ def test_a_push_that_fails_is_one_line_and_a_hint(prm, monkeypatch):
         ("--format trl --hub me/steps", "--hub"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_a_hint(prm, tmp_path, arguments, message):
-    code, said = prm(*arguments.split())
+def test_what_cannot_be_done_is_one_line_and_a_hint(export, tmp_path, arguments, message):
+    code, said = export(*arguments.split())
     assert code == 1
     assert message in said.splitlines()[0]
     assert "hint: " in said
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_to_write_is_an_error(prm, tmp_path):
+def test_nothing_to_write_is_an_error(export, tmp_path):
     write_records(tmp_path / "l.jsonl", [StepLabels("d", "p", (0,), (0,), (0,), ("none",), "no_answer")])
-    code, said = prm("--format", "trl")
+    code, said = export("--format", "trl")
     assert (code, "no chain can be written: a step has no hard label" in said) == (1, True)
     assert not (tmp_path / "out").exists()

@@ -1,26 +1,8 @@
 """The command line on bad input: one line that says what, one that says what to do, and no traceback."""
 
 import json
-import sys
 
 import pytest
-
-from prm import cli
-
-
-@pytest.fixture
-def prm(monkeypatch, capsys, tmp_path):
-    """Run the command in this process, in an empty directory; gives (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["prm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 
 from prm.errors import InputError, OutputError
 from prm.files import SCHEMAS, read_chains, read_problems, read_records, write_records
-from prm.public import read_step_ratings
+from prm.public import read_public
+from prm.public.solutions import Reading
 from prm.records import Chain, Choice, Problem, StepLabels, StepScores
 
 RECORDS = {
@@ -238,11 +239,11 @@ RATED = {"id": "r", "problem": "q", "steps": ["a", "b\n", "c"], "step_ratings": 
 
 def test_step_ratings_become_labels(tmp_path):
     path = write(tmp_path / "rated.jsonl", RATED)
-    ((problem, chain, label),) = read_step_ratings(path)
+    ((problem, chain, label),) = read_public(path, "prm800k")
     assert (problem.text, chain.steps, chain.problem_id) == ("q", ("a\n", "b\n", "c\n"), problem.id)
     assert label.hard == (True, True, None)
     assert label.known == ("human", "human", "none")
-    ((_, _, strict),) = read_step_ratings(path, neutral_is_right=False)
+    ((_, _, strict),) = read_public(path, "prm800k", Reading(neutral_is_right=False))
     assert strict.hard == (True, False, None)
     assert strict.outcome == "incorrect"
 
@@ -260,10 +261,10 @@ def test_step_ratings_become_labels(tmp_path):
 )
 def test_bad_step_ratings_are_refused(tmp_path, change, message):
     with pytest.raises(InputError, match=rf"rated\.jsonl:1: .*{message}"):
-        list(read_step_ratings(write(tmp_path / "rated.jsonl", RATED | change)))
+        list(read_public(write(tmp_path / "rated.jsonl", RATED | change), "prm800k"))
 
 
 def test_missing_ratings_are_named(tmp_path):
     row = {k: v for k, v in RATED.items() if k != "step_ratings"}
     with pytest.raises(InputError, match=r"rated\.jsonl:1: .*'step_ratings'"):
-        list(read_step_ratings(write(tmp_path / "rated.jsonl", row)))
+        list(read_public(write(tmp_path / "rated.jsonl", row), "prm800k"))

@@ -2,12 +2,11 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-from prm import Chain, InputError, Problem, StepLabels, cli, read_records
+from prm import Chain, InputError, Problem, StepLabels, read_records
 from prm.drops import Drops
 from prm.public import FORMATS, read_public, tell_format
 from prm.public.solutions import KnownProblems, Reading
@@ -350,23 +349,9 @@ def test_real_raw_ratings_hold_the_chains_derived_from_them():
     assert raw[taken].hard == accepted[2].hard
 
 
-@pytest.fixture
-def prm(monkeypatch, capsys, tmp_path):
-    """Run the command in this process, in an empty directory; gives (exit code, what it said)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["prm", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return stopped.value.code or 0, capsys.readouterr().err
-
-    return run
-
-
 def test_import_writes_three_files_and_what_was_dropped(prm, tmp_path):
     write(tmp_path / "rows.jsonl", SHEPHERD, UNUSABLE["two marks"][1])
-    code, said = prm("import", "rows.jsonl", "--out", "in")
+    code, _, said = prm("import", "rows.jsonl", "--out", "in")
     assert code == 0
     assert "read as math-shepherd" in said
     assert "1 dropped (it is not clear where the first step begins)" in said
@@ -374,13 +359,13 @@ def test_import_writes_three_files_and_what_was_dropped(prm, tmp_path):
     assert [len(list(read_records(tmp_path / "in" / f"{name}.jsonl", kind))) for name, kind in parts.items()] == [1] * 3
     (drop,) = (tmp_path / "in" / "chains.jsonl.dropped.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(drop)["id"] == "rows:2"
-    assert "already there" in prm("import", "rows.jsonl", "--out", "in")[1]
-    assert "other settings" in prm("import", "rows.jsonl", "--tag", "x", "--out", "in")[1]
+    assert "already there" in prm("import", "rows.jsonl", "--out", "in")[2]
+    assert "other settings" in prm("import", "rows.jsonl", "--tag", "x", "--out", "in")[2]
 
 
 def test_import_never_writes_over_files_of_another_making(prm, tmp_path):
     write(tmp_path / "labels.jsonl", SHEPHERD)
-    code, said = prm("import", "labels.jsonl", "--out", ".")
+    code, _, said = prm("import", "labels.jsonl", "--out", ".")
     assert code == 1
     assert "is there already" in said
     assert not (tmp_path / "chains.jsonl").exists()

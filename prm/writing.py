@@ -1,0 +1,147 @@
+"""Files that a kill or a full disk cannot spoil: written whole or not at all, or grown line by line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from prm.errors import OutputError
+
+_AGAIN = "free space and run the same command again: it goes on, nothing that is written is lost"
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> int:
+    """Write lines to a file, whole or not at all, and return how many.
+
+    Raises:
+        OutputError: the file cannot be written (a full disk, say). What was there before is untouched.
+    """
+    partial, count = partial_path(path), 0
+    try:
+        with _writing(path):
+            with _made(partial).open("w", encoding="utf-8") as file:
+                for line in lines:
+                    file.write(line + "\n")
+                    count += 1
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write one JSON object, indented for a person to read; see `write_lines`."""
+    write_lines(path, [json.dumps(value, indent=2, ensure_ascii=False)])
+
+
+@contextmanager
+def whole_directory(path: Path) -> Iterator[Path]:
+    """Yield the path of a directory, not there yet, that takes the place of `path` at the end.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = partial_path(path)
+    with _writing(path):
+        shutil.rmtree(partial, ignore_errors=True)
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        partial.rename(path)
+
+
+def partial_path(path: Path) -> Path:
+    """Where an output lies until it is whole."""
+    return path.with_name(path.name + ".partial")
+
+
+def hold(output: Path) -> AbstractContextManager[Any]:
+    """Keep other processes from an output until the context ends.
+
+    Raises:
+        OutputError: another process holds it, or the directory cannot be written.
+    """
+    lock = FileLock(output.with_name(output.name + ".lock"))
+    with _writing(output, _AGAIN):
+        _made(output)
+        try:
+            return lock.acquire(timeout=0)
+        except Timeout as error:
+            raise OutputError(
+                f"{output}: another process is working on it", "wait for it, or choose another --out"
+            ) from error
+
+
+class GrowingFile:
+    """Lines that are given to the operating system one by one, so that none is lost with this process.
+
+    Args:
+        path: what is there already is kept, but for a last line, or last group of lines, that is not whole.
+        group: how many lines belong together.
+
+    Raises:
+        OutputError: it cannot be written; also from each method.
+    """
+
+    def __init__(self, path: Path, group: int = 1) -> None:
+        self.path = path
+        with _writing(path, _AGAIN):
+            self.cut, self.count = _mend(path, group)
+            self._file = path.open("ab", buffering=0)
+
+    def append(self, *lines: str) -> None:
+        """Write lines at the end."""
+        rest = memoryview("".join(line + "\n" for line in lines).encode())
+        with _writing(self.path, _AGAIN):
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        self.count += len(lines)
+
+    def become(self, output: Path) -> None:
+        """The file is whole: it takes the place of `output`."""
+        with _writing(output, _AGAIN):
+            os.fsync(self._file.fileno())
+            self.path.replace(output)
+
+    def close(self) -> None:
+        """Close the file once all of it is on the disk."""
+        with _writing(self.path, _AGAIN):
+            try:
+                os.fsync(self._file.fileno())
+            finally:
+                self._file.close()
+
+
+def _mend(path: Path, group: int) -> tuple[int, int]:
+    """Cut off what is not a whole group of lines. Returns how many bytes were cut, and how many lines are left."""
+    path.touch()
+    lines, end, whole, size = 0, 0, 0, path.stat().st_size
+    with path.open("rb") as file:
+        for line in file:
+            end += len(line)
+            if line.endswith(b"\n"):
+                lines += 1
+                whole = whole if lines % group else end
+    os.truncate(path, whole)
+    return size - whole, lines - lines % group
+
+
+def _made(path: Path) -> Path:
+    """The path, in a directory that is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def _writing(path: Path, hint: str = "free space, or choose another --out") -> Iterator[None]:
+    """What the system refuses becomes one line."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}", hint) from error
