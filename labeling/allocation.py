@@ -10,7 +10,8 @@ the chain is labelled. The last step never needs a draw: its label is the chain'
     bisect         hard labels; none where the answer is right, else at most K·ceil(log2(s)); a prefix whose K
                    rollouts are all undecided counts as a failure for the search, and its label stays unknown
                    (OmegaPRM, arXiv 2406.06592, section 3)
-    adaptive       soft labels; for each prefix as many as its interval needs, at most K
+    adaptive       soft labels, to be read as `StepLabels.pooled`; for each prefix as many as its interval needs, at
+                   most K (prm.pooling)
 
 `first-success` and `bisect` rest on the definition of a hard label: a rollout that succeeds from a step is a success
 from every step before it. `bisect` also assumes the converse of its estimates: where K rollouts from a prefix fail,
@@ -24,7 +25,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from math import ceil, log2
 
-from prm.intervals import credible_interval
 from prm.records import Known, Outcome, StepLabels
 
 Draws = list[tuple[int, int]]
@@ -37,7 +37,7 @@ class Budget:
 
     rollouts: int = 8
     """K, the most rollouts from one prefix. Math-Shepherd uses 8."""
-    width: float = 0.4
+    width: float = 0.35
     """`adaptive` draws until the 95% credible interval of a step's value is no wider, in (0, 1)."""
 
     def __post_init__(self) -> None:
@@ -70,6 +70,11 @@ class Ledger:
     def drawn(self, step: int) -> int:
         """How many rollouts were made from `step`."""
         return self.right[step] + self.wrong[step] + self.undecided[step]
+
+    @property
+    def rollouts(self) -> int:
+        """How many rollouts were made from all steps."""
+        return sum(self.right) + sum(self.wrong) + sum(self.undecided)
 
     def labels(self, chain_id: str, problem_id: str) -> StepLabels:
         """The record of what is known."""
@@ -139,23 +144,32 @@ def _until_success(ledger: Ledger, step: int, rollouts: int) -> Strategy:
 def adaptive(ledger: Ledger, budget: Budget) -> Strategy:
     """Bites for every prefix whose credible interval is still too wide, until none is or K is spent.
 
-    The first bite is 4, later ones what the interval would need if the share stayed as it is, half of it at a time.
+    The interval is that of `prm.pooling`, so a prefix profits from the draws of its neighbours. The first bite is 4,
+    later ones what the interval would need if the value stayed as it is, and at most as many as were drawn before.
     """
-    open_steps = list(range(ledger.steps - 1))
-    while open_steps:
-        before = {step: ledger.drawn(step) for step in open_steps}
-        yield [(step, _bite(ledger, step, budget)) for step in open_steps]
-        open_steps = [s for s in open_steps if ledger.drawn(s) > before[s] and _bite(ledger, s, budget)]
+    drawn = -1
+    while ledger.rollouts > drawn and (bites := _bites(ledger, budget)):  # an engine may give nothing: that is the end
+        drawn = ledger.rollouts
+        yield bites
 
 
-def _bite(ledger: Ledger, step: int, budget: Budget) -> int:
-    """How many rollouts to draw next from a prefix; 0 where it needs or may have no more."""
-    right, wrong, drawn = ledger.right[step], ledger.wrong[step], ledger.drawn(step)
-    low, high = credible_interval(right, wrong)
-    if drawn and high - low <= budget.width:
-        return 0
-    needed = 4 if not right + wrong else ceil((right + wrong) * (((high - low) / budget.width) ** 2 - 1) / 2)
-    return min(max(needed, 1), budget.rollouts - drawn)
+def _bites(ledger: Ledger, budget: Budget) -> Draws:
+    """How many rollouts to draw next from each prefix that needs and may have more."""
+    from prm.pooling import pooled_intervals  # which loads scipy
+
+    right, wrong = ledger.right[:-1], ledger.wrong[:-1]
+    widths = [high - low for low, high in pooled_intervals(right, wrong)]
+    wanted = (
+        _bite(r + w, width / budget.width) if width > budget.width else 0
+        for r, w, width in zip(right, wrong, widths, strict=True)
+    )
+    left = ((step, min(n, budget.rollouts - ledger.drawn(step))) for step, n in enumerate(wanted))
+    return [(step, n) for step, n in left if n > 0]
+
+
+def _bite(decided: int, ratio: float) -> int:
+    """How many more draws make an interval narrower by `ratio`: its width falls with the root of their number."""
+    return min(max(1, ceil(decided * (ratio**2 - 1))), decided) if decided else 4
 
 
 STRATEGIES: dict[str, Callable[[Ledger, Budget], Strategy]] = {

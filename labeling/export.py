@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from prm.drops import Drops
 from prm.errors import OutputError
-from prm.examples import LabelView, Row
+from prm.examples import Row
 from prm.public.solutions import TAG
 from prm.public.tagged import FIRST_STEP
+from prm.records import LabelView
 from prm.writing import whole_directory, write_lines
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def export_rows(rows: Iterable[Row], name: str, view: LabelView, drops: Drops, t
     its answer.
     """
     for problem, chain, labels in rows:
-        values = [value for value in (labels.hard if view == "hard" else labels.soft) if value is not None]
+        values = [value for value in labels.view(view) if value is not None]
         text, steps = problem.text.strip(), [step.rstrip() for step in chain.steps]
         fault = _fault(text, steps, name, tag)
         if not steps:

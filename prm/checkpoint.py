@@ -37,8 +37,8 @@ class Metadata:
     chat: bool = False
     """Whether the problem stands in the tokenizer's chat template."""
     labels: str = "hard"
-    """What a PRM's score estimates: "hard" (some rollout succeeds) or "soft" (the share that do); "outcome" for an
-    ORM."""
+    """What a PRM's score estimates: "hard" (some rollout succeeds), "soft" or "pooled" (the share that do); "outcome"
+    for an ORM."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("prm", "orm"):

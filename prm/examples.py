@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prm.drops import Drops
-from prm.records import Chain, Problem, StepLabels
+from prm.records import Chain, LabelView, Problem, StepLabels
 from prm.rendering import Rendered, Renderer
 
-LabelView = Literal["hard", "soft"]
 Steps = Literal["all", "first-error"]
 """Which labelled steps to learn from: all, or those up to and including the first that is called wrong."""
 
@@ -71,8 +70,7 @@ def step_examples(
     examples: list[StepExample] = []
     for problem, chain, labels in rows:
         rendered = renderer.render(problem.text, chain.steps)
-        values = labels.hard if view == "hard" else labels.soft
-        known = [(end, float(v)) for end, v in zip(rendered.step_ends, values, strict=True) if v is not None]
+        known = [(end, float(v)) for end, v in zip(rendered.step_ends, labels.view(view), strict=True) if v is not None]
         if steps == "first-error":
             known = known[: next((i + 1 for i, (_, v) in enumerate(known) if v < 0.5), len(known))]
         if len(rendered.ids) > max_length:

@@ -20,6 +20,9 @@ Known = Literal["drawn", "later-success", "right-answer", "earlier-failure", "an
 the chain's own right answer; implied by failures further back; by the chain's own answer, which the last step is; by a
 person's rating; given by a file from elsewhere, without counts; or not at all."""
 
+LabelView = Literal["hard", "soft", "pooled"]
+"""A view of step labels, by the name of its property in `StepLabels`."""
+
 Outcome = Literal["correct", "incorrect", "no_answer", "timeout", "error"]
 """Verdict on a final answer; the values are those of `verifiers.Outcome`."""
 
@@ -187,6 +190,24 @@ class StepLabels:
         own = {"correct": 1.0, "incorrect": 0.0}.get(self.outcome)
         drawn = [r / (r + w) if r + w else None for r, w in zip(self.right, self.wrong, strict=True)]
         return tuple(own if known == "answer" else value for known, value in zip(self.known, drawn, strict=True))
+
+    @property
+    def pooled(self) -> tuple[float | None, ...]:
+        """Soft estimate of each step from the rollouts of the chain's other steps too, see `prm.pooling`, in [0, 1].
+
+        Nearer to the true value than `soft` for the same rollouts. None where `soft` is: a step from which no rollout
+        was decided gets no label from the others. What was not drawn stands as in `soft`.
+        """
+        if "drawn" not in self.known:
+            return self.soft
+        from prm.pooling import pooled_values
+
+        views = zip(self.known, self.soft, pooled_values(self.right, self.wrong), strict=True)
+        return tuple(pooled if known == "drawn" and soft is not None else soft for known, soft, pooled in views)
+
+    def view(self, name: LabelView) -> tuple[bool | float | None, ...]:
+        """The labels in one of these views."""
+        return {"hard": self.hard, "soft": self.soft, "pooled": self.pooled}[name]
 
     def thresholded(self, threshold: float = 0.0) -> tuple[bool | None, ...]:
         """Whether the soft estimate of each step is above `threshold`, in [0, 1); None where there is none.

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,14 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
         OutputError: the file cannot be written (a full disk, say). What was there before is untouched.
     """
     partial, count = partial_path(path), 0
-    try:
-        with _writing(path):
-            with _made(partial).open("w", encoding="utf-8") as file:
-                for line in lines:
-                    file.write(line + "\n")
-                    count += 1
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _writing(path), ExitStack() as stack:
+        file = stack.enter_context(_made(partial).open("w", encoding="utf-8"))
+        stack.callback(partial.unlink, missing_ok=True)
+        for line in lines:
+            file.write(line + "\n")
+            count += 1
+        file.close()
+        partial.replace(path)
     return count
 
 

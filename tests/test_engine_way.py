@@ -72,6 +72,29 @@ def served():
         yield url
 
 
+def wait_for(path, size, process):
+    """Until a file has so many bytes, or the process is done."""
+    while process.poll() is None and (not path.exists() or path.stat().st_size < size):
+        time.sleep(0.02)
+
+
+def test_sampling_that_was_killed_goes_on(made, served):
+    out = made / "killed.chains.jsonl"
+    command = ["sample", "--problems", made / "problems.jsonl", "--model", POLICY, "--max-tokens", 128]
+    command += ["-n", 64, "--endpoint", served, "--out", out]
+    partial = out.with_name(out.name + ".partial")
+    process = subprocess.Popen([sys.executable, "-m", "prm.cli", *map(str, command)], stderr=subprocess.DEVNULL)
+    wait_for(partial, 1, process)
+    process.kill()
+    assert process.wait() != 0, "it was done before it could be killed"
+    before = partial.read_bytes()
+    partial.write_bytes(before[:-10])
+    assert "other settings" in prm(*command, "--seed", 1, ok=False)
+    assert "going on after" in prm(*command) or before.count(b"\n") <= 64
+    assert [c.id for c in read_records(out, Chain)] == [f"world-5-{p}/{i}" for p in range(12) for i in range(64)]
+    assert not partial.exists()
+
+
 def label(made, out, *options, ok=True):
     given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--out", out]
     return prm("label", *files(made), *given, *options, ok=ok)
@@ -83,8 +106,7 @@ def start_label(made, out, *options):
     command = [sys.executable, "-m", "prm.cli", "label", *files(made), *given, *options]
     process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
     journal = out.with_name(out.name + ".rollouts.jsonl")
-    while process.poll() is None and (not journal.exists() or journal.stat().st_size < 5_000):
-        time.sleep(0.02)
+    wait_for(journal, 5_000, process)
     return process
 
 

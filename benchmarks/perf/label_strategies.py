@@ -3,8 +3,8 @@
     python -m benchmarks.perf.label_strategies --out runs/strategies
 
 Hard labels are measured against the exact truth, over chains sampled at several temperatures (so with several shares
-of right chains). Soft labels are measured against the share over 256 rollouts, by mean absolute error over the steps
-before the last; those 256 are drawn with another seed than the labels.
+of right chains). Soft labels, as shares and pooled over neighbouring steps, are measured against the share over 256
+rollouts, by mean absolute error over the steps before the last; those 256 are drawn with another seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.arithmetic import POLICY
 from benchmarks.perf.job import LIMIT, machine, run
 from prm.files import by_id, read_records
-from prm.records import StepLabels
+from prm.records import LabelView, StepLabels
 
 HARD = {
     "fixed, K = 8": ["--strategy=fixed", "--rollouts=8"],
@@ -31,10 +31,11 @@ HARD = {
 SOFT = {
     "fixed, K = 8": ["--strategy=fixed", "--rollouts=8"],
     "fixed, K = 16": ["--strategy=fixed", "--rollouts=16"],
-    **{
-        f"adaptive, width {w}": ["--strategy=adaptive", "--rollouts=64", f"--width={w}"] for w in (0.3, 0.35, 0.4, 0.45)
-    },
+    **{f"adaptive, width {w}": ["--strategy=adaptive", "--rollouts=64", f"--width={w}"] for w in (0.3, 0.35, 0.4)},
 }
+
+
+VIEWS: tuple[LabelView, ...] = ("soft", "pooled")
 
 
 def main() -> None:
@@ -49,7 +50,8 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- |")
     for temperature in arguments.temperatures:
         measure_hard(arguments.out / f"t{temperature}", arguments.problems, temperature)
-    print("\n| strategy | rollouts a step | of K = 16 | mean absolute error |\n| --- | --- | --- | --- |")
+    print("\n| strategy | rollouts a step | of K = 16 | error of the share | error, pooled |")
+    print("| --- | --- | --- | --- | --- |")
     measure_soft(arguments.out / f"t{arguments.temperatures[0]}", arguments.soft_chains, arguments.temperatures[0])
 
 
@@ -86,16 +88,19 @@ def measure_soft(out: Path, chains: int, temperature: float) -> None:
         labels = out / f"soft-{slug(name)}.jsonl"
         run(*job, *options, f"--out={labels}")
         rows = list(read_records(labels, StepLabels))
-        errors = [error for row in rows for error in distances(row, reference[row.chain_id])]
+        errors, pooled = (
+            [error for row in rows for error in distances(row, reference[row.chain_id], view)] for view in VIEWS
+        )
         spent = sum(sum(row.drawn) for row in rows) / len(errors)
         dearest = spent if name == "fixed, K = 16" else dearest
         share = spent / dearest if dearest else float("nan")
-        print(f"| {name} | {spent:.1f} | {share:.2f} | {sum(errors) / len(errors):.4f} |", flush=True)
+        found = " | ".join(f"{sum(e) / len(e):.4f}" for e in (errors, pooled))
+        print(f"| {name} | {spent:.1f} | {share:.2f} | {found} |", flush=True)
 
 
-def distances(labels: StepLabels, reference: StepLabels) -> list[float]:
-    """How far each soft label lies from the reference; the last step, which is not drawn, left out."""
-    pairs = zip(labels.soft[:-1], reference.soft[:-1], strict=True)
+def distances(labels: StepLabels, reference: StepLabels, view: LabelView) -> list[float]:
+    """How far each label lies from the reference's share; the last step, which is not drawn, left out."""
+    pairs = zip(labels.view(view)[:-1], reference.soft[:-1], strict=True)
     return [abs(own - other) for own, other in pairs if own is not None and other is not None]
 
 

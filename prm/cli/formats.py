@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -21,7 +21,7 @@ from prm.files import by_id, read_chains, read_problems, read_records, write_rec
 from prm.manifest import Job
 from prm.public import FORMATS, Imported, read_public, tell_format
 from prm.public.solutions import TAG, KnownProblems, Reading
-from prm.records import Problem, StepLabels
+from prm.records import LabelView, Problem, StepLabels
 
 _TAG_HELP = f"what ends a step in the text (math-shepherd, openrlhf); default: {TAG}"
 
@@ -71,7 +71,7 @@ def export(
     out: Annotated[Path, typer.Option(help="JSONL file to write; with --format datasets, a directory")],
     name: Annotated[str, typer.Option("--format", help=", ".join(FORMATS_WRITTEN))],
     view: Annotated[
-        str, typer.Option("--labels-as", help=f"hard, or soft shares of right rollouts ({', '.join(SOFT)})")
+        str, typer.Option("--labels-as", help=f"hard; or soft, pooled: shares of right rollouts ({', '.join(SOFT)})")
     ] = "hard",
     tag: Annotated[str | None, typer.Option(help=_TAG_HELP)] = None,
     hub: Annotated[
@@ -85,11 +85,13 @@ def export(
     A chain is left out whole where one of its steps has no label, or where its text holds what the format marks steps
     with; these chains are written down and counted. Math-Shepherd's steps are numbered where they are not.
     """
-    if name not in FORMATS_WRITTEN or view not in ("hard", "soft"):
-        choices = f"formats: {', '.join(FORMATS_WRITTEN)}; labels: hard, soft"
+    if name not in FORMATS_WRITTEN or view not in get_args(LabelView):
+        choices = f"formats: {', '.join(FORMATS_WRITTEN)}; labels: {', '.join(get_args(LabelView))}"
         raise InputError(f"--format {name} --labels-as {view}", choices)
-    if view == "soft" and name not in SOFT:
-        raise InputError(f"--format {name} cannot carry soft labels", f"--labels-as hard, or one of {', '.join(SOFT)}")
+    if view != "hard" and name not in SOFT:
+        raise InputError(
+            f"--format {name} cannot carry {view} labels", f"--labels-as hard, or one of {', '.join(SOFT)}"
+        )
     _require_used(name, {option: value for option, value in {"tag": tag, "hub": hub}.items() if value is not None})
     settings = {"format": name, "labels_as": view, "tag": tag or TAG, "splitter": splitter}
     job = Job(out, "export", settings, {"problems": problems, "chains": chains, "labels": labels})

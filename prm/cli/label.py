@@ -57,7 +57,7 @@ def run(
         ),
     ] = "fixed",
     rollouts: Annotated[int, typer.Option("-k", "--rollouts", min=1, help="most rollouts from one prefix")] = 8,
-    width: Annotated[float, typer.Option(min=0.01, max=0.99, help="adaptive: 95% credible interval to reach")] = 0.4,
+    width: Annotated[float, typer.Option(min=0.01, max=0.99, help="adaptive: 95% credible interval to reach")] = 0.35,
     check_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="share of chains to draw from every prefix too, as a check")
     ] = 0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -17,7 +17,7 @@ from prm.errors import InputError
 from prm.examples import GroupExample, Row, StepExample, group_examples, join_rows, step_examples
 from prm.files import by_id, read_chains, read_problems, read_records
 from prm.manifest import Job
-from prm.records import Chain, Problem, StepLabels
+from prm.records import Chain, LabelView, Problem, StepLabels
 from prm.rendering import Renderer
 from prm.shares import is_in_share
 from prm.writing import whole_directory
@@ -35,7 +35,7 @@ def train(
     objective: Annotated[
         str, typer.Option(help="prm (per-step loss) or orm (Bradley-Terry on all pairs of a right and a wrong chain)")
     ] = "prm",
-    view: Annotated[str, typer.Option("--labels-as", help="hard or soft step labels (prm only)")] = "hard",
+    view: Annotated[str, typer.Option("--labels-as", help="hard, soft or pooled step labels (prm only)")] = "hard",
     steps: Annotated[str, typer.Option(help="learn from all steps, or up to the first-error (prm)")] = "all",
     epochs: Annotated[float, typer.Option(min=0.001)] = 1.0,
     lr: Annotated[float, typer.Option(min=0.0, help="peak learning rate")] = 1e-5,
@@ -56,8 +56,10 @@ def train(
     """Labels → checkpoint: a step head (PRM) or an outcome head (ORM) on a backbone."""
     if steps not in ("all", "first-error"):
         raise InputError(f"there is no --steps {steps!r}", "choose from all, first-error")
-    if objective not in ("prm", "orm") or view not in ("hard", "soft"):
-        raise InputError(f"--objective {objective} --labels-as {view}", "objectives: prm, orm; labels: hard, soft")
+    if objective not in ("prm", "orm") or view not in get_args(LabelView):
+        raise InputError(
+            f"--objective {objective} --labels-as {view}", "objectives: prm, orm; labels: hard, soft, pooled"
+        )
     settings = {
         "base": base, "objective": objective, "labels_as": view if objective == "prm" else "outcome", "steps": steps,
         "epochs": epochs, "lr": lr, "batch_size": batch_size, "outcome_weight": outcome_weight, "lm_weight": lm_weight,

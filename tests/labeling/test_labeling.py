@@ -10,6 +10,7 @@ from labeling.label import Labeler, Plan
 from labeling.sampling import sample_chains
 from labeling.tally import Tally
 from prm.drops import Drops
+from prm.pooling import pooled_intervals
 from prm.records import Chain, Drop, Problem, Rollout, StepLabels
 from prm.rendering import Renderer
 
@@ -120,14 +121,15 @@ def test_adaptive_draws_where_the_interval_is_wide(renderer):
         return [kinds[(request.first + i) % len(kinds)] for i in range(request.n)]
 
     _, (labels,), _ = run(FakeEngine(reply), renderer, [chain(steps=4)], "adaptive", 32)
-    widths = [high - low for low, high in labels.intervals()[:3]]
-    assert all(width <= 0.4 for width in widths)
+    intervals = pooled_intervals(labels.right[:3], labels.wrong[:3])
+    assert all(high - low <= 0.35 for low, high in intervals)
     assert labels.soft == (1.0, pytest.approx(0.5, abs=0.05), 0.0, 0.0)
-    drawn = [r + w for r, w in zip(labels.right, labels.wrong, strict=True)]
-    assert drawn[0] == drawn[2] <= 6
-    assert 15 <= drawn[1] <= 24
+    assert labels.drawn[0] == labels.drawn[2] <= 10
+    assert 15 <= labels.drawn[1] <= 32
     _, (labels,), _ = run(FakeEngine(reply), renderer, [chain(steps=4)], "adaptive", 10)
-    assert labels.right[1] + labels.wrong[1] == 10, "not more than the budget"
+    assert labels.drawn[1] == 10, "not more than the budget"
+    _, (labels,), _ = run(FakeEngine(reply), renderer, [chain(steps=1)], "adaptive", 10)
+    assert labels.drawn == (0,)
 
 
 def test_a_checked_chain_is_drawn_from_every_prefix_and_keeps_both(renderer):
@@ -312,7 +314,7 @@ def test_sampled_chains_belong_to_their_problem(renderer, backwards):
     engine = FakeEngine(reply, backwards=backwards)
     groups = list(sample_chains(problems, engine, renderer, drops, n=2, sampling=Sampling()))
     found = {c.id: c for group in groups for c in group}
-    assert len(groups) == 5
+    assert [group[0].problem_id for group in groups] == [p.id for p in problems[:5]]
     assert set(found) == {f"p{i}/{k}" for i in range(5) for k in range(2)}
     assert found["p3/1"] == Chain("p3/1", "p3", ("It is p3\n", "so 1"), "stop")
     assert found["p3/0"].finish == "length"
