@@ -33,8 +33,11 @@ PATIENCE = 600.0
 LONGEST_REST = 30.0
 """Most seconds for which a server that failed is left alone."""
 
-_PASSING = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
-"""Failures that may be over the next time: not reached, timed out, overloaded."""
+REFUSALS = 8
+"""How often servers may fail at one draw, having been reached and working for others, until it stops the job."""
+
+_PASSING = (408, 409, 429)
+"""Answers besides those from 500 that may be another the next time: timed out, in conflict, overloaded."""
 
 
 @dataclass(slots=True)
@@ -107,19 +110,25 @@ class ServerEngine:
         """See `labeling.engine.Engine.stream`."""
         done: queue.SimpleQueue[tuple[Request, list[Completion] | Exception]] = queue.SimpleQueue()
         in_flight, room = 0, IN_FLIGHT * len(self._servers)
-        while True:
-            while in_flight < room and (request := next(requests, None)):
+        tasks = dict[str, Future[None]]()
+        try:
+            while True:
+                while in_flight < room and (request := next(requests, None)):
+                    if not in_flight:
+                        self._answered = time.monotonic()  # patience is with servers that were asked
+                    tasks[request.id] = self._submit(self._answer(request, sampling, done))
+                    in_flight += request.n
                 if not in_flight:
-                    self._answered = time.monotonic()  # patience is with servers that were asked
-                self._submit(self._answer(request, sampling, done))
-                in_flight += request.n
-            if not in_flight:
-                return
-            finished, answer = done.get()
-            in_flight -= finished.n
-            if isinstance(answer, Exception):
-                raise answer
-            yield finished, answer
+                    return
+                finished, answer = done.get()
+                in_flight -= finished.n
+                del tasks[finished.id]
+                if isinstance(answer, Exception):
+                    raise answer
+                yield finished, answer
+        finally:
+            for task in tasks.values():
+                task.cancel()
 
     async def _answer(self, request: Request, sampling: Sampling, done: queue.SimpleQueue[Any]) -> None:
         """Put the completions of a request, or what stopped them, into `done`."""
@@ -131,18 +140,24 @@ class ServerEngine:
             done.put((request, error))
 
     async def _draw(self, request: Request, sampling: Sampling, seed: int) -> Completion:
+        refusals = 0
         while True:
             server = await self._choose()
             server.in_flight += 1
             try:
                 reply = await self._complete(server.client, request, sampling, seed)
-            except _PASSING as error:
+            except openai.APIConnectionError as error:  # not reached, or timed out
                 server.failed()
                 self._give_up_after(error)
             except openai.APIStatusError as error:
-                raise EngineError(
-                    f"{server.client.base_url}: refuses {request.id}: {error.message}", "see the server's log"
-                ) from error
+                refusals += error.status_code == 500 and server.failures == 0  # of a server that works for others
+                is_passing = error.status_code in _PASSING or error.status_code >= 500
+                if not is_passing or refusals == REFUSALS:
+                    raise EngineError(
+                        f"{server.client.base_url}: refuses {request.id}: {error.message}", "see the server's log"
+                    ) from error
+                server.failed()
+                self._give_up_after(error)
             else:
                 server.failures, self._answered = 0, time.monotonic()
                 return _read(reply, server)

@@ -31,6 +31,8 @@ class WaitingServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.delay = delay
         self.failures = list(failures)
+        self.poison: list[int] | None = None
+        """A prompt at which the server always fails."""
         self.asked: list[dict[str, Any]] = []
         """The requests so far."""
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
@@ -52,6 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append(asked)
         time.sleep(self.server.delay)
+        if asked["prompt"] == self.server.poison:
+            self._reply({"error": {"message": "broken"}}, 500)
+            return
         if self.server.failures:
             self._reply({"error": {"message": "not now"}}, self.server.failures.pop(0))
             return

@@ -83,6 +83,3 @@ def main() -> None:
         if error.hint:
             console.say(f"\nhint: {error.hint}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.say("stopped; run the same command again to go on")
-        sys.exit(130)

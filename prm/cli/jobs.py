@@ -21,7 +21,12 @@ def making(job: Job, what: str, overwrite: bool) -> Iterator[dict[str, Any] | No
         yield None
         return
     started, counts = time.time(), dict[str, Any]()
-    yield counts
+    try:
+        yield counts
+    except KeyboardInterrupt:
+        again = "goes on where this one was" if job.unfinished else "starts anew; nothing is left behind"
+        console.say(f"stopped: the same command {again}")
+        raise
     job.finish(counts, started)
     beside = drops_path(job.output)
     console.summary(what, counts, job.output, beside if beside.exists() else None)

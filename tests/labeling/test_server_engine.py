@@ -42,7 +42,7 @@ def test_two_servers_share_the_work():
         assert min(len(one.asked), len(other.asked)) > 40
 
 
-@pytest.mark.parametrize("status", [500, 503, 429])
+@pytest.mark.parametrize("status", [500, 503, 429, 408, 409])
 def test_a_passing_failure_is_tried_again(status, monkeypatch):
     monkeypatch.setattr(server_engine, "LONGEST_REST", 0.05)
     with serve(failures=[status] * 5) as server:
@@ -79,6 +79,32 @@ def test_a_server_that_goes_away_in_the_middle_costs_nothing(monkeypatch):
 def test_a_refusal_stops_the_job():
     with serve(failures=[400]) as server, pytest.raises(EngineError, match="not now"):
         answers(ServerEngine([server.url]))
+
+
+def test_a_draw_at_which_servers_always_fail_stops_the_job_and_is_named(monkeypatch):
+    monkeypatch.setattr(server_engine, "LONGEST_REST", 0.01)
+    monkeypatch.setattr(server_engine, "IN_FLIGHT", 12)
+    many = [Request(f"c{i}@0", (1, 2, i), 3, first=i) for i in range(2_000)]
+    with serve(delay=0.005) as server:
+        server.poison = [1, 2, 20]
+        engine = ServerEngine([server.url])
+        with pytest.raises(EngineError, match=r"refuses c20@0\+20: .*broken"):
+            answers(engine, many)
+
+
+def test_a_stream_that_is_closed_asks_no_more(monkeypatch):
+    monkeypatch.setattr(server_engine, "IN_FLIGHT", 12)
+    with serve(delay=0.1) as server:
+        engine = ServerEngine([server.url])
+        stream = engine.stream(iter(REQUESTS), Sampling())
+        next(stream)
+        stream.close()
+        time.sleep(0.3)
+        asked = len(server.asked)
+        assert asked <= 24
+        time.sleep(0.3)
+        assert len(server.asked) == asked
+        engine.close()
 
 
 def test_a_job_stops_when_no_server_answers_any_more(monkeypatch):
