@@ -1,5 +1,6 @@
 """Servers that answer, fail, refuse, and go away."""
 
+import asyncio
 import threading
 import time
 
@@ -92,18 +93,21 @@ def test_a_draw_at_which_servers_always_fail_stops_the_job_and_is_named(monkeypa
             answers(engine, many)
 
 
-def test_a_stream_that_is_closed_asks_no_more(monkeypatch):
-    monkeypatch.setattr(server_engine, "IN_FLIGHT", 12)
-    with serve(delay=0.1) as server:
+def test_a_stream_that_is_closed_leaves_nothing_that_asks_on(monkeypatch):
+    monkeypatch.setattr(server_engine, "LONGEST_REST", 0.01)
+    monkeypatch.setattr(server_engine, "REFUSALS", 10**9)
+    with serve() as server:
+        server.poison = list(REQUESTS[5].prompt_ids)
         engine = ServerEngine([server.url])
         stream = engine.stream(iter(REQUESTS), Sampling())
-        next(stream)
+        for _ in range(len(REQUESTS) - 1):
+            next(stream)
+        assert asyncio.all_tasks(engine._loop), "the draws at which the server fails are asked again and again"
         stream.close()
-        time.sleep(0.3)
-        asked = len(server.asked)
-        assert asked <= 24
-        time.sleep(0.3)
-        assert len(server.asked) == asked
+        end = time.monotonic() + 30
+        while asyncio.all_tasks(engine._loop) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not asyncio.all_tasks(engine._loop)
         engine.close()
 
 

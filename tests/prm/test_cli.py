@@ -129,7 +129,9 @@ def test_a_training_that_was_killed_can_be_run_again(prm, files, base_model, mon
     line = f"train --base {base_model} {DATA} --labels l.jsonl --held-out 0 --separator ки --out o".split()
     with monkeypatch.context() as patched:
         patched.setattr(training, "train", killed)
-        assert prm(*line)[0] == 130
+        code, _, said = prm(*line)
+        assert code == 130
+        assert "starts anew" in said
     assert not (files / "o").exists()
     assert prm(*line)[0] == 0
     assert json.loads((files / "o" / "prm.json").read_text())["separator"] == "ки"
