@@ -14,7 +14,7 @@ A `log` without a base is kept apart from `ln`: it may mean either, so it is `k 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sympy
@@ -44,6 +44,8 @@ _FUNCTIONS = {
     "exp": sympy.exp,
     "abs": sympy.Abs,
     "sqrt": sympy.sqrt,
+    "floor": sympy.floor,
+    "ceil": sympy.ceiling,
     "log": lambda argument: _LOG_FACTOR * sympy.log(argument),
 }
 
@@ -148,26 +150,11 @@ def build(tree: list[Any]) -> Any:
 
 
 def _apply(op: str, value: str, arguments: list[Any]) -> Any:
-    match op, arguments:
-        case "+", _:
-            return sympy.Add(*arguments)
-        case "*", _:
-            return sympy.Mul(*arguments)
-        case "neg", [argument]:
-            return -argument
-        case "inv", [argument]:
-            return _power(argument, sympy.Integer(-1))
-        case "^", [base, exponent]:
-            return _power(base, exponent)
-        case "root", [degree, radicand]:
-            return _power(radicand, 1 / degree)
-        case "log", [base, argument]:
-            return sympy.log(argument) / sympy.log(base)
-        case "!", [argument]:
-            return _factorial(argument)
-        case "call", [argument]:
-            return _FUNCTIONS[value](argument)
-    raise ValueError(f"unknown node {op!r}")
+    if op == "call":
+        return _FUNCTIONS[value](*arguments)
+    if op not in _OPERATIONS:
+        raise ValueError(f"unknown node {op!r}")
+    return _OPERATIONS[op](*arguments)
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -190,3 +177,22 @@ def _factorial(argument: Any) -> Any:
     if argument.is_Rational and argument > MAX_FACTORIAL:
         raise TooLargeError("factorial too large")
     return sympy.factorial(argument)
+
+
+def _binomial(top: Any, bottom: Any) -> Any:
+    if max((abs(n) for n in (top, bottom) if n.is_Rational), default=0) > MAX_FACTORIAL:
+        raise TooLargeError("binomial too large")
+    return sympy.binomial(top, bottom)
+
+
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "+": sympy.Add,
+    "*": sympy.Mul,
+    "neg": lambda argument: -argument,
+    "inv": lambda argument: _power(argument, sympy.Integer(-1)),
+    "^": _power,
+    "root": lambda degree, radicand: _power(radicand, 1 / degree),
+    "log": lambda base, argument: sympy.log(argument) / sympy.log(base),
+    "!": _factorial,
+    "binom": _binomial,
+}

@@ -14,9 +14,10 @@ from typing import Literal
 
 from verifiers.normalize import compact, plain_words, tidy
 from verifiers.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, parse, without_spelling
+from verifiers.regions import Region, built_member, read_region
 from verifiers.units import split_unit
 
-Kind = Literal["number", "expression", "list", "words", "unread", "unusable"]
+Kind = Literal["number", "expression", "equation", "list", "words", "unread", "unusable"]
 
 MAX_ITEMS = 50
 MAX_LIST_DEPTH = 5
@@ -25,8 +26,42 @@ _BASED = re.compile(r"(-?)([0-9A-Za-z]+)_\{?(?:\\text\{)?\s?(\d{1,2}|two|eight|t
 _LABEL = re.compile(r"(\\?[A-Za-z]+(?:_\{?\w{1,5}\}?)?(?:\([A-Za-z]\))?|\\text\{[^{}]*\}|[A-Za-z]+(?: [A-Za-z]+){1,5})")
 _RELATION = re.compile(r"=|\\in(?![A-Za-z])")
 _CONJUNCTION = re.compile(r"(?:, ?)?(?: (?:and|or) |\\text\{ ?(?:and|or) ?\})")
+_INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?),? (?:and|or) ?\} ?")
+_SIGNS = re.compile(r"\\pm(?![A-Za-z])|\\mp(?![A-Za-z])|\+/-")
+_FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since)"
+_MEMBER = r"[a-zA-Z](?:,[a-z])* ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+)?"
+_CLAUSE = re.compile(  # what says which values a free name has, or why: not part of the answer's form
+    rf"^\\text\{{ ?only ?\}} ?|,? ?\\text\{{ ?,? ?{_FREE}\b.*$"
+    r"|,? (?:where|for (?:all|any|every|some|each)) .*$"
+    rf"|,? ?\(?(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
+)
+_EMPTY_NAMES = r"""
+    \emptyset|\{\}|{}|no solution|no solutions|no real solution|no real solutions|none|empty set|the empty set
+    |no real roots|there is no solution|there are no solutions|there is none
+"""
+_EMPTY = frozenset(name.strip() for name in _EMPTY_NAMES.split("|"))
+NOTHING = "no solution"
+"""The words of an answer that says that there is none."""
+_MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
+_MONTH = r"(?P<month>(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6})"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_DATES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"{_MONTH} {_DAY}(?: (?P<year>\d{{4}}))?",
+        rf"(?:the )?{_DAY} (?:of )?{_MONTH}(?: (?P<year>\d{{4}}))?",
+        r"(?P<year>\d{4}) (?P<month>\d{2}) (?P<day>\d{2})",
+    )
+)
+_GROUPED = re.compile(
+    r"([+-]?)(\d{1,3}(?:(?:[ '\u2019]\d{3})+|(?:\.\d{3}){2,}))|([+-]?)(\d{1,3}(?:\.\d{3})+),(\d{1,2})"
+)
+"""Thousands as Europe writes them: 1 234 567, 1'234'567, 1.234.567, and 1.234,56."""
+_DOLLARS = re.compile(r"-?\\?\$ ?-?[\d.,]+")
+_TIME = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([AaPp])\.? ?[Mm]\.?")
 _MATRIX = re.compile(r"\\begin\{([pbv]?matrix)\}(.*)\\end\{\1\}")
 _WORDS = re.compile(r"\(?[A-Za-z](?:[A-Za-z '-]*[A-Za-z])?\)?\.?")
+_COLON_LABEL = re.compile(r"(?:(?<=^)|(?<=, ))(?:\\text\{[A-Za-z ]{2,20}:? ?\}:?|[A-Za-z]{2,20}):\s*(?=[-\d\\($])")
 _DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _CURRENCY = {"€": "euro", "£": "pound", "¥": "yen"}
 _BASES = {"two": 2, "eight": 8, "ten": 10, "sixteen": 16}
@@ -46,10 +81,14 @@ class Answer:
     value: Fraction | None = None
     """Exact value of a number; of a percentage, the number before the sign (50 for 50%)."""
     node: Node | None = None
-    """Tree of a number that was computed or of an expression."""
+    """Tree of a number that was computed or of an expression; of an equation, its left side less its right."""
+    is_family: bool = False
+    """Whether it stands for many values, one for each value of a name that the text calls free."""
     items: tuple[Answer, ...] = ()
     brackets: str = ""
     """Of a list: its two brackets, "{}" for a set, "U" for a union, "matrix 2x1", "" for none."""
+    written: str = ""
+    """The digits of a number that is written as one decimal, such as "30.52"; "" for all else."""
     unit: str = ""
     label: str = ""
     """What the answer is said to be the value of: "x" in "x = 5"."""
@@ -68,11 +107,21 @@ def read_answer(raw: str) -> Answer:
         return Answer("unusable", "", reason="too long")
     if (quick := _plain_number(raw)) is not None:
         return quick
-    tidied = tidy(raw)
+    if _DOLLARS.fullmatch(raw) and (quick := _plain_number(raw.replace("\\", "").replace("$", "").replace(" ", ""))):
+        return replace(quick, unit="dollar")
+    tidied = _closed(tidy(raw))
     if problem := _unusable(tidied):
         return Answer("unusable", "", reason=problem)
-    answer = _read(tidied, 0)
-    return replace(answer, text=compact(tidied), words=plain_words(tidied))
+    answer = _read(_COLON_LABEL.sub("", tidied), 0)
+    return replace(answer, text=compact(tidied), words=answer.words or plain_words(tidied))
+
+
+def _closed(tidied: str) -> str:
+    """With the braces, or the one round bracket, that are missing at the end."""
+    plain = re.sub(r"\\.", "", tidied)
+    if (missing := plain.count("{") - plain.count("}")) in (1, 2):
+        return tidied + "}" * missing
+    return tidied + ")" if plain.count("(") == plain.count(")") + 1 and not re.search(r"[\[\]]", plain) else tidied
 
 
 def _unusable(tidied: str) -> str:
@@ -86,24 +135,52 @@ def _unusable(tidied: str) -> str:
 
 def _plain_number(text: str) -> Answer | None:
     match = _NUMBER.fullmatch(text)
-    if match is None or len(text) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS:
         return None
+    if match is None:
+        return _european_number(text)
     sign, digits, exponent = match.groups()
     value = Fraction(digits.replace(",", "").rstrip(".") + ("e" + exponent if exponent else ""))
-    return Answer("number", text, words=text, value=-value if sign == "-" else value)
+    written = digits.replace(",", "") if "." in digits and not exponent else ""
+    return Answer("number", text, words=text, value=-value if sign == "-" else value, written=written)
+
+
+def _european_number(text: str) -> Answer | None:
+    match = _GROUPED.fullmatch(text)
+    if match is None:
+        return None
+    whole = re.sub(r"\D", "", match[2] or match[4])
+    value = Fraction(f"{whole}.{match[5] or 0}")
+    return Answer("number", text, words=text, value=-value if "-" in (match[1], match[3]) else value)
 
 
 def _read(text: str, depth: int) -> Answer:
+    if (rest := _CLAUSE.sub("", text)) not in ("", text) and depth < MAX_LIST_DEPTH:
+        answer = _read(rest, depth + 1)
+        if answer.kind not in ("words", "unread"):
+            return replace(answer, is_family=True)
+    if (region := read_region(text)) is not None and depth < MAX_LIST_DEPTH:
+        return _read_region(region, depth)
     label, text = _split_label(text)
     if label:
         return replace(_read(text, depth), label=label)
     return (
         _plain_number(text)
         or _read_numeral(text)
+        or _read_named(text)
         or _read_list(text, depth)
         or _read_words(text)
+        or _read_ratio(text)
+        or _read_equation(text)
         or _read_expression(text)
     )
+
+
+def _read_region(region: Region, depth: int) -> Answer:
+    texts = [text.replace("(,", "(").replace(",)", ")") for text in region.intervals]
+    read = [_read_list(text, depth + 1) or Answer("unread", "", reason="not an interval") for text in texts]
+    answer = read[0] if len(read) == 1 else Answer("list", "", items=tuple(read), brackets="U")
+    return replace(answer, label=region.variable)
 
 
 def _split_label(text: str) -> tuple[str, str]:
@@ -145,6 +222,46 @@ def _read_based(sign: str, digits: str, base: int) -> Answer | None:
     return Answer("number", "", value=value, unit=f"base {base}")
 
 
+def _read_named(text: str) -> Answer | None:
+    """Nothing at all, in its many names; a date or a time of day."""
+    words = plain_words(text)
+    if text in _EMPTY or words in _EMPTY:
+        return Answer("words", "", words=NOTHING)
+    if date := _read_date(words):
+        return Answer("words", "", words=date)
+    if moment := _TIME.fullmatch(text.replace(r"\text{", "").replace("}", "").strip()):
+        hour, minute, half = int(moment[1]), int(moment[2] or 0), (moment[3] or "").lower()
+        if half and 1 <= hour <= 12 and minute < 60:
+            hour = hour % 12 + (12 if half == "p" else 0)
+            return Answer("words", "", words=f"{hour}:{minute:02} o'clock")
+    return None
+
+
+def _read_date(words: str) -> str | None:
+    for pattern in _DATES:
+        if match := pattern.fullmatch(words):
+            parts = match.groupdict()
+            month = int(parts["month"]) if parts["month"].isdigit() else _MONTHS.find(parts["month"][:3]) // 3 + 1
+            return f"{int(parts['year'] or 0):04}-{month:02}-{int(parts['day']):02}" if 1 <= month <= 12 else None
+    return None
+
+
+def _read_ratio(text: str) -> Answer | None:
+    """3:4 and 6:8 are one ratio: each part is divided by the first."""
+    parts = text.split(":")
+    if not 2 <= len(parts) <= 6:
+        return None
+    try:
+        values = [fold(parse(part)) for part in parts]
+    except ParseError:
+        return None
+    if None in values or not values[0]:
+        return None
+    parts = [str(value / values[0]) for value in values if value is not None]
+    items = [Answer("number", part, value=Fraction(part)) for part in parts]
+    return Answer("list", "", items=tuple(items), brackets=":")
+
+
 # Lists.
 
 
@@ -153,11 +270,13 @@ def _read_list(text: str, depth: int) -> Answer | None:
     if split is None:
         return None
     brackets, parts = split
+    parts = [item for part in parts for item in _both_signs(part)]
     if len(parts) > MAX_ITEMS or depth >= MAX_LIST_DEPTH:
         return Answer("unread", "", reason="list too large")
     items = tuple(_read(part, depth + 1) if part else Answer("unread", "", reason="empty item") for part in parts)
     texts = (
-        replace(item, text=compact(part), words=plain_words(part)) for item, part in zip(items, parts, strict=True)
+        replace(item, text=compact(part), words=item.words or plain_words(part))
+        for item, part in zip(items, parts, strict=True)
     )
     return Answer("list", "", items=tuple(texts), brackets=brackets)
 
@@ -176,6 +295,8 @@ def _split_union(text: str) -> tuple[str, list[str]] | None:
 
 
 def _split_items(text: str) -> tuple[str, list[str]] | None:
+    if (member := built_member(text)) is not None:
+        return "{}", [member]
     braces = text.replace(r"\{", "{").replace(r"\}", "}")
     inner = braces if len(braces) == len(text) else ""
     if inner == "" and _encloses(braces):
@@ -183,8 +304,17 @@ def _split_items(text: str) -> tuple[str, list[str]] | None:
     if text[0] in "([" and text[-1] in ")]" and _encloses(text):
         parts = _split_commas(text[1:-1])
         return (text[0] + text[-1], parts) if len(parts) > 1 else None
-    parts = _split_commas(_CONJUNCTION.sub(", ", text))
-    return ("", parts) if len(parts) > 1 else None
+    if text.startswith("\\langle") and text.endswith("\\rangle"):
+        return "()", _split_commas(text[7:-7])
+    parts = _split_commas(_INNER_CONJUNCTION.sub(r"\1}, ", _CONJUNCTION.sub(", ", text)))
+    return ("", parts) if len(parts) > 1 or len(_both_signs(parts[0])) > 1 else None
+
+
+def _both_signs(part: str) -> list[str]:
+    r"""`1 \pm 2` is two answers; with several signs it is not said which go together."""
+    if len(_SIGNS.findall(part)) != 1:
+        return [part]
+    return [" ".join(_SIGNS.sub(sign, part).split()).removeprefix("+").strip() for sign in ("+", "-")]
 
 
 def _encloses(text: str) -> bool:
@@ -230,8 +360,21 @@ def _is_short_phrase(text: str) -> bool:
     return (text[0].isupper() and len(text) > 2 and text[1:].islower()) or text.casefold() in ("yes", "no", "true")
 
 
+def _read_equation(text: str) -> Answer | None:
+    """Two sides that both have names, or of which neither is a name alone."""
+    left, equals, right = text.partition("=")
+    if not equals or "=" in right:
+        return None
+    try:
+        return Answer("equation", "", node=Node("+", args=(parse(left), Node("neg", args=(parse(right),)))))
+    except ParseError:
+        return None
+
+
 def _read_expression(text: str) -> Answer:
     core, unit = split_unit(text)
+    if core != text and (number := _plain_number(core)):
+        return replace(number, unit=unit)
     try:
         node = without_spelling(parse(core))
     except ParseError as error:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import lru_cache
+from threading import Semaphore
 
 from verifiers.answers import Answer, read_answer
 from verifiers.compare import Decide, compare
-from verifiers.extract import bare_answer, extract_answer, last_number, marked_answer, single_line
+from verifiers.extract import (
+    bare_answer,
+    extract_answer,
+    last_maths,
+    last_number,
+    marked_answer,
+    single_line,
+    without_thought,
+)
 from verifiers.parser import Node
 from verifiers.symbolic import WORKER, Budget
 from verifiers.verdict import Finding, Outcome, Verdict
@@ -15,8 +27,11 @@ from verifiers.verdict import Finding, Outcome, Verdict
 DEFAULT_TIMEOUT = 2.0
 """Seconds of symbolic work allowed for one check."""
 MAX_TIMEOUT = 86_400
+LOOK_AHEAD = 1_000
+"""Pairs that `check_many` reads ahead of the verdict it yields, at most."""
 _NO_ANSWER = Verdict(Outcome.NO_ANSWER, "no answer in the prediction", None)
 _NO_GOLD = Verdict(Outcome.ERROR, "no answer in the gold", None)
+_PUT_OFF = Finding(Outcome.ERROR, "needs algebra")
 
 
 def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
@@ -39,20 +54,62 @@ def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Ve
     >>> check("50%", r"\frac{1}{2}").reason
     'equal as a percentage'
     """
-    if not (isinstance(prediction, str) and isinstance(gold, str)):
-        raise TypeError(f"prediction and gold must be str, not {type(prediction).__name__} and {type(gold).__name__}")
-    if not 0 < timeout <= MAX_TIMEOUT:
-        raise ValueError(f"timeout must be above 0 and at most {MAX_TIMEOUT} seconds, not {timeout}")
+    _require_texts(prediction, gold)
+    _require_timeout(timeout)
+    return _verdict(prediction, gold, _decide_within(Budget(timeout)))
+
+
+async def check_async(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
+    """`check` for coroutines: other tasks run while algebra is done, and cancelling it ends the algebra.
+
+    Any number may be awaited at once; those that need algebra wait for a free worker, which takes none of their time.
+
+    Raises:
+        TypeError: one of the texts is no string.
+        ValueError: `timeout` is not above 0, or above a day.
+    """
+    import asyncio  # slow to import, and loaded already where a coroutine runs
+
+    _require_texts(prediction, gold)
+    _require_timeout(timeout)
+    await asyncio.sleep(0)  # a long row of plain numbers must let other tasks have their turn
+    begun = _begin(prediction, gold, timeout)
+    if isinstance(begun, Verdict):
+        return begun
     try:
-        return _check(prediction, gold, timeout)
-    except Exception as error:  # the boundary: a bug met by one text must not end a run, nor call an answer wrong
-        return Verdict(Outcome.ERROR, f"the checker failed: {type(error).__name__}", None)
+        return await asyncio.wrap_future(begun.future)
+    finally:
+        begun.cancel()
 
 
-def check_many(pairs: Iterable[tuple[str, str]], *, timeout: float = DEFAULT_TIMEOUT) -> Iterator[Verdict]:
-    """Check (prediction, gold) pairs: one verdict for each, in order, as they are asked for."""
-    for prediction, gold in pairs:
-        yield check(prediction, gold, timeout=timeout)
+def check_many(
+    pairs: Iterable[tuple[str, str]], *, timeout: float = DEFAULT_TIMEOUT, workers: int | None = None
+) -> Iterator[Verdict]:
+    """Check (prediction, gold) pairs: one verdict for each, in order; the stream may be endless.
+
+    While algebra is done on a pair, the pairs after it are begun: up to `LOOK_AHEAD` of them are read, in the thread
+    that asks for verdicts. An error raised by `pairs` is raised after the verdicts on the pairs before it.
+
+    Args:
+        pairs: (prediction, gold), each a whole solution or a bare answer.
+        timeout: Seconds, above 0, that algebra may take for one pair.
+        workers: Pairs that algebra is done on at the same time, from 1; None for one on each processor, up to eight.
+            With 1, no pair is read before it is asked for.
+
+    Raises:
+        TypeError: one of the texts is no string; raised in its place in the stream.
+        ValueError: `timeout` is not above 0, or above a day; `workers` is below 1.
+
+    >>> [verdict.is_correct for verdict in check_many([("7", "7"), ("7", "8")])]
+    [True, False]
+    """
+    _require_timeout(timeout)
+    workers = WORKER.size if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, not {workers}")
+    if workers == 1:
+        return (check(prediction, gold, timeout=timeout) for prediction, gold in pairs)
+    return _in_order(_begin_each(pairs, timeout, Semaphore(workers)))
 
 
 def gold_problem(gold: str) -> str | None:
@@ -91,8 +148,8 @@ def _key(answer: Answer) -> str:
         return base + str(answer.value / 100 if answer.unit == "%" else answer.value)
     if answer.kind == "list":
         keys = [_key(item) for item in answer.items]
-        inner = ",".join(sorted(keys) if answer.brackets == "{}" else keys)
-        return f"{answer.brackets or 'list'}:{inner}"
+        is_ordered = answer.brackets not in ("", "{}")
+        return f"{answer.brackets if is_ordered else 'set'}:{','.join(keys if is_ordered else sorted(keys))}"
     if answer.node is not None:
         return _written(answer.node)
     return answer.words if answer.kind == "words" else answer.text
@@ -102,14 +159,31 @@ def _written(node: Node) -> str:
     return f"{node.op}{node.value}({','.join(map(_written, node.args))})" if node.args else node.value
 
 
-def _check(prediction: str, gold: str, timeout: float) -> Verdict:
+def _require_texts(prediction: str, gold: str) -> None:
+    if not (isinstance(prediction, str) and isinstance(gold, str)):
+        raise TypeError(f"prediction and gold must be str, not {type(prediction).__name__} and {type(gold).__name__}")
+
+
+def _require_timeout(timeout: float) -> None:
+    if not 0 < timeout <= MAX_TIMEOUT:
+        raise ValueError(f"timeout must be above 0 and at most {MAX_TIMEOUT} seconds, not {timeout}")
+
+
+def _verdict(prediction: str, gold: str, decide: Decide) -> Verdict:
+    try:
+        return _check(prediction, gold, decide)
+    except Exception as error:  # the boundary: a bug met by one text must not end a run, nor call an answer wrong
+        return Verdict(Outcome.ERROR, f"the checker failed: {type(error).__name__}", None)
+
+
+def _check(prediction: str, gold: str, decide: Decide) -> Verdict:
     gold_answer = _read_gold(gold)
     if gold_answer is None:
         return _NO_GOLD
     found = _find(prediction, gold_answer)
     if found is None:
         return _NO_ANSWER
-    finding = compare(read_answer(found), gold_answer, _decide_within(timeout))
+    finding = compare(read_answer(found), gold_answer, decide)
     return Verdict(finding.outcome, finding.reason, found)
 
 
@@ -124,21 +198,103 @@ def _whole_gold(gold: str) -> str | None:
     return line if line and "\n" not in line else extract_answer(gold)
 
 
-def _find(prediction: str, gold: Answer) -> str | None:
+def _find(text: str, gold: Answer) -> str | None:
+    prediction = without_thought(text)
     found = marked_answer(prediction) or bare_answer(prediction)
     if found is not None:
         return found
     line = single_line(prediction)
     if line is not None and (gold.kind == "words" or read_answer(line).text == gold.text != ""):
         return line
-    return last_number(prediction) if gold.kind == "number" else None
+    if gold.kind == "number":
+        return last_number(prediction)
+    return last_maths(prediction) if gold.kind in ("expression", "equation", "list") else None
 
 
-def _decide_within(timeout: float) -> Decide:
-    """A `decide` whose calls share `timeout` seconds, so that a long list gets no more than one expression."""
-    budget = Budget(timeout)
+def _decide_within(budget: Budget) -> Decide:
+    """A `decide` whose calls share one budget, so that a long list gets no more than one expression."""
 
     def decide(answer: Node, gold: Node) -> Finding:
         return WORKER.compare(answer, gold, budget)
 
     return decide
+
+
+# Many at once.
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A check that goes on in a thread."""
+
+    future: Future[Verdict]
+    budget: Budget
+
+    def cancel(self) -> None:
+        """End it, unless it is done."""
+        if not self.future.done() and not self.future.cancel():
+            WORKER.cancel(self.budget)
+
+
+def _begin(prediction: str, gold: str, timeout: float, slots: Semaphore | None = None) -> Verdict | _Running:
+    """The verdict where it takes microseconds; a thread, once there is a slot, where it takes algebra."""
+    verdict = _without_algebra(prediction, gold)
+    if verdict is not None:
+        return verdict
+    if slots is not None:
+        slots.acquire()
+    budget = Budget(timeout)
+    future = WORKER.threads.submit(_verdict, prediction, gold, _decide_within(budget))
+    if slots is not None:
+        future.add_done_callback(lambda _: slots.release())
+    return _Running(future, budget)
+
+
+def _without_algebra(prediction: str, gold: str) -> Verdict | None:
+    is_needed = False
+
+    def put_off(_answer: Node, _gold: Node) -> Finding:
+        nonlocal is_needed
+        is_needed = True
+        return _PUT_OFF
+
+    verdict = _verdict(prediction, gold, put_off)
+    return None if is_needed else verdict
+
+
+def _begin_each(
+    pairs: Iterable[tuple[str, str]], timeout: float, slots: Semaphore
+) -> Iterator[Verdict | _Running | Exception]:
+    try:
+        for prediction, gold in pairs:
+            _require_texts(prediction, gold)
+            yield _begin(prediction, gold, timeout, slots)
+    except Exception as error:  # it has its place in the stream, after the verdicts that are still to come
+        yield error
+
+
+def _in_order(checks: Iterator[Verdict | _Running | Exception]) -> Iterator[Verdict]:
+    begun: deque[Verdict | _Running | Exception] = deque()
+    try:
+        for check in checks:
+            begun.append(check)
+            while begun and (len(begun) > LOOK_AHEAD or _is_done(begun[0])):
+                yield _wait(begun[0])
+                begun.popleft()
+        while begun:
+            yield _wait(begun[0])
+            begun.popleft()
+    finally:
+        for check in begun:
+            if isinstance(check, _Running):
+                check.cancel()
+
+
+def _is_done(check: Verdict | _Running | Exception) -> bool:
+    return not isinstance(check, _Running) or check.future.done()
+
+
+def _wait(check: Verdict | _Running | Exception) -> Verdict:
+    if isinstance(check, Exception):
+        raise check
+    return check.future.result() if isinstance(check, _Running) else check

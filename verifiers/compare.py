@@ -1,26 +1,33 @@
 r"""Whether two answers that were read are the same, and the policy of this package on what "same" means.
 
-* Numbers are compared exactly, as fractions: `18.00` = `18`, `0.5` = `1/2`, but `0.333` is not `1/3`. A rounded answer
-  is incorrect.
+* Numbers are compared exactly, as fractions: `18.00` = `18`, `0.5` = `1/2`, but `0.333` is not `1/3`: an answer may not
+  be less exact than the gold. Where the gold is a decimal of three digits or more it is taken for rounded, and an
+  answer that rounds to it is correct (`1587/52` against `30.52`); of two digits, for an answer that no decimal is.
 * Percent: `50%` = `50%`; `50%` = `0.5` either way round; a bare `50` equals a gold `50%` (the unit was left out). `50%`
   against a gold `50` is undecided: the gold may have left the sign out, as GSM8K does, or mean fifty.
-* A unit may be left out on either side; two different units are incorrect; nothing is converted. Bases must both be
-  named.
-* Lists are compared item by item, in order, with their brackets; sets (`\{1, 2\}`) in any order. Items without
-  brackets in another order are undecided, because they may be a set of solutions or a sequence.
-* `x = 5` equals `5`; `x = 5` against `y = 5` is undecided.
+* A unit may be left out on either side. Units of one kind are converted (`5 km` = `5000 m`), of two known kinds are
+  incorrect, and of an unknown kind undecided where the numbers agree. Bases must both be named. Degrees are converted
+  to radians where the other side has a pi.
+* Tuples and vectors are compared item by item, in order; sets (`\{1, 2\}`), unions and items without brackets, which
+  are the solutions of something, in any order. A tuple's brackets may be left out, and those of a set of one.
+* Inequalities and set-builder notation are intervals: `-1 \leq a \leq 3` = `[-1, 3]`.
+* `x = 5` equals `5`; `x = 5` against `y = 5` is undecided. Equations are equal if one is a multiple of the other.
+* A name that stands for any whole number may be another letter: `\pi k` = `n\pi`.
 * Words are compared without case and punctuation.
 * Everything else goes to `decide`, which compares two trees symbolically.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import chain
 
-from verifiers.answers import Answer
-from verifiers.parser import Node
+from verifiers.answers import NOTHING, Answer
+from verifiers.numeric import approximate, certainly_differ
+from verifiers.parser import Node, constants, fold, names, substitute
+from verifiers.units import measure
 from verifiers.verdict import Finding, Outcome
 
 Decide = Callable[[Node, Node], Finding]
@@ -28,6 +35,12 @@ Decide = Callable[[Node, Node], Finding]
 _SAME_TEXT = Finding(Outcome.CORRECT, "same text")
 _SAME_NUMBER = Finding(Outcome.CORRECT, "equal as numbers")
 _OTHER_NUMBER = Finding(Outcome.INCORRECT, "different numbers")
+_CHOICE = re.compile(r"\(?(?:\\text\{)?\(?([A-J])(?:[).:}]|$)")
+"""The letter of a choice: B, (B), B. 5, \\text{(B)}."""
+_ROUNDED = Finding(Outcome.CORRECT, "equal to the digits of the gold")
+_UNORDERED = frozenset({"", "{}"})
+_WHOLE = frozenset("kmnl")
+"""Names that stand for whole numbers where a text says so, or speaks of angles."""
 _UNIT_DIFFERS = Finding(Outcome.INCORRECT, "the units differ")
 
 
@@ -37,6 +50,8 @@ def compare(answer: Answer, gold: Answer, decide: Decide) -> Finding:
         return _cannot_read(answer, gold)
     if answer.text == gold.text:
         return _SAME_TEXT
+    if (chosen := _CHOICE.match(gold.text)) and (choice := _CHOICE.match(answer.text)):
+        return _compare_choices(choice, chosen)
     if answer.label and gold.label and answer.label != gold.label:
         return Finding(Outcome.ERROR, "the answers name different variables")
     if answer.kind == gold.kind == "number":
@@ -45,9 +60,21 @@ def compare(answer: Answer, gold: Answer, decide: Decide) -> Finding:
         return _compare_words(answer, gold)
     if "unread" in (answer.kind, gold.kind):
         return _cannot_read(answer, gold)
+    return _compare_mathematics(answer, gold, decide)
+
+
+def _compare_mathematics(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     if "list" in (answer.kind, gold.kind):
         return _compare_lists(answer, gold, decide)
+    if "equation" in (answer.kind, gold.kind):
+        return _compare_equations(answer, gold, decide)
     return _compare_expressions(answer, gold, decide)
+
+
+def _compare_choices(answer: re.Match[str], gold: re.Match[str]) -> Finding:
+    """Letters of a multiple choice, with or without the text of the option."""
+    is_equal = answer[1] == gold[1]
+    return Finding(Outcome.CORRECT, "same choice") if is_equal else Finding(Outcome.INCORRECT, "different choices")
 
 
 def _cannot_read(answer: Answer, gold: Answer) -> Finding:
@@ -57,6 +84,8 @@ def _cannot_read(answer: Answer, gold: Answer) -> Finding:
 
 
 def _compare_words(answer: Answer, gold: Answer) -> Finding:
+    if NOTHING in (answer.words, gold.words) and {"number", "expression", "list"} & {answer.kind, gold.kind}:
+        return Finding(Outcome.INCORRECT, "only one says that there is none")
     if _is_wordlike(answer) and _is_wordlike(gold):
         same = answer.words == gold.words
         return Finding(Outcome.CORRECT, "same words") if same else Finding(Outcome.INCORRECT, "different words")
@@ -79,16 +108,51 @@ def _compare_numbers(answer: Answer, gold: Answer) -> Finding:
     if answer.value is None or gold.value is None:  # cannot happen: a number has a value
         return Finding(Outcome.ERROR, "a number without a value")
     if answer.unit == gold.unit:
-        return _SAME_NUMBER if answer.value == gold.value else _OTHER_NUMBER
+        return _compare_values(answer, answer.value, gold)
     if answer.unit.startswith("base ") or gold.unit.startswith("base "):
         return _compare_bases(answer, gold)
     if answer.unit and gold.unit:
-        return _UNIT_DIFFERS
+        return _compare_units(answer, gold)
     if answer.unit == "%":
         return _against_bare_gold(answer.value, gold.value)
     if gold.unit == "%" and answer.value != gold.value:
         return _as_percentage(100 * answer.value == gold.value)
-    return _SAME_NUMBER if answer.value == gold.value else _OTHER_NUMBER
+    return _compare_values(answer, answer.value, gold)
+
+
+def _compare_values(answer: Answer, value: Fraction, gold: Answer) -> Finding:
+    if value == gold.value:
+        return _SAME_NUMBER
+    is_decimal = bool(answer.written) or not _recurs(value)
+    return _ROUNDED if _rounds_to(value, gold, 3 if is_decimal else 2) else _OTHER_NUMBER
+
+
+def _recurs(value: Fraction) -> bool:
+    """Whether a fraction has no end as a decimal."""
+    rest = value.denominator
+    for factor in (2, 5):
+        while rest % factor == 0:
+            rest //= factor
+    return rest > 1
+
+
+def _rounds_to(value: Fraction, gold: Answer, digits: int) -> bool:
+    """Whether a value is the gold when it is rounded to the gold's places, and the gold has so many digits."""
+    if len(gold.written.replace(".", "").lstrip("0")) < digits or gold.value is None:
+        return False
+    unit = Fraction(1, 10 ** len(gold.written.partition(".")[2]))
+    return abs(value - gold.value) * 2 <= unit
+
+
+def _compare_units(answer: Answer, gold: Answer) -> Finding:
+    mine, theirs = measure(answer.unit), measure(gold.unit)
+    if mine is None or theirs is None:
+        is_equal = answer.value == gold.value
+        return Finding(Outcome.ERROR, "units that are not known") if is_equal else _OTHER_NUMBER
+    if mine.kind != theirs.kind or answer.value is None or gold.value is None:
+        return _UNIT_DIFFERS
+    is_equal = answer.value * mine.size == gold.value * theirs.size
+    return Finding(Outcome.CORRECT, "equal after conversion") if is_equal else _UNIT_DIFFERS
 
 
 def _against_bare_gold(percent: Fraction, gold: Fraction) -> Finding:
@@ -110,9 +174,52 @@ def _compare_bases(answer: Answer, gold: Answer) -> Finding:
 def _compare_expressions(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     if answer.unit and gold.unit and answer.unit != gold.unit:
         return _UNIT_DIFFERS
-    if answer.unit != gold.unit and (answer.unit or gold.unit) in ("%", "°"):  # degrees against radians
-        return Finding(Outcome.ERROR, f"only one of the answers has the sign {answer.unit or gold.unit}")
-    return _compare_trees(_tree(answer), _tree(gold), decide)
+    if (answer.unit and answer.value and names(_tree(gold))) or (gold.unit and gold.value and names(_tree(answer))):
+        return Finding(Outcome.ERROR, "a unit against a name")
+    first, second = _tree(answer), _tree(gold)
+    if answer.unit != gold.unit and (sign := answer.unit or gold.unit) in ("%", "°"):
+        if sign == "%" or "pi" not in constants(first) | constants(second):
+            return Finding(Outcome.ERROR, f"only one of the answers has the sign {sign}")
+        first, second = (_radians(tree) if side.unit else tree for tree, side in ((first, answer), (second, gold)))
+    if gold.written and gold.value is not None and (value := approximate(first)) is not None:
+        return _ROUNDED if _rounds_to(Fraction(value), gold, 3) else _OTHER_NUMBER
+    return _compare_trees(_renamed(first, answer, second, gold), second, decide)
+
+
+def _radians(degrees: Node) -> Node:
+    return Node("*", args=(degrees, Node("const", "pi"), Node("inv", args=(Node("num", "180"),))))
+
+
+def _renamed(tree: Node, answer: Answer, other: Node, gold: Answer) -> Node:
+    """The tree with the other's letter for a whole number, where each has one such name and no more."""
+    mine, theirs = names(tree), names(other)
+    if len(mine) != 1 or len(theirs) != 1 or mine == theirs or not mine | theirs <= _WHOLE:
+        return tree
+    is_family = answer.is_family or gold.is_family or "pi" in constants(tree) & constants(other)
+    return substitute(tree, {next(iter(mine)): Node("name", next(iter(theirs)))}) if is_family else tree
+
+
+def _compare_equations(answer: Answer, gold: Answer, decide: Decide) -> Finding:
+    """Both are `f = 0` and `g = 0`; with their values a and b at some point, a multiple has f·b = g·a everywhere."""
+    first, second = _equation(answer), _equation(gold)
+    if first is None or second is None:
+        return Finding(Outcome.ERROR, "only one of the answers is an equation")
+    if names(first) != names(second):
+        return Finding(Outcome.ERROR, "the equations have different names")
+    point = {name: Node("num", str(Fraction(7 + 4 * i, 3 + i))) for i, name in enumerate(sorted(names(first)))}
+    a, b = fold(substitute(first, point)), fold(substitute(second, point))
+    if not a or not b:
+        return Finding(Outcome.ERROR, "equations that are not compared")
+    mine, theirs = (Node("*", args=(tree, Node("num", str(by)))) for tree, by in ((first, b), (second, a)))
+    return _compare_trees(mine, theirs, decide)
+
+
+def _equation(answer: Answer) -> Node | None:
+    if answer.kind == "equation":
+        return answer.node
+    if len(answer.label) == 1 and answer.kind in ("number", "expression"):
+        return Node("+", args=(Node("name", answer.label), Node("neg", args=(_tree(answer),))))
+    return None
 
 
 def _tree(answer: Answer) -> Node:
@@ -120,7 +227,9 @@ def _tree(answer: Answer) -> Node:
 
 
 def _compare_trees(answer: Node, gold: Node, decide: Decide) -> Finding:
-    return Finding(Outcome.CORRECT, "same expression") if answer == gold else decide(answer, gold)
+    if answer == gold:
+        return Finding(Outcome.CORRECT, "same expression")
+    return Finding(Outcome.INCORRECT, "different values") if certainly_differ(answer, gold) else decide(answer, gold)
 
 
 # Lists.
@@ -128,23 +237,32 @@ def _compare_trees(answer: Node, gold: Node, decide: Decide) -> Finding:
 
 def _compare_lists(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     if answer.kind != gold.kind:
+        alone, other = (answer, gold) if answer.kind == "list" else (gold, answer)
+        if alone.brackets == "{}" and len(alone.items) == 1:
+            (item,) = alone.items
+            return compare(item, other, decide) if alone is answer else compare(other, item, decide)
         return _only_one_is_list(answer, gold)
     if len(answer.items) != len(gold.items):
         unclear = _has_unread_items(answer) or _has_unread_items(gold)
         return Finding(Outcome.ERROR if unclear else Outcome.INCORRECT, "different numbers of items")
-    if "{}" in (answer.brackets, gold.brackets) and {answer.brackets, gold.brackets} <= {"{}", ""}:
+    kinds = {answer.brackets, gold.brackets}
+    if kinds <= _UNORDERED or kinds == {"U"}:
         return _in_any_order(answer, gold, decide)
     in_order = _all_of(compare(mine, theirs, decide) for mine, theirs in zip(answer.items, gold.items, strict=True))
-    if answer.brackets != gold.brackets and in_order.outcome is Outcome.CORRECT:
-        return _brackets_differ(answer, gold)
-    if answer.brackets == gold.brackets == "" and in_order.outcome is Outcome.INCORRECT:
-        return _unless_reordered(answer, gold, in_order, decide)
+    if len(kinds) > 1 and in_order.outcome is Outcome.CORRECT:
+        return in_order if kinds == {"", "()"} or _are_vectors(answer, gold) else _brackets_differ(answer, gold)
     return in_order
 
 
+def _are_vectors(answer: Answer, gold: Answer) -> bool:
+    """A tuple, and a matrix of one row or one column."""
+    shape = f"matrix {len(gold.items)}x1", f"matrix 1x{len(gold.items)}"
+    return "()" in (answer.brackets, gold.brackets) and (answer.brackets in shape or gold.brackets in shape)
+
+
 def _only_one_is_list(answer: Answer, gold: Answer) -> Finding:
-    """Undecided for a set, which may hold the one answer, and for prose with a comma or an "and"."""
-    unclear = "{}" in (answer.brackets, gold.brackets) or _has_unread_items(answer) or _has_unread_items(gold)
+    """Undecided for prose with a comma or an "and"."""
+    unclear = _has_unread_items(answer) or _has_unread_items(gold)
     return Finding(Outcome.ERROR if unclear else Outcome.INCORRECT, "only one of the answers is a list")
 
 
@@ -155,12 +273,6 @@ def _has_unread_items(answer: Answer) -> bool:
 def _brackets_differ(answer: Answer, gold: Answer) -> Finding:
     both = answer.brackets and gold.brackets
     return Finding(Outcome.INCORRECT if both else Outcome.ERROR, "the brackets differ")
-
-
-def _unless_reordered(answer: Answer, gold: Answer, in_order: Finding, decide: Decide) -> Finding:
-    if _in_any_order(answer, gold, decide).outcome is Outcome.CORRECT:
-        return Finding(Outcome.ERROR, "the same items in another order")
-    return in_order
 
 
 def _all_of(findings: Iterable[Finding]) -> Finding:
@@ -177,8 +289,14 @@ def _all_of(findings: Iterable[Finding]) -> Finding:
 def _in_any_order(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     """Pair each gold item with an equal one; equality is transitive, so the first that fits will do."""
     left = list(answer.items)
+    are_named = "" not in (labels := {item.label for item in left}) and labels == {item.label for item in gold.items}
     for theirs in gold.items:
-        findings = [compare(mine, theirs, decide) for mine in left]
+        findings = [
+            Finding(Outcome.INCORRECT, "another name")
+            if are_named and mine.label != theirs.label
+            else compare(mine, theirs, decide)
+            for mine in left
+        ]
         outcomes = [finding.outcome for finding in findings]
         if Outcome.CORRECT in outcomes:
             left.pop(outcomes.index(Outcome.CORRECT))

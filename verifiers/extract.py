@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 
-from verifiers.answers import read_answer
+from verifiers.answers import NOTHING, read_answer
 
 TAIL = 20_000
 """How many characters at the end of a text are looked at."""
@@ -41,6 +41,8 @@ _NUMBER_THEN_PROSE = re.compile(
 )
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_MATHS = re.compile(r"\$\$([^$]+)\$\$|\$([^$]+)\$|\\\(([^$]+?)\\\)|\\\[([^$]+?)\\\]")
 _LAST_LINES = 600
 
 
@@ -59,7 +61,30 @@ def extract_answer(text: str) -> str | None:
 def marked_answer(text: str) -> str | None:
     """The answer that a marker announces (1 to 3 of the precedence), or None."""
     tail = text[-TAIL:]
+    if "<answer>" in tail and (tagged := _TAGGED.findall(tail)):
+        tail = tagged[-1]
+        return _boxed(tail) or _after_phrase(tail) or tail.strip() or None
     return _boxed(tail) or _after_hashes(tail) or _after_phrase(tail)
+
+
+def without_thought(text: str) -> str:
+    """What follows the last `</think>`; nothing of a thought that was not ended.
+
+    >>> without_thought("<think>5? no.</think>It is 6."), without_thought("<think>It is 6")
+    ('It is 6.', '')
+    """
+    spoken = text.rpartition("</think>")[2]
+    return spoken.partition("<think>")[0]
+
+
+def last_maths(text: str) -> str | None:
+    r"""The last piece of inline or displayed mathematics, or None.
+
+    >>> last_maths(r"So the area is $12\pi$ square units.")
+    '12\\pi'
+    """
+    found = _MATHS.findall(text[-TAIL:])
+    return next((piece.strip() for piece in found[-1] if piece.strip()), None) if found else None
 
 
 def bare_answer(text: str) -> str | None:
@@ -70,9 +95,13 @@ def bare_answer(text: str) -> str | None:
     answer = read_answer(line)
     if answer.kind in ("unread", "unusable"):
         return None if _PLAIN_WORD.search(line) and " " in line else line
-    if answer.kind in ("number", "expression", "list"):
+    if answer.kind in ("number", "expression", "equation", "list"):
         return line if _is_readable_list(line) else None
-    return line if line.isalpha() or (answer.kind == "words" and line.startswith("\\")) else None
+    return (
+        line
+        if line.isalpha() or answer.words == NOTHING or (answer.kind == "words" and line.startswith("\\"))
+        else None
+    )
 
 
 def _is_readable_list(line: str) -> bool:

@@ -8,23 +8,59 @@ from __future__ import annotations
 
 import re
 
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+_FRACTIONS = {
+    "½": "1/2",
+    "⅓": "1/3",
+    "⅔": "2/3",
+    "¼": "1/4",
+    "¾": "3/4",
+    "⅕": "1/5",
+    "⅙": "1/6",
+    "⅛": "1/8",
+    "⅜": "3/8",
+}
+_FULLWIDTH = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}
+_GREEK_NAMES = """
+    alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega Gamma Delta
+    Theta Lambda Sigma Phi Psi Omega
+"""
+_GREEK = dict(zip("αβγδεζηθκλμνξπρστφχψωΓΔΘΛΣΦΨΩ", _GREEK_NAMES.split(), strict=True))
+
 _CHARACTERS = str.maketrans(
     {
+        **_FULLWIDTH,
+        **{letter: f"\\{name} " for letter, name in _GREEK.items()},
+        **{mark: f" {value}" for mark, value in _FRACTIONS.items()},
+        "\N{HYPHEN}": "-",
+        "\N{NON-BREAKING HYPHEN}": "-",
+        "\N{FIGURE DASH}": "-",
+        "\N{LESS-THAN OR EQUAL TO}": r"\leq ",
+        "\N{GREATER-THAN OR EQUAL TO}": r"\geq ",
+        "\N{LESS-THAN OR SLANTED EQUAL TO}": r"\leq ",
+        "\N{GREATER-THAN OR SLANTED EQUAL TO}": r"\geq ",
+        "\N{NOT EQUAL TO}": r"\neq ",
+        "\N{PLUS-MINUS SIGN}": r"\pm ",
+        "\N{EMPTY SET}": r"\emptyset ",
+        "\N{DOUBLE-STRUCK CAPITAL R}": r"\mathbb{R}",
+        "\N{DOUBLE-STRUCK CAPITAL Z}": r"\mathbb{Z}",
+        "\N{CUBE ROOT}": r"\sqrt[3] ",
+        "\N{ASTERISK OPERATOR}": r"\cdot ",
+        "\N{BULLET OPERATOR}": r"\cdot ",
+        "\N{ZERO WIDTH SPACE}": "",
+        "\N{ZERO WIDTH NO-BREAK SPACE}": "",
+        "\N{LEFT-TO-RIGHT MARK}": "",
         "\N{MINUS SIGN}": "-",
         "\N{EN DASH}": "-",
         "\N{MULTIPLICATION SIGN}": r"\times ",
         "\N{DIVISION SIGN}": r"\div ",
         "\N{MIDDLE DOT}": r"\cdot ",
         "\N{DOT OPERATOR}": r"\cdot ",
-        "\N{GREEK SMALL LETTER PI}": r"\pi ",
         "\N{INFINITY}": r"\infty ",
         "\N{UNION}": r"\cup ",
         "\N{ELEMENT OF}": r"\in ",
-        "\N{GREEK SMALL LETTER THETA}": r"\theta ",
-        "\N{SUPERSCRIPT TWO}": "^2",
-        "\N{SUPERSCRIPT THREE}": "^3",
         "\N{SQUARE ROOT}": r"\sqrt ",
-        "\N{FULLWIDTH PERCENT SIGN}": "%",
         "\N{MASCULINE ORDINAL INDICATOR}": "°",
         "$": " ",
         "\u00a0": " ",
@@ -33,14 +69,38 @@ _CHARACTERS = str.maketrans(
         "~": " ",
     }
 )
+_RAISED = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
+_LOWERED = re.compile(f"[{''.join(_SUBSCRIPTS)}]+")
+_EATEN = (  # "\\frac" in a text whose backslashes were read as escapes
+    (re.compile("\x0c(?=rac|box)"), r"\\f"),
+    (re.compile("\t(?=ext|imes|heta|frac|an[ (^{\\\\])"), r"\\t"),
+    (re.compile("\x08(?=oxed|inom|eta|ar|ig|egin|mod)"), r"\\b"),
+    (re.compile("\r(?=ight|ho)"), r"\\r"),
+)
 _POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(+-])")
 _ROOT_OF_DIGITS = re.compile(r"√(\d+)")
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
-_FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+_SAME = (  # commands that say the same
+    (re.compile(r"\\(?:leqslant|leqq|le)(?![A-Za-z])"), r"\\leq"),
+    (re.compile(r"\\(?:geqslant|geqq|ge)(?![A-Za-z])"), r"\\geq"),
+    (re.compile(r"\\(?:neq|ne|not ?=)(?![A-Za-z])"), r"\\neq"),
+    (re.compile(r"\\lt(?![A-Za-z])"), "<"),
+    (re.compile(r"\\gt(?![A-Za-z])"), ">"),
+    (re.compile(r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])"), "|"),
+    (re.compile(r"\\lbrace(?![A-Za-z])"), r"\\{"),
+    (re.compile(r"\\rbrace(?![A-Za-z])"), r"\\}"),
+    (re.compile(r"\\colon(?![A-Za-z])"), ":"),
+    (re.compile(r"\\(?:varnothing|empty)(?![A-Za-z])"), r"\\emptyset"),
+    (re.compile(r"\\(?:Reals?|R|mathds ?\{R\}|mathbf ?\{R\})(?![A-Za-z])"), r"\\mathbb{R}"),
+    (re.compile(r"\\mathbb ?([A-Z])(?![A-Za-z])"), r"\\mathbb{\1}"),
+    (re.compile(r"\\h?space\*? ?\{[^{}]*\}|\\h?phantom ?\{[^{}]*\}|\\(?:small|large|rm|bf|it)(?![A-Za-z])"), " "),
+)
+_FRACTION = re.compile(r"\\[dtc](?=(?:frac|binom)(?![A-Za-z]))")
 _SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits)(?![A-Za-z])\.?|\\!")
 _SPACING = re.compile(
     r"(?<!\\)\\(?:[,;:> ()\[\]]|q?quad(?![A-Za-z]))"
 )  # not the row break of a matrix (two backslashes)
+_ROMAN = re.compile(r"\\(?:mathrm|text|rm) ?\{([ei])\}")
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname\*?)\s*(?=\{)")
 _DEGREES = re.compile(r"\^\s?(?:\\circ(?![A-Za-z])|\{\s?\\circ\s?\})|\\degrees?(?![A-Za-z])")
 _NEEDLESS_SPACE = re.compile(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ")
@@ -55,15 +115,27 @@ def tidy(text: str) -> str:
     >>> tidy(r" $\dfrac{1}{2}\,\mathrm{cm}.$ ")
     '\\frac{1}{2} \\text{cm}'
     """
+    for pattern, command in _EATEN:
+        text = pattern.sub(command, text)
     text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", _POWER.sub("^", text.replace(r"\$", " ").replace("{,}", ",")))
+    text = _RAISED.sub(_raised, text) if not text.isascii() else text
+    text = _LOWERED.sub(lambda run: "_{" + "".join(map(_SUBSCRIPTS.__getitem__, run[0])) + "}", text)
     text = _THOUSANDS_SPACE.sub("", text.translate(_CHARACTERS))
     if "\\" in text:
         text = _tidy_commands(text.replace(r"\%", "%"))
     return _unwrap(" ".join(text.split()))
 
 
+def _raised(run: re.Match[str]) -> str:
+    inner = "".join(map(_SUPERSCRIPTS.__getitem__, run[0]))
+    return f"^{inner}" if len(inner) == 1 else f"^{{{inner}}}"
+
+
 def _tidy_commands(text: str) -> str:
-    text = _SIZING.sub("", _FRACTION.sub(r"\\frac", text))
+    text = _ROMAN.sub(r"\1", text)
+    for pattern, command in _SAME:
+        text = pattern.sub(command, text)
+    text = _SIZING.sub("", _FRACTION.sub(r"\\", text))
     text = _TEXT.sub(r"\\text", _SPACING.sub(" ", text))
     return _DEGREES.sub("°", text)
 

@@ -15,9 +15,10 @@ A whole number before a fraction of whole numbers is a mixed number: `1\frac{1}{
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import comb, factorial, isqrt
 from operator import add, mul
 from typing import Any
 
@@ -29,6 +30,8 @@ MAX_EXPONENT = 400
 """Largest power of ten in scientific notation, either sign."""
 MAX_BITS = 12_000
 """Largest integer, in bits, that `fold` builds; below the 4,300 digits at which Python refuses to print one."""
+_MAX_FACTORIAL = 800
+_MAX_TOP = 2_000
 
 _FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp abs sqrt"
 _GREEK_NAMES = """
@@ -41,6 +44,7 @@ _CONSTANTS = {"pi": "pi", "infty": "oo", "i": "i", "e": "e"}
 _TIMES = frozenset({"*", "\\cdot", "\\times"})
 _OVER = frozenset({"/", "\\div"})
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
+_ROUNDED = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceil")}
 _MAX_LETTERS = 4
 _ENGLISH = frozenset(
     {"is", "the", "of", "to", "so", "we", "or", "and", "for", "per", "not", "are", "with", "than", "then"}
@@ -48,7 +52,9 @@ _ENGLISH = frozenset(
 _TWO_WORDS = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|cot|sec|csc|log|ln|pi|exp)\b)[A-Za-z]{2,} +[A-Za-z]{2,}")
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
+    r"\s*(?:(?P<repeating>\d*\.\d*"
+    r"(?:\\overline ?\{\d{1,40}\}|\\overline ?\d|\\dot ?\{\d\}|\\dot ?\d|(?<=\.)\(\d{1,40}\)))"
+    r"|(?P<number>(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
     r"(?:[eE][+-]?\d+(?![\dA-Za-z\\({^.]))?)"  # 4e+7 is forty million, 4e+7p is not
     r"|(?P<word>\\?[A-Za-z]+)|(?P<sign>[-+*/^_!(){}\[\]|])|(?P<other>\S))"
 )
@@ -63,7 +69,8 @@ class Node:
     """One node of the tree.
 
     `op` is "num", "name", "const" (leaf, text in `value`), "+", "*" (any number of arguments), "neg", "inv", "^",
-    "!", "root" (degree, radicand), "log" (base, argument) or "call" (function's name in `value`).
+    "!", "binom" (top, bottom), "root" (degree, radicand), "log" (base, argument) or "call" (function's name in
+    `value`).
     """
 
     op: str
@@ -124,6 +131,12 @@ def _combine(op: str, values: list[Fraction]) -> Fraction | None:
             return 1 / value
         case "^", [base, exponent]:
             return _power(base, exponent)
+        case "root", [degree, radicand]:
+            return _root(degree, radicand)
+        case "!", [value] if value.denominator == 1 and 0 <= value <= _MAX_FACTORIAL:
+            return Fraction(factorial(int(value)))
+        case "binom", [top, bottom] if top.denominator == bottom.denominator == 1 and 0 <= bottom <= top <= _MAX_TOP:
+            return Fraction(comb(int(top), int(bottom)))
     return None
 
 
@@ -142,6 +155,27 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
     return base ** int(exponent) if _bits(base) * abs(exponent) <= MAX_BITS else None
 
 
+def _root(degree: Fraction, radicand: Fraction) -> Fraction | None:
+    """The root, where it is rational: of negative numbers the real one, and only of odd degree."""
+    if degree.denominator != 1 or not 1 < degree <= 12 or (radicand < 0 and degree % 2 == 0):
+        return None
+    parts = [_whole_root(abs(part), int(degree)) for part in (radicand.numerator, radicand.denominator)]
+    if parts[0] is None or parts[1] is None:
+        return None
+    return Fraction(parts[0] if radicand >= 0 else -parts[0], parts[1])
+
+
+def _whole_root(value: int, degree: int) -> int | None:
+    """By Newton's method, from above."""
+    if degree == 2:
+        root = isqrt(value)
+    else:
+        root = 1 << -(-value.bit_length() // degree)
+        while (better := ((degree - 1) * root + value // root ** (degree - 1)) // degree) < root:
+            root = better
+    return root if root**degree == value else None
+
+
 def _bits(value: Fraction) -> int:
     return max(value.numerator.bit_length(), value.denominator.bit_length())
 
@@ -152,6 +186,19 @@ def names(node: Node) -> frozenset[str]:
     return own.union(*(names(arg) for arg in node.args))
 
 
+def constants(node: Node) -> frozenset[str]:
+    """The names of a tree's constants, such as "pi"."""
+    own = frozenset({node.value}) if node.op == "const" else frozenset[str]()
+    return own.union(*(constants(arg) for arg in node.args))
+
+
+def substitute(node: Node, values: Mapping[str, Node]) -> Node:
+    """The tree with other trees in place of names."""
+    if node.op == "name":
+        return values.get(node.value, node)
+    return replace(node, args=tuple(substitute(arg, values) for arg in node.args)) if node.args else node
+
+
 def _tokens(text: str) -> list[tuple[str, str]]:
     return [token for match in _TOKEN.finditer(text) for token in _split(str(match.lastgroup), match)]
 
@@ -160,7 +207,9 @@ def _split(kind: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
     value = match[kind]
     if value.casefold() in _ENGLISH:
         raise ParseError(f"the word {value!r}")
-    if kind != "word" or value.startswith("\\"):
+    if kind == "repeating":
+        yield "number", str(_repeating(value))
+    elif kind != "word" or value.startswith("\\"):
         yield kind, value
     elif value in FUNCTIONS or value == "pi":
         yield kind, "\\" + value
@@ -168,6 +217,17 @@ def _split(kind: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
         raise ParseError(f"unknown word {value[:20]!r}")
     else:
         yield from ((kind, letter) for letter in value)
+
+
+def _repeating(text: str) -> Fraction:
+    r"""The value of 0.1\overline{6}, 0.\dot{3} or 0.(3)."""
+    whole, _, rest = text.partition(".")
+    fixed, repeated = re.findall(r"^\d*|\d+", rest)[:2]
+    if len(fixed) > MAX_DIGITS:
+        raise ParseError("number too large")
+    shift = 10 ** len(fixed)
+    tail = Fraction(int(repeated), (10 ** len(repeated) - 1) * shift)
+    return Fraction(int(whole or 0)) + Fraction(int(fixed or 0), shift) + tail
 
 
 class _Parser:
@@ -247,7 +307,7 @@ class _Parser:
         return self.kind() == "number" or token in ("(", "{", "[") or self.is_name_or_command()
 
     def is_name_or_command(self) -> bool:
-        return self.kind() == "word" and self.peek() not in _TIMES and self.peek() not in _OVER
+        return self.kind() == "word" and self.peek() not in _TIMES | _OVER | {"\\rfloor", "\\rceil"}
 
     def adjacent(self) -> Node:
         """What follows a factor with no sign between; two numbers side by side have no agreed meaning."""
@@ -274,6 +334,8 @@ class _Parser:
         base = self.atom()
         if self.accept("!"):
             base = self.node("!", base)
+        if self.accept("°"):
+            base = self.node("*", base, self.node("const", value="pi"), self.node("inv", self.node("num", value="180")))
         return self.node("^", base, self.factor()) if self.accept("^") else base
 
     def atom(self) -> Node:
@@ -288,6 +350,11 @@ class _Parser:
             return self.fraction()
         if token == "\\sqrt":
             return self.root()
+        if token == "\\binom":
+            return self.node("binom", self.argument(), self.argument())
+        if token in _ROUNDED:
+            closing, name = _ROUNDED[token]
+            return self.node("call", self.group(closing), value=name)
         return self.word(token)
 
     def group(self, closing: str) -> Node:

@@ -5,12 +5,13 @@ Rules:
 * `18 dollars`, `18 \text{ cm}^2`, `40 %` and `40°` are numbers with a unit. The words must be set off by a space or by
   `\text{…}`: in `3m` the letter is a variable. Without `\text{…}` a single letter is never a unit.
 * Words that connect (`5 or 6`) are no unit. Scale words multiply: `3 million dollars` is 3,000,000 dollars.
-* Common spellings of one unit are one (`grams`, `gm`); different units are different, nothing is converted.
+* Common spellings of one unit are one (`grams`, `gm`). Units of one kind have a size each, to be compared by.
 """
 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import NamedTuple
 
 _CONNECTIVES = """
@@ -37,6 +38,9 @@ _SPELLINGS = {
     "inche": "in",
     "feet": "ft",
     "foot": "ft",
+    "yard": "yd",
+    "ounce": "oz",
+    "milliliter": "ml",
     "hr": "hour",
     "min": "minute",
     "sec": "second",
@@ -44,7 +48,20 @@ _SPELLINGS = {
     "liter": "l",
     "litre": "l",
 }
+_SIZES = {
+    "length": {"mm": "1/1000", "cm": "1/100", "dm": "1/10", "m": "1", "km": "1000", "in": "0.0254", "ft": "0.3048",
+               "yd": "0.9144", "mile": "1609.344"},
+    "mass": {"mg": "1/1000", "g": "1", "kg": "1000", "ton": "1000000", "lb": "453.59237", "oz": "28.349523125"},
+    "time": {"second": "1", "minute": "60", "hour": "3600", "day": "86400", "week": "604800"},
+    "volume": {"ml": "1", "cl": "10", "l": "1000", "m^3": "1000000", "cm^3": "1"},
+    "money in dollars": {"dollar": "1", "cent": "1/100"},
+    "money in euros": {"euro": "1"},
+    "money in pounds": {"pound": "1"},
+    "share": {"%": "1"},
+    "angle": {"°": "1"},
+}  # fmt: skip
 _WORD = re.compile(r"[A-Za-z][A-Za-z.'/-]*")
+_TRIGONOMETRY = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _TEXT_UNIT = re.compile(r"\\text\{([^{}]*)\}\s?(?:\^\s?\{?([23])\}?)?")
 _MAX_WORDS = 8
 
@@ -57,12 +74,39 @@ class Split(NamedTuple):
     """The unit in one spelling; "" for none."""
 
 
+class Measure(NamedTuple):
+    """What a unit measures, and how much of it."""
+
+    kind: str
+    size: Fraction
+
+
+def measure(unit: str) -> Measure | None:
+    """The measure of a unit in the spelling of `split_unit`; None for one that is not known.
+
+    >>> measure("km"), measure("cm^2"), measure("apple")
+    (Measure(kind='length', size=Fraction(1000, 1)), Measure(kind='length^2', size=Fraction(1, 10000)), None)
+    """
+    if unit in _MEASURES:
+        return _MEASURES[unit]
+    base, _, power = unit.partition("^")
+    found = _MEASURES.get(base)
+    if found is None or found.kind != "length" or power not in ("2", "3"):
+        return None
+    return Measure(f"length^{power}", found.size ** int(power))
+
+
+_MEASURES = {name: Measure(kind, Fraction(size)) for kind, sizes in _SIZES.items() for name, size in sizes.items()}
+
+
 def split_unit(tidied: str) -> Split:
     r"""Take a unit from the end of a tidied answer.
 
     >>> split_unit("18 square inches"), split_unit(r"12 \text{ gm}"), split_unit("5 or 6")
     (Split(core='18', unit='in^2'), Split(core='12', unit='g'), Split(core='5 or 6', unit=''))
     """
+    if tidied.endswith("°") and _TRIGONOMETRY.search(tidied):
+        return Split(tidied, "")
     if tidied.endswith(("%", "°")):
         return Split(tidied[:-1].rstrip(), tidied[-1])
     if (start := tidied.rfind(r"\text{")) > 0 and (match := _TEXT_UNIT.fullmatch(tidied, start)):
