@@ -3,8 +3,8 @@ r"""Whether two answers that were read are the same, and the policy of this pack
 * Numbers are compared exactly, as fractions: `18.00` = `18`, `0.5` = `1/2`, but `0.333` is not `1/3`: an answer may not
   be less exact than the gold. Where the gold is a decimal of three digits or more it is taken for rounded, and an
   answer that rounds to it is correct (`1587/52` against `30.52`); of two digits, for an answer that no decimal is.
-* Percent: `50%` = `50%`; `50%` = `0.5` either way round; a bare `50` equals a gold `50%` (the unit was left out). `50%`
-  against a gold `50` is undecided: the gold may have left the sign out, as GSM8K does, or mean fifty.
+* Percent: `50%` = `50%`; `50%` = `0.5` either way round; the sign may be left out, as GSM8K's golds do: `50%` = `50`.
+  `0.5%` against a gold `0.5` is undecided.
 * A unit may be left out on either side. Units of one kind are converted (`5 km` = `5000 m`), of two known kinds are
   incorrect, and of an unknown kind undecided where the numbers agree. Bases must both be named. Degrees are converted
   to radians where the other side has a pi.
@@ -157,7 +157,8 @@ def _compare_units(answer: Answer, gold: Answer) -> Finding:
 
 def _against_bare_gold(percent: Fraction, gold: Fraction) -> Finding:
     if percent == gold:
-        return Finding(Outcome.ERROR, "the gold answer may have left out a percent sign")
+        is_clear = abs(gold) > 1  # 0.5% against 0.5 may be a hundredfold apart
+        return Finding(Outcome.CORRECT if is_clear else Outcome.ERROR, "the gold answer has left out the percent sign")
     return _as_percentage(percent == 100 * gold)
 
 

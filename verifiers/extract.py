@@ -37,7 +37,7 @@ _PARTS = "squared|cubed|halves|thirds|fifths|tenths|hundredths|thousandths"
 _NUMBER_THEN_PROSE = re.compile(
     rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)"
     rf"(?! (?:or|and|plus|minus|times|over|divided|mod|choose|pi|sqrt|half|less|{_PARTS})\b| to \S*\d)"
-    r"(?:/[A-Za-z]{3,}| [A-Za-z]{2,})"
+    r"(?:/[A-Za-z]{3,}| (?:an? )?[A-Za-z]{2,})"
 )
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)

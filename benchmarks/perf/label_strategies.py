@@ -3,8 +3,9 @@
     python -m benchmarks.perf.label_strategies --out runs/strategies
 
 Hard labels are measured against the exact truth, over chains sampled at several temperatures (so with several shares
-of right chains); rollouts are drawn at temperature 1. Soft labels, as shares and pooled over neighbouring steps, are measured against the share over 256
-rollouts, by mean absolute error over the steps before the last; those 256 are drawn with another seed.
+of right chains); rollouts are drawn at temperature 1. Soft labels, as shares and pooled over neighbouring steps, are
+measured against the share over 256 rollouts, by mean absolute error over the steps before the last; those 256 are
+drawn with another seed.
 """
 
 from __future__ import annotations

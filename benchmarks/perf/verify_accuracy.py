@@ -1,0 +1,42 @@
+"""How often verdicts are right, ours and math-verify's on the same pairs.
+
+    python -m benchmarks.perf.verify_accuracy [--show]
+
+Right means: called equal where the label says equal, and not called equal where it says different; a verdict that is
+undecided counts as not equal. math-verify is left out where it is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections import Counter
+
+from benchmarks.perf.job import machine
+from benchmarks.perf.verify_pairs import SETS, math_verify, ours
+
+
+def main() -> None:
+    """Measure, and print one table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--show", action="store_true", help="print every pair of ours that is not right")
+    arguments = parser.parse_args()
+    checkers = {"ours": ours} | ({"math-verify": math_verify} if importlib.util.find_spec("math_verify") else {})
+    print(f"{machine()}\n\n| pairs | checker | right | missed | accepted though wrong | undecided |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, pairs in SETS.items():
+        for checker, verdict in checkers.items():
+            found = [(pair, verdict(pair.prediction, pair.gold)) for pair in pairs()]
+            counts = Counter((pair.label, outcome == "correct") for pair, outcome in found)
+            right = (counts[True, True] + counts[False, False]) / len(found)
+            undecided = sum(outcome not in ("correct", "incorrect") for _, outcome in found)
+            row = f"{right:.2%} | {counts[True, False]} | {counts[False, True]} | {undecided}"
+            print(f"| {name} ({len(found):,}) | {checker} | {row} |", flush=True)
+            if arguments.show and checker == "ours":
+                for pair, outcome in found:
+                    if pair.label != (outcome == "correct"):
+                        print(f"    {outcome}, label {pair.label}: {pair.prediction[-150:]!r} against {pair.gold!r}")
+
+
+if __name__ == "__main__":
+    main()

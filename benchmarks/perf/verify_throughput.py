@@ -1,0 +1,76 @@
+"""Pairs a second in one process, ours and math-verify's on the same pairs in one run, and how two cores share.
+
+    python -m benchmarks.perf.verify_throughput
+
+Each set is checked from the first to the last pair, no verdict kept from an earlier run; the slowest pairs are shown.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from random import Random
+
+from benchmarks.perf.job import machine
+from benchmarks.perf.verify_pairs import SETS, Pair, math_verify, ours
+from verifiers import check_many
+
+PEER_PAIRS = 300
+"""So many pairs of each set are given to math-verify."""
+
+
+def main() -> None:
+    """Measure, and print one table in Markdown."""
+    has_peer = importlib.util.find_spec("math_verify") is not None
+    print(f"{machine()}\n\n| pairs | ours, pairs/s | math-verify, pairs/s | times | ours p50, p99, worst (ms) |")
+    print("| --- | --- | --- | --- | --- |")
+    ours("\\boxed{(x+1)^2}", "x^2+2x+1")  # the worker is started before the clock
+    for name, pairs in SETS.items():
+        chosen = list(pairs())
+        Random(0).shuffle(chosen)
+        own = seconds_each(ours, chosen)
+        peer = seconds_each(math_verify, chosen[:PEER_PAIRS]) if has_peer else []
+        rate, peer_rate = len(own) / sum(own), len(peer) / sum(peer) if peer else float("nan")
+        own.sort()
+        shown = ", ".join(f"{1000 * own[int(q * (len(own) - 1))]:.2f}" for q in (0.5, 0.99, 1))
+        print(f"| {name} | {rate:,.0f} | {peer_rate:,.0f} | {rate / peer_rate:,.1f} | {shown} |", flush=True)
+    print(f"\nsymbolic pairs, check_many on {os.cpu_count()} cores against one: {share_of_cores():.2f} times")
+
+
+def seconds_each(verdict: Callable[[str, str], str], pairs: list[Pair]) -> list[float]:
+    """Seconds for each pair."""
+    taken = []
+    for pair in pairs:
+        started = time.perf_counter()
+        verdict(pair.prediction, pair.gold)
+        taken.append(time.perf_counter() - started)
+    return taken
+
+
+def share_of_cores(count: int = 600) -> float:
+    """How much faster `check_many` is on all cores than with one worker, on pairs that all need algebra."""
+    rates = []
+    for workers in (1, None):
+        pairs = islice(symbolic_pairs(Random(len(rates))), count)
+        list(check_many([("\\boxed{(x+1)^2}", "x^2+2x+1")] * 8, workers=workers))
+        started = time.perf_counter()
+        found = list(check_many(pairs, workers=workers))
+        rates.append(len(found) / (time.perf_counter() - started))
+    return rates[1] / rates[0]
+
+
+def symbolic_pairs(draw: Random) -> Iterator[tuple[str, str]]:
+    """Products against their expansions; no two alike."""
+    while True:
+        a, b, c = (draw.randint(2, 999) for _ in range(3))
+        yield (
+            f"\\boxed{{({a}x+{b})({c}x-{a})(x+{c})}}",
+            f"{a * c}x^3+{a * c * c + b * c - a * a}x^2+{(b * c - a * a) * c - a * b}x-{a * b * c}",
+        )
+
+
+if __name__ == "__main__":
+    main()
