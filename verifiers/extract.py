@@ -41,8 +41,7 @@ _NUMBER_THEN_PROSE = re.compile(
 )
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_MATHS = re.compile(r"\$\$([^$]+)\$\$|\$([^$]+)\$|\\\(([^$]+?)\\\)|\\\[([^$]+?)\\\]")
+_MATHS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _LAST_LINES = 600
 
 
@@ -61,9 +60,8 @@ def extract_answer(text: str) -> str | None:
 def marked_answer(text: str) -> str | None:
     """The answer that a marker announces (1 to 3 of the precedence), or None."""
     tail = text[-TAIL:]
-    if "<answer>" in tail and (tagged := _TAGGED.findall(tail)):
-        tail = tagged[-1]
-        return _boxed(tail) or _after_phrase(tail) or tail.strip() or None
+    if tagged := _last_between(tail, "<answer>", "</answer>")[1]:
+        return _boxed(tagged) or _after_phrase(tagged) or tagged
     return _boxed(tail) or _after_hashes(tail) or _after_phrase(tail)
 
 
@@ -83,8 +81,16 @@ def last_maths(text: str) -> str | None:
     >>> last_maths(r"So the area is $12\pi$ square units.")
     '12\\pi'
     """
-    found = _MATHS.findall(text[-TAIL:])
-    return next((piece.strip() for piece in found[-1] if piece.strip()), None) if found else None
+    found = (_last_between(text[-TAIL:], *marks) for marks in _MATHS)
+    return max(found)[1] or None
+
+
+def _last_between(text: str, opening: str, closing: str) -> tuple[int, str]:
+    """Where the last closing mark stands, and what is between it and the opening one before it; (-1, "") if nothing."""
+    end = text.rfind(closing)
+    start = text.rfind(opening, 0, max(end, 0))
+    content = text[start + len(opening) : end].strip() if start >= 0 else ""
+    return (end, content) if content else (-1, "")
 
 
 def bare_answer(text: str) -> str | None:
