@@ -274,11 +274,12 @@ def _read_list(text: str, depth: int) -> Answer | None:
     if len(parts) > MAX_ITEMS or depth >= MAX_LIST_DEPTH:
         return Answer("unread", "", reason="list too large")
     items = tuple(_read(part, depth + 1) if part else Answer("unread", "", reason="empty item") for part in parts)
-    texts = (
+    texts = [
         replace(item, text=compact(part), words=item.words or plain_words(part))
         for item, part in zip(items, parts, strict=True)
-    )
-    return Answer("list", "", items=tuple(texts), brackets=brackets)
+    ]
+    found = {(item.value, item.unit, item.text if item.value is None else ""): item for item in texts}
+    return Answer("list", "", items=tuple(found.values()) if brackets == "{}" else tuple(texts), brackets=brackets)
 
 
 def _split_matrix(text: str) -> tuple[str, list[str]] | None:

@@ -38,6 +38,8 @@ _OTHER_NUMBER = Finding(Outcome.INCORRECT, "different numbers")
 _CHOICE = re.compile(r"\(?(?:\\text\{)?\(?([A-J])(?:[).:}]|$)")
 """The letter of a choice: B, (B), B. 5, \\text{(B)}."""
 _ROUNDED = Finding(Outcome.CORRECT, "equal to the digits of the gold")
+_OTHER_NAME = Finding(Outcome.ERROR, "the answers name different variables")
+_FUNCTION = re.compile(r"y/[a-z] [a-z]|[a-z] [a-z]/y")
 _UNORDERED = frozenset({"", "{}"})
 _WHOLE = frozenset("kmnl")
 """Names that stand for whole numbers where a text says so, or speaks of angles."""
@@ -52,8 +54,8 @@ def compare(answer: Answer, gold: Answer, decide: Decide) -> Finding:
         return _SAME_TEXT
     if (chosen := _CHOICE.match(gold.text)) and (choice := _CHOICE.match(answer.text)):
         return _compare_choices(choice, chosen)
-    if answer.label and gold.label and answer.label != gold.label:
-        return Finding(Outcome.ERROR, "the answers name different variables")
+    if answer.label and gold.label and not _are_one_name(answer.label, gold.label):
+        return _compare_equations(answer, gold, decide) if _are_turned(answer, gold) else _OTHER_NAME
     if answer.kind == gold.kind == "number":
         return _compare_numbers(answer, gold)
     if "words" in (answer.kind, gold.kind):
@@ -69,6 +71,17 @@ def _compare_mathematics(answer: Answer, gold: Answer, decide: Decide) -> Findin
     if "equation" in (answer.kind, gold.kind):
         return _compare_equations(answer, gold, decide)
     return _compare_expressions(answer, gold, decide)
+
+
+def _are_one_name(first: str, second: str) -> bool:
+    """The same, or y for the value of a function."""
+    return first == second or (_FUNCTION.fullmatch(f"{first}/{second}") is not None)
+
+
+def _are_turned(answer: Answer, gold: Answer) -> bool:
+    """Whether both are equations in the same names, as a = b and b = a are."""
+    first, second = _equation(answer), _equation(gold)
+    return first is not None and second is not None and names(first) == names(second)
 
 
 def _compare_choices(answer: re.Match[str], gold: re.Match[str]) -> Finding:

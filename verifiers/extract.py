@@ -29,7 +29,10 @@ _NUMBER = re.compile(
     rf"(?:(?<![\w)\]}}])[-\u2212])?\\?\$?(?:(?<![A-Za-z0-9]){_LITERAL}|(?<![\w.])\.\d+)(?:/\d+(?:\.\d+)?)?(?:\s?\\?%)?"
 )
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
-_PHRASE = re.compile(r"\banswer[ *_]{0,6}(?:is|are|:|=)(?:[\s*_:]|\$\$|\\[\[(]){0,12}", re.IGNORECASE)
+_PHRASE = re.compile(
+    r"\b(?:answer|(?:correct|right) (?:option|choice))[ *_]{0,6}(?:is|are|:|=)(?:[\s*_:]|\$\$|\\[\[(]){0,12}",
+    re.IGNORECASE,
+)
 _PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|\s(?:because|since|which)\s", re.IGNORECASE)
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
 _PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan)\b)[A-Za-z]{2,}[ ,'\u2019]")
@@ -165,8 +168,6 @@ def _after_hashes(text: str) -> str | None:
 
 
 def _after_phrase(text: str) -> str | None:
-    if "nswer" not in text and "NSWER" not in text:
-        return None
     for match in reversed(list(_PHRASE.finditer(text))):
         end = _PHRASE_END.search(text, match.end())
         content = text[match.end() : end.start() if end else len(text)].strip()

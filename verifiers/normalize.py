@@ -41,6 +41,7 @@ _CHARACTERS = str.maketrans(
         "\N{LESS-THAN OR SLANTED EQUAL TO}": r"\leq ",
         "\N{GREATER-THAN OR SLANTED EQUAL TO}": r"\geq ",
         "\N{NOT EQUAL TO}": r"\neq ",
+        "\N{ALMOST EQUAL TO}": "=",
         "\N{PLUS-MINUS SIGN}": r"\pm ",
         "\N{EMPTY SET}": r"\emptyset ",
         "\N{DOUBLE-STRUCK CAPITAL R}": r"\mathbb{R}",
@@ -84,6 +85,7 @@ _SAME = (  # commands that say the same
     (re.compile(r"\\(?:leqslant|leqq|le)(?![A-Za-z])"), r"\\leq"),
     (re.compile(r"\\(?:geqslant|geqq|ge)(?![A-Za-z])"), r"\\geq"),
     (re.compile(r"\\(?:neq|ne|not ?=)(?![A-Za-z])"), r"\\neq"),
+    (re.compile(r"\\(?:approx|simeq)(?![A-Za-z])"), "="),
     (re.compile(r"\\lt(?![A-Za-z])"), "<"),
     (re.compile(r"\\gt(?![A-Za-z])"), ">"),
     (re.compile(r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])"), "|"),
@@ -104,6 +106,9 @@ _ROMAN = re.compile(r"\\(?:mathrm|text|rm) ?\{([ei])\}")
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname\*?)\s*(?=\{)")
 _DEGREES = re.compile(r"\^\s?(?:\\circ(?![A-Za-z])|\{\s?\\circ\s?\})|\\degrees?(?![A-Za-z])")
 _NEEDLESS_SPACE = re.compile(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ")
+_RATE = re.compile(r"\\frac ?\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}")
+_CASES = re.compile(r"\\begin\{cases\}([^&{}]*)\\end\{cases\}")
+_ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
 _WORDS_IN_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _NOT_WORD = re.compile(r"[\W_]+")
 _LOOSE_ENDS = " \t\r\n.,;:*\"'`"
@@ -137,6 +142,9 @@ def _tidy_commands(text: str) -> str:
         text = pattern.sub(command, text)
     text = _SIZING.sub("", _FRACTION.sub(r"\\", text))
     text = _TEXT.sub(r"\\text", _SPACING.sub(" ", text))
+    text = _CASES.sub(
+        lambda rows: rows[1].strip().removesuffix("\\\\").replace("\\\\", ", "), _RATE.sub(r"\\text{\1/\2}", text)
+    )
     return _DEGREES.sub("°", text)
 
 
@@ -182,4 +190,5 @@ def plain_words(tidied: str) -> str:
     >>> plain_words(r"\text{The Ellipse}")
     'the ellipse'
     """
-    return " ".join(_NOT_WORD.sub(" ", _WORDS_IN_TEXT.sub(r"\1", tidied).casefold()).split())
+    words = " ".join(_NOT_WORD.sub(" ", _WORDS_IN_TEXT.sub(r"\1", tidied).casefold()).split())
+    return _ARTICLE.sub("", words, count=1) if _ARTICLE.match(words) else words

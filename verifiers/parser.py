@@ -451,10 +451,16 @@ class _Parser:
         base = self.argument() if name == "log" and self.accept("_") else None
         exponent = self.factor() if self.accept("^") else None
         if exponent is not None and exponent.op == "neg":
-            raise ParseError("a negative power of a function's name")
+            name, exponent = self.inverse(name, exponent), None
         argument = self.call_argument()
         tree = self.node("log", base, argument) if base else self.node("call", argument, value=name)
         return tree if exponent is None else self.node("^", tree, exponent)
+
+    def inverse(self, name: str, exponent: Node) -> str:
+        r"""The name of what `\sin^{-1}` means."""
+        if f"arc{name}" not in FUNCTIONS or exponent.args != (Node("num", "1"),):
+            raise ParseError("a negative power of a function's name")
+        return f"arc{name}"
 
     def call_argument(self) -> Node:
         """A bracketed argument, or as in `sin 2x` the product that follows without a sign."""
