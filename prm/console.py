@@ -78,5 +78,5 @@ def table(title: str, header: list[str], rows: list[list[str]]) -> None:
     for i, name in enumerate(header):
         grid.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(escape, row))
     Console(highlight=False).print(grid)

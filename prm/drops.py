@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from prm.files import write_records
@@ -22,6 +23,9 @@ class Drops:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __iter__(self) -> Iterator[Drop]:
+        return iter(self._rows)
 
     def add(self, identity: str, reason: str, detail: str = "") -> None:
         """Note that the row `identity` is dropped for `reason`; see `Drop`."""

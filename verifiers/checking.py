@@ -181,6 +181,8 @@ def _check(prediction: str, gold: str, decide: Decide) -> Verdict:
     if gold_answer is None:
         return _NO_GOLD
     found = _find(prediction, gold_answer)
+    if gold_answer.kind != "unusable" and prediction.strip() == gold.strip():
+        return Verdict(Outcome.CORRECT, "same text", found or prediction.strip())
     if found is None:
         return _NO_ANSWER
     finding = compare(read_answer(found), gold_answer, decide)
@@ -195,7 +197,7 @@ def _read_gold(gold: str) -> Answer | None:
 
 def _whole_gold(gold: str) -> str | None:
     line = gold.strip()
-    return line if line and "\n" not in line else extract_answer(gold)
+    return (extract_answer(gold) if "\n" in line else None) or line or None
 
 
 def _find(text: str, gold: Answer) -> str | None:

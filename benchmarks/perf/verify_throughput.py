@@ -52,7 +52,7 @@ def seconds_each(verdict: Callable[[str, str], str], pairs: list[Pair]) -> list[
 
 def share_of_cores(count: int = 600) -> float:
     """How much faster `check_many` is on all cores than with one worker, on pairs that all need algebra."""
-    rates = []
+    rates: list[float] = []
     for workers in (1, None):
         pairs = islice(symbolic_pairs(Random(len(rates))), count)
         list(check_many([("\\boxed{(x+1)^2}", "x^2+2x+1")] * 8, workers=workers))

@@ -1,0 +1,160 @@
+"""The shapes that other tools call, as TRL 1.16, verl 0.9.1 and lm-evaluation-harness 0.4.13 call them."""
+
+import pickle
+
+import pytest
+
+from verifiers.adapters import TrlReward, accuracy_reward, answer_match, completion_text, compute_score, process_results
+from verifiers.rewards import RuleReward
+
+TEXTS = ["The answer is 7", "The answer is 8", "I do not know"]
+
+
+def messages(text):
+    return [{"role": "assistant", "content": text}]
+
+
+def trl(reward, completions, **columns):
+    """What the trainer passes on to every reward function."""
+    prompts = ["What is 3 + 4?"] * len(completions)
+    ids = [list(range(len(c) if isinstance(c, str) else 5)) for c in completions]
+    extra = {"trainer_state": object(), "log_extra": None, "log_metric": None}
+    return reward(**{"prompts": prompts, "completions": completions, "completion_ids": ids, **extra, **columns})
+
+
+def test_trl_takes_texts_and_conversations():
+    gold = ["7", "7", "7"]
+    assert trl(accuracy_reward, TEXTS, solution=gold) == [1.0, 0.0, 0.0]
+    assert trl(accuracy_reward, [messages(text) for text in TEXTS], answer=gold) == [1.0, 0.0, 0.0]
+
+
+def test_trl_is_given_none_where_nothing_is_decided():
+    assert trl(accuracy_reward, TEXTS, solution=["7", "", None]) == [1.0, None, None]
+
+
+def test_trl_gold_answers_can_be_numbers_and_solution_comes_first():
+    assert trl(accuracy_reward, ["It is 7."], answer=[7]) == [1.0]
+    assert trl(accuracy_reward, ["It is 7."], solution=[r"3 + 4 = \boxed{7}"], answer=["8"]) == [1.0]
+
+
+def test_trl_without_gold_answers_is_refused():
+    with pytest.raises(ValueError, match="'solution' or 'answer'"):
+        trl(accuracy_reward, TEXTS)
+    with pytest.raises(ValueError, match="zip"):
+        trl(accuracy_reward, TEXTS, solution=["7"])
+    with pytest.raises(TypeError, match="list"):
+        trl(accuracy_reward, ["7"], solution=[["7"]])
+    with pytest.raises(TypeError, match="bool"):
+        trl(accuracy_reward, ["7"], solution=[True])
+
+
+def test_trl_weighs_the_parts_and_logs_them():
+    columns = {}
+    reward = TrlReward(RuleReward({"correct": 1.0, "overlong": 0.5}, longest=15, cache=10))
+    completions = [messages("The answer is 7"), "The answer is 7", "The answer is 8", "7"]
+    golds = ["7", "7", "", None]
+    # Token ids as the helper makes them: 5 for a conversation, as many as characters (15) for a text.
+    found = trl(reward, completions, solution=golds, log_extra=lambda name, values: columns.update({name: values}))
+    assert found == [1.0, 0.5, None, None]
+    assert columns["correct"] == [1.0, 1.0, None, None]
+    assert columns["overlong"] == [0.0, -1.0, -1.0, None]
+    assert columns["verdict"][2:] == ["error: no answer in the gold", None]
+
+
+def test_trl_reward_can_be_sent_to_another_process():
+    reward = TrlReward(RuleReward({"correct": 1.0, "boxed": 0.5}))
+    assert pickle.loads(pickle.dumps(reward))([r"\boxed{7}"], answer=["7"]) == [1.5]
+
+
+CALL = {"role": "assistant", "content": None, "tool_calls": []}
+BLOCKS = {"role": "assistant", "content": [{"type": "text", "text": "It is "}, {"type": "text", "text": "4."}]}
+
+
+@pytest.mark.parametrize(
+    ("completion", "text"),
+    [
+        ("as it is", "as it is"),
+        ([CALL, {"role": "tool", "content": "4"}, *messages("It is 4.")], "It is 4."),
+        ([BLOCKS], "It is 4."),
+        ([CALL], ""),
+        ([], ""),
+    ],
+)
+def test_the_text_of_a_completion(completion, text):
+    assert completion_text(completion) == text
+
+
+def test_a_completion_without_a_text_is_refused():
+    with pytest.raises(TypeError, match="int"):
+        completion_text([{"role": "assistant", "content": 4}])
+
+
+def verl(text, gold, **reward_kwargs):
+    """What the reward manager passes on, with what the router and the configuration add."""
+    row = {"data_source": "gsm8k", "solution_str": text, "ground_truth": gold, "extra_info": {"num_turns": None}}
+    return compute_score(**row, reward_router_address=None, **reward_kwargs)
+
+
+def test_verl_is_given_a_score_and_what_it_is_made_of():
+    assert verl("3 + 4 is 7, so the answer is 7.0", "7") == {
+        "score": 1.0,
+        "correct": 1.0,
+        "acc": 1.0,
+        "decided": 1.0,
+        "pred": "7",
+        "verdict": "correct: equal as numbers",
+    }
+    wrong = verl("The answer is 8", "7")
+    assert (wrong["score"], wrong["acc"], wrong["decided"], wrong["pred"]) == (0.0, 0.0, 1.0, "8")
+
+
+def test_verl_undecided_is_a_number_that_is_told_from_wrong():
+    score = verl("The answer is 7", "")
+    assert (score["score"], score["acc"], score["decided"], score["pred"]) == (0.0, 0.0, 0.0, "")
+    assert score["verdict"] == "error: no answer in the gold"
+    assert verl("The answer is 7", "", rules={"undecided": 0.5})["score"] == 0.5
+
+
+def test_verl_rules_come_from_the_configuration():
+    rules = {"weights": {"correct": 1.0, "boxed": 0.25, "overlong": 1.0}, "longest": 20, "cache": 20}
+    score = verl(r"\boxed{7}", "7", rules=rules)  # 9 characters of 20
+    assert (score["boxed"], score["overlong"]) == (1.0, -0.45)
+    assert score["score"] == pytest.approx(0.8)
+    assert verl("<think>a</think>b", "7", rules={"weights": {"think": 2.0}}) == {"score": 2.0, "think": 1.0}
+
+
+def test_every_verl_score_has_the_same_fields():
+    assert len({tuple(verl(text, gold)) for text in TEXTS for gold in ("7", "", 7)}) == 1
+
+
+def test_verl_cannot_leave_out():
+    for option in ("undecided", "no_answer"):
+        with pytest.raises(ValueError, match="every completion"):
+            verl("7", "7", rules={option: None})
+    with pytest.raises(TypeError, match="dict"):
+        verl("7", {"answer": "7"})
+
+
+@pytest.mark.parametrize(
+    ("doc", "results", "measures"),
+    [
+        ({"answer": "3 + 4 = 7\n#### 7"}, ["It is 7."], (1.0, 0.0, 0.0)),
+        ({"solution": r"so \boxed{7}", "answer": None}, ["It is 8."], (0.0, 0.0, 0.0)),
+        ({"target": 7}, ["I do not know"], (0.0, 1.0, 0.0)),
+        ({"answer": ""}, ["It is 7."], (0.0, 0.0, 1.0)),
+        ({"answer": "7"}, [["It is 7.", "It is 7", "It is 8.", "I do not know"]], (0.5, 0.25, 0.0)),
+    ],
+)
+def test_harness_measures_of_a_document(doc, results, measures):
+    found = process_results(doc, results)
+    assert (found["exact_match"], found["no_answer"], found["undecided"]) == measures
+
+
+def test_harness_document_without_a_gold_answer_is_refused():
+    with pytest.raises(ValueError, match="question"):
+        process_results({"question": "3 + 4?"}, ["7"])
+
+
+def test_harness_metric():
+    assert answer_match(references=["1/2"], predictions=["It is 0.5."]) == 1.0
+    assert answer_match(references=["7", "7"], predictions=["7", "8"], ignore_case=True) == 0.5

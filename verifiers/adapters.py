@@ -1,0 +1,233 @@
+r"""The checker and the rewards in the shapes that other tools call. None of them is needed to import this module.
+
+TRL (`GRPOTrainer`, `RLOOTrainer`; as of 1.16): give `accuracy_reward`, or `TrlReward(RuleReward(…))`, to
+`reward_funcs`. The gold answers are the column `solution` or `answer` of the data set. None leaves a completion out
+where no other reward function gives it a number; beside one, TRL counts None as 0, so weigh with `RuleReward` instead.
+
+verl (as of 0.9), in the configuration:
+
+    reward.custom_reward_function.path=pkg://verifiers.adapters
+    reward.custom_reward_function.name=compute_score
+    +reward.custom_reward_function.reward_kwargs.rules.weights='{correct: 1.0, boxed: 0.1}'
+
+An older verl takes only the path of a file; let that file import `compute_score` from here.
+
+lm-evaluation-harness (as of 0.4.13), in the YAML of a task of type `generate_until`, either of
+
+    process_results: !function verifiers.adapters.process_results
+    metric_list:
+      - {metric: exact_match, aggregation: mean, higher_is_better: true}
+      - {metric: no_answer, aggregation: mean, higher_is_better: false}
+      - {metric: undecided, aggregation: mean, higher_is_better: false}
+
+or, where `doc_to_target` gives the gold answer,
+
+    metric_list:
+      - {metric: !function verifiers.adapters.answer_match, aggregation: mean, higher_is_better: true}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from verifiers.checking import answer_key, check
+from verifiers.rewards import Reward, RuleReward
+from verifiers.verdict import Outcome, Verdict
+
+Completion = str | Sequence[Mapping[str, Any]]
+"""A text, or the messages of a conversation, of which the last one is the completion."""
+LogExtra = Callable[[str, list[Any]], None]
+"""How TRL takes columns for its table of completions: name and values."""
+
+_GOLD_FIELDS = ("answer", "solution", "gold", "ground_truth", "target")
+
+
+def accuracy_reward(
+    completions: Sequence[Completion],
+    solution: Sequence[Any] | None = None,
+    answer: Sequence[Any] | None = None,
+    log_extra: LogExtra | None = None,
+    **kwargs: Any,
+) -> list[float | None]:
+    r"""TRL: 1.0 for a correct completion, 0.0 for one that is incorrect or has no answer, None where undecided.
+
+    See `TrlReward` for the arguments.
+
+    >>> accuracy_reward([r"\boxed{0.5}", [{"role": "assistant", "content": r"\boxed{2}"}]], solution=["1/2", "3"])
+    [1.0, 0.0]
+    """
+    return TrlReward(RuleReward())(completions, solution, answer, log_extra=log_extra)
+
+
+@dataclass(frozen=True, slots=True)
+class TrlReward:
+    """TRL: a `RuleReward` as one reward function, with its parts in the table of completions."""
+
+    rule: RuleReward
+
+    def __call__(
+        self,
+        completions: Sequence[Completion],
+        solution: Sequence[Any] | None = None,
+        answer: Sequence[Any] | None = None,
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        log_extra: LogExtra | None = None,
+        **kwargs: Any,
+    ) -> list[float | None]:
+        """One reward for each completion, in order.
+
+        Args:
+            completions: texts, or conversations.
+            solution: gold answers, one for each completion, as `check` takes them; numbers are taken as text. A
+                completion whose gold answer is None is left out.
+            answer: the same, looked at where there is no `solution`.
+            completion_ids: token ids of each completion.
+            log_extra: takes a column of verdicts, with their reasons, and one for each part.
+            kwargs: what else TRL passes on; not looked at.
+
+        Raises:
+            TypeError: a completion or a gold answer is of another kind.
+            ValueError: there is neither `solution` nor `answer`, or there are not as many as completions.
+        """
+        golds = solution if solution is not None else answer
+        if golds is None:
+            raise ValueError("there are no gold answers: the data set needs a column 'solution' or 'answer'")
+        tokens = completion_ids if completion_ids is not None else [None] * len(completions)
+        rewards = [
+            None if gold is None else self.rule(completion_text(completion), _as_text(gold), ids)
+            for completion, gold, ids in zip(completions, golds, tokens, strict=True)
+        ]
+        if log_extra is not None:
+            self._log(rewards, log_extra)
+        return [None if reward is None else reward.total for reward in rewards]
+
+    def _log(self, rewards: Sequence[Reward | None], log_extra: LogExtra) -> None:
+        if "correct" in self.rule.weights:
+            log_extra("verdict", [_say(reward.verdict) if reward and reward.verdict else None for reward in rewards])
+        for name in self.rule.weights:
+            log_extra(name, [reward.parts.get(name) if reward else None for reward in rewards])
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: Any,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    rules: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> dict[str, float | str]:
+    """verl: the score of one completion, with what it is made of.
+
+    Args:
+        data_source: not looked at: the answer itself says how it is to be compared.
+        solution_str: the completion.
+        ground_truth: the gold answer as `check` takes it; a number is taken as text.
+        extra_info: not looked at.
+        rules: fields of `RuleReward`, from `reward_kwargs`. verl knows no completion that is left out, so `undecided`
+            is 0.0 unless given, and cannot be None; nor does it hand token ids over, so the text is measured.
+        kwargs: what else verl passes on; not looked at.
+
+    Returns:
+        "score", the total; each part by its name; and, where "correct" is a part, "acc" (1.0 if shown to be correct),
+        "decided" (1.0 or 0.0, which verl averages: watch it), "pred" (a key for majority votes, "" for none) and
+        "verdict" with its reason.
+
+    Raises:
+        TypeError: the ground truth is of another kind.
+        ValueError: the rules mean nothing, or leave a completion out.
+
+    >>> score = compute_score("gsm8k", "The answer is 7", "7")
+    >>> score["score"], score["acc"], score["decided"], score["pred"]
+    (1.0, 1.0, 1.0, '7')
+    """
+    rule = RuleReward(**{"undecided": 0.0, "measured_in": "text", **(rules or {})})
+    if rule.undecided is None or rule.no_answer is None:
+        raise ValueError("verl needs a number for every completion: undecided and no_answer cannot be None")
+    reward = rule(solution_str, _as_text(ground_truth))
+    fields = {} if reward.verdict is None else _verdict_fields(reward.verdict)
+    return {"score": reward.total or 0.0, **reward.parts, **fields}
+
+
+def process_results(doc: Mapping[str, Any], results: Sequence[str | Sequence[str]]) -> dict[str, float]:
+    """lm-evaluation-harness: the measures of one document.
+
+    Args:
+        doc: a row of the data set; its gold answer is the first there is of answer, solution, gold, ground_truth and
+            target.
+        results: one element: a text, or several where the task repeats its requests.
+
+    Returns:
+        Shares of the texts, in [0, 1]: "exact_match" (shown to be correct), "no_answer", and "undecided" (the check
+        ran out of time or failed).
+
+    Raises:
+        ValueError: the document has no gold answer.
+
+    >>> process_results({"question": "3 + 4?", "answer": "#### 7"}, ["It is 7."])
+    {'exact_match': 1.0, 'no_answer': 0.0, 'undecided': 0.0}
+    """
+    gold = next((doc[name] for name in _GOLD_FIELDS if doc.get(name) is not None), None)
+    if gold is None:
+        raise ValueError(f"the document has no gold answer: none of {', '.join(_GOLD_FIELDS)} in {', '.join(doc)}")
+    texts = [results[0]] if isinstance(results[0], str) else results[0]
+    outcomes = [check(text, _as_text(gold)).outcome for text in texts]
+    return {
+        "exact_match": _share(outcomes, Outcome.CORRECT),
+        "no_answer": _share(outcomes, Outcome.NO_ANSWER),
+        "undecided": _share(outcomes, Outcome.TIMEOUT, Outcome.ERROR),
+    }
+
+
+def answer_match(references: Sequence[Any], predictions: Sequence[str], **kwargs: Any) -> float:
+    """lm-evaluation-harness: the share of predictions shown to be correct, as a metric of its own.
+
+    >>> answer_match(references=["1/2", "3"], predictions=["0.5", "4"])
+    0.5
+    """
+    pairs = zip(references, predictions, strict=True)
+    return _share([check(prediction, _as_text(gold)).outcome for gold, prediction in pairs], Outcome.CORRECT)
+
+
+def completion_text(completion: Completion) -> str:
+    """The text of a completion: of a conversation, that of its last message ("" for one that only calls a tool).
+
+    Raises:
+        TypeError: it is neither a text nor messages with a text.
+    """
+    if isinstance(completion, str):
+        return completion
+    content: Any = completion[-1].get("content") if completion else None
+    if isinstance(content, list):  # the blocks of a model that sees pictures too
+        return "".join(block.get("text") or "" for block in content)
+    if content is None or isinstance(content, str):
+        return content or ""
+    raise TypeError(f"a completion must be a text, or messages with a text, not hold a {type(content).__name__}")
+
+
+def _as_text(gold: Any) -> str:
+    """A gold answer as text; data sets hold numbers too."""
+    if isinstance(gold, bool) or not isinstance(gold, str | Real):
+        raise TypeError(f"a gold answer must be a text or a number, not a {type(gold).__name__}")
+    return str(gold)
+
+
+def _verdict_fields(verdict: Verdict) -> dict[str, float | str]:
+    key = None if verdict.answer is None else answer_key(verdict.answer)
+    return {
+        "acc": float(verdict.is_correct),
+        "decided": float(verdict.is_decided),
+        "pred": key or verdict.answer or "",
+        "verdict": _say(verdict),
+    }
+
+
+def _say(verdict: Verdict) -> str:
+    return f"{verdict.outcome}: {verdict.reason}"
+
+
+def _share(outcomes: Sequence[Outcome], *counted: Outcome) -> float:
+    return sum(outcome in counted for outcome in outcomes) / len(outcomes)

@@ -1,0 +1,253 @@
+r"""Rewards by rule for reinforcement learning: is it correct, is it in form, is it too long, does it repeat itself?
+
+Each rule is a pure function; `RuleReward` weighs several and keeps every part visible:
+
+    >>> reward = RuleReward({"correct": 1.0, "boxed": 0.5})
+    >>> reward(r"3 + 4 = 7, so \boxed{7}", "#### 7").total
+    1.5
+
+Nothing here needs a tokenizer: lengths and token ids come from the caller.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from verifiers.checking import DEFAULT_TIMEOUT, check
+from verifiers.extract import TAIL
+from verifiers.verdict import Outcome, Verdict
+
+PARTS = ("correct", "boxed", "steps", "think", "overlong", "repetition")
+"""What a reward can be made of; all but the first are told from the completion alone."""
+
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_VISIBLE = re.compile(r"[^\W_]")
+_STEP_MARK = re.compile(r"\bStep \d+[:.]")
+
+
+def correctness(verdict: Verdict, *, undecided: float | None = None, no_answer: float | None = 0.0) -> float | None:
+    """1.0 for a correct answer, 0.0 for an incorrect one.
+
+    Args:
+        verdict: from `verifiers.check`.
+        undecided: the reward where the check ran out of time or failed; None = leave the completion out.
+        no_answer: the reward where the prediction holds no answer; None = leave the completion out. The default is
+            0.0 because a policy that may leave out its answer for free learns to do so where it expects to be wrong.
+
+    >>> from verifiers import check
+    >>> correctness(check("7", "7")), correctness(check("8", "7")), correctness(check("7", ""))
+    (1.0, 0.0, None)
+    """
+    if verdict.is_decided:
+        return float(verdict.is_correct)
+    return no_answer if verdict.outcome is Outcome.NO_ANSWER else undecided
+
+
+def boxed_format(text: str) -> float:
+    r"""1.0 if the text ends in an answer in `\boxed{…}`, else 0.0.
+
+    The box must be complete and hold something, and no line of text may follow the one it ends in.
+
+    >>> boxed_format(r"So $\boxed{\frac{1}{2}}$ dollars."), boxed_format("\\boxed{2}\nWait, let me check.")
+    (1.0, 0.0)
+    """
+    tail = text[-TAIL:]
+    start = tail.rfind(r"\boxed{")
+    end = _closing_brace(tail, start + len(r"\boxed")) if start >= 0 else None
+    if end is None or not tail[start + len(r"\boxed{") : end].strip():
+        return 0.0
+    later_lines = tail[end:].partition("\n")[2]
+    return float(not _VISIBLE.search(later_lines))
+
+
+def step_format(text: str, steps: int) -> float:
+    r"""1.0 if the text has at least so many steps, else 0.0.
+
+    Steps are lines with a letter or digit in them, or what "Step 1:", "Step 2:" and so on mark, whichever are more.
+
+    >>> step_format("2 + 2 = 4\n\nThe answer is 4", 2), step_format("Step 1: add. Step 2: done.", 3)
+    (1.0, 0.0)
+    """
+    lines = sum(_VISIBLE.search(line) is not None for line in text.splitlines())
+    return float(max(lines, len(_STEP_MARK.findall(text))) >= steps)
+
+
+def think_format(text: str) -> float:
+    """1.0 for `<think>…</think>` and then an answer, each tag once and neither part blank; else 0.0.
+
+    The opening tag may be missing: some chat templates, such as DeepSeek-R1's, end the prompt with it.
+
+    >>> think_format("<think>2 + 2</think>4"), think_format("<think>2 + 2</think>"), think_format("4")
+    (1.0, 0.0, 0.0)
+    """
+    thought, closing, answer = text.partition("</think>")
+    thought = thought.strip().removeprefix("<think>")
+    has_more_tags = "<think>" in thought or "<think>" in answer or "</think>" in answer
+    return float(bool(closing and thought.strip() and answer.strip()) and not has_more_tags)
+
+
+def overlong_penalty(length: int, longest: int, cache: int) -> float:
+    """DAPO's soft overlong punishment, in [-1, 0]: arXiv 2503.14476, section 3.4, equation 13.
+
+    0 up to `longest - cache`, from there linear to -1 at `longest`, and -1 beyond.
+
+    Args:
+        length: of the completion, from 0, in whatever unit the limits are in (tokens, in the paper).
+        longest: L_max, from 0 (16,384 to 20,480 tokens in the paper).
+        cache: L_cache, from 0 to `longest`: over how many the punishment grows (4,096 tokens in the paper).
+
+    Raises:
+        ValueError: one of them is out of its range.
+
+    >>> [overlong_penalty(length, longest=100, cache=20) for length in (80, 90, 100, 500)]
+    [0.0, -0.5, -1.0, -1.0]
+    """
+    if length < 0 or not 0 <= cache <= longest:
+        raise ValueError(
+            f"needed: length from 0, and cache from 0 to longest; not length {length}, cache {cache}, longest {longest}"
+        )
+    if length <= longest - cache:
+        return 0.0
+    return -1.0 if length > longest else (longest - cache - length) / cache
+
+
+def repetition_penalty(units: Sequence[Hashable], size: int = 3) -> float:
+    """Minus the share of n-grams that came before in the same completion, in (-1, 0].
+
+    This is the penalty of open-r1 and TRL (`get_repetition_penalty_reward`, whose defaults are n-grams of 3 and -1).
+    Differs from: arXiv 2502.03373, appendix C.2, on which those rest, and where each repeated token is punished for
+    itself; here the completion gets one number.
+
+    Args:
+        units: tokens or words of the completion.
+        size: n, from 1.
+
+    Returns:
+        0.0 where nothing is repeated, and for a completion of fewer than n units.
+
+    Raises:
+        ValueError: `size` is below 1.
+
+    >>> repetition_penalty([5, 5, 5, 5, 5], size=2), repetition_penalty("a b c d".split(), size=2)
+    (-0.75, 0.0)
+    """
+    if size < 1:
+        raise ValueError(f"n-grams need a size from 1, not {size}")
+    grams = [tuple(units[i : i + size]) for i in range(len(units) - size + 1)]
+    return len(set(grams)) / len(grams) - 1 if grams else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """A reward and what it is made of."""
+
+    total: float | None
+    """Sum of the parts, each times its weight; None where the completion is to be left out."""
+    parts: Mapping[str, float]
+    """Each part before its weight, by name; "correct" is missing where the completion is to be left out."""
+    verdict: Verdict | None
+    """The check of the answer; None where correctness is no part."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReward:
+    """A weighted sum of rules. An instance is called with a completion and its gold answer, and can be pickled.
+
+    Raises:
+        ValueError: from the start, for weights or limits that mean nothing.
+
+    >>> RuleReward({"correct": 1, "overlong": 1}, longest=10, cache=4, measured_in="text")("so it is 7", "7").parts
+    {'correct': 1.0, 'overlong': -1.0}
+    """
+
+    weights: Mapping[str, float] = field(default_factory=lambda: {"correct": 1.0})
+    """Finite weights; a part without one is not looked at. All are 0 or above: penalties are negative by themselves."""
+    undecided: float | None = None
+    """See `correctness`."""
+    no_answer: float | None = 0.0
+    """See `correctness`."""
+    steps: int = 2
+    """For "steps": how many are asked for."""
+    longest: int = 0
+    """For "overlong": L_max, above 0, in tokens or characters."""
+    cache: int = 0
+    """For "overlong": L_cache, from 0 to `longest`."""
+    ngram: int = 3
+    """For "repetition": how many tokens or words, from 1."""
+    measured_in: Literal["tokens", "text"] = "tokens"
+    """What "overlong" and "repetition" count: the token ids given with each completion, or characters and words."""
+    timeout: float = DEFAULT_TIMEOUT
+    """See `check`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would only be noticed in the midst of a training."""
+        unknown = [name for name in self.weights if name not in PARTS]
+        if unknown or not self.weights:
+            raise ValueError(f"weights must be of {', '.join(PARTS)}, not {', '.join(unknown) or 'of none'}")
+        wrong = {name: weight for name, weight in self.weights.items() if not 0 <= weight < math.inf}
+        if wrong:
+            raise ValueError(f"weights must be finite and from 0, not {wrong}")
+        if self.measured_in not in ("tokens", "text"):
+            raise ValueError(f"measured_in must be 'tokens' or 'text', not {self.measured_in!r}")
+        if "overlong" in self.weights and self.longest <= 0:
+            raise ValueError("the part 'overlong' needs longest, above 0")
+        overlong_penalty(0, self.longest, self.cache)
+        repetition_penalty([], self.ngram)
+
+    def __call__(self, text: str, gold: str, tokens: Sequence[int] | None = None) -> Reward:
+        """Reward one completion.
+
+        Args:
+            text: the completion.
+            gold: as `check` takes it.
+            tokens: token ids of the completion; not looked at where only the text is measured.
+
+        Raises:
+            ValueError: a part is measured in tokens, and none are given.
+        """
+        parts = {name: self._form(name, text, tokens) for name in self.weights if name != "correct"}
+        if "correct" not in self.weights:
+            return Reward(self._total(parts), parts, None)
+        verdict = check(text, gold, timeout=self.timeout)
+        value = correctness(verdict, undecided=self.undecided, no_answer=self.no_answer)
+        if value is None:
+            return Reward(None, parts, verdict)
+        parts = {"correct": value, **parts}
+        return Reward(self._total(parts), parts, verdict)
+
+    def _total(self, parts: Mapping[str, float]) -> float:
+        return sum(self.weights[name] * value for name, value in parts.items())
+
+    def _form(self, name: str, text: str, tokens: Sequence[int] | None) -> float:
+        match name:
+            case "boxed":
+                return boxed_format(text)
+            case "steps":
+                return step_format(text, self.steps)
+            case "think":
+                return think_format(text)
+            case "overlong":
+                return overlong_penalty(len(self._measured(text, tokens)), self.longest, self.cache)
+            case _:
+                return repetition_penalty(self._measured(text.lower().split(), tokens), self.ngram)
+
+    def _measured(self, pieces: Sequence[str], tokens: Sequence[int] | None) -> Sequence[int] | Sequence[str]:
+        if self.measured_in == "text":
+            return pieces
+        if tokens is None:
+            raise ValueError("the parts 'overlong' and 'repetition' need token ids; or set measured_in='text'")
+        return tokens
+
+
+def _closing_brace(text: str, opening: int) -> int | None:
+    """Where the brace that opens at `opening` is closed, or None."""
+    depth = 0
+    for mark in _BRACE.finditer(text, opening):
+        depth += {"{": 1, "}": -1}.get(mark[0], 0)
+        if depth == 0:
+            return mark.start()
+    return None
