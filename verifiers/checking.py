@@ -209,7 +209,7 @@ def _find(text: str, gold: Answer) -> str | None:
     if line is not None and (gold.kind == "words" or read_answer(line).text == gold.text != ""):
         return line
     if gold.kind == "number":
-        return last_number(prediction)
+        return last_number(prediction) or last_maths(prediction)
     return last_maths(prediction) if gold.kind in ("expression", "equation", "list") else None
 
 

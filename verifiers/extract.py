@@ -42,7 +42,7 @@ _NUMBER_THEN_PROSE = re.compile(
     rf"(?! (?:or|and|plus|minus|times|over|divided|mod|choose|pi|sqrt|half|less|{_PARTS})\b| to \S*\d)"
     r"(?:/[A-Za-z]{3,}| (?:an? )?[A-Za-z]{2,})"
 )
-_PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
 _MATHS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _LAST_LINES = 600

@@ -1,5 +1,6 @@
 """What holds for every number and every text."""
 
+import os
 import string
 from fractions import Fraction
 
@@ -11,7 +12,8 @@ from verifiers import Outcome, answer_key, check, check_many, extract_answer, go
 INTEGERS = st.integers(-(10**30), 10**30)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=4)
 MATHS = st.text(alphabet=string.digits + "xy+-*/^(){}[]\\|!_,.=$% eE" + "\u221a\u03c0\u2212", max_size=40)
-FAST = settings(max_examples=150, deadline=None)
+FAST = settings(max_examples=int(os.environ.get("PRM_FUZZ_EXAMPLES", "150")), deadline=None)
+"""`PRM_FUZZ_EXAMPLES=100000` makes a fuzzer of these tests."""
 
 
 @FAST
@@ -51,6 +53,31 @@ def test_spaces_between_signs_do_not_matter(tokens, data):
     gaps = data.draw(st.lists(st.integers(1, 3), min_size=len(tokens), max_size=len(tokens)))
     spaced = "#### " + "".join(token + " " * gap for token, gap in zip(tokens, gaps, strict=True))
     assert check(spaced, text).outcome == check(text, text).outcome
+
+
+LEAVES = st.integers(1, 30).map(str) | st.sampled_from(["x", "y", r"\pi", r"\sqrt{2}", r"\frac{1}{3}"])
+EXPRESSIONS = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.builds("({} {} {})".format, inner, st.sampled_from("+-"), inner)
+        | st.builds(r"{} \cdot {}".format, inner, inner)
+        | st.builds(r"\frac{{{}}}{{{}}}".format, inner, LEAVES)
+    ),
+    max_leaves=6,
+)
+
+
+@FAST
+@given(EXPRESSIONS)
+def test_one_more_is_another_and_rewriting_is_not(text):
+    gold = f"\\boxed{{{text}}}"
+    assert not check(f"\\boxed{{{text} + 1}}", gold, timeout=10).is_correct
+    rewritten = (
+        text.replace(r"\frac", r"\dfrac").replace(r"\cdot", r"\times").replace("(", r"\left(").replace(")", r"\right)")
+    )
+    for equal in (rewritten, f"1 + {text} - 1", f"2 \\cdot ({text}) - ({text})", text.replace(" ", r"\,")):
+        verdict = check(f"\\boxed{{{equal}}}", gold, timeout=10)
+        assert verdict.is_correct, (equal, verdict)
 
 
 @FAST
