@@ -8,7 +8,7 @@ A verdict is one of five: correct, incorrect, no answer, timeout, error. Only th
 evaluated; algebra runs in a process of its own that is killed when late, and only that process imports sympy.
 """
 
-from verifiers.checking import DEFAULT_TIMEOUT, answer_key, check, check_many, gold_problem
+from verifiers.checking import DEFAULT_TIMEOUT, answer_key, check, check_async, check_many, gold_problem
 from verifiers.extract import extract_answer
 from verifiers.verdict import Outcome, Verdict
 
@@ -22,6 +22,7 @@ __all__ = [
     "Verdict",
     "answer_key",
     "check",
+    "check_async",
     "check_many",
     "extract_answer",
     "gold_problem",

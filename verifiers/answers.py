@@ -348,7 +348,9 @@ def _read_words(text: str) -> Answer | None:
         return _plain_number(inner) or _read_numeral(inner) or Answer("words", "")
     if not _WORDS.fullmatch(text):
         return None
-    is_word = (text[0] == "(" and len(text) <= 4) or any(len(word) > 4 for word in text.split()) or _is_short_phrase(text)
+    is_word = (
+        (text[0] == "(" and len(text) <= 4) or any(len(word) > 4 for word in text.split()) or _is_short_phrase(text)
+    )
     return Answer("words", "") if is_word else None
 
 

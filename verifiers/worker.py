@@ -1,8 +1,10 @@
 """The process that compares expressions: `python -m verifiers.worker`, started by `verifiers.symbolic`.
 
 It reads one JSON object a line, `{"left": tree, "right": tree, "seconds": s}`, and answers each with one line,
-`{"outcome": …, "reason": …}`, after a first line `{"ready": true}` when sympy is loaded. It ends with its input.
-It limits its own memory, and an alarm ends it should its parent be gone and unable to kill it.
+`{"outcome": …, "reason": …, "spent": s, "is_fit": false where another worker must take over}`, after a first line
+`{"spent": s}` when sympy is loaded; `spent` is the processor time it has used since it started. It ends with its
+input. The parent watches its time and kills it; it limits its own memory, and a timer ends it should it be in the
+middle of a question with its parent gone.
 """
 
 from __future__ import annotations
@@ -11,54 +13,83 @@ import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-MEMORY_BYTES = 2**30
-"""Address space beyond what is in use when sympy is loaded."""
-ALARM_MARGIN = 5.0
-"""Seconds after the time allowed at which an abandoned worker ends itself."""
+MEMORY_BYTES = 384 * 2**20
+"""Address space beyond what is in use when sympy is loaded (some 60 MB): below 512 MB together."""
+FIT_BYTES = 64 * 2**20
+"""Of these, what sympy's caches may keep after a question; a worker that holds more is replaced, so that a question
+finds the same memory whatever was asked before."""
+_SEED = 0
 
 
 def main() -> None:
     """Serve until the input ends."""
-    from verifiers import algebra  # the heavy engine, in this process only
+    from sympy.core.random import seed  # the heavy engine, in this process only
+
+    from verifiers import algebra
+
+    def compare(left: Any, right: Any) -> tuple[str, str]:
+        seed(_SEED)  # sympy draws numbers too, and no verdict may depend on what was asked before
+        return algebra.compare(left, right)
 
     # Nothing but answers may reach the pipe, so anything printed by a library goes to stderr.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    limit_memory()
-    _send(answers, {"ready": True})
+    end_on_timer()
+    in_use = address_space()
+    limit_memory(in_use + MEMORY_BYTES)
+    _send(answers, {})
     for line in sys.stdin:
-        _send(answers, _answer(algebra.compare, json.loads(line)))
+        _send(answers, _answer(compare, json.loads(line), in_use + FIT_BYTES))
 
 
-def _answer(compare: Any, job: dict[str, Any]) -> dict[str, str]:
-    signal.setitimer(signal.ITIMER_REAL, job["seconds"] + ALARM_MARGIN)
+def _answer(compare: Callable[[Any, Any], tuple[str, str]], job: dict[str, Any], fit_bytes: int) -> dict[str, Any]:
+    # Twice and more what the parent allows, as the kernel counts this timer in coarse ticks.
+    signal.setitimer(signal.ITIMER_PROF, 2 * job["seconds"] + 1)
+    outcome, reason, is_fit = _outcome(compare, job)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return {
+        "outcome": outcome,
+        "reason": reason,
+        "is_fit": is_fit and address_space() <= fit_bytes,
+    }
+
+
+def _outcome(compare: Callable[[Any, Any], tuple[str, str]], job: dict[str, Any]) -> tuple[str, str, bool]:
     try:
-        outcome, reason = compare(job["left"], job["right"])
+        return *compare(job["left"], job["right"]), True
     except MemoryError:
-        return {"outcome": "timeout", "reason": "out of memory"}
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        # What sympy raises on expressions it was not made for; the parent hears of it, and nothing is called wrong.
-        return {"outcome": "error", "reason": f"sympy raised {type(error).__name__}"}
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    return {"outcome": outcome, "reason": reason}
+        return "timeout", "out of memory", False
+    except Exception as error:  # sympy raises anything on expressions it was not made for; nothing is called wrong
+        return "error", f"sympy raised {type(error).__name__}", True
 
 
-def limit_memory() -> None:
-    """Allow `MEMORY_BYTES` more than is in use now, where the system can tell and limit it (Linux)."""
+def end_on_timer() -> None:
+    """Let SIGPROF end this process, whatever the parent did with signals: they are inherited."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
+
+
+def address_space() -> int:
+    """Bytes of address space in use; 0 where the system does not tell (only Linux does)."""
     statm = Path("/proc/self/statm")
-    if statm.exists():
+    return int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+
+
+def limit_memory(size: int) -> None:
+    """Allow `size` bytes of address space in all, where the system can tell and limit it (Linux)."""
+    if address_space():
         import resource  # POSIX only
 
-        limit = int(statm.read_text().split()[0]) * resource.getpagesize() + MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
 def _send(stream: IO[str], message: dict[str, Any]) -> None:
-    stream.write(json.dumps(message) + "\n")
+    stream.write(json.dumps({**message, "spent": time.process_time()}) + "\n")
     stream.flush()
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifiers import Outcome, answer_key, check, check_many, extract_answer, gold_problem
+from verifiers import Outcome, answer_key, check, extract_answer, gold_problem
 
 INTEGERS = st.integers(-(10**30), 10**30)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=4)
@@ -93,13 +93,3 @@ def test_no_text_raises_or_breaks_the_checker(prediction, gold):
 def test_a_gold_is_usable_exactly_when_it_equals_itself(gold):
     marked = f"#### {gold}"
     assert (gold_problem(marked) is None) == check(marked, marked).is_correct
-
-
-def test_check_many_keeps_order_and_streams():
-    def pairs():
-        yield "1", "1"
-        yield "1", "2"
-        raise AssertionError("not asked for")
-
-    verdicts = check_many(pairs())
-    assert [next(verdicts).is_correct, next(verdicts).is_correct] == [True, False]
