@@ -9,6 +9,7 @@ evaluated; algebra runs in a process of its own that is killed when late, and on
 """
 
 from verifiers.checking import DEFAULT_TIMEOUT, answer_key, check, check_async, check_many, gold_problem
+from verifiers.choices import check_choice
 from verifiers.extract import extract_answer
 from verifiers.verdict import Outcome, Verdict
 
@@ -23,6 +24,7 @@ __all__ = [
     "answer_key",
     "check",
     "check_async",
+    "check_choice",
     "check_many",
     "extract_answer",
     "gold_problem",

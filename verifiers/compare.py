@@ -52,8 +52,9 @@ def compare(answer: Answer, gold: Answer, decide: Decide) -> Finding:
         return _cannot_read(answer, gold)
     if answer.text == gold.text:
         return _SAME_TEXT
-    if (chosen := _CHOICE.match(gold.text)) and (choice := _CHOICE.match(answer.text)):
-        return _compare_choices(choice, chosen)
+    if (chosen := choice_letter(gold)) and (choice := choice_letter(answer)):
+        is_equal = choice == chosen
+        return Finding(Outcome.CORRECT, "same choice") if is_equal else Finding(Outcome.INCORRECT, "different choices")
     if answer.label and gold.label and not _are_one_name(answer.label, gold.label):
         return _compare_equations(answer, gold, decide) if _are_turned(answer, gold) else _OTHER_NAME
     if answer.kind == gold.kind == "number":
@@ -84,10 +85,10 @@ def _are_turned(answer: Answer, gold: Answer) -> bool:
     return first is not None and second is not None and names(first) == names(second)
 
 
-def _compare_choices(answer: re.Match[str], gold: re.Match[str]) -> Finding:
-    """Letters of a multiple choice, with or without the text of the option."""
-    is_equal = answer[1] == gold[1]
-    return Finding(Outcome.CORRECT, "same choice") if is_equal else Finding(Outcome.INCORRECT, "different choices")
+def choice_letter(answer: Answer) -> str | None:
+    """The letter of a multiple choice, with or without the text of the option; None for what names no choice."""
+    match = _CHOICE.match(answer.text)
+    return match[1] if match else None
 
 
 def _cannot_read(answer: Answer, gold: Answer) -> Finding:

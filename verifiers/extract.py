@@ -16,8 +16,11 @@ one short line and the gold answer is words; the last number (5) answers only wh
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from verifiers.answers import NOTHING, read_answer
+
+Boxes = Literal["last", "first", "all"]
 
 TAIL = 20_000
 """How many characters at the end of a text are looked at."""
@@ -48,24 +51,30 @@ _MATHS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _LAST_LINES = 600
 
 
-def extract_answer(text: str) -> str | None:
+def extract_answer(text: str, *, boxes: Boxes = "last") -> str | None:
     r"""Find the answer in a text by the precedence of this module; None if there is none.
+
+    Args:
+        text: A whole solution, or a bare answer.
+        boxes: Which of several boxes counts: the last, the first, or all of them as a list.
 
     >>> extract_answer(r"So it is $\boxed{\frac{1}{2}}$."), extract_answer("3 + 4 = 7\n#### 7")
     ('\\frac{1}{2}', '7')
     >>> extract_answer("The answer is 3.5. Done."), extract_answer("x+1"), extract_answer("It costs $18 now")
     ('3.5', 'x+1', '$18')
+    >>> extract_answer(r"x is \boxed{3}, y is \boxed{4}", boxes="all")
+    '3, 4'
     """
     tail = text[-TAIL:]
-    return marked_answer(tail) or bare_answer(text) or last_number(tail)
+    return marked_answer(tail, boxes) or bare_answer(text) or last_number(tail)
 
 
-def marked_answer(text: str) -> str | None:
+def marked_answer(text: str, boxes: Boxes = "last") -> str | None:
     """The answer that a marker announces (1 to 3 of the precedence), or None."""
     tail = text[-TAIL:]
     if tagged := _last_between(tail, "<answer>", "</answer>")[1]:
-        return _boxed(tagged) or _after_phrase(tagged) or tagged
-    return _boxed(tail) or _after_hashes(tail) or _after_phrase(tail)
+        return _boxed(tagged, boxes) or _after_phrase(tagged) or tagged
+    return _boxed(tail, boxes) or _after_hashes(tail) or _after_phrase(tail)
 
 
 def without_thought(text: str) -> str:
@@ -143,20 +152,25 @@ def _is_part(before: str) -> bool:
     return before.endswith(("{", "^", "_")) or _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None
 
 
-def _boxed(text: str) -> str | None:
+def _boxed(text: str, boxes: Boxes = "last") -> str | None:
     if "\\boxed" not in text and "\\fbox" not in text:
         return None
-    last: str | None = None
+    found: list[tuple[int, str]] = []  # where the content starts, and the content, of complete boxes in no other
     opened: list[int | None] = []  # for each open brace: where the box's content starts, None for another brace
     for match in _BOX_OR_BRACE.finditer(text):
         token = match[0]
         if token == "}":
             start = opened.pop() if opened else None
             if start is not None and (content := text[start : match.start()].strip()):
-                last = content
+                while found and found[-1][0] > start:
+                    found.pop()
+                found.append((start, content))
         elif token.endswith("{") and token != "\\{":
             opened.append(None if token == "{" else match.end())
-    return last
+    contents = [content for _, content in found]
+    if boxes == "all":
+        return ", ".join(contents) or None
+    return (contents[0] if boxes == "first" else contents[-1]) if contents else None
 
 
 def _after_hashes(text: str) -> str | None:
