@@ -3,7 +3,7 @@ r"""Text that means harm: how long the checker takes over it, how much memory a 
     python -m benchmarks.perf.verify_hostile
 
 Every pair is checked from the main thread, from 8 threads, and as 200 concurrent calls of asyncio, each time among
-ordinary pairs whose verdicts are known.
+ordinary pairs whose verdicts are known. Where more calls than workers wait, the time of a call includes its wait.
 """
 
 from __future__ import annotations
@@ -224,9 +224,16 @@ def _long() -> Iterator[str]:
     yield "a" * 50_000 + "!"
 
 
+def slow_pairs() -> Iterator[tuple[str, str]]:
+    """Equal, but only after expanding a sum to a high power: no worker gets to the end of most of them."""
+    for n in range(30, 100, 10):
+        power = rf"(\sqrt{{x}}+\sqrt{{y}}+\sqrt{{z}}+w)^{{{n}}}"
+        yield f"\\boxed{{{power}(x+1)}}", f"{power}x+{power}"
+
+
 def corpus() -> list[tuple[str, str]]:
-    """Each text boxed as a prediction and, where it is short, as the gold of an honest one."""
-    found = []
+    """Each text boxed as a prediction and, where it is short, as the gold of an honest one; and the slow pairs."""
+    found = list(slow_pairs())
     for i, text in enumerate(texts()):
         gold = ("5", "x+1", r"\frac{\pi}{6}", "(1,2)")[i % 4]
         found.append((f"\\boxed{{{text}}}", gold))
@@ -282,31 +289,33 @@ def in_threads(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]
     """From 8 threads at once, ordinary pairs among them."""
     ordinary = [ORDINARY[i % len(ORDINARY)] for i in range(len(pairs) // 5)]
     with ThreadPoolExecutor(8) as pool:
-        hostile = pool.map(lambda pair: check(*pair), pairs)
+        hostile = pool.map(_timed, pairs)
         verdicts = pool.map(lambda row: check(row[0], row[1]).is_correct != row[2], ordinary)
-        return [(0.0, verdict) for verdict in hostile], sum(verdicts)
+        return list(hostile), sum(verdicts)
 
 
 def in_asyncio(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]], int]:
     """200 calls at once."""
 
-    async def run() -> tuple[list[Verdict], list[bool]]:
+    async def run() -> tuple[list[tuple[float, Verdict]], list[bool]]:
         room = asyncio.Semaphore(200)
 
-        async def one(prediction: str, gold: str) -> Verdict:
+        async def one(prediction: str, gold: str) -> tuple[float, Verdict]:
             async with room:
-                return await check_async(prediction, gold)
+                started = time.perf_counter()
+                verdict = await check_async(prediction, gold)
+                return time.perf_counter() - started, verdict
 
         async def ordinary(i: int) -> bool:
             prediction, gold, is_equal = ORDINARY[i % len(ORDINARY)]
-            return (await one(prediction, gold)).is_correct != is_equal
+            return (await one(prediction, gold))[1].is_correct != is_equal
 
         hostile = [one(*pair) for pair in pairs]
         known = [ordinary(i) for i in range(len(pairs) // 5)]
         return await asyncio.gather(*hostile), await asyncio.gather(*known)
 
     verdicts, wrong = asyncio.run(run())
-    return [(0.0, verdict) for verdict in verdicts], sum(wrong)
+    return verdicts, sum(wrong)
 
 
 if __name__ == "__main__":
