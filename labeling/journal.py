@@ -24,9 +24,8 @@ from labeling.tally import Tally
 from prm.drops import drops_path
 from prm.errors import OutputError
 from prm.files import read_records, to_json
-from prm.manifest import Job
 from prm.records import Drop, Rollout, StepLabels
-from prm.writing import GrowingFile, hold, partial_path
+from prm.writing import GrowingFile, partial_path
 
 
 def rollouts_path(output: Path) -> Path:
@@ -35,46 +34,33 @@ def rollouts_path(output: Path) -> Path:
 
 
 def unfinished(output: Path) -> tuple[Path, Path, Path]:
-    """Where a job keeps its rollouts, the labels so far, and the drops."""
-    return rollouts_path(output), partial_path(output), drops_path(output)
+    """Where a job keeps the labels so far, its rollouts, and the drops."""
+    return partial_path(output), rollouts_path(output), drops_path(output)
 
 
 class Journal:
-    """The events of a job on disk. Use it as a context: one process at a time holds it.
+    """The events of a job on disk. Use it as a context, in a process that holds the output (`Job.taken_up`).
 
     Args:
-        job: with `unfinished(job.output)`.
-        overwrite: throw away what is there.
+        output: where the labels will be.
         fixed: K of the job, against which `tally` reckons what was saved.
 
     Raises:
-        OutputError: another process works on the same output or has just made it, or the disk cannot be written.
+        OutputError: the disk cannot be written.
     """
 
-    def __init__(self, job: Job, *, overwrite: bool = False, fixed: int = 8) -> None:
-        self.job = job
-        self.output = job.output
+    def __init__(self, output: Path, *, fixed: int = 8) -> None:
+        self.output = output
         self.tally = Tally(fixed)
         """Of all events, those of earlier runs included."""
-        self._overwrite = overwrite
 
     def __enter__(self) -> Journal:
         with ExitStack() as stack:
-            stack.enter_context(hold(self.output))
-            self._open(stack)
+            files = (stack.enter_context(closing(GrowingFile(path))) for path in unfinished(self.output))
+            self._labels, self._rollouts, self._drops = files
+            stack.callback(self._forget_no_drops)
             self._stack = stack.pop_all()
         return self
-
-    def _open(self, stack: ExitStack) -> None:
-        if self.job.is_done(overwrite=self._overwrite):
-            raise OutputError(f"{self.output}: another process has just made it", "run the same command again")
-        paths = unfinished(self.output)
-        if self._overwrite:
-            for path in (self.output, *paths):
-                path.unlink(missing_ok=True)
-        self.job.begin()
-        stack.callback(self._forget_no_drops)
-        self._rollouts, self._labels, self._drops = (stack.enter_context(closing(GrowingFile(p))) for p in paths)
 
     def _forget_no_drops(self) -> None:
         if not self._drops.count:
@@ -110,11 +96,14 @@ class Journal:
             OutputError: the labels and drops that are there are not those of the first chains.
         """
         found: defaultdict[str, list[Rollout]] = defaultdict(list)
+        is_whole = True
         for rollout in read_records(self._rollouts.path, Rollout):
             self.tally.add(rollout)
             if rollout.chain_id in following:
                 found[rollout.chain_id].append(rollout)
-        if self._settled() != set(done):
+            elif rollout.chain_id not in done:
+                is_whole = False
+        if not is_whole or self._settled() != set(done):
             raise OutputError(
                 f"{self.output}: the labels and drops that are there are not those of the first {len(done):,} chains",
                 "a file of the job was taken away: choose another --out, or give --overwrite",

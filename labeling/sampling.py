@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 
 from labeling.engine import Completion, Engine, Request, Sampling
@@ -22,13 +21,11 @@ def sample_chains(
     sampling: Sampling,
     splitter: str = "newline",
 ) -> Iterator[list[Chain]]:
-    """Draw `n` chains for each problem and yield them a problem at a time, in the problems' order.
+    """Draw `n` chains for each problem and yield them a problem at a time, in the order in which they finish.
 
     A problem whose prompt leaves no room in the model's context goes to `drops`. The chain `"<problem>/<i>"` is the
     i-th draw of its problem; its steps are cut by `splitter`.
     """
-    waiting = deque[str]()
-    done: dict[str, list[Chain]] = {}
 
     def requests() -> Iterator[Request | None]:
         for problem in problems:
@@ -36,13 +33,10 @@ def sample_chains(
             if len(ids) >= engine.max_length:
                 drops.add(problem.id, "problem longer than the model's context", f"{len(ids)} tokens")
                 continue
-            waiting.append(problem.id)
             yield Request(problem.id, ids, n)
 
     for request, completions in engine.stream(requests(), sampling):
-        done[request.key] = [_chain(request.key, i, c, splitter) for i, c in enumerate(completions)]
-        while waiting and waiting[0] in done:
-            yield done.pop(waiting.popleft())
+        yield [_chain(request.key, i, c, splitter) for i, c in enumerate(completions)]
 
 
 def _chain(problem_id: str, index: int, completion: Completion, splitter: str) -> Chain:

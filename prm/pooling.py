@@ -33,8 +33,8 @@ def posterior(right: Sequence[int], wrong: Sequence[int]) -> Array:
     Returns:
         Array of shape (steps, values); each row sums to 1.
     """
-    likelihood = np.exp(xlogy(np.array(right)[:, None], GRID) + xlog1py(np.array(wrong)[:, None], -GRID))
-    likelihood /= likelihood.max(axis=1, keepdims=True)
+    exponents = xlogy(np.array(right)[:, None], GRID) + xlog1py(np.array(wrong)[:, None], -GRID)
+    likelihood = np.exp(exponents - exponents.max(axis=1, keepdims=True))
     forward, backward, before = np.empty_like(likelihood), np.ones_like(likelihood), PRIOR
     for i, row in enumerate(likelihood):
         before = forward[i] = _normal(((1 - CHANGE) * before + CHANGE * PRIOR) * row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -47,12 +48,18 @@ def whole_directory(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = partial_path(path)
-    with _writing(path):
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file, not a directory", "choose another --out")
+    partial, old = partial_path(path), path.with_name(path.name + ".old")
+    with _writing(path), ExitStack() as stack:
         shutil.rmtree(partial, ignore_errors=True)
+        stack.callback(shutil.rmtree, partial, ignore_errors=True)
         yield partial
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
         partial.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def partial_path(path: Path) -> Path:
@@ -138,9 +145,12 @@ def _made(path: Path) -> Path:
 
 
 @contextmanager
-def _writing(path: Path, hint: str = "free space, or choose another --out") -> Iterator[None]:
-    """What the system refuses becomes one line."""
+def _writing(path: Path, full: str = "free space, or choose another --out") -> Iterator[None]:
+    """What the system refuses becomes one line; `full` is the hint where the disk is."""
     try:
         yield
     except OSError as error:
+        hint = (
+            full if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another --out, or mend what stands there"
+        )
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}", hint) from error

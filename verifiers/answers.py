@@ -109,19 +109,27 @@ def read_answer(raw: str) -> Answer:
         return quick
     if _DOLLARS.fullmatch(raw) and (quick := _plain_number(raw.replace("\\", "").replace("$", "").replace(" ", ""))):
         return replace(quick, unit="dollar")
-    tidied = _closed(tidy(raw))
+    tidied = tidy(raw)
     if problem := _unusable(tidied):
-        return Answer("unusable", "", reason=problem)
+        return _read_closed(tidied) or Answer("unusable", "", reason=problem)
+    return _read_tidied(tidied)
+
+
+def _read_tidied(tidied: str) -> Answer:
     answer = _read(_COLON_LABEL.sub("", tidied), 0)
     return replace(answer, text=compact(tidied), words=answer.words or plain_words(tidied))
 
 
-def _closed(tidied: str) -> str:
-    """With the braces, or the one round bracket, that are missing at the end."""
+def _read_closed(tidied: str) -> Answer | None:
+    """What it is with the braces, or the one round bracket, that are missing at the end; None if that is nothing."""
     plain = re.sub(r"\\.", "", tidied)
-    if (missing := plain.count("{") - plain.count("}")) in (1, 2):
-        return tidied + "}" * missing
-    return tidied + ")" if plain.count("(") == plain.count(")") + 1 and not re.search(r"[\[\]]", plain) else tidied
+    missing = plain.count("{") - plain.count("}")
+    is_open = plain.count("(") == plain.count(")") + 1 and not re.search(r"[\[\]]", plain)
+    closed = tidied + ("}" * missing if 0 < missing < 3 else ")" if is_open else "")
+    if _unusable(closed):
+        return None
+    answer = _read_tidied(closed)
+    return None if answer.kind in ("unread", "words") else answer
 
 
 def _unusable(tidied: str) -> str:

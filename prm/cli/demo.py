@@ -42,7 +42,8 @@ def demo(
     started, prm = time.time(), context.find_root().command
     for arguments in _demo_commands(str(out), str(POLICY)):
         console.say(f"\n$ prm {' '.join(arguments)}")
-        prm.main(arguments, standalone_mode=False)  # in this process: a new one would import torch and vLLM again
+        if code := prm.main(arguments, standalone_mode=False):  # in this process: torch and vLLM are imported once
+            raise typer.Exit(code)
     console.say(f"\nThe demo took {(time.time() - started) / 60:.1f} minutes. Everything it wrote is in {out}:")
     for path in sorted(out.iterdir()):
         if not path.name.endswith(".manifest.json"):

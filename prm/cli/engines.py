@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +34,11 @@ def announce(choice: EngineChoice, workers: int | None = None) -> None:
         f"connecting to {len(choice.endpoints)} servers" if choice.endpoints else f"starting vLLM with {choice.model}"
     )
     console.say(what + (f" in each of {workers} Ray workers" if workers else "") + " …")
+
+
+def local_model(model: str) -> dict[str, Path]:
+    """A model's directory as an input of a job, so that another one under the same name is noticed."""
+    return {"model": Path(model)} if Path(model).is_dir() else {}
 
 
 def engine_choice(model: str, endpoints: Sequence[str] | None, options: Sequence[str] | None) -> EngineChoice:

@@ -151,14 +151,13 @@ def _import(job: Job, rows: Callable[[Drops], Iterator[Imported]]) -> dict[str, 
     if not problems:
         reasons = "; ".join(drops.by_reason())
         raise InputError(f"{job.inputs['file']}: no row can be used: {reasons}", "is it the right --format?")
-    job.begin()
     labels = (found for _, _, found in rows(Drops()) if found is not None)
     counts["problems"] = write_records(out / "problems.jsonl", problems.values())
     counts["labelled chains"] = write_records(out / "labels.jsonl", labels)
     if not counts["labelled chains"]:
         (out / "labels.jsonl").unlink()
-    counts["chains"] = write_records(job.output, (chain for _, chain, _ in rows(Drops())))
     write_drops(drops, job.output, counts)
+    counts["chains"] = write_records(job.output, (chain for _, chain, _ in rows(Drops())))
     return counts
 
 

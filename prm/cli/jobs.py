@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ def making(job: Job, what: str, overwrite: bool) -> Iterator[dict[str, Any] | No
         yield None
         return
     started, counts = time.time(), dict[str, Any]()
-    try:
-        yield counts
-    except KeyboardInterrupt:
-        again = "goes on where this one was" if job.unfinished else "starts anew; nothing is left behind"
-        console.say(f"stopped: the same command {again}")
-        raise
-    job.finish(counts, started)
+    with job.taken_up(overwrite=overwrite) if job.unfinished else nullcontext():
+        try:
+            yield counts
+        except KeyboardInterrupt:
+            again = "goes on where this one was" if job.unfinished else "starts anew; nothing is left behind"
+            console.say(f"stopped: the same command{', without --overwrite,' if overwrite else ''} {again}")
+            raise
+        job.finish(counts, started)
     beside = drops_path(job.output)
     console.summary(what, counts, job.output, beside if beside.exists() else None)
 

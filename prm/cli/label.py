@@ -22,7 +22,7 @@ from labeling.setup import Setup, labelling
 from labeling.stats import label_stats
 from labeling.tally import Tally
 from prm import console
-from prm.cli.engines import Endpoint, EngineOption, announce, engine_choice
+from prm.cli.engines import Endpoint, EngineOption, announce, engine_choice, local_model
 from prm.cli.jobs import making
 from prm.cli.options import (
     Chains,
@@ -93,12 +93,13 @@ def run(
         _say_cost(problems, chains, splitter, setup)
         return
     settings = {"model": model, "splitter": splitter, "chat": chat, **asdict(plan), **asdict(sampling)}
-    job = Job(out, "label", settings, {"problems": problems, "chains": chains}, unfinished(out))
+    inputs = {"problems": problems, "chains": chains, **local_model(model)}
+    job = Job(out, "label", settings, inputs, unfinished(out))
     with making(job, "labels", overwrite) as counts:
         if counts is None:
             return
         total, golds = sum(1 for _ in read_chains(chains, splitter)), ProblemFile(problems)
-        with Journal(job, overwrite=overwrite, fixed=rollouts) as journal:
+        with Journal(out, fixed=rollouts) as journal:
             rows, earlier = _remaining(journal, chains, splitter)
             if journal.finished < total:
                 on_ray = {"workers": workers, "gpus": worker_gpus} if engine == "ray" else {}

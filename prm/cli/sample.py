@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +12,7 @@ from labeling.engine import Sampling
 from labeling.sampling import sample_chains
 from labeling.setup import Setup
 from prm import console
-from prm.cli.engines import Endpoint, EngineOption, announce, engine_choice
+from prm.cli.engines import Endpoint, EngineOption, announce, engine_choice, local_model
 from prm.cli.jobs import making, write_drops
 from prm.cli.options import (
     ChainsEach,
@@ -26,12 +28,12 @@ from prm.cli.options import (
     Temperature,
     TopP,
 )
-from prm.drops import Drops
+from prm.drops import Drops, drops_path
 from prm.files import read_problems, read_records, to_json
 from prm.manifest import Job
 from prm.records import Chain
 from prm.steps import split_steps
-from prm.writing import GrowingFile, hold, partial_path
+from prm.writing import GrowingFile, write_lines
 
 
 def sample(
@@ -57,20 +59,21 @@ def sample(
     split_steps("", splitter)  # a wrong name must not be found out after the engine has started
     sampling = Sampling(temperature, top_p, max_tokens, seed, tuple(stop or ()))
     settings = {"model": model, "n": n, "splitter": splitter, "chat": chat, **asdict(sampling)}
-    job = Job(out, "sample", settings, {"problems": problems}, (partial_path(out),))
+    job = Job(out, "sample", settings, {"problems": problems, **local_model(model)}, (_sampled(out), drops_path(out)))
     setup = Setup(engine_choice(model, endpoint, engine_option), chat, sampling=sampling)
     with making(job, "chains", overwrite) as counts:
         if counts is None:
             return
-        with hold(out):
-            if overwrite:
-                partial_path(out).unlink(missing_ok=True)
-            job.begin()
-            with closing(GrowingFile(partial_path(out), group=n)) as file:
-                drops = _go_on(file, setup, problems, n, splitter)
-                file.become(out)
-        counts["chains"] = file.count
-        write_drops(drops, out, counts)
+        with closing(GrowingFile(_sampled(out), group=n)) as file:
+            drops = _go_on(file, setup, problems, n, splitter)
+            write_drops(drops, out, counts)
+            counts["chains"] = write_lines(out, _in_order(file.path, problems, n))
+            file.path.unlink()
+
+
+def _sampled(out: Path) -> Path:
+    """Where the chains stand while they are sampled, a problem after the other as each is finished."""
+    return out.with_name(out.name + ".sampled.jsonl")
 
 
 def _go_on(file: GrowingFile, setup: Setup, problems: Path, n: int, splitter: str) -> Drops:
@@ -89,3 +92,17 @@ def _go_on(file: GrowingFile, setup: Setup, problems: Path, n: int, splitter: st
             file.append(*map(to_json, group))
             advance(1, f"{file.count:,} chains")
     return drops
+
+
+def _in_order(sampled: Path, problems: Path, n: int) -> Iterator[str]:
+    """The lines of the sampled chains in the order of their problems; only where each problem's stand is in memory."""
+    places: dict[str, int] = {}
+    with sampled.open("rb") as file:
+        while line := file.readline():
+            places[json.loads(line)["problem_id"]] = file.tell() - len(line)
+            for _ in range(n - 1):
+                file.readline()
+        for problem in read_problems(problems):
+            if problem.id in places:
+                file.seek(places[problem.id])
+                yield from (file.readline().decode().rstrip("\n") for _ in range(n))

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,14 @@ def out(tmp_path):
     return tmp_path / "new" / "labels.jsonl"
 
 
+def job(out, seed=0):
+    return Job(out, "label", {"seed": seed}, {}, unfinished(out))
+
+
+@contextmanager
 def open_journal(out, seed=0, **options):
-    return Journal(Job(out, "label", {"seed": seed}, {}, unfinished(out)), **options)
+    with job(out, seed).taken_up(**options), Journal(out) as journal:
+        yield journal
 
 
 def write(out, events):
@@ -47,9 +54,9 @@ def write(out, events):
             journal.append(event)
 
 
-def read(out, done=("a", "x", "b")):
+def read(out, done=("a", "x", "b"), following=("c",)):
     with open_journal(out) as journal:
-        return journal, journal.earlier(done, {"c"})
+        return journal, journal.earlier(done, following)
 
 
 def test_what_was_written_is_known_again(out):
@@ -110,7 +117,43 @@ def test_two_processes_on_one_output_refuse_each_other(out):
         pass
     with open_journal(out) as journal:
         journal.finish(0)
+        job(out).finish({}, 0.0)
     with pytest.raises(OutputError, match="just made it"), open_journal(out):
+        pass
+
+
+def test_a_kill_between_the_output_and_its_manifest_leaves_work_to_go_on_with(out):
+    with open_journal(out) as journal:
+        journal.append(labels("a"))
+        journal.finish(1)
+    assert out.exists()
+    assert not job(out).is_done()
+    with open_journal(out) as journal:
+        assert journal.finished == 1
+        assert not out.exists()
+
+
+def test_overwriting_that_was_killed_does_not_pass_the_old_output_off_as_the_new(out):
+    with open_journal(out) as journal:
+        journal.finish(0)
+        job(out).finish({}, 0.0)
+    with open_journal(out, seed=1, overwrite=True):
+        assert not out.exists()
+    assert not job(out, seed=1).is_done()
+
+
+def test_rollouts_of_chains_that_nobody_knows_are_noticed(out):
+    """Else they would be drawn again, and counted twice."""
+    write(out, EVENTS)
+    with open_journal(out) as journal, pytest.raises(OutputError, match="not those of the first"):
+        journal.earlier(("a", "x", "b"), {"d"})
+
+
+def test_a_file_that_cannot_be_opened_is_one_message(out, monkeypatch):
+    write(out, EVENTS)
+    rollouts_path(out).unlink()
+    rollouts_path(out).mkdir()
+    with pytest.raises(OutputError, match="Is a directory"), open_journal(out):
         pass
 
 
@@ -129,7 +172,7 @@ def test_a_job_that_wrote_nothing_binds_nobody(out):
         assert journal.finished == 0
 
 
-@pytest.mark.parametrize("lost", [1, 2], ids=["labels", "drops"])
+@pytest.mark.parametrize("lost", [0, 2], ids=["labels", "drops"])
 def test_a_file_that_was_taken_away_is_noticed(out, lost):
     """Else the first chains would be taken for done, whoever they are."""
     write(out, EVENTS)
@@ -142,23 +185,24 @@ def test_an_error_in_the_work_is_not_hidden_and_the_lock_is_freed(out, monkeypat
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    journal = open_journal(out)
-    journal.__enter__()
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
-        journal.__exit__(KeyError, KeyError(), None)
+    def work(patched):
+        with open_journal(out):
+            patched.setattr(os, "fsync", full)
+            raise KeyError
+
+    with monkeypatch.context() as patched, pytest.raises(KeyError):
+        work(patched)
     with open_journal(out):
         pass
 
 
 def test_a_full_disk_never_costs_the_manifest(out, monkeypatch):
     write(out, EVENTS)
-    job = open_journal(out).job
-    before = job.manifest.read_bytes()
+    before = job(out).manifest.read_bytes()
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     with pytest.raises(OutputError):
-        job.finish({}, 0.0)
-    assert job.manifest.read_bytes() == before
+        job(out).finish({}, 0.0)
+    assert job(out).manifest.read_bytes() == before
 
 
 def test_a_full_disk_is_one_message_and_what_is_written_stays(out, monkeypatch):
@@ -181,6 +225,6 @@ def test_a_full_disk_is_one_message_and_what_is_written_stays(out, monkeypatch):
         with pytest.raises(OutputError, match="No space left"):
             journal.append(rollout("z"))
     assert rollouts_path(out).read_bytes().startswith(before)
-    journal, _ = read(out, done=())
+    journal, _ = read(out, done=(), following=("a", "b"))
     assert journal.cut > 0
     assert rollouts_path(out).read_bytes() == before

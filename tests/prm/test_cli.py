@@ -146,3 +146,26 @@ def test_best_of_n_prints_a_table_on_stdout(prm, files):
     assert "oracle" in out
     assert "100.0" in out
     assert json.loads((files / "r.json").read_text())["protocol"]["problems"] == 1
+
+
+def test_the_demo_ends_where_one_of_its_commands_does(prm, monkeypatch):
+    from prm.cli import demo
+
+    world = ["world", "--count=2", "--out=p.jsonl"]
+    monkeypatch.setattr(demo, "_demo_commands", lambda *_: [world, ["rerank", *RERANK_NOTHING], world])
+    code, _, said = prm("demo", "--out", ".")
+    assert code == 1
+    assert "none.jsonl" in said
+    assert "The demo took" not in said
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "stories", interrupted)
+    monkeypatch.setattr(demo, "_demo_commands", lambda *_: [["world", "--out=q.jsonl"], world])
+    code, _, said = prm("demo", "--out", ".")
+    assert code == 130
+    assert "The demo took" not in said
+
+
+RERANK_NOTHING = ["--problems=none.jsonl", "--chains=none.jsonl", "--scores=none.jsonl", "--out=o.jsonl"]

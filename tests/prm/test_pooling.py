@@ -42,6 +42,10 @@ def test_many_draws_outweigh_the_neighbours():
     assert pooled_values([0, 300, 0], [500, 700, 500]) == (0, pytest.approx(0.3, abs=0.02), 0)
 
 
+def test_any_number_of_draws_is_taken():
+    assert pooled_values([0, 60_000, 3], [1, 60_000, 5])[1] == pytest.approx(0.5)
+
+
 def test_neighbours_make_an_interval_narrower():
     (alone,), shared = pooled_intervals([2], [2]), pooled_intervals([2, 2, 2], [2, 2, 2])
     assert all(high - low < alone[1] - alone[0] for low, high in shared)

@@ -67,3 +67,11 @@ def test_a_directory_takes_the_place_of_the_old_one_at_the_end(tmp_path):
         partial.mkdir()
         (partial / "new").touch()
     assert [p.name for p in out.iterdir()] == ["new"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out"], "nothing is left behind"
+
+
+def test_a_file_is_not_replaced_by_a_directory(tmp_path):
+    (tmp_path / "out").write_text("thesis")
+    with pytest.raises(OutputError, match="is a file"), whole_directory(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out").read_text() == "thesis"
