@@ -23,8 +23,10 @@ MAX_BITS = 100_000
 """Largest integer, in bits, that a power may make."""
 MAX_FACTORIAL = 5_000
 DIGITS = 50
-POINTS = 8
+POINTS = 10
 """Points drawn per comparison; half of them may be negative in each variable."""
+SCALES = (1, 1, 1, 1, 1, 10, 100, 1000)
+"""What the coordinates of the points are multiplied by: |x - 100| is 100 - x for small ones."""
 _LOG_FACTOR = sympy.Symbol("log_base_factor", positive=True)
 _CONSTANTS = {"pi": sympy.pi, "oo": sympy.oo, "i": sympy.I, "e": sympy.E}
 _FUNCTIONS = {
@@ -89,11 +91,34 @@ def _prove(difference: Any, agreed: int) -> tuple[str, str]:
     if sympy.expand(difference) == 0:
         return "correct", "equal in sympy"
     simplified = sympy.simplify(difference)
-    if simplified == 0:
+    if simplified == 0 or sympy.simplify(_of_reals(difference)) == 0:
         return "correct", "equal in sympy"
-    if simplified.is_Rational:
-        return "incorrect", "they differ by a number"
+    if simplified.is_Rational or _is_other_polynomial(difference) or _is_other_number(simplified):
+        return "incorrect", "they differ, by little"
+    if difference.has(sympy.Abs, sympy.floor, sympy.ceiling):
+        return "error", f"equal at {agreed} points, without proof"
     return ("correct", f"equal at {agreed} points") if agreed else ("error", "no point to compare at")
+
+
+def _of_reals(expression: Any) -> Any:
+    """The expression with names that stand for real numbers, where it has no i: of them the root of x^2 is |x|."""
+    if expression.has(sympy.I):
+        return expression
+    return expression.subs({s: sympy.Symbol(s.name, real=True) for s in expression.free_symbols})
+
+
+def _is_other_polynomial(difference: Any) -> bool:
+    """Whether a difference that did not expand to 0 is a polynomial, and so is not 0 everywhere."""
+    symbols = difference.free_symbols
+    return bool(symbols) and bool(difference.is_polynomial(*symbols)) and not difference.has(sympy.Abs)
+
+
+def _is_other_number(difference: Any) -> bool:
+    """Whether a difference without names is certainly not 0, with as many digits as that takes, up to 400."""
+    if difference.free_symbols:
+        return False
+    value = difference.evalf(15, maxn=400)
+    return bool(value.is_Float and value._prec > 1 and value != 0)
 
 
 def _points(first: Any, second: Any) -> Iterator[dict[Any, Any]]:
@@ -103,7 +128,8 @@ def _points(first: Any, second: Any) -> Iterator[dict[Any, Any]]:
         return
     draw = random.Random(0)  # seeded: the same pair gets the same verdict every time
     for index in range(POINTS):
-        yield {symbol: _coordinate(draw, signed=index % 2 == 1 and symbol != _LOG_FACTOR) for symbol in symbols}
+        scale = SCALES[index % len(SCALES)]
+        yield {symbol: scale * _coordinate(draw, signed=index % 2 == 1 and symbol != _LOG_FACTOR) for symbol in symbols}
 
 
 def _coordinate(draw: random.Random, *, signed: bool) -> Any:
@@ -119,8 +145,10 @@ def _agree(first: Any, second: Any, is_complex: bool) -> bool | None:
     """True or False if the values tell; None where one is not finite, or only one is real and both should be."""
     if not (first.is_finite and second.is_finite and first.is_number and second.is_number):
         return None
+    if not is_complex and not (_is_real(first) and _is_real(second)):
+        return None
     if _is_real(first) is not _is_real(second):
-        return False if is_complex else None
+        return False
     scale = max(abs(first), abs(second))
     return bool(abs(first - second) <= scale * sympy.Float("1e-35", DIGITS))
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
-from verifiers.normalize import compact, plain_words, tidy
+from verifiers.normalize import compact, plain_words, shown_words, tidy
 from verifiers.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, parse, without_spelling
 from verifiers.regions import Region, built_member, read_region
 from verifiers.units import split_unit
@@ -29,12 +29,13 @@ _CONJUNCTION = re.compile(r"(?:, ?)?(?: (?:and|or) |\\text\{ ?(?:and|or) ?\})")
 _INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?),? (?:and|or) ?\} ?")
 _SIGNS = re.compile(r"\\pm(?![A-Za-z])|\\mp(?![A-Za-z])|\+/-")
 _FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since)"
-_MEMBER = r"[a-zA-Z](?:,[a-z])* ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+)?"
+_MEMBER = r"[a-zA-Z](?:,[a-z]){0,5} ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+)?"
 _CLAUSE = re.compile(  # what says which values a free name has, or why: not part of the answer's form
     rf"^\\text\{{ ?only ?\}} ?|,? ?\\text\{{ ?,? ?{_FREE}\b.*$"
     r"|,? (?:where|for (?:all|any|every|some|each)) .*$"
     rf"|,? ?\(?(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
 )
+_DENIAL = re.compile(r"\b(?:not|no|never|impossible|lower|upper|least|most|greater|less)\b")
 _EMPTY_NAMES = r"""
     \emptyset|\{\}|{}|no solution|no solutions|no real solution|no real solutions|none|empty set|the empty set
     |no real roots|there is no solution|there are no solutions|there is none
@@ -43,7 +44,10 @@ _EMPTY = frozenset(name.strip() for name in _EMPTY_NAMES.split("|"))
 NOTHING = "no solution"
 """The words of an answer that says that there is none."""
 _MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
-_MONTH = r"(?P<month>(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6})"
+_MONTH = (
+    "(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _DATES = tuple(
     re.compile(pattern)
@@ -58,10 +62,11 @@ _GROUPED = re.compile(
 )
 """Thousands as Europe writes them: 1 234 567, 1'234'567, 1.234.567, and 1.234,56."""
 _DOLLARS = re.compile(r"-?\\?\$ ?-?[\d.,]+")
+_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 _TIME = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([AaPp])\.? ?[Mm]\.?")
-_MATRIX = re.compile(r"\\begin\{([pbv]?matrix)\}(.*)\\end\{\1\}")
+_MATRIX = re.compile(r"[(\[]?\\begin\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}[)\]]?")
 _WORDS = re.compile(r"\(?[A-Za-z](?:[A-Za-z '-]*[A-Za-z])?\)?\.?")
-_COLON_LABEL = re.compile(r"(?:(?<=^)|(?<=, ))(?:\\text\{[A-Za-z ]{2,20}:? ?\}:?|[A-Za-z]{2,20}):\s*(?=[-\d\\($])")
+_COLON_LABEL = re.compile(r"(?:\\text\{([A-Za-z ]{2,20}):? ?\}:?|([A-Za-z]{2,20}):)\s*(?=[-\d\\($])([^:]*)")
 _DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _CURRENCY = {"€": "euro", "£": "pound", "¥": "yen"}
 _BASES = {"two": 2, "eight": 8, "ten": 10, "sixteen": 16}
@@ -82,8 +87,9 @@ class Answer:
     """Exact value of a number; of a percentage, the number before the sign (50 for 50%)."""
     node: Node | None = None
     """Tree of a number that was computed or of an expression; of an equation, its left side less its right."""
-    is_family: bool = False
-    """Whether it stands for many values, one for each value of a name that the text calls free."""
+    family: str = ""
+    """The numbers that its name stands for, one value for each: "Z" for whole ones, "?" where the text says only that
+    the name is free; "" where it says nothing."""
     items: tuple[Answer, ...] = ()
     brackets: str = ""
     """Of a list: its two brackets, "{}" for a set, "U" for a union, "matrix 2x1", "" for none."""
@@ -116,8 +122,8 @@ def read_answer(raw: str) -> Answer:
 
 
 def _read_tidied(tidied: str) -> Answer:
-    answer = _read(_COLON_LABEL.sub("", tidied), 0)
-    return replace(answer, text=compact(tidied), words=answer.words or plain_words(tidied))
+    answer = _read(tidied, 0)
+    return replace(answer, text=compact(tidied), words=answer.words or shown_words(tidied))
 
 
 def _read_closed(tidied: str) -> Answer | None:
@@ -163,12 +169,22 @@ def _european_number(text: str) -> Answer | None:
 
 
 def _read(text: str, depth: int) -> Answer:
-    if (rest := _CLAUSE.sub("", text)) not in ("", text) and depth < MAX_LIST_DEPTH:
-        answer = _read(rest, depth + 1)
+    if (clause := _CLAUSE.search(text)) and depth < MAX_LIST_DEPTH and not _DENIAL.search(clause[0]):
+        answer = _read(_CLAUSE.sub("", text) or "?", depth + 1)
+        family = next((mark for mark in "ZNQC" if rf"\mathbb{{{mark}}}" in clause[0]), "?")
+        if family != "?" and answer.brackets in ("()", "[]", "(]", "[)"):
+            return Answer("unread", "", reason="an interval of whole numbers")
         if answer.kind not in ("words", "unread"):
-            return replace(answer, is_family=True)
+            return replace(answer, family=family)
     if (region := read_region(text)) is not None and depth < MAX_LIST_DEPTH:
         return _read_region(region, depth)
+    if named := _COLON_LABEL.fullmatch(text):
+        return replace(_read(named[3], depth + 1), label=plain_words(named[1] or named[2]))
+    exact, about, rounded = text.partition(r"\approx")
+    if about:
+        return _read(
+            (exact if exact.strip() and not _LABEL.fullmatch(exact.strip()) else rounded).strip() or "?", depth + 1
+        )
     label, text = _split_label(text)
     if label:
         return replace(_read(text, depth), label=label)
@@ -199,7 +215,8 @@ def _split_label(text: str) -> tuple[str, str]:
     if not parts[0] or _is_constant(parts[0]):
         return (parts[1], parts[0]) if len(parts) == 2 and parts[1].isalpha() and parts[0] else ("", parts[-1])
     if _LABEL.fullmatch(parts[0]) and (len(parts) == 2 or all(map(_is_constant, parts[1:]))):
-        return plain_words(parts[0]).replace("text", "").strip() or parts[0], parts[-1]
+        label = plain_words(parts[0]).replace("text", "").strip()
+        return (parts[0] if len(label) < 2 else label), parts[-1]
     return "", text
 
 
@@ -221,7 +238,7 @@ def _read_numeral(text: str) -> Answer | None:
 
 
 def _read_based(sign: str, digits: str, base: int) -> Answer | None:
-    if not digits[0].isdigit():  # x_2 is a name
+    if not digits[0].isdigit() and (base <= 10 or not digits.isupper()):  # x_2 is a name
         return None
     try:
         value = Fraction(int(sign + digits, base))
@@ -257,7 +274,7 @@ def _read_date(words: str) -> str | None:
 def _read_ratio(text: str) -> Answer | None:
     """3:4 and 6:8 are one ratio: each part is divided by the first."""
     parts = text.split(":")
-    if not 2 <= len(parts) <= 6:
+    if not 2 <= len(parts) <= 6 or _CLOCK.fullmatch(text):
         return None
     try:
         values = [fold(parse(part)) for part in parts]
@@ -283,7 +300,7 @@ def _read_list(text: str, depth: int) -> Answer | None:
         return Answer("unread", "", reason="list too large")
     items = tuple(_read(part, depth + 1) if part else Answer("unread", "", reason="empty item") for part in parts)
     texts = [
-        replace(item, text=compact(part), words=item.words or plain_words(part))
+        replace(item, text=compact(part), words=item.words or shown_words(part))
         for item, part in zip(items, parts, strict=True)
     ]
     found = {(item.value, item.unit, item.text if item.value is None else ""): item for item in texts}

@@ -39,7 +39,8 @@ def check_choice(prediction: str, gold: str, options: Sequence[str], *, timeout:
         return Verdict(Outcome.ERROR, "the gold answer is none of the options", None)
     found = extract_answer(prediction) or single_line(prediction)
     chosen = None if found is None else choice_letter(read_answer(found))
-    if chosen is None:
+    is_text = any(chosen == option.strip() for option in options)  # options that are letters are meant by their text
+    if chosen is None or is_text or chosen not in ascii_uppercase[: len(options)]:
         return check(prediction, options[expected], timeout=timeout)
     is_equal = chosen == ascii_uppercase[expected]
     return Verdict(Outcome.CORRECT if is_equal else Outcome.INCORRECT, "the letter of an option", found)

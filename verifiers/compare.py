@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 
 from verifiers.answers import NOTHING, Answer
-from verifiers.numeric import approximate, certainly_differ
+from verifiers.numeric import approximate, certainly_differ, is_linear, step_of
 from verifiers.parser import Node, constants, fold, names, substitute
 from verifiers.units import measure
 from verifiers.verdict import Finding, Outcome
@@ -35,7 +36,7 @@ Decide = Callable[[Node, Node], Finding]
 _SAME_TEXT = Finding(Outcome.CORRECT, "same text")
 _SAME_NUMBER = Finding(Outcome.CORRECT, "equal as numbers")
 _OTHER_NUMBER = Finding(Outcome.INCORRECT, "different numbers")
-_CHOICE = re.compile(r"\(?(?:\\text\{)?\(?([A-J])(?:[).:}]|$)")
+_CHOICE = re.compile(r"(?:\\text\{)?\(?(?:\\text\{)?([A-J])(?:[)}]+\.?(?![-+*/,;=^!_)])|[.:](?=[\d\\($-]|$)|$)")
 """The letter of a choice: B, (B), B. 5, \\text{(B)}."""
 _ROUNDED = Finding(Outcome.CORRECT, "equal to the digits of the gold")
 _OTHER_NAME = Finding(Outcome.ERROR, "the answers name different variables")
@@ -88,7 +89,7 @@ def _are_turned(answer: Answer, gold: Answer) -> bool:
 def choice_letter(answer: Answer) -> str | None:
     """The letter of a multiple choice, with or without the text of the option; None for what names no choice."""
     match = _CHOICE.match(answer.text)
-    return match[1] if match else None
+    return match[1] if match and not re.search(r"(?:and|or|,|;) ?\(?[A-J]\)", answer.text[match.end() :]) else None
 
 
 def _cannot_read(answer: Answer, gold: Answer) -> Finding:
@@ -101,8 +102,10 @@ def _compare_words(answer: Answer, gold: Answer) -> Finding:
     if NOTHING in (answer.words, gold.words) and {"number", "expression", "list"} & {answer.kind, gold.kind}:
         return Finding(Outcome.INCORRECT, "only one says that there is none")
     if _is_wordlike(answer) and _is_wordlike(gold):
-        same = answer.words == gold.words
-        return Finding(Outcome.CORRECT, "same words") if same else Finding(Outcome.INCORRECT, "different words")
+        if answer.words == gold.words:
+            return Finding(Outcome.CORRECT, "same words")
+        shorter, longer = sorted((f" {answer.words} ", f" {gold.words} "), key=len)
+        return Finding(Outcome.ERROR if shorter in longer else Outcome.INCORRECT, "different words")
     if _shown(answer) == _shown(gold):
         return Finding(Outcome.CORRECT, "same words")
     return _cannot_read(answer, gold)
@@ -161,8 +164,7 @@ def _rounds_to(value: Fraction, gold: Answer, digits: int) -> bool:
 def _compare_units(answer: Answer, gold: Answer) -> Finding:
     mine, theirs = measure(answer.unit), measure(gold.unit)
     if mine is None or theirs is None:
-        is_equal = answer.value == gold.value
-        return Finding(Outcome.ERROR, "units that are not known") if is_equal else _OTHER_NUMBER
+        return Finding(Outcome.ERROR, "units that are not known")
     if mine.kind != theirs.kind or answer.value is None or gold.value is None:
         return _UNIT_DIFFERS
     is_equal = answer.value * mine.size == gold.value * theirs.size
@@ -181,9 +183,9 @@ def _as_percentage(is_equal: bool) -> Finding:
 
 
 def _compare_bases(answer: Answer, gold: Answer) -> Finding:
-    if answer.unit and gold.unit:
+    if answer.unit and gold.unit and answer.value != gold.value:
         return Finding(Outcome.INCORRECT, "the bases differ")
-    return Finding(Outcome.ERROR, "only one of the answers names its base")
+    return Finding(Outcome.ERROR, "another base, or one that is not named")
 
 
 def _compare_expressions(answer: Answer, gold: Answer, decide: Decide) -> Finding:
@@ -198,7 +200,28 @@ def _compare_expressions(answer: Answer, gold: Answer, decide: Decide) -> Findin
         first, second = (_radians(tree) if side.unit else tree for tree, side in ((first, answer), (second, gold)))
     if gold.written and gold.value is not None and (value := approximate(first)) is not None:
         return _ROUNDED if _rounds_to(Fraction(value), gold, 3) else _OTHER_NUMBER
-    return _compare_trees(_renamed(first, answer, second, gold), second, decide)
+    if answer.family != gold.family and answer.family and gold.family:
+        return Finding(Outcome.ERROR, "the names stand for different numbers")
+    finding = _compare_trees(_renamed(first, answer, second, gold), second, decide)
+    if finding.outcome is Outcome.INCORRECT and _is_family(first, answer) and _is_family(second, gold):
+        return _compare_steps(first, second)
+    return finding
+
+
+def _compare_steps(first: Node, second: Node) -> Finding:
+    """Two families that are not the same as they are counted: with other steps between values they differ."""
+    mine, theirs = step_of(first), step_of(second)
+    if mine is not None and theirs is not None and abs(abs(mine) - abs(theirs)) > 1e-9:
+        return Finding(Outcome.INCORRECT, "different steps")
+    return Finding(Outcome.ERROR, "families that may be one, counted otherwise")
+
+
+def _is_family(tree: Node, answer: Answer) -> bool:
+    """Whether a tree stands for one value for each whole number: a text says so, or it is linear, with a pi."""
+    found = names(tree)
+    if len(found) != 1 or not found <= _WHOLE:
+        return False
+    return bool(answer.family) or ("pi" in constants(tree) and is_linear(tree))
 
 
 def _radians(degrees: Node) -> Node:
@@ -207,11 +230,9 @@ def _radians(degrees: Node) -> Node:
 
 def _renamed(tree: Node, answer: Answer, other: Node, gold: Answer) -> Node:
     """The tree with the other's letter for a whole number, where each has one such name and no more."""
-    mine, theirs = names(tree), names(other)
-    if len(mine) != 1 or len(theirs) != 1 or mine == theirs or not mine | theirs <= _WHOLE:
+    if names(tree) == names(other) or not (_is_family(tree, answer) and _is_family(other, gold)):
         return tree
-    is_family = answer.is_family or gold.is_family or "pi" in constants(tree) & constants(other)
-    return substitute(tree, {next(iter(mine)): Node("name", next(iter(theirs)))}) if is_family else tree
+    return substitute(tree, {next(iter(names(tree))): Node("name", next(iter(names(other))))})
 
 
 def _compare_equations(answer: Answer, gold: Answer, decide: Decide) -> Finding:
@@ -226,7 +247,10 @@ def _compare_equations(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     if not a or not b:
         return Finding(Outcome.ERROR, "equations that are not compared")
     mine, theirs = (Node("*", args=(tree, Node("num", str(by)))) for tree, by in ((first, b), (second, a)))
-    return _compare_trees(mine, theirs, decide)
+    finding = _compare_trees(mine, theirs, decide)
+    if finding.outcome is Outcome.INCORRECT and not (is_linear(first) and is_linear(second)):
+        return Finding(Outcome.ERROR, "equations that may have the same solutions")
+    return finding
 
 
 def _equation(answer: Answer) -> Node | None:
@@ -244,7 +268,18 @@ def _tree(answer: Answer) -> Node:
 def _compare_trees(answer: Node, gold: Node, decide: Decide) -> Finding:
     if answer == gold:
         return Finding(Outcome.CORRECT, "same expression")
+    if _are_anagrams(answer, gold):
+        return Finding(Outcome.ERROR, "the same letters in another order, a word or a product")
     return Finding(Outcome.INCORRECT, "different values") if certainly_differ(answer, gold) else decide(answer, gold)
+
+
+def _are_anagrams(answer: Node, gold: Node) -> bool:
+    """Products of three letters or more and nothing else, the same letters: they may be words."""
+    letters = [[arg.value for arg in tree.args if arg.op in ("name", "const")] for tree in (answer, gold)]
+    is_word = all(
+        tree.op == "*" and len(tree.args) == len(found) > 2 for tree, found in zip((answer, gold), letters, strict=True)
+    )
+    return is_word and sorted(letters[0]) == sorted(letters[1]) and all(len(x) == 1 for x in letters[0])
 
 
 # Lists.
@@ -257,16 +292,35 @@ def _compare_lists(answer: Answer, gold: Answer, decide: Decide) -> Finding:
             (item,) = alone.items
             return compare(item, other, decide) if alone is answer else compare(other, item, decide)
         return _only_one_is_list(answer, gold)
-    if len(answer.items) != len(gold.items):
+    if len(answer.items) != len(gold.items) and "U" not in (answer.brackets, gold.brackets):
         unclear = _has_unread_items(answer) or _has_unread_items(gold)
         return Finding(Outcome.ERROR if unclear else Outcome.INCORRECT, "different numbers of items")
     kinds = {answer.brackets, gold.brackets}
-    if kinds <= _UNORDERED or kinds == {"U"}:
+    if "U" in kinds:
+        return _compare_unions(answer, gold, decide)
+    if kinds <= _UNORDERED:
         return _in_any_order(answer, gold, decide)
+    answer, gold = _by_label(answer, gold), _by_label(gold, answer)
     in_order = _all_of(compare(mine, theirs, decide) for mine, theirs in zip(answer.items, gold.items, strict=True))
     if len(kinds) > 1 and in_order.outcome is Outcome.CORRECT:
         return in_order if kinds == {"", "()"} or _are_vectors(answer, gold) else _brackets_differ(answer, gold)
     return in_order
+
+
+def _compare_unions(answer: Answer, gold: Answer, decide: Decide) -> Finding:
+    """Equal interval by interval; else undecided, for [1,2] and [2,3] together are [1,3]."""
+    if answer.brackets == gold.brackets and len(answer.items) == len(gold.items):
+        finding = _in_any_order(answer, gold, decide)
+        are_apart = all(item.brackets in ("()", "{}") for item in (*answer.items, *gold.items))
+        if finding.outcome is not Outcome.INCORRECT or are_apart:
+            return finding
+    return Finding(Outcome.ERROR, "unions that are not the same piece by piece")
+
+
+def _by_label(answer: Answer, other: Answer) -> Answer:
+    """Items without brackets that are named, in the order of their names, to be compared with a tuple."""
+    is_named = answer.brackets == "" != other.brackets and all(len(item.label) == 1 for item in answer.items)
+    return replace(answer, items=tuple(sorted(answer.items, key=lambda item: item.label))) if is_named else answer
 
 
 def _are_vectors(answer: Answer, gold: Answer) -> bool:

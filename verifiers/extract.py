@@ -19,6 +19,7 @@ import re
 from typing import Literal
 
 from verifiers.answers import NOTHING, read_answer
+from verifiers.units import NOT_UNITS
 
 Boxes = Literal["last", "first", "all"]
 
@@ -37,15 +38,22 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|\s(?:because|since|which)\s", re.IGNORECASE)
+_LOUD = re.compile(r"(\d\d)!$")
+"""What is no factorial, for nobody would write it so."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
 _PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan)\b)[A-Za-z]{2,}[ ,'\u2019]")
-_PARTS = "squared|cubed|halves|thirds|fifths|tenths|hundredths|thousandths"
-_NUMBER_THEN_PROSE = re.compile(
-    rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)"
-    rf"(?! (?:or|and|plus|minus|times|over|divided|mod|choose|pi|sqrt|half|less|{_PARTS})\b| to \S*\d)"
-    r"(?:/[A-Za-z]{3,}| (?:an? )?[A-Za-z]{2,})"
-)
+_NUMBER_THEN_PROSE = re.compile(rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)(?=/[A-Za-z]{{3,}}| (?:an? )?[A-Za-z]{{2,}})")
+_OPERATION_WORDS = "plus minus multiplied divided raised sin cos tan log ln exp root roots factorial squared cubed"
+_OPERATIONS = frozenset(_OPERATION_WORDS.split())
+_JOINED = NOT_UNITS - {"for", "through", "is", "are", "if", "by", "but", "not", "to", "out"}
+"""Words that, behind a number, go on with it."""
+_MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|\b(?!a\b|I\b)[A-Za-z]\b")
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
+_DENIED = re.compile(r"\b(?:not|never|cannot|doubt|neither|nor)\b|n['\u2019]t\b", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"\b(?:step|case|part|eq|equation|problem|question|figure|exercise|line|page)s?\.?\s*\(?$", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"[.!?]\s|\n")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
 _MATHS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _LAST_LINES = 600
@@ -143,13 +151,17 @@ def last_number(text: str) -> str | None:
         for found in _NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
             pass
         if found is not None and (found.start() > 0 or len(tail) == len(text)):
-            return None if _is_part(tail[: found.start()]) else found[0]
+            return None if _is_part(tail[: found.start()], tail[found.end() :]) else found[0]
     return None
 
 
-def _is_part(before: str) -> bool:
-    """Whether what stands before a number makes it part of something else, or its opposite."""
-    return before.endswith(("{", "^", "_")) or _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None
+def _is_part(before: str, after: str) -> bool:
+    """Whether what stands around a number makes it part of something else, its opposite, denied, counted or asked."""
+    if before.endswith(("{", "^", "_")) or _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None:
+        return True
+    said, following = _SENTENCE.split(before)[-1], _SENTENCE.split(after + "\n")[0]
+    is_counted = _COUNTED.search(said) or re.match(r"(?:st|nd|rd|th)\b", after)
+    return bool(_DENIED.search(said) or is_counted or after[len(following) :].startswith("?"))
 
 
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:
@@ -186,7 +198,7 @@ def _after_phrase(text: str) -> str | None:
         end = _PHRASE_END.search(text, match.end())
         content = text[match.end() : end.start() if end else len(text)].strip()
         if content:
-            return _without_prose(content)
+            return _without_prose(_LOUD.sub(r"\1", content))
     return None
 
 
@@ -198,4 +210,7 @@ def _without_prose(content: str) -> str:
     leading = _NUMBER_THEN_PROSE.match(content)
     if leading is None or read_answer(content).kind == "number":
         return content
-    return leading[0] if read_answer(leading[0]).kind == "number" else leading[1]
+    rest = content[leading.end() :]
+    words = rest.casefold().split()
+    is_prose = not _MATHEMATICAL.search(rest) and not _OPERATIONS & set(words) and words[0] not in _JOINED
+    return leading[1] if is_prose else content

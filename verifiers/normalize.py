@@ -41,7 +41,8 @@ _CHARACTERS = str.maketrans(
         "\N{LESS-THAN OR SLANTED EQUAL TO}": r"\leq ",
         "\N{GREATER-THAN OR SLANTED EQUAL TO}": r"\geq ",
         "\N{NOT EQUAL TO}": r"\neq ",
-        "\N{ALMOST EQUAL TO}": "=",
+        "\N{ALMOST EQUAL TO}": r"\approx ",
+        "\N{FRACTION SLASH}": "/",
         "\N{PLUS-MINUS SIGN}": r"\pm ",
         "\N{EMPTY SET}": r"\emptyset ",
         "\N{DOUBLE-STRUCK CAPITAL R}": r"\mathbb{R}",
@@ -85,7 +86,9 @@ _SAME = (  # commands that say the same
     (re.compile(r"\\(?:leqslant|leqq|le)(?![A-Za-z])"), r"\\leq"),
     (re.compile(r"\\(?:geqslant|geqq|ge)(?![A-Za-z])"), r"\\geq"),
     (re.compile(r"\\(?:neq|ne|not ?=)(?![A-Za-z])"), r"\\neq"),
-    (re.compile(r"\\(?:approx|simeq)(?![A-Za-z])"), "="),
+    (re.compile(r"\\simeq(?![A-Za-z])"), r"\\approx"),
+    (re.compile(r"\\(?:underline|textcolor ?\{\w+\}|color ?\{\w+\})(?![A-Za-z])"), ""),
+    (re.compile(r"\\(?:Large|large|huge|Huge|small|tiny)(?![A-Za-z])"), ""),
     (re.compile(r"\\lt(?![A-Za-z])"), "<"),
     (re.compile(r"\\gt(?![A-Za-z])"), ">"),
     (re.compile(r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])"), "|"),
@@ -98,7 +101,7 @@ _SAME = (  # commands that say the same
     (re.compile(r"\\h?space\*? ?\{[^{}]*\}|\\h?phantom ?\{[^{}]*\}|\\(?:small|large|rm|bf|it)(?![A-Za-z])"), " "),
 )
 _FRACTION = re.compile(r"\\[dtc](?=(?:frac|binom)(?![A-Za-z]))")
-_SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits)(?![A-Za-z])\.?|\\!")
+_SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits)(?![A-Za-z])\.?|\\! *")
 _SPACING = re.compile(
     r"(?<!\\)\\(?:[,;:> ()\[\]]|q?quad(?![A-Za-z]))"
 )  # not the row break of a matrix (two backslashes)
@@ -108,7 +111,9 @@ _DEGREES = re.compile(r"\^\s?(?:\\circ(?![A-Za-z])|\{\s?\\circ\s?\})|\\degrees?(
 _NEEDLESS_SPACE = re.compile(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ")
 _RATE = re.compile(r"\\frac ?\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}")
 _CASES = re.compile(r"\\begin\{cases\}([^&{}]*)\\end\{cases\}")
-_ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
+_ARTICLE = re.compile(r"^(?:[Tt]he|[Aa]n|a) (?=[A-Za-z]{2})")
+_HYPHEN = re.compile(r"(?<=[^\W\d_]{2})-(?=[^\W\d_]{2})")
+_SHOWN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+|[-+<>=/\u00b1]")
 _WORDS_IN_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _NOT_WORD = re.compile(r"[\W_]+")
 _LOOSE_ENDS = " \t\r\n.,;:*\"'`"
@@ -190,5 +195,14 @@ def plain_words(tidied: str) -> str:
     >>> plain_words(r"\text{The Ellipse}")
     'the ellipse'
     """
-    words = " ".join(_NOT_WORD.sub(" ", _WORDS_IN_TEXT.sub(r"\1", tidied).casefold()).split())
-    return _ARTICLE.sub("", words, count=1) if _ARTICLE.match(words) else words
+    return " ".join(_NOT_WORD.sub(" ", _WORDS_IN_TEXT.sub(r"\1", tidied).casefold()).split())
+
+
+def shown_words(tidied: str) -> str:
+    r"""Words, numbers and signs, in lower case and without an article before them, for comparing answers that are text.
+
+    >>> shown_words(r"\text{The Ellipse}"), shown_words(r"\text{x+1}"), shown_words("A-")
+    ('ellipse', 'x + 1', 'a -')
+    """
+    text = _ARTICLE.sub("", _WORDS_IN_TEXT.sub(r"\1", tidied).strip(), count=1)
+    return " ".join(_SHOWN.findall(_HYPHEN.sub(" ", text.casefold())))

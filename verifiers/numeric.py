@@ -63,6 +63,31 @@ def certainly_differ(first: Node, second: Node) -> bool:
     )
 
 
+def step_of(tree: Node) -> float | None:
+    """How much a linear tree of one name grows from one whole number to the next; None for any other tree."""
+    (variable,) = names(tree)
+    first, second = (evaluate(tree, {variable: value}) for value in (1.0, 2.0))
+    return second.value - first.value if first and second and is_linear(tree) else None
+
+
+def is_linear(tree: Node) -> bool:
+    """Whether a tree's values lie on a line along two directions: it is taken for a linear function of its names.
+
+    >>> is_linear(Node("*", args=(Node("name", "x"), Node("num", "2"))))
+    True
+    """
+    return all(_is_straight(tree, sorted(names(tree)), slope) for slope in (0.7310585, -1.2941176))
+
+
+def _is_straight(tree: Node, variables: list[str], slope: float) -> bool:
+    steps = [{name: 1 + t * slope ** (i + 1) for i, name in enumerate(variables)} for t in (0, 1, 2)]
+    found = [evaluate(tree, values) for values in steps]
+    if found[0] is None or found[1] is None or found[2] is None:
+        return False
+    bend = found[0].value - 2 * found[1].value + found[2].value
+    return abs(bend) <= 1e-9 * sum(abs(value.value) + value.error for value in found if value is not None)
+
+
 def _differ_at(first: Node, second: Node, values: Mapping[str, float]) -> bool:
     mine, theirs = evaluate(first, values), evaluate(second, values)
     if mine is None or theirs is None:

@@ -55,7 +55,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<repeating>\d*\.\d*"
     r"(?:\\overline ?\{\d{1,40}\}|\\overline ?\d|\\dot ?\{\d\}|\\dot ?\d|(?<=\.)\(\d{1,40}\)))"
     r"|(?P<number>(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
-    r"(?:[eE][+-]?\d+(?![\dA-Za-z\\({^.]))?)"  # 4e+7 is forty million, 4e+7p is not
+    r"(?:[eE]\d+(?![\dA-Za-z\\({^.]))?)"  # 4e+7 is forty million, 4e+7p is not
     r"|(?P<word>\\?[A-Za-z]+)|(?P<sign>[-+*/^_!(){}\[\]|])|(?P<other>\S))"
 )
 
@@ -239,6 +239,7 @@ class _Parser:
         self.depth = 0
         self.nodes = 0
         self.bars = 0
+        self.may_mix = True
 
     def whole(self) -> Node:
         tree = self.sum()
@@ -336,7 +337,14 @@ class _Parser:
             base = self.node("!", base)
         if self.accept("°"):
             base = self.node("*", base, self.node("const", value="pi"), self.node("inv", self.node("num", value="180")))
-        return self.node("^", base, self.factor()) if self.accept("^") else base
+        return self.node("^", base, self.exponent()) if self.accept("^") else base
+
+    def exponent(self) -> Node:
+        """A factor, and not a mixed number: the 2 of `x^2 1/3` is all of it."""
+        may_mix, self.may_mix = self.may_mix, False
+        tree = self.factor()
+        self.may_mix = may_mix
+        return tree
 
     def atom(self) -> Node:
         if self.kind() == "number":
@@ -358,10 +366,10 @@ class _Parser:
         return self.word(token)
 
     def group(self, closing: str) -> Node:
-        bars, self.bars = self.bars, 0
+        outer, self.bars, self.may_mix = (self.bars, self.may_mix), 0, True
         tree = self.sum()
         self.expect(closing)
-        self.bars = bars
+        self.bars, self.may_mix = outer
         return tree
 
     def absolute(self) -> Node:
@@ -373,7 +381,7 @@ class _Parser:
 
     def number(self) -> Node:
         whole = self.literal(self.take())
-        part = self.mixed_part() if whole.value.isdigit() else None
+        part = self.mixed_part() if whole.value.isdigit() and self.may_mix else None
         return whole if part is None else self.node("+", whole, part)
 
     def literal(self, text: str) -> Node:

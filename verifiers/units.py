@@ -14,12 +14,21 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+_PARTS = (
+    "half third quarter fourth fifth sixth seventh eighth ninth tenth eleventh twelfth hundredth thousandth millionth"
+)
 _CONNECTIVES = """
-    or and to than over plus minus times divided by if is are not but pi sqrt sin cos tan ln log exp half through for
-    either mod choose less squared cubed halves thirds fifths tenths hundredths thousandths
+    or and to than over plus minus times divided multiplied raised by if is are not but pi sqrt sin cos tan sec csc cot
+    ln log exp root roots halves through for either mod remainder choose less more below above squared cubed power
+    factorial point base out
 """
-_NOT_UNITS = frozenset(_CONNECTIVES.split())
-_SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+NOT_UNITS = frozenset(_CONNECTIVES.split()) | {part + end for part in _PARTS.split() for end in ("", "s")}
+"""Words behind a number that are no unit, and mean that the number is not all."""
+_SCALES = {
+    "dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12
+}  # fmt: skip
+_LETTERS = frozenset("mgslhLNJWVAKCFt")
+"""Single letters that are units where they are set as text."""
 _SPELLINGS = {
     "percent": "%",
     "percentage": "%",
@@ -60,8 +69,12 @@ _SIZES = {
     "share": {"%": "1"},
     "angle": {"°": "1"},
 }  # fmt: skip
+_SHORT_NAMES = "cm mm km dm kg mg ml cl ft in yd lb oz hr kw hz pa ms am pm mi px gb mb kb tb db"
+_SHORT = frozenset(_SHORT_NAMES.split())
+"""Units of two letters; any other two letters are names."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z.'/-]*")
 _TRIGONOMETRY = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_TEMPERATURE = re.compile(r"° ?(?:\\text\{ ?)?([CF])(?: ?\})?$")
 _TEXT_UNIT = re.compile(r"\\text\{([^{}]*)\}\s?(?:\^\s?\{?([23])\}?)?")
 _MAX_WORDS = 8
 
@@ -107,6 +120,8 @@ def split_unit(tidied: str) -> Split:
     """
     if tidied.endswith("°") and _TRIGONOMETRY.search(tidied):
         return Split(tidied, "")
+    if match := _TEMPERATURE.search(tidied):
+        return Split(tidied[: match.start()].rstrip(), f"°{match[1]}")
     if tidied.endswith(("%", "°")):
         return Split(tidied[:-1].rstrip(), tidied[-1])
     if (start := tidied.rfind(r"\text{")) > 0 and (match := _TEXT_UNIT.fullmatch(tidied, start)):
@@ -122,14 +137,17 @@ def _split_words(tidied: str) -> Split:
     while start > 1 and _WORD.fullmatch(tokens[start - 1]):
         start -= 1
     words = tokens[start:]
-    if not words or len(words[0]) < 2 or not _are_unit(words):
+    is_known = len(words) > 1 or not words or len(words[0]) > 2 or words[0].casefold() in _SHORT
+    if not words or len(words[0]) < 2 or not is_known or not _are_unit(words):
         return Split(tidied, "")
     return _split(" ".join(tokens[:start]), words, None)
 
 
 def _are_unit(words: list[str]) -> bool:
+    if len(words) == 1 and len(words[0]) == 1 and words[0] not in _LETTERS:
+        return False
     return 0 < len(words) <= _MAX_WORDS and all(
-        _WORD.fullmatch(word) and word.casefold() not in _NOT_UNITS for word in words
+        _WORD.fullmatch(word) and word.casefold() not in NOT_UNITS for word in words
     )
 
 
