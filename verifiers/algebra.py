@@ -64,9 +64,22 @@ def compare(left: list[Any], right: list[Any]) -> tuple[str, str]:
         return "error", str(error)
     if first == second:
         return "correct", "equal in sympy"
+    if first.has(_LOG_FACTOR) is not second.has(_LOG_FACTOR):
+        return _compare_bases(first, second)
     if first.has(sympy.oo, sympy.nan, sympy.zoo) or second.has(sympy.oo, sympy.nan, sympy.zoo):
         return _compare_infinite(first, second)
     return _compare_finite(first, second)
+
+
+def _compare_bases(first: Any, second: Any) -> tuple[str, str]:
+    """Where one side has a `log` without a base: undecided if e makes them equal, right if only 10 does."""
+    found = {}
+    for base in (10, sympy.E):
+        sides = [side.subs(_LOG_FACTOR, 1 / sympy.log(base)) for side in (first, second)]
+        found[base] = _compare_finite(*sides)[0]
+    if found[sympy.E] == "correct":
+        return "error", "a logarithm whose base is not named"
+    return (found[10], "as a logarithm of base 10") if found[10] == "correct" else ("incorrect", "different values")
 
 
 def _compare_infinite(first: Any, second: Any) -> tuple[str, str]:
@@ -80,11 +93,20 @@ def _compare_finite(first: Any, second: Any) -> tuple[str, str]:
     # With names and no i, a value that is not real comes from leaving a function's domain, as in ln(-2).
     is_complex = first.has(sympy.I) or second.has(sympy.I) or not (first.free_symbols | second.free_symbols)
     for point in _points(first, second):
+        if not is_complex and (_leaves_domain(first, point) or _leaves_domain(second, point)):
+            continue
         same = _agree(_value(first, point), _value(second, point), is_complex)
         if same is False:
             return "incorrect", "different values"
         agreed += same is True
     return _prove(first - second, agreed)
+
+
+def _leaves_domain(expression: Any, point: dict[Any, Any]) -> bool:
+    """Whether an even root, or a logarithm, of a negative number has to be taken at a point."""
+    inner = [power.base for power in expression.atoms(sympy.Pow) if power.exp.is_Rational and power.exp.q % 2 == 0]
+    inner += [log.args[0] for log in expression.atoms(sympy.log)]
+    return any(argument.subs(point).is_negative for argument in inner)
 
 
 def _prove(difference: Any, agreed: int) -> tuple[str, str]:

@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Literal
 
 from verifiers.normalize import compact, plain_words, shown_words, tidy
-from verifiers.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, parse, without_spelling
+from verifiers.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, names, parse, without_spelling
 from verifiers.regions import Region, built_member, read_region
-from verifiers.units import split_unit
+from verifiers.units import measure, split_unit
 
 Kind = Literal["number", "expression", "equation", "list", "words", "unread", "unusable"]
 
@@ -23,7 +23,10 @@ MAX_ITEMS = 50
 MAX_LIST_DEPTH = 5
 _NUMBER = re.compile(r"([+-]?)\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,3}))?")
 _BASED = re.compile(r"(-?)([0-9A-Za-z]+)_\{?(?:\\text\{)?\s?(\d{1,2}|two|eight|ten|sixteen)\s?\}{0,2}")
-_LABEL = re.compile(r"(\\?[A-Za-z]+(?:_\{?\w{1,5}\}?)?(?:\([A-Za-z]\))?|\\text\{[^{}]*\}|[A-Za-z]+(?: [A-Za-z]+){1,5})")
+_LABEL = re.compile(
+    r"(\\?[A-Za-z]+(?:_\{?\w{1,5}\}?)?(?:\([^()]{1,20}\))?|\|?[A-Z]{2,3}\|?|\\(?:sin|cos|tan) ?\\?[A-Za-z]+"
+    r"|\\text\{[^{}]*\}|[A-Za-z]+(?: [A-Za-z]+){1,5})"
+)
 _RELATION = re.compile(r"=|\\in(?![A-Za-z])")
 _CONJUNCTION = re.compile(r"(?:, ?)?(?: (?:and|or) |\\text\{ ?(?:and|or) ?\})")
 _INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?),? (?:and|or) ?\} ?")
@@ -41,6 +44,12 @@ _EMPTY_NAMES = r"""
     |no real roots|there is no solution|there are no solutions|there is none
 """
 _EMPTY = frozenset(name.strip() for name in _EMPTY_NAMES.split("|"))
+_UNDEFINED = frozenset({"dne", "does not exist", "undefined", "not defined", "it does not exist"})
+_COMPOUND = re.compile(
+    r"(\d+(?:\.\d+)?) ?(?:\\text\{ ?)?([a-z]+)\.?(?: ?\})?,? ?(?:\\text\{ ?)?(?:and ?)?(?:\} ?)?"
+    r"(\d+(?:\.\d+)?) ?(?:\\text\{ ?)?([a-z]+)\.?(?: ?\})?"
+)
+"""2 hours and 30 minutes."""
 NOTHING = "no solution"
 """The words of an answer that says that there is none."""
 _MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
@@ -68,7 +77,7 @@ _MATRIX = re.compile(r"[(\[]?\\begin\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)
 _WORDS = re.compile(r"\(?[A-Za-z](?:[A-Za-z '-]*[A-Za-z])?\)?\.?")
 _COLON_LABEL = re.compile(r"(?:\\text\{([A-Za-z ]{2,20}):? ?\}:?|([A-Za-z]{2,20}):)\s*(?=[-\d\\($])([^:]*)")
 _DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
-_CURRENCY = {"€": "euro", "£": "pound", "¥": "yen"}
+_CURRENCY = {"€": "euro", "£": "pound sterling", "₹": "rupee", "¥": "yen"}
 _BASES = {"two": 2, "eight": 8, "ten": 10, "sixteen": 16}
 _NUMERAL_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
 _NUMERALS = {word: Fraction(value) for value, word in enumerate(_NUMERAL_WORDS.split())}
@@ -153,6 +162,8 @@ def _plain_number(text: str) -> Answer | None:
         return None
     if match is None:
         return _european_number(text)
+    if re.fullmatch(r"\d{1,3}[eE][+-]\d", text) and text[:2].lower() != "1e":
+        return None  # 2e+1 is Euler's number, 1e-3 is not
     sign, digits, exponent = match.groups()
     value = Fraction(digits.replace(",", "").rstrip(".") + ("e" + exponent if exponent else ""))
     written = digits.replace(",", "") if "." in digits and not exponent else ""
@@ -178,7 +189,7 @@ def _read(text: str, depth: int) -> Answer:
             return replace(answer, family=family)
     if (region := read_region(text)) is not None and depth < MAX_LIST_DEPTH:
         return _read_region(region, depth)
-    if named := _COLON_LABEL.fullmatch(text):
+    if (named := _COLON_LABEL.fullmatch(text)) and not _DENIAL.search(named[0]):
         return replace(_read(named[3], depth + 1), label=plain_words(named[1] or named[2]))
     exact, about, rounded = text.partition(r"\approx")
     if about:
@@ -209,22 +220,37 @@ def _read_region(region: Region, depth: int) -> Answer:
 
 def _split_label(text: str) -> tuple[str, str]:
     """Split `x = 5` into ("x", "5"), `5 = x` too; of `2 + 3 = 5` keep what stands last."""
-    parts = [part.strip() for part in _RELATION.split(text, maxsplit=4)]
-    if len(parts) < 2 or not all(parts[1:]):
+    parts = _split_relations(text)
+    if not 2 <= len(parts) <= 5 or not all(parts[1:]):
         return "", text
     if not parts[0] or _is_constant(parts[0]):
         return (parts[1], parts[0]) if len(parts) == 2 and parts[1].isalpha() and parts[0] else ("", parts[-1])
-    if _LABEL.fullmatch(parts[0]) and (len(parts) == 2 or all(map(_is_constant, parts[1:]))):
+    is_chain = _is_constant(parts[-1]) and all(map(_is_expression, parts[1:]))
+    if _LABEL.fullmatch(parts[0]) and (len(parts) == 2 or is_chain):
         label = plain_words(parts[0]).replace("text", "").strip()
         return (parts[0] if len(label) < 2 else label), parts[-1]
     return "", text
 
 
-def _is_constant(text: str) -> bool:
+def _split_relations(text: str) -> list[str]:
+    r"""Split at = and \in outside brackets: the equation in P(X=2) is part of a label."""
+    parts, start = [], 0
+    for match in _RELATION.finditer(text):
+        if sum(_DEPTHS.get(mark, 0) for mark in text[start : match.start()]) == 0:
+            parts.append(text[start : match.start()].strip())
+            start = match.end()
+    return [*parts, text[start:].strip()]
+
+
+def _is_expression(text: str) -> bool:
     try:
-        return fold(parse(text)) is not None
+        return parse(text) is not None
     except ParseError:
         return False
+
+
+def _is_constant(text: str) -> bool:
+    return _is_expression(text) and not names(parse(text))
 
 
 def _read_numeral(text: str) -> Answer | None:
@@ -252,6 +278,10 @@ def _read_named(text: str) -> Answer | None:
     words = plain_words(text)
     if text in _EMPTY or words in _EMPTY:
         return Answer("words", "", words=NOTHING)
+    if words in _UNDEFINED:
+        return Answer("words", "", words="undefined")
+    if compound := _COMPOUND.fullmatch(text):
+        return _read_compound(*compound.groups())
     if date := _read_date(words):
         return Answer("words", "", words=date)
     if moment := _TIME.fullmatch(text.replace(r"\text{", "").replace("}", "").strip()):
@@ -260,6 +290,15 @@ def _read_named(text: str) -> Answer | None:
             hour = hour % 12 + (12 if half == "p" else 0)
             return Answer("words", "", words=f"{hour}:{minute:02} o'clock")
     return None
+
+
+def _read_compound(first: str, unit: str, second: str, smaller: str) -> Answer | None:
+    """The sum of two numbers in units of one kind, in the first of them."""
+    (_, unit), (_, smaller) = split_unit(f"1 {unit}"), split_unit(f"1 {smaller}")
+    large, small = measure(unit), measure(smaller)
+    if large is None or small is None or large.kind != small.kind:
+        return None
+    return Answer("number", "", value=Fraction(first) + Fraction(second) * small.size / large.size, unit=unit)
 
 
 def _read_date(words: str) -> str | None:
@@ -291,6 +330,8 @@ def _read_ratio(text: str) -> Answer | None:
 
 
 def _read_list(text: str, depth: int) -> Answer | None:
+    if text[:1] == "(" and _encloses(text) and "," in text and len(both := _both_signs(text)) > 1:
+        return Answer("list", "", items=tuple(_read_item(part, depth) for part in both))
     split = _split_matrix(text) or _split_union(text) or _split_items(text)
     if split is None:
         return None
@@ -298,13 +339,14 @@ def _read_list(text: str, depth: int) -> Answer | None:
     parts = [item for part in parts for item in _both_signs(part)]
     if len(parts) > MAX_ITEMS or depth >= MAX_LIST_DEPTH:
         return Answer("unread", "", reason="list too large")
-    items = tuple(_read(part, depth + 1) if part else Answer("unread", "", reason="empty item") for part in parts)
-    texts = [
-        replace(item, text=compact(part), words=item.words or shown_words(part))
-        for item, part in zip(items, parts, strict=True)
-    ]
+    texts = [_read_item(part, depth) for part in parts]
     found = {(item.value, item.unit, item.text if item.value is None else ""): item for item in texts}
     return Answer("list", "", items=tuple(found.values()) if brackets == "{}" else tuple(texts), brackets=brackets)
+
+
+def _read_item(part: str, depth: int) -> Answer:
+    item = _read(part, depth + 1) if part else Answer("unread", "", reason="empty item")
+    return replace(item, text=compact(part), words=item.words or shown_words(part))
 
 
 def _split_matrix(text: str) -> tuple[str, list[str]] | None:

@@ -36,9 +36,13 @@ Decide = Callable[[Node, Node], Finding]
 _SAME_TEXT = Finding(Outcome.CORRECT, "same text")
 _SAME_NUMBER = Finding(Outcome.CORRECT, "equal as numbers")
 _OTHER_NUMBER = Finding(Outcome.INCORRECT, "different numbers")
-_CHOICE = re.compile(r"(?:\\text\{)?\(?(?:\\text\{)?([A-J])(?:[)}]+\.?(?![-+*/,;=^!_)])|[.:](?=[\d\\($-]|$)|$)")
+_CHOICE = re.compile(
+    r"(?:\\text\{)?(?:(?:[Oo]ption|[Cc]hoice) )?\(?(?:\\text\{)?([A-J])"
+    r"(?:[)}]+\.?(?![-+*/=^!_)])|[.:](?=[\d\\($-]|$)|$)"
+)
 """The letter of a choice: B, (B), B. 5, \\text{(B)}."""
 _ROUNDED = Finding(Outcome.CORRECT, "equal to the digits of the gold")
+_EACH = Finding(Outcome.CORRECT, "equal item by item")
 _OTHER_NAME = Finding(Outcome.ERROR, "the answers name different variables")
 _FUNCTION = re.compile(r"y/[a-z] [a-z]|[a-z] [a-z]/y")
 _UNORDERED = frozenset({"", "{}"})
@@ -89,7 +93,7 @@ def _are_turned(answer: Answer, gold: Answer) -> bool:
 def choice_letter(answer: Answer) -> str | None:
     """The letter of a multiple choice, with or without the text of the option; None for what names no choice."""
     match = _CHOICE.match(answer.text)
-    return match[1] if match and not re.search(r"(?:and|or|,|;) ?\(?[A-J]\)", answer.text[match.end() :]) else None
+    return match[1] if match and not re.search(r"(?:and|or|,|;) ?\(?[A-J]+\)", answer.text[match.end() :]) else None
 
 
 def _cannot_read(answer: Answer, gold: Answer) -> Finding:
@@ -133,7 +137,8 @@ def _compare_numbers(answer: Answer, gold: Answer) -> Finding:
     if answer.unit == "%":
         return _against_bare_gold(answer.value, gold.value)
     if gold.unit == "%" and answer.value != gold.value:
-        return _as_percentage(100 * answer.value == gold.value)
+        finding = _compare_values(answer, 100 * answer.value, gold)
+        return _as_percentage(True) if finding == _SAME_NUMBER else finding
     return _compare_values(answer, answer.value, gold)
 
 
@@ -291,6 +296,12 @@ def _compare_lists(answer: Answer, gold: Answer, decide: Decide) -> Finding:
         if alone.brackets == "{}" and len(alone.items) == 1:
             (item,) = alone.items
             return compare(item, other, decide) if alone is answer else compare(other, item, decide)
+        if (
+            alone is answer
+            and alone.brackets == ""
+            and _all_of(compare(item, gold, decide) for item in alone.items) == _EACH
+        ):
+            return Finding(Outcome.CORRECT, "the same answer, written more than once")
         return _only_one_is_list(answer, gold)
     if len(answer.items) != len(gold.items) and "U" not in (answer.brackets, gold.brackets):
         unclear = _has_unread_items(answer) or _has_unread_items(gold)
@@ -330,8 +341,10 @@ def _are_vectors(answer: Answer, gold: Answer) -> bool:
 
 
 def _only_one_is_list(answer: Answer, gold: Answer) -> Finding:
-    """Undecided for prose with a comma or an "and"."""
-    unclear = _has_unread_items(answer) or _has_unread_items(gold)
+    """Undecided for prose with a comma or an "and", and for a comma that may be a decimal mark."""
+    alone = answer if answer.kind == "list" else gold
+    is_decimal = re.fullmatch(r"-?\d+,\d+", alone.text) is not None
+    unclear = is_decimal or _has_unread_items(answer) or _has_unread_items(gold)
     return Finding(Outcome.ERROR if unclear else Outcome.INCORRECT, "only one of the answers is a list")
 
 
@@ -352,7 +365,7 @@ def _all_of(findings: Iterable[Finding]) -> Finding:
             return finding
         if finding.outcome is not Outcome.CORRECT:
             undecided.append(finding)
-    return next(chain(undecided, [Finding(Outcome.CORRECT, "equal item by item")]))
+    return next(chain(undecided, [_EACH]))
 
 
 def _in_any_order(answer: Answer, gold: Answer, decide: Decide) -> Finding:

@@ -19,7 +19,7 @@ import re
 from typing import Literal
 
 from verifiers.answers import NOTHING, read_answer
-from verifiers.units import NOT_UNITS
+from verifiers.units import FRACTION_WORDS, NOT_UNITS
 
 Boxes = Literal["last", "first", "all"]
 
@@ -161,7 +161,9 @@ def _is_part(before: str, after: str) -> bool:
         return True
     said, following = _SENTENCE.split(before)[-1], _SENTENCE.split(after + "\n")[0]
     is_counted = _COUNTED.search(said) or re.match(r"(?:st|nd|rd|th)\b", after)
-    return bool(_DENIED.search(said) or is_counted or after[len(following) :].startswith("?"))
+    word = re.match(r" ([A-Za-z]+)", after)
+    is_more = bool(word and word[1].casefold() in FRACTION_WORDS) or re.search(r"\d,$", before)
+    return bool(_DENIED.search(said) or is_counted or is_more or after[len(following) :].startswith("?"))
 
 
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:

@@ -22,7 +22,13 @@ _CONNECTIVES = """
     ln log exp root roots halves through for either mod remainder choose less more below above squared cubed power
     factorial point base out
 """
-NOT_UNITS = frozenset(_CONNECTIVES.split()) | {part + end for part in _PARTS.split() for end in ("", "s")}
+FRACTION_WORDS = frozenset(part + end for part in _PARTS.split() for end in ("", "s")) | {
+    "halves",
+    "factorial",
+    "squared",
+}
+"""Words that make another number of the one before them."""
+NOT_UNITS = frozenset(_CONNECTIVES.split()) | FRACTION_WORDS
 """Words behind a number that are no unit, and mean that the number is not all."""
 _SCALES = {
     "dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12
@@ -30,6 +36,7 @@ _SCALES = {
 _LETTERS = frozenset("mgslhLNJWVAKCFt")
 """Single letters that are units where they are set as text."""
 _SPELLINGS = {
+    "pct": "%",
     "percent": "%",
     "percentage": "%",
     "degree": "°",
@@ -65,7 +72,7 @@ _SIZES = {
     "volume": {"ml": "1", "cl": "10", "l": "1000", "m^3": "1000000", "cm^3": "1"},
     "money in dollars": {"dollar": "1", "cent": "1/100"},
     "money in euros": {"euro": "1"},
-    "money in pounds": {"pound": "1"},
+    "money in pounds": {"pound sterling": "1"},
     "share": {"%": "1"},
     "angle": {"°": "1"},
 }  # fmt: skip
