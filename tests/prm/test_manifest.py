@@ -2,9 +2,11 @@
 
 import json
 import time
+from contextlib import nullcontext
 
 import pytest
 
+from prm import manifest
 from prm.drops import Drops
 from prm.errors import OutputError
 from prm.manifest import Job
@@ -102,3 +104,19 @@ def test_no_drops_no_file_and_no_stale_one(tmp_path):
     stale.write_text("old")
     assert Drops().write(out) is None
     assert not stale.exists()
+
+
+def test_another_model_under_the_same_name_is_noticed(tmp_path, monkeypatch):
+    """Weights too large to be read whole are known by their size, beginning and end."""
+    monkeypatch.setattr(manifest, "_LARGE", 8)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    for weights in (b"0123456789abcdef", b"0123", b"0123456789abcdeX", b"X123456789abcdef", b"0123456789abcde"):
+        (model / "model.safetensors").write_bytes(weights)
+        job = Job(tmp_path / "out.jsonl", "label", {}, {"model": model})
+        with pytest.raises(OutputError, match="inputs") if job.output.exists() else nullcontext():
+            assert not job.is_done()
+        job.output.write_text("made")
+        job.finish({}, time.time())
+        assert Job(job.output, "label", {}, {"model": model}).is_done()
