@@ -105,6 +105,8 @@ _SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits)(?![A-
 _SPACING = re.compile(
     r"(?<!\\)\\(?:[,;:> ()\[\]]|q?quad(?![A-Za-z]))"
 )  # not the row break of a matrix (two backslashes)
+_CHOOSE = re.compile(r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}")
+_DOLLAR_OF = re.compile(r"\b(?:US|CA|AU|HK)(?=\\?\$)")
 _ROMAN = re.compile(r"\\(?:mathrm|text|rm) ?\{([ei])\}")
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname\*?)\s*(?=\{)")
 _DEGREES = re.compile(r"\^\s?(?:\\circ(?![A-Za-z])|\{\s?\\circ\s?\})|\\degrees?(?![A-Za-z])")
@@ -125,6 +127,7 @@ def tidy(text: str) -> str:
     >>> tidy(r" $\dfrac{1}{2}\,\mathrm{cm}.$ ")
     '\\frac{1}{2} \\text{cm}'
     """
+    text = _DOLLAR_OF.sub("", text)
     for pattern, command in _EATEN:
         text = pattern.sub(command, text)
     text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", _POWER.sub("^", text.replace(r"\$", " ").replace("{,}", ",")))
@@ -142,7 +145,7 @@ def _raised(run: re.Match[str]) -> str:
 
 
 def _tidy_commands(text: str) -> str:
-    text = _ROMAN.sub(r"\1", text)
+    text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ROMAN.sub(r"\1", text))
     for pattern, command in _SAME:
         text = pattern.sub(command, text)
     text = _SIZING.sub("", _FRACTION.sub(r"\\", text))

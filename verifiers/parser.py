@@ -297,7 +297,7 @@ class _Parser:
                 self.take()
                 factors.append(self.factor())
             elif self.starts_atom():
-                factors.append(self.adjacent())
+                factors.append(self.power() if factors[-1].op == "!" else self.adjacent())
             else:
                 return factors[0] if len(factors) == 1 else self.node("*", *factors)
 

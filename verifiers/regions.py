@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 _VARIABLE = r"\\?[A-Za-z](?:[a-z]{3,6})?(?:_\{?\w{1,3}\}?)?"
 _NAME = re.compile(_VARIABLE)
+_ABSOLUTE = re.compile(rf"\|({_VARIABLE})\|")
 _SIGN = re.compile(r"(\\(?:leq|geq|neq)(?![A-Za-z])|<=|>=|!=|<|>)")
 _OPPOSITE = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq", r"\neq": r"\neq"}
 _PLAIN = {"<=": r"\leq", ">=": r"\geq", "!=": r"\neq"}
@@ -83,6 +84,8 @@ def _read_chain(text: str) -> Region | None:
     terms, signs = _chain(text)
     if not all(terms):
         return None
+    if len(terms) == 2 and (within := _ABSOLUTE.fullmatch(terms[0])):
+        return _around(within[1], signs[0], terms[1])
     if len(terms) == 2:
         if _NAME.fullmatch(terms[0]) and not _NAME.fullmatch(terms[1]):
             return Region(_interval(signs[0], terms[1]), terms[0])
@@ -91,6 +94,18 @@ def _read_chain(text: str) -> Region | None:
     if len(terms) == 3 and _NAME.fullmatch(terms[1]):
         return _between(terms, signs)
     return None
+
+
+def _around(variable: str, sign: str, bound: str) -> Region | None:
+    r"""`|x| < 2` and its like."""
+    inner = {"<": f"(-({bound}),{bound})", r"\leq": f"[-({bound}),{bound}]"}
+    outer = {">": ("<", ">"), r"\geq": (r"\leq", r"\geq")}
+    if sign in inner:
+        return Region((inner[sign],), variable)
+    if sign not in outer:
+        return None
+    below, above = outer[sign]
+    return Region(_interval(below, f"-({bound})") + _interval(above, bound), variable)
 
 
 def _chain(text: str) -> tuple[list[str], list[str]]:

@@ -57,6 +57,9 @@ _SPELLINGS = {
     "yard": "yd",
     "ounce": "oz",
     "milliliter": "ml",
+    "mph": "mile/hour",
+    "h": "hour",
+    "s": "second",
     "hr": "hour",
     "min": "minute",
     "sec": "second",
@@ -69,7 +72,8 @@ _SIZES = {
                "yd": "0.9144", "mile": "1609.344"},
     "mass": {"mg": "1/1000", "g": "1", "kg": "1000", "ton": "1000000", "lb": "453.59237", "oz": "28.349523125"},
     "time": {"second": "1", "minute": "60", "hour": "3600", "day": "86400", "week": "604800"},
-    "volume": {"ml": "1", "cl": "10", "l": "1000", "m^3": "1000000", "cm^3": "1"},
+    "volume": {"ml": "1", "cl": "10", "l": "1000", "m^3": "1000000", "cm^3": "1",
+               "gallon": "3785.411784", "quart": "946.352946", "pint": "473.176473"},
     "money in dollars": {"dollar": "1", "cent": "1/100"},
     "money in euros": {"euro": "1"},
     "money in pounds": {"pound sterling": "1"},
@@ -109,11 +113,18 @@ def measure(unit: str) -> Measure | None:
     """
     if unit in _MEASURES:
         return _MEASURES[unit]
+    if "/" in unit:
+        return _rate(*unit.split("/", 1))
     base, _, power = unit.partition("^")
     found = _MEASURES.get(base)
     if found is None or found.kind != "length" or power not in ("2", "3"):
         return None
     return Measure(f"length^{power}", found.size ** int(power))
+
+
+def _rate(top: str, bottom: str) -> Measure | None:
+    mine, theirs = (measure(_SPELLINGS.get(part, part)) for part in (top, bottom))
+    return None if mine is None or theirs is None else Measure(f"{mine.kind}/{theirs.kind}", mine.size / theirs.size)
 
 
 _MEASURES = {name: Measure(kind, Fraction(size)) for kind, sizes in _SIZES.items() for name, size in sizes.items()}
@@ -170,7 +181,9 @@ def _split(core: str, words: list[str], power: str | None) -> Split:
 def _spelling(words: list[str]) -> str:
     spelt = [_word_spelling(word.casefold().replace(".", "")) for word in words]
     match spelt:
-        case ["square", *rest]:
+        case [top, "per", bottom]:
+            return f"{top}/{bottom}"
+        case ["square" | "sq", *rest]:
             return " ".join(rest) + "^2"
         case ["cubic", *rest]:
             return " ".join(rest) + "^3"
@@ -178,5 +191,7 @@ def _spelling(words: list[str]) -> str:
 
 
 def _word_spelling(word: str) -> str:
+    if "/" in word:
+        return "/".join(map(_word_spelling, word.split("/")))
     single = word[:-1] if len(word) > 2 and word.endswith("s") and not word.endswith("ss") else word
     return _SPELLINGS.get(single, single)
