@@ -82,17 +82,17 @@ def test_sampling_that_was_killed_goes_on(made, served):
     out = made / "killed.chains.jsonl"
     command = ["sample", "--problems", made / "problems.jsonl", "--model", POLICY, "--max-tokens", 128]
     command += ["-n", 64, "--endpoint", served, "--out", out]
-    partial = out.with_name(out.name + ".partial")
+    sampled = out.with_name(out.name + ".sampled.jsonl")
     process = subprocess.Popen([sys.executable, "-m", "prm.cli", *map(str, command)], stderr=subprocess.DEVNULL)
-    wait_for(partial, 1, process)
+    wait_for(sampled, 1, process)
     process.kill()
     assert process.wait() != 0, "it was done before it could be killed"
-    before = partial.read_bytes()
-    partial.write_bytes(before[:-10])
+    before = sampled.read_bytes()
+    sampled.write_bytes(before[:-10])
     assert "other settings" in prm(*command, "--seed", 1, ok=False)
     assert "going on after" in prm(*command) or before.count(b"\n") <= 64
     assert [c.id for c in read_records(out, Chain)] == [f"world-5-{p}/{i}" for p in range(12) for i in range(64)]
-    assert not partial.exists()
+    assert not sampled.exists()
 
 
 def label(made, out, *options, ok=True):
