@@ -47,7 +47,9 @@ _OPERATION_WORDS = "plus minus multiplied divided raised sin cos tan log ln exp 
 _OPERATIONS = frozenset(_OPERATION_WORDS.split())
 _JOINED = NOT_UNITS - {"for", "through", "is", "are", "if", "by", "but", "not", "to", "out"}
 """Words that, behind a number, go on with it."""
-_MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|\b(?!a\b|I\b)[A-Za-z]\b")
+_MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|(?<!['\u2019])\b(?!a\b|I\b)[A-Za-z]\b")
+_CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|when|while|by) |^ (?:for|after) ")
+"""Where prose goes on to when, where and what for: of "50 miles in 7 hours" the miles are the answer."""
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 _DENIED = re.compile(r"\b(?:not|never|cannot|doubt|neither|nor)\b|n['\u2019]t\b", re.IGNORECASE)
 _COUNTED = re.compile(
@@ -212,7 +214,7 @@ def _without_prose(content: str) -> str:
     leading = _NUMBER_THEN_PROSE.match(content)
     if leading is None or read_answer(content).kind == "number":
         return content
-    rest = content[leading.end() :]
-    words = rest.casefold().split()
-    is_prose = not _MATHEMATICAL.search(rest) and not _OPERATIONS & set(words) and words[0] not in _JOINED
-    return leading[1] if is_prose else content
+    rest = _CIRCUMSTANCE.split(content[leading.end() :], maxsplit=1)[0]
+    words = rest.casefold().split() or [""]
+    is_joined = words[0] in _JOINED and not (words[0] == "more" and "than" not in words)
+    return content if _MATHEMATICAL.search(rest) or _OPERATIONS & set(words) or is_joined else leading[1]
