@@ -15,21 +15,22 @@ import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
-from benchmarks.best_of_n import best_of_n
-from benchmarks.localisation import classification, localisation, require_split
-from benchmarks.numbers import Findings, Settings
-from benchmarks.pools import Pool, of_size
-from benchmarks.preference import RULES, preference
-from benchmarks.results import Result, ShownChain, label_of
-from benchmarks.scores import ScoreTable
-from benchmarks.suites import SUITES, SuiteData
-from benchmarks.suites.truth import Candidates, Comparison, StepTruth
-from prm.aggregation import aggregate
-from prm.drops import Drops
+from prm.data.drops import Drops
 from prm.errors import InputError
-from prm.reranking import select
+from prm.scoring.reranking import select
+from prm.statistics.aggregation import aggregate
 
-Row = StepTruth | Comparison | Pool
+from .numbers import Findings, Settings
+from .pools import Pool, of_size
+from .protocols.best_of_n import best_of_n
+from .protocols.localisation import classification, localisation, require_split
+from .protocols.preference import RULES, preference
+from .results import Result, ShownChain, label_of
+from .scores import ScoreTable
+from .suites import SUITES, SuiteData
+from .suites.truth import Candidates, Comparison, StepTruth
+
+Item = StepTruth | Comparison | Pool
 """What is measured as one, by protocol."""
 
 
@@ -44,11 +45,11 @@ def evaluate(
     """Measure scorers on a suite.
 
     Args:
-        data: from `benchmarks.suites.read_suite`.
+        data: from `prm.benchmarks.suites.read_suite`.
         scorers: at least one, by name.
         settings: what definitions leave open.
         drops: where rows that could not be used stand already; those without a score join them.
-        pools: best of n only, from `benchmarks.pools`.
+        pools: best of n only, from `prm.benchmarks.pools`.
         show: how many chains are kept to be looked at, about; whole problems, drawn evenly.
 
     Raises:
@@ -83,24 +84,24 @@ def require_used(data: SuiteData, scorers: Collection[str], settings: Settings) 
         raise InputError(f"the suite {data.name} chooses among no solutions", "leave out --n")
 
 
-def _chain_ids(row: Row) -> tuple[str, ...]:
+def _chain_ids(row: Item) -> tuple[str, ...]:
     if isinstance(row, StepTruth):
         return (row.chain_id,)
     return (*row.better, *row.worse) if isinstance(row, Comparison) else row.chain_ids
 
 
-def _to_score(row: Row) -> tuple[str, ...]:
+def _to_score(row: Item) -> tuple[str, ...]:
     """The chains that need a score: a solution without an answer is never chosen, whatever it scores."""
     if isinstance(row, Pool):
         return tuple(i for i, group in zip(row.chain_ids, row.groups, strict=True) if group is not None)
     return _chain_ids(row)
 
 
-def _id(row: Row) -> str:
+def _id(row: Item) -> str:
     return row.chain_id if isinstance(row, StepTruth) else row.id if isinstance(row, Comparison) else row.problem_id
 
 
-def _scored(rows: Iterable[Row], scorers: Mapping[str, ScoreTable], drops: Drops) -> list[Row]:
+def _scored(rows: Iterable[Item], scorers: Mapping[str, ScoreTable], drops: Drops) -> list[Item]:
     kept = []
     for row in rows:
         lacking = next((name for name, table in scorers.items() if not table.has_all(_to_score(row))), None)
@@ -113,7 +114,7 @@ def _scored(rows: Iterable[Row], scorers: Mapping[str, ScoreTable], drops: Drops
     return kept
 
 
-def _measure(data: SuiteData, rows: Sequence[Row], scorers: Mapping[str, ScoreTable], settings: Settings) -> Findings:
+def _measure(data: SuiteData, rows: Sequence[Item], scorers: Mapping[str, ScoreTable], settings: Settings) -> Findings:
     if data.protocol == "best-of-n":
         return best_of_n([row for row in rows if isinstance(row, Pool)], scorers, settings)
     lengths = {chain_id: len(data.chains[chain_id].text) for row in rows for chain_id in _chain_ids(row)}
@@ -139,7 +140,7 @@ def _require_step_scores(rows: Sequence[StepTruth], scorers: Mapping[str, ScoreT
 
 
 def _result(
-    data: SuiteData, rows: Sequence[Row], scorers: Mapping[str, ScoreTable], findings: Findings, drops: Drops
+    data: SuiteData, rows: Sequence[Item], scorers: Mapping[str, ScoreTable], findings: Findings, drops: Drops
 ) -> Result:
     splits: dict[str, int] = {}
     for row in rows:
@@ -183,12 +184,12 @@ def _digest(rows: Iterable[object]) -> str:
 
 
 def _shown(
-    data: SuiteData, rows: Sequence[Row], scorers: Mapping[str, ScoreTable], show: int, seed: int
+    data: SuiteData, rows: Sequence[Item], scorers: Mapping[str, ScoreTable], show: int, seed: int
 ) -> list[ShownChain]:
     """The chains of whole problems, drawn evenly, in the order of the suite; none where there are pools alone."""
     if not data.chains:
         return []
-    by_problem: dict[str, list[Row]] = {}
+    by_problem: dict[str, list[Item]] = {}
     for row in rows:
         by_problem.setdefault(row.problem_id, []).append(row)
     order = random.Random(seed).sample(list(by_problem), len(by_problem))
@@ -207,7 +208,7 @@ def _shown(
     ]
 
 
-def _show_row(data: SuiteData, row: Row, scorers: Mapping[str, ScoreTable]) -> Iterator[ShownChain]:
+def _show_row(data: SuiteData, row: Item, scorers: Mapping[str, ScoreTable]) -> Iterator[ShownChain]:
     if isinstance(row, StepTruth):
         return _show(data, row, scorers, row.chain_id, row.steps, row.is_answer_right)
     return _show_comparison(data, row, scorers) if isinstance(row, Comparison) else _show_pool(data, row, scorers)
@@ -215,7 +216,7 @@ def _show_row(data: SuiteData, row: Row, scorers: Mapping[str, ScoreTable]) -> I
 
 def _show(
     data: SuiteData,
-    row: Row,
+    row: Item,
     scorers: Mapping[str, ScoreTable],
     chain_id: str,
     truth: tuple[bool | None, ...] | None,

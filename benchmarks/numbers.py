@@ -9,10 +9,11 @@ from itertools import combinations
 
 import numpy as np
 
-from benchmarks.bootstrap import Floats, estimate, ratio
-from benchmarks.results import Bin, Curve, Difference, Metric, Picture, label_of
 from prm.errors import InputError
-from prm.metrics import reliability
+from prm.statistics.bootstrap import Floats, estimate, ratio
+from prm.statistics.metrics import reliability
+
+from .results import Bin, Curve, Difference, Metric, Picture, label_of
 
 MACRO, WEIGHTED, ALL = "macro", "weighted", "all"
 """Splits that are none: mean of the splits, mean weighted by their rows, all rows together."""

@@ -15,13 +15,14 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from benchmarks.suites.truth import Candidates
-from prm.drops import Drops
+from prm.data.drops import Drops
+from prm.data.records import Chain, Problem
+from prm.data.rows import Row, read_rows
 from prm.errors import InputError
-from prm.files import Row, read_rows
-from prm.records import Chain, Problem
-from prm.reranking import group_answers
-from verifiers import Verdict, check_many
+from prm.scoring.reranking import group_answers
+from prm.verifiers import Verdict, check_many
+
+from .suites.truth import Candidates
 
 SCHEMA = "pool/1"
 _KINDS: dict[str, tuple[set[type], str]] = {
@@ -42,7 +43,7 @@ class Pool:
     is_right: tuple[bool | None, ...]
     """None where the check was neither right nor wrong; such a chain counts as not right."""
     groups: tuple[int | None, ...]
-    """`prm.reranking.group_answers`: equal for equal answers, None for no answer."""
+    """`prm.scoring.reranking.group_answers`: equal for equal answers, None for no answer."""
     lengths: tuple[int, ...]
     """Characters of each chain."""
 

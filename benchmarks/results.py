@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from prm.data.rows import Row, read_rows
 from prm.errors import InputError
-from prm.files import Row, read_rows
 
 SCHEMA = "eval/1"
 SHOWN_SCHEMA = "shown-chain/1"
@@ -91,7 +91,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """A bar of a reliability diagram or a histogram; see `prm.metrics.ReliabilityBin`."""
+    """A bar of a reliability diagram or a histogram; see `prm.statistics.metrics.ReliabilityBin`."""
 
     low: float
     high: float

@@ -18,9 +18,9 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from benchmarks.bootstrap import Floats, Ints
+from prm.data.records import StepScores
 from prm.errors import InputError
-from prm.records import StepScores
+from prm.statistics.bootstrap import Floats, Ints
 
 _SHAPE = "each line must be an object with 'chain_id' or 'id', and 'scores' (one a step) or 'score'"
 
@@ -129,7 +129,7 @@ def read_scores(path: Path) -> ScoreTable:
     return _table(str(path), _rows(path))
 
 
-class _Row(msgspec.Struct):
+class _ScoreRow(msgspec.Struct):
     """A line; what else it holds is not read."""
 
     chain_id: str | int | None = None
@@ -140,7 +140,7 @@ class _Row(msgspec.Struct):
 
 
 def _rows(path: Path) -> Iterable[tuple[int, str, Sequence[float], str]]:
-    read = msgspec.json.Decoder(_Row).decode
+    read = msgspec.json.Decoder(_ScoreRow).decode
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -150,7 +150,7 @@ def _rows(path: Path) -> Iterable[tuple[int, str, Sequence[float], str]]:
         raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
 
 
-def _row(path: Path, number: int, line: bytes, read: Callable[[bytes], _Row]) -> tuple[str, Sequence[float], str]:
+def _row(path: Path, number: int, line: bytes, read: Callable[[bytes], _ScoreRow]) -> tuple[str, Sequence[float], str]:
     try:
         row = read(line)
     except msgspec.ValidationError as error:

@@ -11,7 +11,7 @@ the chain is labelled. The last step never needs a draw: its label is the chain'
                    rollouts are all undecided counts as a failure for the search, and its label stays unknown
                    (OmegaPRM, arXiv 2406.06592, section 3)
     adaptive       soft labels, to be read as `StepLabels.pooled`; for each prefix as many as its interval needs, at
-                   most K (prm.pooling)
+                   most K (prm.statistics.pooling)
 
 `first-success` and `bisect` rest on the definition of a hard label: a rollout that succeeds from a step is a success
 from every step before it. `bisect` also assumes the converse of its estimates: where K rollouts from a prefix fail,
@@ -25,7 +25,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from math import ceil, log2
 
-from prm.records import Known, Outcome, StepLabels
+from prm.data.records import Known, Outcome, StepLabels
 
 Draws = list[tuple[int, int]]
 Strategy = Generator[Draws, None, None]
@@ -144,8 +144,9 @@ def _until_success(ledger: Ledger, step: int, rollouts: int) -> Strategy:
 def adaptive(ledger: Ledger, budget: Budget) -> Strategy:
     """Bites for every prefix whose credible interval is still too wide, until none is or K is spent.
 
-    The interval is that of `prm.pooling`, so a prefix profits from the draws of its neighbours. The first bite is 4,
-    later ones what the interval would need if the value stayed as it is, and at most as many as were drawn before.
+    The interval is that of `prm.statistics.pooling`, so a prefix profits from the draws of its neighbours. The first
+    bite is 4, later ones what the interval would need if the value stayed as it is, and at most as many as were drawn
+    before.
     """
     drawn = -1
     while ledger.rollouts > drawn and (bites := _bites(ledger, budget)):  # an engine may give nothing: that is the end
@@ -155,7 +156,7 @@ def adaptive(ledger: Ledger, budget: Budget) -> Strategy:
 
 def _bites(ledger: Ledger, budget: Budget) -> Draws:
     """How many rollouts to draw next from each prefix that needs and may have more."""
-    from prm.pooling import pooled_intervals  # which loads scipy
+    from prm.statistics.pooling import pooled_intervals
 
     right, wrong = ledger.right[:-1], ledger.wrong[:-1]
     widths = [high - low for low, high in pooled_intervals(right, wrong)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from labeling.allocation import most_rollouts
-from labeling.label import Plan, usable_gold, verdict
-from prm.records import Chain, Drop, Problem
-from prm.rendering import Renderer
+from prm.data.records import Chain, Drop, Problem
+from prm.models.rendering import Renderer
+
+from .allocation import most_rollouts
+from .labeler import Plan, usable_gold, verdict
 
 
 @dataclass(slots=True)

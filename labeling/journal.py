@@ -19,13 +19,14 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 
-from labeling.label import Event
-from labeling.tally import Tally
-from prm.drops import drops_path
+from prm.data.drops import drops_path
+from prm.data.files import read_records, to_json
+from prm.data.records import Drop, Rollout, StepLabels
+from prm.data.writing import GrowingFile, partial_path
 from prm.errors import OutputError
-from prm.files import read_records, to_json
-from prm.records import Drop, Rollout, StepLabels
-from prm.writing import GrowingFile, partial_path
+
+from .labeler import Event
+from .tally import Tally
 
 
 def rollouts_path(output: Path) -> Path:
@@ -90,7 +91,8 @@ class Journal:
 
         Args:
             done: ids of the first `finished` chains.
-            following: ids of the next `labeling.label.WINDOW` chains: no others can have rollouts that still matter.
+            following: ids of the next `prm.labeling.labeler.WINDOW` chains: no others can have rollouts that still
+            matter.
 
         Raises:
             OutputError: the labels and drops that are there are not those of the first chains.

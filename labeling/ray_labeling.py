@@ -16,11 +16,12 @@ import ray
 import ray.data
 import ray.exceptions
 
-from labeling.label import Earlier, Event
-from labeling.setup import Setup
+from prm.data.files import Record, from_json, to_json
+from prm.data.records import Chain, Drop, Problem, Rollout, StepLabels
 from prm.errors import EngineError
-from prm.files import Record, from_json, to_json
-from prm.records import Chain, Drop, Problem, Rollout, StepLabels
+
+from .labeler import Earlier, Event
+from .setup import Setup
 
 BLOCK = 256
 """Chains that a worker takes at once. Its engine runs dry at the end of each block; a block is lost with its worker."""

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from labeling.engine import Engine, Sampling
-from labeling.engines import EngineChoice
-from labeling.label import Earlier, Event, Labeler, Plan
-from prm.records import Chain, Problem
-from prm.rendering import Renderer
+from prm.data.records import Chain, Problem
+from prm.generation.choice import EngineChoice
+from prm.generation.engine import Engine, Sampling
+from prm.models.rendering import Renderer
+
+from .labeler import Earlier, Event, Labeler, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Setup:
 
     def renderer(self) -> Renderer:
         """Turns prefixes into prompts: steps stay as they are."""
-        from prm.checkpoint import load_tokenizer
+        from prm.models.checkpoint import load_tokenizer
 
         return Renderer(load_tokenizer(self.engine.model), separator=None, chat=self.chat)
 

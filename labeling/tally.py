@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from prm.records import Drop, Rollout, StepLabels
+from prm.data.records import Drop, Rollout, StepLabels
 
 
 @dataclass(slots=True)

@@ -12,29 +12,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import verifiers as _verifiers
-
-if getattr(_verifiers, "DISTRIBUTION", None) != "prm-toolkit":
-    raise ImportError(
-        f"the package 'verifiers' found at {getattr(_verifiers, '__file__', '?')} is not prm-toolkit's: another "
-        "distribution installed a package of the same name. Remedy: pip uninstall verifiers && "
-        "pip install --force-reinstall --no-deps prm-toolkit"
-    )
-
-from prm.aggregation import AGGREGATORS, aggregate
+from prm.data.files import read_chains, read_problems, read_records, write_records
+from prm.data.records import Chain, Choice, Problem, Rollout, StepLabels, StepScores
+from prm.data.steps import split_steps
 from prm.errors import EngineError, InputError, ModelError, OutputError, PrmError, RenderError
-from prm.files import read_chains, read_problems, read_records, write_records
-from prm.records import Chain, Choice, Problem, Rollout, StepLabels, StepScores
-from prm.reranking import rerank
-from prm.steps import split_steps
+from prm.scoring.reranking import rerank
+from prm.statistics.aggregation import AGGREGATORS, aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from prm.loading import Dtype
-    from prm.objectives import Head
-    from prm.scoring import Scorer
+    from prm.models.heads import Head
+    from prm.scoring.loading import Dtype
+    from prm.scoring.scorer import Scorer
 
 __all__ = [
     "AGGREGATORS",
@@ -73,12 +64,12 @@ def load_scorer(
     engine_options: Mapping[str, Any] | None = None,
     is_calibrated: bool = False,
 ) -> Scorer:
-    """Load a scorer that `prm train` wrote, or a public reward model; see `prm.loading.load_scorer`.
+    """Load a scorer that `prm train` wrote, or a public reward model; see `prm.scoring.loading.load_scorer`.
 
     Raises:
         ModelError: it is neither, or cannot be read in this way.
     """
-    from prm.loading import load_scorer as load
+    from prm.scoring.loading import load_scorer as load
 
     return load(
         name,

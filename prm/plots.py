@@ -58,8 +58,8 @@ def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> bytes:
     """The share that is right over the mean score, in bins; on the diagonal a score is the probability that it claims.
 
     Args:
-        sides: name to measures, of which `bins` (rows of `prm.metrics.reliability`) and `expected_calibration_error`
-            are shown.
+        sides: name to measures, of which `bins` (rows of `prm.statistics.metrics.reliability`) and
+            `expected_calibration_error` are shown.
 
     Raises:
         PrmError: matplotlib is not installed.

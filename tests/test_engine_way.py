@@ -1,22 +1,20 @@
 """The whole way through the real vLLM engine, with the commands that a person types."""
 
 import json
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
+from places import SAMPLES
 
-from benchmarks.arithmetic import POLICY
-from benchmarks.perf.job import server
 from prm import Chain, StepLabels, StepScores, read_records
+from prm.benchmarks.arithmetic import POLICY
+from prm.benchmarks.perf.job import server
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
-SAMPLES = Path(os.environ.get("PRM_SAMPLE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample data in {SAMPLES}; set PRM_SAMPLE_DATA")
 
 

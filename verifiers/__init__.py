@@ -1,6 +1,6 @@
 """Is this answer right? Extraction, normalisation and equivalence of the answers of mathematical solutions.
 
-    >>> from verifiers import check
+    >>> from prm.verifiers import check
     >>> check("He has 3 + 4 = 7 apples.", "#### 7").outcome
     <Outcome.CORRECT: 'correct'>
 
@@ -8,17 +8,13 @@ A verdict is one of five: correct, incorrect, no answer, timeout, error. Only th
 evaluated; algebra runs in a process of its own that is killed when late, and only that process imports sympy.
 """
 
-from verifiers.checking import DEFAULT_TIMEOUT, answer_key, check, check_async, check_many, gold_problem
-from verifiers.choices import check_choice
-from verifiers.extract import extract_answer
-from verifiers.verdict import Outcome, Verdict
-
-DISTRIBUTION = "prm-toolkit"
-"""The distribution this package belongs to; another one on PyPI also installs a package named `verifiers`."""
+from .checking import DEFAULT_TIMEOUT, answer_key, check, check_async, check_many, gold_problem
+from .choices import check_choice
+from .extract import extract_answer
+from .verdict import Outcome, Verdict
 
 __all__ = [
     "DEFAULT_TIMEOUT",
-    "DISTRIBUTION",
     "Outcome",
     "Verdict",
     "answer_key",

@@ -14,7 +14,7 @@ An older verl takes only the path of a file; let that file import `compute_score
 
 lm-evaluation-harness (as of 0.4.13), in the YAML of a task of type `generate_until`, either of
 
-    process_results: !function verifiers.adapters.process_results
+    process_results: !function prm.verifiers.adapters.process_results
     metric_list:
       - {metric: exact_match, aggregation: mean, higher_is_better: true}
       - {metric: no_answer, aggregation: mean, higher_is_better: false}
@@ -23,7 +23,7 @@ lm-evaluation-harness (as of 0.4.13), in the YAML of a task of type `generate_un
 or, where `doc_to_target` gives the gold answer,
 
     metric_list:
-      - {metric: !function verifiers.adapters.answer_match, aggregation: mean, higher_is_better: true}
+      - {metric: !function prm.verifiers.adapters.answer_match, aggregation: mean, higher_is_better: true}
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from verifiers.checking import answer_key, check
-from verifiers.rewards import Reward, RuleReward
-from verifiers.verdict import Outcome, Verdict
+from .checking import answer_key, check
+from .rewards import Reward, RuleReward
+from .verdict import Outcome, Verdict
 
 Completion = str | Sequence[Mapping[str, Any]]
 """A text, or the messages of a conversation, of which the last one is the completion."""

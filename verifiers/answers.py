@@ -12,10 +12,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
-from verifiers.normalize import compact, plain_words, shown_words, tidy
-from verifiers.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, names, parse, without_spelling
-from verifiers.regions import Region, built_member, read_region
-from verifiers.units import measure, split_unit
+from .expressions.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, names, parse, without_spelling
+from .normalize import compact, plain_words, shown_words, tidy
+from .regions import Region, built_member, read_region
+from .units import measure, split_unit
 
 Kind = Literal["number", "expression", "equation", "list", "words", "unread", "unusable"]
 

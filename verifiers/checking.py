@@ -9,20 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from threading import Semaphore
 
-from verifiers.answers import Answer, read_answer
-from verifiers.compare import Decide, compare
-from verifiers.extract import (
-    bare_answer,
-    extract_answer,
-    last_maths,
-    last_number,
-    marked_answer,
-    single_line,
-    without_thought,
-)
-from verifiers.parser import Node
-from verifiers.symbolic import WORKER, Budget
-from verifiers.verdict import Finding, Outcome, Verdict
+from .answers import Answer, read_answer
+from .compare import Decide, compare
+from .expressions.parser import Node
+from .expressions.symbolic import WORKER, Budget
+from .extract import bare_answer, extract_answer, last_maths, last_number, marked_answer, single_line, without_thought
+from .verdict import Finding, Outcome, Verdict
 
 DEFAULT_TIMEOUT = 2.0
 """Seconds of symbolic work allowed for one check."""

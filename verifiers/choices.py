@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from verifiers.answers import read_answer
-from verifiers.checking import DEFAULT_TIMEOUT, check
-from verifiers.compare import choice_letter
-from verifiers.extract import extract_answer, single_line
-from verifiers.verdict import Outcome, Verdict
+from .answers import read_answer
+from .checking import DEFAULT_TIMEOUT, check
+from .compare import choice_letter
+from .extract import extract_answer, single_line
+from .verdict import Outcome, Verdict
 
 
 def check_choice(prediction: str, gold: str, options: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:

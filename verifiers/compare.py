@@ -25,11 +25,11 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 
-from verifiers.answers import NOTHING, Answer
-from verifiers.numeric import approximate, certainly_differ, is_linear, step_of
-from verifiers.parser import Node, constants, fold, names, substitute
-from verifiers.units import measure
-from verifiers.verdict import Finding, Outcome
+from .answers import NOTHING, Answer
+from .expressions.numeric import approximate, certainly_differ, is_linear, step_of
+from .expressions.parser import Node, constants, fold, names, substitute
+from .units import measure
+from .verdict import Finding, Outcome
 
 Decide = Callable[[Node, Node], Finding]
 

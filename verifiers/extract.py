@@ -18,8 +18,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from verifiers.answers import NOTHING, read_answer
-from verifiers.units import FRACTION_WORDS, NOT_UNITS
+from .answers import NOTHING, read_answer
+from .units import FRACTION_WORDS, NOT_UNITS
 
 Boxes = Literal["last", "first", "all"]
 

@@ -1,7 +1,7 @@
 r"""Sets of real numbers as people write them: inequalities, set-builder notation, and what is all or nothing.
 
 Each is rewritten as intervals, so that `-1 \leq a \leq 3`, `\{x \mid -1 \leq x \leq 3\}` and `[-1, 3]` are read alike.
-Texts are tidied (`verifiers.normalize`).
+Texts are tidied (`prm.verifiers.normalize`).
 """
 
 from __future__ import annotations

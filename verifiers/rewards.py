@@ -17,9 +17,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from verifiers.checking import DEFAULT_TIMEOUT, check
-from verifiers.extract import TAIL
-from verifiers.verdict import Outcome, Verdict
+from .checking import DEFAULT_TIMEOUT, check
+from .extract import TAIL
+from .verdict import Outcome, Verdict
 
 PARTS = ("correct", "boxed", "steps", "think", "overlong", "repetition")
 """What a reward can be made of; all but the first are told from the completion alone."""
@@ -38,7 +38,7 @@ def correctness(verdict: Verdict, *, undecided: float | None = None, no_answer: 
         no_answer: the reward where the prediction holds no answer; None = leave the completion out. The default is
             0.0 because a policy that may leave out its answer for free learns to do so where it expects to be wrong.
 
-    >>> from verifiers import check
+    >>> from prm.verifiers import check
     >>> correctness(check("7", "7")), correctness(check("8", "7")), correctness(check("7", ""))
     (1.0, 0.0, None)
     """

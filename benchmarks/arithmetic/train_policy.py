@@ -1,6 +1,6 @@
 """Train the demo's policy: a causal language model of a million parameters, from scratch, on imperfect solutions.
 
-    python -m benchmarks.arithmetic.train_policy --out benchmarks/arithmetic/policy
+    python -m prm.benchmarks.arithmetic.train_policy --out benchmarks/arithmetic/policy
 
 The result is an ordinary Hugging Face directory (Llama shape, byte-level BPE), so transformers and vLLM load it as
 any other model. Its context is long enough for real text, on which it hardly ever succeeds, but runs.
@@ -28,7 +28,7 @@ from transformers import (
     set_seed,
 )
 
-from benchmarks.arithmetic.world import solution, stories
+from .world import solution, stories
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 TRAINING_SEED = 1_000_003

@@ -1,1 +1,1 @@
-"""Measurements of speed, memory and robustness; each module is a command, `python -m benchmarks.perf.NAME`."""
+"""Measurements of speed, memory and robustness; each module is a command, `python -m prm.benchmarks.perf.NAME`."""

@@ -1,6 +1,6 @@
 """How long `prm eval` takes, from files, on made-up scores in the sizes of real suites.
 
-    python -m benchmarks.perf.evaluation_speed --out runs/evaluation-speed
+    python -m prm.benchmarks.perf.evaluation_speed --out runs/evaluation-speed
 
 * all metrics of ProcessBench: 3,400 rows in its four splits, two scorers, 1,000 bootstrap draws (limit: 3 s);
 * best of k: 5,000 problems, 256 solutions each, six aggregators, with votes and intervals, from checked pools and a
@@ -20,11 +20,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.perf.job import machine, prm
-from benchmarks.pools import Pool, pool_to_json
-from prm.files import to_json
-from prm.records import StepScores
-from prm.writing import write_lines
+from prm.data.files import to_json
+from prm.data.records import StepScores
+from prm.data.writing import write_lines
+
+from ..pools import Pool, pool_to_json
+from .job import machine, prm
 
 SPLITS = {"gsm8k": 400, "math": 1000, "olympiadbench": 1000, "omnimath": 1000}
 """Rows of ProcessBench."""

@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arithmetic import POLICY
+from ..arithmetic import POLICY
 
 LIMIT = "--max-tokens=128"
 

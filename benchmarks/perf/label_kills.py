@@ -1,6 +1,6 @@
 """Kill `prm label` at random moments and run it again: are the labels those of an uninterrupted run?
 
-    python -m benchmarks.perf.label_kills --out runs/kills --kills 20
+    python -m prm.benchmarks.perf.label_kills --out runs/kills --kills 20
 
 The engine is a real vLLM server that takes one sequence at a time without a prefix cache, so that what it generates
 follows from prompt and seed alone; in a batch the last bits of a logit depend on the neighbours. Each job is killed
@@ -17,7 +17,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.perf.job import machine, make_chains, prm, run, server
+from .job import machine, make_chains, prm, run, server
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Peak memory of `prm label` itself, the engine apart, for 1,000 and for 20,000 chains.
 
-    python -m benchmarks.perf.label_memory --out runs/memory
+    python -m prm.benchmarks.perf.label_memory --out runs/memory
 
 vLLM's engine is a process of its own, so the peak of the command's process (`VmHWM`) is the labeler's alone.
 """
@@ -14,7 +14,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.perf.job import machine, make_chains, prm
+from .job import machine, make_chains, prm
 
 
 def main() -> None:

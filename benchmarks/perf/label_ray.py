@@ -1,6 +1,6 @@
 """How much faster do two Ray workers label than one, with the same counts for each chain?
 
-    python -m benchmarks.perf.label_ray --out runs/ray
+    python -m prm.benchmarks.perf.label_ray --out runs/ray
 
 The engine of each worker is a server that answers after a fixed wait, so that the cores of one machine can show what
 many machines would: a worker's rate is bounded by the draws that it has in flight, not by the machine.
@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.arithmetic import POLICY
-from benchmarks.perf.job import counts, machine, run
-from benchmarks.perf.waiting_server import serve
-from prm.files import write_records
-from prm.records import Chain, Problem
+from prm.data.files import write_records
+from prm.data.records import Chain, Problem
+
+from ..arithmetic import POLICY
+from .job import counts, machine, run
+from .waiting_server import serve
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What each strategy spends and how right its labels are, on the arithmetic world.
 
-    python -m benchmarks.perf.label_strategies --out runs/strategies
+    python -m prm.benchmarks.perf.label_strategies --out runs/strategies
 
 Hard labels are measured against the exact truth, over chains sampled at several temperatures (so with several shares
 of right chains); rollouts are drawn at temperature 1. Soft labels, as shares and pooled over neighbouring steps, are
@@ -15,10 +15,11 @@ import json
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.arithmetic import POLICY
-from benchmarks.perf.job import LIMIT, machine, run
-from prm.files import by_id, read_records
-from prm.records import LabelView, StepLabels
+from prm.data.files import by_id, read_records
+from prm.data.records import LabelView, StepLabels
+
+from ..arithmetic import POLICY
+from .job import LIMIT, machine, run
 
 HARD = {
     "fixed, K = 8": ["--strategy=fixed", "--rollouts=8"],

@@ -1,6 +1,6 @@
 """Tokens a second of `prm label` against a bare `LLM.generate` on the same prompts, sampling and engine settings.
 
-    python -m benchmarks.perf.label_throughput --out runs/throughput
+    python -m prm.benchmarks.perf.label_throughput --out runs/throughput
 
 The bare run gets every prefix of every chain with n = K at once, which is all that `fixed` asks for. It and the
 strategies run one after the other in one process each, the bare one first and last; the ratio is to the faster.
@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arithmetic import POLICY
-from benchmarks.perf.job import counts, machine, make_chains, run
-from prm.files import read_chains, read_problems
+from prm.data.files import read_chains, read_problems
+
+from ..arithmetic import POLICY
+from .job import counts, machine, make_chains, run
 
 K = 8
 
@@ -63,7 +64,7 @@ def of_manifest(output: Path) -> dict[str, Any]:
 
 def in_a_process(out: Path) -> dict[str, Any]:
     """The bare run in a process of its own, as each command has."""
-    command = [sys.executable, "-m", "benchmarks.perf.label_throughput", "--bare", f"--out={out}"]
+    command = [sys.executable, "-m", "prm.benchmarks.perf.label_throughput", "--bare", f"--out={out}"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -75,8 +76,8 @@ def bare(out: Path) -> dict[str, Any]:
     from vllm import LLM, SamplingParams, TokensPrompt
     from vllm.sampling_params import RequestOutputKind
 
-    from prm.checkpoint import load_tokenizer
-    from prm.rendering import Renderer
+    from prm.models.checkpoint import load_tokenizer
+    from prm.models.rendering import Renderer
 
     renderer = Renderer(load_tokenizer(str(POLICY)), separator=None)
     problems = {p.id: p for p in read_problems(out / "problems.jsonl")}

@@ -1,6 +1,6 @@
 """Chains a second of our scorer against one forward pass a step, and against bare forward passes over the same tokens.
 
-    PRM_SAMPLE_DATA=../shared/data python -m benchmarks.perf.score_throughput
+    PRM_SAMPLE_DATA=../shared/data python -m prm.benchmarks.perf.score_throughput
 
 The model is the demo's policy with a head of two labels, on all cores; the chains are real ones: PRM800K (phase 1) and
 GSM8K candidates. The sides of a comparison take turns in every repeat, and what is told is the median of the ratios:
@@ -30,15 +30,17 @@ from typing import Any
 
 import torch
 
-from benchmarks.arithmetic import POLICY
-from benchmarks.perf.job import machine
-from prm.backends import Row, TransformersBackend, token_head
-from prm.batching import batches_by_tokens, pad, positions_of
-from prm.checkpoint import load_model, load_tokenizer
-from prm.files import by_id, read_chains, read_problems
-from prm.records import Chain, Problem
-from prm.rendering import Renderer
-from prm.scoring import CHAINS_A_ROUND, Scorer, score_chains
+from prm.data.files import by_id, read_chains, read_problems
+from prm.data.records import Chain, Problem
+from prm.models.checkpoint import load_model, load_tokenizer
+from prm.models.heads import token_head
+from prm.models.rendering import Renderer
+from prm.scoring.backends import TokenRow, TransformersBackend
+from prm.scoring.batching import batches_by_tokens, pad, positions_of
+from prm.scoring.scorer import CHAINS_A_ROUND, Scorer, score_chains
+
+from ..arithmetic import POLICY
+from .job import machine
 
 STEPS = 8
 Problems = dict[str, Problem]
@@ -87,7 +89,7 @@ def real_chains(data: Path) -> tuple[Problems, list[Chain]]:
     return problems, chains
 
 
-def rows_of(scorer: Scorer, problems: Problems, chains: Sequence[Chain]) -> list[Row]:
+def rows_of(scorer: Scorer, problems: Problems, chains: Sequence[Chain]) -> list[TokenRow]:
     """Ids of chains, and the places to be read."""
     rendered = (scorer.renderer.render(problems[chain.problem_id].text, chain.steps) for chain in chains)
     return [(item.ids, item.step_ends) for item in rendered]
@@ -96,7 +98,7 @@ def rows_of(scorer: Scorer, problems: Problems, chains: Sequence[Chain]) -> list
 def against_steps(scorer: Scorer, problems: Problems, chains: Sequence[Chain], repeats: int) -> dict[str, float]:
     """Our scorer and a forward pass for each step, over the same chains."""
     rows = rows_of(scorer, problems, chains)
-    prefixes: list[Row] = [(ids[: end + 1], (end,)) for ids, ends in rows for end in ends]
+    prefixes: list[TokenRow] = [(ids[: end + 1], (end,)) for ids, ends in rows for end in ends]
     seconds = taken(
         {
             "ours": lambda: list(score_chains(scorer, chains, problems)),
@@ -114,7 +116,7 @@ def against_steps(scorer: Scorer, problems: Problems, chains: Sequence[Chain], r
     }
 
 
-def tokens_of(rows: Sequence[Row]) -> int:
+def tokens_of(rows: Sequence[TokenRow]) -> int:
     """How many tokens rows have."""
     return sum(len(ids) for ids, _ in rows)
 
@@ -147,7 +149,7 @@ def against_bare(
     }
 
 
-def tensors(rows: Sequence[Row], budget: int) -> Iterator[dict[str, torch.Tensor]]:
+def tensors(rows: Sequence[TokenRow], budget: int) -> Iterator[dict[str, torch.Tensor]]:
     """The batches that our backend makes of a round."""
     for batch in batches_by_tokens([len(ids) for ids, _ in rows], budget):
         ids, mask = pad([rows[i][0] for i in batch], 0)

@@ -1,7 +1,7 @@
 """Our training of a PRM against TRL's trainer: real tokens a second, and whether the losses are the same.
 
     pip install --no-deps trl==1.13.0
-    PRM_SAMPLE_DATA=../shared/data python -m benchmarks.perf.train_throughput --out runs/train_throughput.json
+    PRM_SAMPLE_DATA=../shared/data python -m prm.benchmarks.perf.train_throughput --out runs/train_throughput.json
 
 The chains are real ones of uneven length, PRM800K (phase 1) and Math-Shepherd, drawn from those that fit the model's
 context, as many as the optimiser steps take. Both trainers get the same token ids and labels, the same initial weights
@@ -38,16 +38,18 @@ from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
-from benchmarks.arithmetic import POLICY
-from benchmarks.perf.job import machine
-from benchmarks.prm800k import public_rows
-from prm.checkpoint import context_length, load_model, load_tokenizer
-from prm.drops import Drops
+from prm.data.drops import Drops
+from prm.data.joining import LabeledChain
+from prm.data.writing import write_json
 from prm.errors import ModelError
-from prm.examples import ChainExample, GroupExample, Recipe, Row, label_examples
-from prm.rendering import Renderer
-from prm.training import RewardTrainer, Settings
-from prm.writing import write_json
+from prm.models.checkpoint import context_length, load_model, load_tokenizer
+from prm.models.rendering import Renderer
+from prm.training.examples import ChainExample, GroupExample, Recipe, label_examples
+from prm.training.trainer import RewardTrainer, Settings
+
+from ..arithmetic import POLICY
+from ..experiments.prm800k import public_rows
+from .job import machine
 
 SOURCES = {
     "prm800k_phase1/phase1_train_chains.jsonl.gz": "prm800k",
@@ -175,7 +177,9 @@ def read_data(peer: Any, arguments: argparse.Namespace) -> Data:
     return Data(groups, tokenizer, *agreement(peer, rows, groups, tokenizer))
 
 
-def agreement(peer: Any, rows: Sequence[Row], groups: Sequence[GroupExample], tokenizer: Any) -> tuple[int, int]:
+def agreement(
+    peer: Any, rows: Sequence[LabeledChain], groups: Sequence[GroupExample], tokenizer: Any
+) -> tuple[int, int]:
     """For how many chains TRL's own tokenisation gives our ids and labels, and how many it can be asked for."""
     examples = {group.chains[0].chain_id: group.chains[0] for group in groups}
     labelled = [row for row in rows if row[1].id in examples and None not in row[2].hard]
@@ -183,7 +187,7 @@ def agreement(peer: Any, rows: Sequence[Row], groups: Sequence[GroupExample], to
     return same, len(labelled)
 
 
-def tokenized_by_peer(peer: Any, row: Row, tokenizer: Any) -> dict[str, list[int]]:
+def tokenized_by_peer(peer: Any, row: LabeledChain, tokenizer: Any) -> dict[str, list[int]]:
     """A chain as TRL tokenises it, from the texts that its documentation asks for."""
     problem, chain, labels = row
     features = {

@@ -1,6 +1,6 @@
 """How often verdicts are right, ours and math-verify's on the same pairs.
 
-    python -m benchmarks.perf.verify_accuracy [--show]
+    python -m prm.benchmarks.perf.verify_accuracy [--show]
 
 Right means: called equal where the label says equal, and not called equal where it says different; a verdict that is
 undecided counts as not equal. math-verify is left out where it is not installed.
@@ -12,8 +12,8 @@ import argparse
 import importlib.util
 from collections import Counter
 
-from benchmarks.perf.job import machine
-from benchmarks.perf.verify_pairs import SETS, math_verify, ours
+from .job import machine
+from .verify_pairs import SETS, math_verify, ours
 
 
 def main() -> None:

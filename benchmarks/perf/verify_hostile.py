@@ -1,6 +1,6 @@
 r"""Text that means harm: how long the checker takes over it, how much memory a worker holds, and what it says.
 
-    python -m benchmarks.perf.verify_hostile
+    python -m prm.benchmarks.perf.verify_hostile
 
 Every pair is checked from the main thread, from 8 threads, and as 200 concurrent calls of asyncio, each time among
 ordinary pairs whose verdicts are known. Where more calls than workers wait, the time of a call includes its wait.
@@ -20,8 +20,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.perf.job import machine
-from verifiers import Verdict, check, check_async
+from prm.verifiers import Verdict, check, check_async
+
+from .job import machine
 
 LIMIT = 2.0
 """Seconds allowed for each check, which is the default."""

@@ -67,7 +67,7 @@ SETS: dict[str, Callable[[], Iterator[Pair]]] = {
 
 def ours(prediction: str, gold: str) -> str:
     """Our verdict."""
-    from verifiers import check
+    from prm.verifiers import check
 
     return check(prediction, gold).outcome.value
 

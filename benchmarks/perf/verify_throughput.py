@@ -1,6 +1,6 @@
 """Pairs a second in one process, ours and math-verify's on the same pairs in one run, and how two cores share.
 
-    python -m benchmarks.perf.verify_throughput
+    python -m prm.benchmarks.perf.verify_throughput
 
 Each set is checked from the first to the last pair, no verdict kept from an earlier run; the slowest pairs are shown.
 """
@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from random import Random
 
-from benchmarks.perf.job import machine
-from benchmarks.perf.verify_pairs import SETS, Pair, math_verify, ours
-from verifiers import check_many
+from prm.verifiers import check_many
+
+from .job import machine
+from .verify_pairs import SETS, Pair, math_verify, ours
 
 PEER_PAIRS = 300
 """So many pairs of each set are given to math-verify."""

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.report.sections import titles_of
-from benchmarks.results import Result, ShownChain
-from benchmarks.wording import words_of
+from ..results import Result, ShownChain
+from .sections import titles_of
+from .wording import words_of
 
 _DIGITS = 4
 """Significant digits of scores in the page."""

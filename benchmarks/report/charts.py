@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.report.drawing import FAINT, MUTED, RIGHT, SERIES, WRONG, Canvas, draw, legible, width_of
-from benchmarks.report.tables import Table
-from benchmarks.results import Bin, Curve, Metric, Picture, Point
-from benchmarks.wording import NOTHING, is_share, metric_text, number, owner, scaled, title_of, unit_of, with_interval
+from ..results import Bin, Curve, Metric, Picture, Point
+from .drawing import FAINT, MUTED, RIGHT, SERIES, WRONG, Canvas, draw, legible, width_of
+from .tables import Table
+from .wording import NOTHING, is_share, metric_text, number, owner, scaled, title_of, unit_of, with_interval
 
 _SMALL, _LARGE = 340, 480
 """Widths in CSS pixels: of charts that stand three in a row, and two in a row."""
@@ -181,7 +181,7 @@ def bars(key: str, metrics: Sequence[Metric], owners: Mapping[str, str], title: 
     Args:
         key: see `draw`.
         metrics: of one name; at most one for each split and owner.
-        owners: name, as `benchmarks.wording.owner` gives it, to colour, in the order of the bars.
+        owners: name, as `prm.benchmarks.report.wording.owner` gives it, to colour, in the order of the bars.
         title: without the unit.
     """
     splits = list(dict.fromkeys(m.split for m in metrics))

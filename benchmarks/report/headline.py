@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.report.drawing import MUTED, class_of
-from benchmarks.results import Difference, Metric, Result, label_of
-from benchmarks.wording import interval, number, owner, title_of, unit_of
+from ..results import Difference, Metric, Result, label_of
+from .drawing import MUTED, class_of
+from .wording import interval, number, owner, title_of, unit_of
 
 _FEW = 12
 """Differences that are all shown at once; of more only some are."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from benchmarks.leaderboard import Row, heading, leaderboard, plus_minus
-from benchmarks.report.browse import Browser, make_browser
-from benchmarks.report.sections import sections
-from benchmarks.results import Result, ShownChain
-from benchmarks.wording import NOTHING, number
+from ..results import Result, ShownChain
+from .browse import Browser, make_browser
+from .leaderboard import Row, heading, leaderboard, plus_minus
+from .sections import sections
+from .wording import NOTHING, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def make_page(results: Mapping[str, Result], chains: Mapping[str, Sequence[Shown
 
 
 def _part(name: str) -> str:
-    return (files("benchmarks.report") / name).read_text(encoding="utf-8")
+    return (files("prm.benchmarks.report") / name).read_text(encoding="utf-8")
 
 
 def _embedded(browser: Browser) -> str:

@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.report import charts
-from benchmarks.report.charts import MEANS, Chart
-from benchmarks.report.drawing import FAINT, MUTED, class_of
-from benchmarks.report.tables import Table
-from benchmarks.results import Curve, Metric, Picture, Result
-from benchmarks.wording import metric_text, owner, title_of, words_of
+from ..results import Curve, Metric, Picture, Result
+from . import charts
+from .charts import MEANS, Chart
+from .drawing import FAINT, MUTED, class_of
+from .tables import Table
+from .wording import metric_text, owner, title_of, words_of
 
 _FIRST = (
     "first_error_accuracy",

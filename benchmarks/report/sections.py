@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.report.drawing import SERIES
-from benchmarks.report.headline import DifferenceRow, HeadlineRow, differences, headline_rows, headline_title
-from benchmarks.report.parts import Part, parts_of
-from benchmarks.report.tables import Table
-from benchmarks.results import Metric, Result
-from benchmarks.wording import NOTHING, metric_text, title_of, unit_of
+from ..results import Metric, Result
+from .drawing import SERIES
+from .headline import DifferenceRow, HeadlineRow, differences, headline_rows, headline_title
+from .parts import Part, parts_of
+from .tables import Table
+from .wording import NOTHING, metric_text, title_of, unit_of
 
 _PROTOCOLS = {
     "localisation": "first-error localisation",

@@ -17,17 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.results import Protocol
-from benchmarks.suites import best_of_n, localisation, preference, steps
-from benchmarks.suites.collecting import Collection, SuiteData
-from benchmarks.suites.fields import Place
-from benchmarks.suites.sources import read_source
-from benchmarks.suites.truth import Found
-from prm.drops import Drops
+from prm.data.drops import Drops
+from prm.data.formats.solutions import RowError
+from prm.data.rows import Row
+from prm.data.steps import split_steps
 from prm.errors import InputError
-from prm.files import Row
-from prm.public.solutions import RowError
-from prm.steps import split_steps
+
+from ..results import Protocol
+from . import best_of_n, localisation, preference, steps
+from .collecting import Collection, SuiteData
+from .fields import Place
+from .sources import read_source
+from .truth import Found
 
 __all__ = ["SUITES", "Suite", "SuiteData", "read_suite"]
 
@@ -116,7 +117,7 @@ SUITES: dict[str, Suite] = {
         note="the paper reports the pairs of each response model apart: read one file at a time",
     ),
     "llmbar": Suite("preference", preference.llmbar, "LLMBar, arXiv 2310.07641"),
-    "pairs": Suite("preference", preference.pairs, "preference pairs, see `prm.preferences`"),
+    "pairs": Suite("preference", preference.pairs, "preference pairs, see `prm.data.preferences`"),
 }
 """By name."""
 
@@ -126,7 +127,7 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
 
     Args:
         name: in `SUITES`.
-        source: a file, a folder with files, or a name on the Hub; see `benchmarks.suites.sources`.
+        source: a file, a folder with files, or a name on the Hub; see `prm.benchmarks.suites.sources`.
         drops: where rows that cannot be used are noted, by file and number.
         splitter: what ends a step in responses and solutions; sets that say where their steps end are cut as they say.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.suites.building import make_problem, score
-from benchmarks.suites.fields import UNEQUAL, Place, answer_text, real_number, require_equal, verdict
-from benchmarks.suites.truth import Candidates, Found
-from prm.files import Row, optional_text
-from prm.public.solutions import RowError, objects, texts, typed
-from prm.records import Chain, Problem, StepScores
-from prm.steps import split_steps
+from prm.data.formats.solutions import RowError, objects, texts, typed
+from prm.data.records import Chain, Problem, StepScores
+from prm.data.rows import Row, optional_text
+from prm.data.steps import split_steps
+
+from .building import make_problem, score
+from .fields import UNEQUAL, Place, answer_text, real_number, require_equal, verdict
+from .truth import Candidates, Found
 
 STORED = "stored"
 """The scorer whose scores a file holds, where the file does not name it."""

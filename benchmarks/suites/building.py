@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from benchmarks.suites.fields import BLANK_PROBLEM, EMPTY_CHAIN, WRONG_BLANK
-from benchmarks.suites.truth import Found, StepTruth
-from prm.public.solutions import RowError, ended
-from prm.records import Chain, Problem, StepScores
+from prm.data.formats.solutions import RowError, ended
+from prm.data.records import Chain, Problem, StepScores
+
+from .fields import BLANK_PROBLEM, EMPTY_CHAIN, WRONG_BLANK
+from .truth import Found, StepTruth
 
 Judged = tuple[bool | None, ...]
 """Whether each step is right; None where nothing is said of it."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from benchmarks.results import Protocol
-from benchmarks.suites.fields import ID_TWICE, TWICE, Place
-from benchmarks.suites.truth import Found, Truth
-from prm.drops import Drops
-from prm.public.solutions import RowError
-from prm.records import Chain, Problem, StepScores
+from prm.data.drops import Drops
+from prm.data.formats.solutions import RowError
+from prm.data.records import Chain, Problem, StepScores
+
+from ..results import Protocol
+from .fields import ID_TWICE, TWICE, Place
+from .truth import Found, Truth
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from prm.files import Row
-from prm.public.solutions import RowError
+from prm.data.formats.solutions import RowError
+from prm.data.rows import Row
 
 UNREADABLE = "a label that cannot be read"
 NO_SUCH_STEP = "a wrong step that is not there"
@@ -24,7 +24,7 @@ NOT_JSON = "not a JSON object"
 NOT_TEXT = "text that is not UTF-8"
 TWICE = "the same row twice"
 ID_TWICE = "its id comes twice"
-"""The reasons for which a row is dropped; beside them those of `prm.public` and `prm.preferences`."""
+"""The reasons for which a row is dropped; beside them those of `prm.data.formats` and `prm.data.preferences`."""
 
 _NONE = ("", "n/a", "na", "none", "null")
 _NUMBER = re.compile(r"(?:step\s*)?(-?\d+)", re.IGNORECASE)
@@ -40,7 +40,7 @@ class Place:
     number: int
     """From 1."""
     splitter: str = "newline"
-    """What ends a step in a text that the suite does not cut itself; see `prm.steps`."""
+    """What ends a step in a text that the suite does not cut itself; see `prm.data.steps`."""
     suffix: str = ""
     """Behind each id, where another row has the same."""
 

@@ -9,8 +9,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.suites.building import judged_chain, make_problem, up_to
-from benchmarks.suites.fields import (
+from prm.data.formats.solutions import RowError, texts, typed
+from prm.data.rows import Row, optional_text
+from prm.data.steps import split_steps
+
+from .building import judged_chain, make_problem, up_to
+from .fields import (
     NO_SUCH_STEP,
     OTHER_TASK,
     RIGHT_WITH_ERROR,
@@ -23,11 +27,8 @@ from benchmarks.suites.fields import (
     verdict,
     whole_number,
 )
-from benchmarks.suites.stored import line_scores, lines_of, validity
-from benchmarks.suites.truth import Found
-from prm.files import Row, optional_text
-from prm.public.solutions import RowError, texts, typed
-from prm.steps import split_steps
+from .stored import line_scores, lines_of, validity
+from .truth import Found
 
 _PROCESSBENCH = ("gsm8k", "math", "olympiadbench", "omnimath")
 _MR_FIELDS = ("model_output_solution_correctness", "model_output_solution_first_error_step")
@@ -57,7 +58,7 @@ def processbench(row: Row, place: Place) -> Iterator[Found]:
 def mr_gsm8k(row: Row, place: Place) -> Iterator[Found]:
     """`model_output_solution_first_error_step` counts from 1, and is "N/A" where the solution is right.
 
-    `prm_scores`, where it is there, holds the step scores of models; see `benchmarks.suites.stored`.
+    `prm_scores`, where it is there, holds the step scores of models; see `prm.benchmarks.suites.stored`.
     """
     steps = texts(row, "model_output_steps")
     error = step_index(_error(row, *_MR_FIELDS), 1, len(steps))

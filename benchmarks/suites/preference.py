@@ -1,6 +1,6 @@
 """Suites of responses to the same prompt, some of them better than others.
 
-A pair is read as `prm.preferences` reads it: texts or lists of messages, with the context in a field of its own or
+A pair is read as `prm.data.preferences` reads it: texts or lists of messages, with the context in a field of its own or
 before both responses. Where the context is messages, the problem's text is a transcript, and they are in its `meta`.
 """
 
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.suites.building import make_problem, score
-from benchmarks.suites.fields import Place, real_number, require_equal, whole_number
-from benchmarks.suites.truth import Comparison, Found
-from prm.files import Row, optional_text
-from prm.preferences import EMPTY, NO_ANSWER, SAME_TEXTS
-from prm.preferences import pair_of as read_pair
-from prm.public.solutions import RowError, texts, typed
-from prm.records import Chain, Problem
-from prm.rendering import Message
-from prm.steps import split_steps
+from prm.data.formats.solutions import RowError, texts, typed
+from prm.data.preferences import EMPTY, NO_ANSWER, SAME_TEXTS
+from prm.data.preferences import pair_of as read_pair
+from prm.data.records import Chain, Message, Problem
+from prm.data.rows import Row, optional_text
+from prm.data.steps import split_steps
+
+from .building import make_problem, score
+from .fields import Place, real_number, require_equal, whole_number
+from .truth import Comparison, Found
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Chat": ("alpacaeval-easy", "alpacaeval-length", "alpacaeval-hard", "mt-bench-easy", "mt-bench-med"),
@@ -113,7 +113,7 @@ def llmbar(row: Row, place: Place) -> Iterator[Found]:
 
 
 def pairs(row: Row, place: Place) -> Iterator[Found]:
-    """All pairs that `prm.preferences` reads."""
+    """All pairs that `prm.data.preferences` reads."""
     identity = place.id(optional_text(row, "id", "idx", "prompt_id", "pair_id"))
     yield _pair(row, place, identity, optional_text(row, "subset") or place.stem)
 

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.suites.fields import NOT_JSON, NOT_TEXT
+from prm.data.formats.solutions import RowError
+from prm.data.rows import Row
 from prm.errors import InputError
-from prm.files import Row
-from prm.public.solutions import RowError
+
+from .fields import NOT_JSON, NOT_TEXT
 
 KINDS = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet")
 """How the names of files end that are read."""

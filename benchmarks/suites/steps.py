@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from benchmarks.suites.building import Judged, judged_chain, make_problem
-from benchmarks.suites.fields import UNREADABLE, Place, answer_text, require_equal, step_index, verdict
-from benchmarks.suites.stored import line_scores, lines_of, usefulness
-from benchmarks.suites.truth import Found, StepTruth, Truth
-from prm.files import Row, optional_text
-from prm.public.prm800k import prm800k as read_solutions
-from prm.public.solutions import Reading, RowError, texts, typed
-from prm.records import Chain
+from prm.data.formats.prm800k import prm800k as read_solutions
+from prm.data.formats.solutions import Reading, RowError, texts, typed
+from prm.data.records import Chain
+from prm.data.rows import Row, optional_text
+
+from .building import Judged, judged_chain, make_problem
+from .fields import UNREADABLE, Place, answer_text, require_equal, step_index, verdict
+from .stored import line_scores, lines_of, usefulness
+from .truth import Found, StepTruth, Truth
 
 
 def prmbench(row: Row, place: Place) -> Iterator[Found]:
@@ -37,7 +38,7 @@ def prmbench(row: Row, place: Place) -> Iterator[Found]:
 
 
 def prm800k(row: Row, place: Place) -> Iterator[Found]:
-    """Ratings of persons, 1, 0 and -1, as `prm.public.prm800k` reads them: 0 counts as right.
+    """Ratings of persons, 1, 0 and -1, as `prm.data.formats.prm800k` reads them: 0 counts as right.
 
     A chain ends with its first wrong step, so it is of no use for localisation.
     """
@@ -52,7 +53,7 @@ def rated_once(truths: Iterable[Truth], chains: Mapping[str, Chain]) -> Iterator
     """The truths, where a step that came before, after the same problem and steps, is not judged again.
 
     The chains of PRM800K are unrolled from trees: nine in ten of their ratings are copies, and counting them would
-    measure how often a path branched. As in `benchmarks.prm800k`.
+    measure how often a path branched. As in `prm.benchmarks.experiments.prm800k`.
     """
     seen = set[tuple[str, ...]]()
     for truth in truths:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.suites.fields import BAD_SCORE, real_number, require_equal, whole_number
-from prm.files import Row
-from prm.public.solutions import RowError, typed
+from prm.data.formats.solutions import RowError, typed
+from prm.data.rows import Row
+
+from .fields import BAD_SCORE, real_number, require_equal, whole_number
 
 Three = Callable[[Sequence[float]], float]
 """One score from three probabilities; higher is better."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from prm.records import Chain, Problem, StepScores
+from prm.data.records import Chain, Problem, StepScores
 
 
 @dataclass(frozen=True, slots=True)

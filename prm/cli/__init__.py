@@ -16,8 +16,9 @@ import typer
 from typer.core import TyperGroup
 
 from prm import console
-from prm.cli import calibrate, convert, demo, evaluate, formats, label, rank, report, sample, train, verify
 from prm.errors import PrmError
+
+from . import calibrate, convert, demo, evaluate, formats, label, rank, report, sample, train, verify
 
 Examples = dict[Callable[..., None], str]
 """A command is called as its function; the example ends its help."""

@@ -1,6 +1,6 @@
 """`python -m prm.cli` is the command `prm`."""
 
-from prm.cli import main
+from . import main
 
 if __name__ == "__main__":
     main()

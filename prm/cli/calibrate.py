@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
 import typer
 
 from prm import console
-from prm.aggregation import aggregate as aggregate_scores
-from prm.cli.jobs import making, write_drops
-from prm.cli.options import Out, Overwrite
-from prm.drops import Drops
+from prm.data.drops import Drops
+from prm.data.files import by_id, read_records
+from prm.data.jobs import making, write_drops
+from prm.data.manifest import Job
+from prm.data.records import LabelView, StepLabels, StepScores
+from prm.data.splits import is_in_share
+from prm.data.writing import write_bytes, write_json
 from prm.errors import InputError
-from prm.files import by_id, read_records
-from prm.manifest import Job
 from prm.plots import reliability_diagram
-from prm.records import LabelView, StepLabels, StepScores
-from prm.reranking import common_kind
-from prm.shares import is_in_share
-from prm.writing import write_bytes, write_json
+from prm.scoring.reranking import common_kind
+from prm.statistics.aggregation import aggregate as aggregate_scores
+
+from .options import Out, Overwrite
 
 if TYPE_CHECKING:
-    from prm.calibration import Calibration, Scale
-    from prm.checkpoint import Metadata
+    from prm.models.checkpoint import Metadata
+    from prm.statistics.calibration import Calibration, Scale
 
 
 def calibrate(
@@ -87,7 +88,7 @@ class _Point(NamedTuple):
 
 def _calibrate(job: Job, scored: Sequence[StepScores], labelled: Mapping[str, StepLabels]) -> dict[str, Any]:
     """Fit, measure and write; return the counts."""
-    from prm.calibration import fit
+    from prm.statistics.calibration import fit
 
     s, drops, kind = job.settings, Drops(), common_kind(scored)
     metadata = _metadata(s["scorer"], kind) if s["scorer"] else None
@@ -125,7 +126,7 @@ def _calibrate(job: Job, scored: Sequence[StepScores], labelled: Mapping[str, St
 
 
 def _metadata(scorer: Path, kind: str) -> Metadata:
-    from prm.checkpoint import load_metadata
+    from prm.models.checkpoint import load_metadata
 
     metadata = load_metadata(scorer)
     if metadata.kind not in (kind, "joint"):
@@ -219,7 +220,7 @@ def _spread(scores: Sequence[float]) -> dict[str, Any]:
 
 
 def _measures(scores: Sequence[float], labels: Sequence[float]) -> dict[str, Any]:
-    from prm.metrics import brier_score, expected_calibration_error, log_loss, reliability
+    from prm.statistics.metrics import brier_score, expected_calibration_error, log_loss, reliability
 
     return {
         "expected_calibration_error": expected_calibration_error(scores, labels),
@@ -273,7 +274,8 @@ def strengths(
     with making(job, "values", overwrite) as counts:
         if counts is None:
             return
-        from prm.strengths import read_comparisons, strengths, write_values
+        from prm.data.comparisons import read_comparisons, write_values
+        from prm.statistics.strengths import strengths
 
         comparisons = list(read_comparisons(pairs))
         values = strengths(comparisons, model, prior)  # type: ignore[arg-type]  # an unknown model is refused there

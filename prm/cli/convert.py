@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from prm.cli.jobs import making
-from prm.cli.options import Out, Overwrite
+from prm.data.jobs import making
+from prm.data.manifest import Job
+from prm.data.writing import whole_directory
 from prm.errors import InputError
-from prm.manifest import Job
-from prm.writing import whole_directory
+
+from .options import Out, Overwrite
 
 
 def convert(
@@ -25,7 +26,7 @@ def convert(
     with making(job, "checkpoint", overwrite) as counts:
         if counts is None:
             return
-        from prm.conversion import CONVERSIONS
+        from prm.models.conversion import CONVERSIONS
 
         if to not in CONVERSIONS:
             raise InputError(f"nothing can be converted to {to!r}", f"choose from {', '.join(CONVERSIONS)}")

@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.arithmetic import POLICY
-from benchmarks.arithmetic.world import stories
 from prm import console
-from prm.cli.jobs import making
-from prm.cli.options import Out, Overwrite, Seed
-from prm.files import write_records
-from prm.manifest import Job
-from prm.records import Problem
+from prm.benchmarks.arithmetic import POLICY
+from prm.benchmarks.arithmetic.world import stories
+from prm.data.files import write_records
+from prm.data.jobs import making
+from prm.data.manifest import Job
+from prm.data.records import Problem
+
+from .options import Out, Overwrite, Seed
 
 
 def world(

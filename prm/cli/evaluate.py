@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.results import read_result, result_to_json, shown_path, shown_to_json
 from prm import console
-from prm.cli import rank
-from prm.cli.jobs import making, write_drops
-from prm.cli.options import Out, Overwrite, Seed, Splitter, key_values
-from prm.cli.result_tables import show_result
-from prm.drops import Drops
+from prm.benchmarks.results import read_result, result_to_json, shown_path, shown_to_json
+from prm.data.drops import Drops
+from prm.data.files import write_records
+from prm.data.jobs import making, write_drops
+from prm.data.manifest import Job
+from prm.data.writing import whole_directory, write_json, write_lines
 from prm.errors import InputError, OutputError
-from prm.files import write_records
-from prm.manifest import Job
-from prm.writing import whole_directory, write_json, write_lines
+
+from . import rank
+from .options import Out, Overwrite, Seed, Splitter, key_values
+from .result_tables import show_result
 
 if TYPE_CHECKING:
-    from benchmarks.pools import Pool
-    from benchmarks.scores import ScoreTable
-    from benchmarks.suites import SuiteData
+    from prm.benchmarks.pools import Pool
+    from prm.benchmarks.scores import ScoreTable
+    from prm.benchmarks.suites import SuiteData
 
 _SUITE = "name of the suite; `prm suite` without one lists them"
 Data = Annotated[str | None, typer.Argument(help="the suite's rows: a file, a folder, or a name on the Hub")]
@@ -39,7 +40,7 @@ def suite(
     overwrite: Overwrite = False,
 ) -> None:
     """A benchmark suite → problems and chains for `prm score`; without a name, the suites there are."""
-    from benchmarks.own import OWN
+    from prm.benchmarks.suites.own import OWN
 
     if name is None:
         _list_suites()
@@ -63,8 +64,8 @@ def suite(
 
 
 def _list_suites() -> None:
-    from benchmarks.own import OWN
-    from benchmarks.suites import SUITES
+    from prm.benchmarks.suites import SUITES
+    from prm.benchmarks.suites.own import OWN
 
     rows = [
         [name, entry.protocol, "-" if entry.base is None else str(entry.base), entry.source]
@@ -125,9 +126,9 @@ def eval_(
     job = Job(out, "eval", settings, inputs)
     with making(job, "result", overwrite) as counts:
         if counts is not None:
-            from benchmarks.evaluation import evaluate, require_used
-            from benchmarks.numbers import Settings
-            from benchmarks.scores import read_scores
+            from prm.benchmarks.evaluation import evaluate, require_used
+            from prm.benchmarks.numbers import Settings
+            from prm.benchmarks.scores import read_scores
 
             drops = Drops()
             read = _read(suite, data, problems, chains, splitter, drops, pools)
@@ -182,8 +183,8 @@ def _require_names(
 
 def _require_fitting(suite: str, given: Mapping[str, str | Path | None]) -> None:
     """Refuse a suite that is not there, and files that it would not look at."""
-    from benchmarks.own import OWN
-    from benchmarks.suites import SUITES
+    from prm.benchmarks.suites import SUITES
+    from prm.benchmarks.suites.own import OWN
 
     if suite not in (*SUITES, *OWN):
         raise InputError(f"there is no suite {suite!r}", f"choose from {', '.join((*SUITES, *OWN))}")
@@ -215,8 +216,8 @@ def _read(
     drops: Drops,
     pools: Path | None = None,
 ) -> SuiteData:
-    from benchmarks.own import OWN, read_own
-    from benchmarks.suites import SuiteData, read_suite
+    from prm.benchmarks.suites import SuiteData, read_suite
+    from prm.benchmarks.suites.own import OWN, read_own
 
     if name in OWN:
         if problems is not None and chains is not None:
@@ -231,7 +232,7 @@ def _read(
 
 def _stored(data: SuiteData, others: Container[str]) -> dict[str, ScoreTable]:
     """The scores that come with the rows, by scorer; `others` are the names given to more."""
-    from benchmarks.scores import table_of
+    from prm.benchmarks.scores import table_of
 
     if not data.stored:
         raise InputError(f"the rows of {data.name} hold no scores", "give --scores or --scorer")
@@ -244,8 +245,8 @@ def _pools(data: SuiteData, pools: Path | None, out: Path, drops: Drops) -> list
     """The checked solutions; those that had to be checked are written beside the result."""
     if data.protocol != "best-of-n":
         return []
-    from benchmarks.pools import make_pools, pool_to_json, read_pools
-    from benchmarks.suites.truth import Candidates
+    from prm.benchmarks.pools import make_pools, pool_to_json, read_pools
+    from prm.benchmarks.suites.truth import Candidates
 
     if pools is not None:
         read = list(read_pools(pools))

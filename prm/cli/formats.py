@@ -9,19 +9,20 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from labeling.export import FORMATS as FORMATS_WRITTEN
-from labeling.export import SOFT, export_rows, push_dataset, save_dataset, write_rows
 from prm import console
-from prm.cli.jobs import making, write_drops
-from prm.cli.options import Chains, Overwrite, Problems, Splitter
-from prm.drops import Drops
+from prm.data.drops import Drops
+from prm.data.files import by_id, read_chains, read_problems, read_records, write_records
+from prm.data.formats import FORMATS, Imported, read_public, tell_format
+from prm.data.formats.export import FORMATS as FORMATS_WRITTEN
+from prm.data.formats.export import SOFT, export_rows, push_dataset, save_dataset, write_rows
+from prm.data.formats.solutions import TAG, KnownProblems, Reading
+from prm.data.jobs import making, write_drops
+from prm.data.joining import LabeledChain, join_rows
+from prm.data.manifest import Job
+from prm.data.records import LabelView, Problem, StepLabels
 from prm.errors import InputError
-from prm.examples import Row, join_rows
-from prm.files import by_id, read_chains, read_problems, read_records, write_records
-from prm.manifest import Job
-from prm.public import FORMATS, Imported, read_public, tell_format
-from prm.public.solutions import TAG, KnownProblems, Reading
-from prm.records import LabelView, Problem, StepLabels
+
+from .options import Chains, Overwrite, Problems, Splitter
 
 _TAG_HELP = f"what ends a step in the text (math-shepherd, openrlhf); default: {TAG}"
 
@@ -105,7 +106,7 @@ def export(
         console.say(f"  https://huggingface.co/datasets/{hub}")
 
 
-def _export(job: Job, joined: list[Row], drops: Drops) -> dict[str, Any]:
+def _export(job: Job, joined: list[LabeledChain], drops: Drops) -> dict[str, Any]:
     s = job.settings
     rows = list(export_rows(joined, s["format"], s["labels_as"], drops, s["tag"]))
     if not rows:

@@ -16,20 +16,27 @@ from typing import Annotated, Any
 
 import typer
 
-from labeling.allocation import STRATEGIES, Budget
-from labeling.engine import Sampling
-from labeling.estimate import estimate
-from labeling.journal import Journal, unfinished
-from labeling.label import WINDOW, Earlier, Event, Plan
-from labeling.setup import Setup, labelling
-from labeling.stats import label_stats
-from labeling.tally import Tally
 from prm import console
-from prm.cli.engines import Endpoint, EngineOption, announce, engine_choice, local_model
-from prm.cli.jobs import making
-from prm.cli.options import (
+from prm.data.files import ProblemFile, by_id, read_chains, read_problems, read_records
+from prm.data.jobs import making
+from prm.data.manifest import Job
+from prm.data.records import Chain, StepLabels
+from prm.data.writing import write_json
+from prm.errors import InputError
+from prm.generation.engine import Sampling
+from prm.labeling.allocation import STRATEGIES, Budget
+from prm.labeling.estimate import estimate
+from prm.labeling.journal import Journal, unfinished
+from prm.labeling.labeler import WINDOW, Earlier, Event, Plan
+from prm.labeling.setup import Setup, labelling
+from prm.labeling.stats import label_stats
+from prm.labeling.tally import Tally
+
+from .options import (
     Chains,
     Chat,
+    Endpoint,
+    EngineOption,
     MaxTokens,
     Model,
     Out,
@@ -40,12 +47,10 @@ from prm.cli.options import (
     Stop,
     Temperature,
     TopP,
+    announce,
+    engine_choice,
+    local_model,
 )
-from prm.errors import InputError
-from prm.files import ProblemFile, by_id, read_chains, read_problems, read_records
-from prm.manifest import Job
-from prm.records import Chain, StepLabels
-from prm.writing import write_json
 
 
 def run(
@@ -123,7 +128,7 @@ def _labelling(
 ) -> AbstractContextManager[Iterator[Event]]:
     if not on_ray:
         return labelling(setup, chains, problems, earlier)
-    from labeling.ray_labeling import label_on_ray
+    from prm.labeling.ray_labeling import label_on_ray
 
     return nullcontext(label_on_ray(setup, chains, problems, earlier, **on_ray))
 
@@ -216,7 +221,7 @@ def quality(
     inputs = {"problems": problems, "chains": chains, "labels": labels}
     with making(Job(out, "label quality", {"splitter": splitter}, inputs), "quality", overwrite) as counts:
         if counts is not None:
-            from benchmarks.step_truth import label_quality, truths
+            from prm.benchmarks.arithmetic.step_truth import label_quality, truths
 
             truth = truths(by_id(read_problems(problems)), read_chains(chains, splitter))
             found = label_quality(truth, read_records(labels, StepLabels))

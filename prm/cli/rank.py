@@ -13,18 +13,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prm import console
-from prm.cli.engines import EngineOption, engine_options
-from prm.cli.jobs import making, write_drops
-from prm.cli.options import Chains, Out, Overwrite, Problems, Splitter
-from prm.drops import Drops, drops_path
-from prm.files import ProblemFile, by_id, from_json, read_chains, read_problems, read_records, to_json, write_records
-from prm.manifest import Job
-from prm.records import Chain, Drop, StepScores
-from prm.reranking import choose, common_kind
-from prm.writing import GrowingFile, partial_path, write_lines
+from prm.data.drops import Drops, drops_path
+from prm.data.files import (
+    ProblemFile,
+    by_id,
+    from_json,
+    read_chains,
+    read_problems,
+    read_records,
+    to_json,
+    write_records,
+)
+from prm.data.jobs import making, write_drops
+from prm.data.manifest import Job
+from prm.data.records import Chain, Drop, StepScores
+from prm.data.writing import GrowingFile, partial_path, write_lines
+from prm.scoring.reranking import choose, common_kind
+
+from .options import Chains, EngineOption, Out, Overwrite, Problems, Splitter, engine_options
 
 if TYPE_CHECKING:
-    from prm.scoring import Scorer
+    from prm.scoring.scorer import Scorer
 
 
 def score(
@@ -81,7 +90,7 @@ def _scored(out: Path) -> Path:
 
 
 def _load(scorer: str, how: Mapping[str, Any]) -> Scorer:
-    from prm.loading import load_scorer
+    from prm.scoring.loading import load_scorer
 
     console.say(f"loading {scorer} …")
     return load_scorer(scorer, **how)
@@ -93,7 +102,7 @@ def _go_on(load: Callable[[], Scorer], problems: Path, chains: Path, splitter: s
     Each round is kept as a whole: one that was half written is scored again, for what a forward pass says depends in
     its last bits on the chains beside.
     """
-    from prm.scoring import CHAINS_A_ROUND, score_chains
+    from prm.scoring.scorer import CHAINS_A_ROUND, score_chains
 
     total, known = sum(1 for _ in read_chains(chains, splitter)), ProblemFile(problems)
     with closing(GrowingFile(_scored(out), group=CHAINS_A_ROUND)) as file:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prm.cli.jobs import making
-from prm.cli.options import Out, Overwrite
+from prm.data.jobs import making
+from prm.data.manifest import Job
 from prm.errors import InputError
-from prm.manifest import Job
+
+from .options import Out, Overwrite
 
 if TYPE_CHECKING:
-    from benchmarks.results import Result
+    from prm.benchmarks.results import Result
 
 Results = Annotated[list[Path], typer.Argument(help="files that `prm eval` wrote", show_default=False)]
 
@@ -35,16 +36,16 @@ def report(
     overwrite: Overwrite = False,
 ) -> None:
     """Results → one HTML page: numbers with intervals, charts, and a browser of chains. It opens without a network."""
-    from benchmarks.results import shown_path
+    from prm.benchmarks.results import shown_path
 
     results = _without_manifests(results)
     beside = {f"chains of {path}": shown_path(path) for path in results if shown_path(path).exists()}
     job = Job(out, "report", {"browse": browse}, {str(path): path for path in results} | beside)
     with making(job, "report", overwrite) as counts:
         if counts is not None:
-            from benchmarks.report.page import make_page
-            from benchmarks.results import read_shown
-            from prm.writing import write_bytes
+            from prm.benchmarks.report.page import make_page
+            from prm.benchmarks.results import read_shown
+            from prm.data.writing import write_bytes
 
             read = _read(results)
             page = make_page(
@@ -81,15 +82,15 @@ def leaderboard(
     job = Job(out, "leaderboard", settings, {str(path): path for path in results})
     with making(job, "leaderboard", overwrite) as counts:
         if counts is not None:
-            from prm.writing import write_bytes
+            from prm.data.writing import write_bytes
 
             write_bytes(out, _leaderboard(results, form, variant or [], allow_mixed).encode())
             counts["results"] = len(results)
 
 
 def _leaderboard(results: Sequence[Path], form: Form, variants: Sequence[str], allow_mixed: bool) -> str:
-    from benchmarks.leaderboard import leaderboard as make
-    from benchmarks.leaderboard import write
+    from prm.benchmarks.report.leaderboard import leaderboard as make
+    from prm.benchmarks.report.leaderboard import write
 
     return write(make(_read(results), variants, allow_mixed=allow_mixed), form.value)
 
@@ -105,7 +106,7 @@ def _read(paths: Sequence[Path]) -> dict[str, Result]:
     Raises:
         InputError: one of them is not a result, or is given twice.
     """
-    from benchmarks.results import read_result
+    from prm.benchmarks.results import read_result
 
     double = next((path for i, path in enumerate(paths) if path in paths[:i]), None)
     if double is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.results import Metric, Result, label_of
-from benchmarks.wording import NOTHING, number, title_of, unit_of
 from prm import console
+from prm.benchmarks.report.wording import NOTHING, number, title_of, unit_of
+from prm.benchmarks.results import Metric, Result, label_of
 
 _MOST_KS = 6
 """Of more, the table of best of k leaves out every other."""

@@ -8,15 +8,23 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-from labeling.engine import Sampling
-from labeling.sampling import sample_chains
-from labeling.setup import Setup
 from prm import console
-from prm.cli.engines import Endpoint, EngineOption, announce, engine_choice, local_model
-from prm.cli.jobs import making, write_drops
-from prm.cli.options import (
+from prm.data.drops import Drops, drops_path
+from prm.data.files import read_problems, read_records, to_json
+from prm.data.jobs import making, write_drops
+from prm.data.manifest import Job
+from prm.data.records import Chain
+from prm.data.steps import split_steps
+from prm.data.writing import GrowingFile, write_lines
+from prm.generation.engine import Sampling
+from prm.generation.sampling import sample_chains
+from prm.labeling.setup import Setup
+
+from .options import (
     ChainsEach,
     Chat,
+    Endpoint,
+    EngineOption,
     MaxTokens,
     Model,
     Out,
@@ -27,13 +35,10 @@ from prm.cli.options import (
     Stop,
     Temperature,
     TopP,
+    announce,
+    engine_choice,
+    local_model,
 )
-from prm.drops import Drops, drops_path
-from prm.files import read_problems, read_records, to_json
-from prm.manifest import Job
-from prm.records import Chain
-from prm.steps import split_steps
-from prm.writing import GrowingFile, write_lines
 
 
 def sample(

@@ -14,36 +14,36 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from prm import console
-from prm.cli.jobs import is_main_process, making, write_drops
-from prm.cli.options import Chat, Overwrite, Seed, Splitter, key_values
-from prm.drops import Drops, drops_path
+from prm.data.drops import Drops, drops_path
+from prm.data.files import by_id, read_chains, read_problems, read_records
+from prm.data.jobs import is_main_process, making, write_drops
+from prm.data.joining import LabeledChain, join_rows
+from prm.data.manifest import Job
+from prm.data.preferences import Preference, read_preferences
+from prm.data.records import Problem, StepLabels
+from prm.data.splits import SplitProof, hold_out, prove
+from prm.data.writing import discard, whole_directory, write_json
 from prm.errors import InputError, PrmError
-from prm.examples import (
+from prm.plots import training_curves
+from prm.training.examples import (
     GroupExample,
     Recipe,
-    Row,
     Steps,
     Targets,
     TooLong,
     class_weights,
-    join_rows,
     label_examples,
     preference_examples,
     reweighted,
     unlabelled,
 )
-from prm.files import by_id, read_chains, read_problems, read_records
-from prm.manifest import Job
-from prm.plots import training_curves
-from prm.preferences import Preference, read_preferences
-from prm.records import Problem, StepLabels
-from prm.splits import SplitProof, hold_out, prove
-from prm.writing import discard, whole_directory, write_json
+
+from .options import Chat, Overwrite, Seed, Splitter, key_values
 
 if TYPE_CHECKING:
-    from prm.checkpoint import Metadata
-    from prm.rendering import Renderer
-    from prm.training import Settings, Trained
+    from prm.models.checkpoint import Metadata
+    from prm.models.rendering import Renderer
+    from prm.training.trainer import Settings, Trained
 
 DATA, LOSS, FIT, OUTPUT = "Data", "What is learnt", "Training", "Output"
 
@@ -258,10 +258,11 @@ class _Prepared:
 
 def _prepare(job: Job) -> _Prepared:
     """Read, render and split what a job trains on."""
-    from prm.audit import audit
-    from prm.checkpoint import context_length, load_tokenizer, make_renderer
-    from prm.objectives import DEFAULT, HEADS, check_terms, need_pairs
-    from prm.strengths import read_values
+    from prm.data.comparisons import read_values
+    from prm.models.checkpoint import context_length, load_tokenizer, make_renderer
+    from prm.models.heads import HEADS
+    from prm.training.audit import audit
+    from prm.training.objectives import DEFAULT, check_terms, need_pairs
 
     s, drops, metadata = job.settings, Drops(), _metadata(job.settings)
     terms = s["losses"] or DEFAULT[s["objective"]]
@@ -300,7 +301,7 @@ def _read_labels(job: Job, renderer: Renderer, recipe: Recipe, drops: Drops) -> 
         labels = list(read_records(job.inputs["labels"], StepLabels))
     else:
         labels = [unlabelled(chain) for chain in chains.values()]
-    rows: list[Row] = join_rows(problems, chains, labels, drops)
+    rows: list[LabeledChain] = join_rows(problems, chains, labels, drops)
     return label_examples(rows, renderer, recipe, drops), _texts(problems), labels
 
 
@@ -333,7 +334,7 @@ def _split(
 
 
 def _say_audit(found: Mapping[str, Any]) -> None:
-    from prm.audit import summary_rows
+    from prm.training.audit import summary_rows
 
     console.table("What there is to learn from", ["", "train", "held out"], summary_rows(found))
 
@@ -342,9 +343,9 @@ def _train(job: Job, work: Path, running: Mapping[str, Any]) -> dict[str, Any]:
     """Write a checkpoint and return the counts of what went into it and its measures."""
     from transformers.utils.logging import disable_progress_bar
 
-    from prm.audit import example_lines
-    from prm.checkpoint import load_model
-    from prm.training import train as fit
+    from prm.models.checkpoint import load_model
+    from prm.training.audit import example_lines
+    from prm.training.trainer import train as fit
 
     disable_progress_bar()  # ours says what is going on; theirs would come again with every state that is saved
     prepared = _prepare(job)
@@ -371,7 +372,7 @@ def _train(job: Job, work: Path, running: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settings(s: Mapping[str, Any], running: Mapping[str, Any]) -> Settings:
-    from prm.training import Settings
+    from prm.training.trainer import Settings
 
     return Settings(
         terms=s["losses"],
@@ -389,9 +390,9 @@ def _settings(s: Mapping[str, Any], running: Mapping[str, Any]) -> Settings:
 
 def _write(job: Job, work: Path, prepared: _Prepared, trained: Trained) -> None:
     """The checkpoint with all that lies beside it."""
-    from prm.card import model_card
-    from prm.checkpoint import save_model
-    from prm.training import LOG
+    from prm.models.checkpoint import save_model
+    from prm.training.card import model_card
+    from prm.training.trainer import LOG
 
     metadata = prepared.metadata
     with whole_directory(job.output) as directory:
@@ -416,7 +417,7 @@ def _draw(log: Sequence[Mapping[str, float]], path: Path) -> None:
 
 
 def _metadata(settings: Mapping[str, Any]) -> Metadata:
-    from prm.checkpoint import Metadata
+    from prm.models.checkpoint import Metadata
 
     try:  # as Latin-1, because that is what `unicode_escape` reads; what it lacks is escaped
         separator = settings["separator"].encode("latin-1", "backslashreplace").decode("unicode_escape")

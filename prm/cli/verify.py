@@ -13,15 +13,16 @@ from typing import Annotated, Any
 import typer
 
 from prm import console
-from prm.cli.jobs import making, write_drops
-from prm.cli.options import Overwrite
-from prm.drops import Drops
+from prm.data.drops import Drops
+from prm.data.jobs import making, write_drops
+from prm.data.manifest import Job
+from prm.data.rows import Row, optional_text, read_rows
+from prm.data.writing import write_lines
 from prm.errors import InputError
-from prm.files import Row, optional_text, read_rows
-from prm.intervals import credible_interval
-from prm.manifest import Job
-from prm.writing import write_lines
-from verifiers import DEFAULT_TIMEOUT, Outcome, Verdict, check_many, gold_problem
+from prm.statistics.intervals import credible_interval
+from prm.verifiers import DEFAULT_TIMEOUT, Outcome, Verdict, check_many, gold_problem
+
+from .options import Overwrite
 
 PREDICTIONS = ("prediction", "pred", "completion", "solution_str", "model_output", "response", "output", "generation")
 GOLDS = ("gold", "answer", "solution", "ground_truth", "target", "reference")

@@ -5,7 +5,7 @@ import math
 import random
 from itertools import combinations
 
-from benchmarks.results import (
+from prm.benchmarks.results import (
     Bin,
     Curve,
     Difference,

@@ -1,4 +1,4 @@
-"""Best of n: by hand, against the choices of `prm.reranking`, and where answers, scores or solutions are missing."""
+"""Best of n: by hand, against the choices of `prm.rerank`, and where answers, scores or solutions are missing."""
 
 import math
 from itertools import combinations
@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from benchmarks.best_of_n import best_of_n, pairs_won, vote_weights
-from benchmarks.bootstrap import resample
-from benchmarks.numbers import Settings
-from benchmarks.pools import Pool
-from benchmarks.scores import table_of
-from prm.aggregation import AGGREGATORS, aggregate
-from prm.metrics import brier_score, expected_calibration_error, grouped_auroc
-from prm.records import StepScores
-from prm.reranking import select
+from prm.benchmarks.numbers import Settings
+from prm.benchmarks.pools import Pool
+from prm.benchmarks.protocols.best_of_n import best_of_n, pairs_won, vote_weights
+from prm.benchmarks.scores import table_of
+from prm.data.records import StepScores
+from prm.scoring.reranking import select
+from prm.statistics.aggregation import AGGREGATORS, aggregate
+from prm.statistics.bootstrap import resample
+from prm.statistics.metrics import brier_score, expected_calibration_error, grouped_auroc
 
 DRAWS = 100
 T, F, N = True, False, None

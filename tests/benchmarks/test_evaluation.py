@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.evaluation import evaluate
-from benchmarks.numbers import (
+from prm.benchmarks.evaluation import evaluate
+from prm.benchmarks.numbers import (
     Number,
     Settings,
     averaged,
@@ -17,17 +17,17 @@ from benchmarks.numbers import (
     lengths_picture,
     reliability_picture,
 )
-from benchmarks.own import read_own
-from benchmarks.pools import Pool, make_pools
-from benchmarks.results import read_result, result_to_json
-from benchmarks.scores import table_of
-from benchmarks.suites import SuiteData
-from benchmarks.suites.truth import Candidates, Comparison, StepTruth
-from prm.drops import Drops
+from prm.benchmarks.pools import Pool, make_pools
+from prm.benchmarks.results import read_result, result_to_json
+from prm.benchmarks.scores import table_of
+from prm.benchmarks.suites import SuiteData
+from prm.benchmarks.suites.own import read_own
+from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
+from prm.data.drops import Drops
+from prm.data.files import write_records
+from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError
-from prm.files import write_records
-from prm.metrics import reliability
-from prm.records import Chain, Problem, StepScores
+from prm.statistics.metrics import reliability
 
 T, F, N = True, False, None
 HOW = Settings(draws=50)

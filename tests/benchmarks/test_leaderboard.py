@@ -6,8 +6,8 @@ from dataclasses import replace
 import made_results
 import pytest
 
-from benchmarks.leaderboard import leaderboard, write
-from benchmarks.results import Metric, Result
+from prm.benchmarks.report.leaderboard import leaderboard, write
+from prm.benchmarks.results import Metric, Result
 from prm.cli.report import Form
 from prm.cli.report import leaderboard as command
 from prm.errors import InputError

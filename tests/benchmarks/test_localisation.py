@@ -8,16 +8,16 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import brier_score_loss, f1_score, matthews_corrcoef, roc_auc_score
 
-from benchmarks.bootstrap import resample
-from benchmarks.localisation import classification, localisation
-from benchmarks.numbers import Settings
-from benchmarks.scores import table_of
-from benchmarks.suites.building import up_to
-from benchmarks.suites.truth import StepTruth
+from prm.benchmarks.numbers import Settings
+from prm.benchmarks.protocols.localisation import classification, localisation
+from prm.benchmarks.scores import table_of
+from prm.benchmarks.suites.building import up_to
+from prm.benchmarks.suites.truth import StepTruth
+from prm.data.records import StepScores
 from prm.errors import InputError
-from prm.metrics import average_ranks, expected_calibration_error, grouped_auroc
-from prm.metrics import localisation as located
-from prm.records import StepScores
+from prm.statistics.bootstrap import resample
+from prm.statistics.metrics import average_ranks, expected_calibration_error, grouped_auroc
+from prm.statistics.metrics import localisation as located
 
 DRAWS = 25
 T, F, N = True, False, None

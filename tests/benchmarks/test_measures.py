@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.step_truth import label_quality, truths
+from prm.benchmarks.arithmetic.step_truth import label_quality, truths
+from prm.data.records import Chain, Problem, StepLabels
 from prm.errors import InputError
-from prm.records import Chain, Problem, StepLabels
 
 TRUTH = {"a": [True, True, False], "b": [True, False], "c": [True, True], "d": [True]}
 

@@ -1,22 +1,20 @@
 """What other tools wrote beside their scores comes out the same here, on real rows."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
+from places import SAMPLES
 
-from benchmarks.evaluation import evaluate
-from benchmarks.numbers import Settings
-from benchmarks.scores import table_of
-from benchmarks.suites import read_suite
-from prm.aggregation import aggregate
-from prm.drops import Drops
-from prm.metrics import auroc
-from prm.reranking import group_answers, select
-from verifiers import check
+from prm.benchmarks.evaluation import evaluate
+from prm.benchmarks.numbers import Settings
+from prm.benchmarks.scores import table_of
+from prm.benchmarks.suites import read_suite
+from prm.data.drops import Drops
+from prm.scoring.reranking import group_answers, select
+from prm.statistics.aggregation import aggregate
+from prm.statistics.metrics import auroc
+from prm.verifiers import check
 
-SAMPLES = Path(os.environ.get("PRM_SAMPLE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample data in {SAMPLES}; set PRM_SAMPLE_DATA")
 
 

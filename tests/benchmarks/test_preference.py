@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from benchmarks.bootstrap import resample
-from benchmarks.numbers import Settings
-from benchmarks.preference import preference
-from benchmarks.scores import table_of
-from benchmarks.suites.preference import REWARDBENCH_SECTIONS
-from benchmarks.suites.truth import Comparison
-from benchmarks.ties import ties_score
-from prm.aggregation import AGGREGATORS, aggregate
+from prm.benchmarks.numbers import Settings
+from prm.benchmarks.protocols.preference import preference
+from prm.benchmarks.protocols.ties import ties_score
+from prm.benchmarks.scores import table_of
+from prm.benchmarks.suites.preference import REWARDBENCH_SECTIONS
+from prm.benchmarks.suites.truth import Comparison
+from prm.data.records import StepScores
 from prm.errors import InputError
-from prm.records import StepScores
+from prm.statistics.aggregation import AGGREGATORS, aggregate
+from prm.statistics.bootstrap import resample
 
 DRAWS = 60
 

@@ -13,13 +13,12 @@ from pathlib import Path
 import made_results
 import pytest
 
-import benchmarks.report
-from benchmarks.report import charts
-from benchmarks.report.browse import chosen_evenly, make_browser
-from benchmarks.report.drawing import SERIES, Canvas, draw
-from benchmarks.report.page import make_page
-from benchmarks.report.sections import sections
-from benchmarks.results import Curve, Difference, Metric, Picture, Point, Result, ShownChain, shown_path
+from prm.benchmarks.report import charts
+from prm.benchmarks.report.browse import chosen_evenly, make_browser
+from prm.benchmarks.report.drawing import SERIES, Canvas, draw
+from prm.benchmarks.report.page import make_page
+from prm.benchmarks.report.sections import sections
+from prm.benchmarks.results import Curve, Difference, Metric, Picture, Point, Result, ShownChain, shown_path
 from prm.cli.report import report
 from prm.errors import InputError, PrmError
 
@@ -442,7 +441,7 @@ def contrast(one, two):
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_colours_stand_out_in_both_themes(theme):
-    style = (Path(benchmarks.report.__file__).parent / "report.css").read_text()
+    style = (Path(charts.__file__).parent / "report.css").read_text()
     colors = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
     of = {name: pair[theme] for name, pair in colors.items()}
     for behind in ("paper", "surface", "sunken"):

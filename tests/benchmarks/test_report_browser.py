@@ -16,7 +16,7 @@ import made_results
 import pytest
 from test_report import hostile_page
 
-from benchmarks.report.page import make_page
+from prm.benchmarks.report.page import make_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
 NAMES = ("chromium", "chromium-browser", "google-chrome")

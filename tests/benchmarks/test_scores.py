@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.pools import Pool, make_pools, of_size, pool_to_json, read_pools
-from benchmarks.results import (
+from prm.benchmarks.pools import Pool, make_pools, of_size, pool_to_json, read_pools
+from prm.benchmarks.results import (
     Bin,
     Curve,
     Difference,
@@ -22,13 +22,13 @@ from benchmarks.results import (
     shown_path,
     shown_to_json,
 )
-from benchmarks.scores import read_scores, table_of
-from benchmarks.suites.truth import Candidates
-from prm.aggregation import AGGREGATORS, aggregate
-from prm.drops import Drops
+from prm.benchmarks.scores import read_scores, table_of
+from prm.benchmarks.suites.truth import Candidates
+from prm.data.drops import Drops
+from prm.data.files import write_records
+from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError
-from prm.files import write_records
-from prm.records import Chain, Problem, StepScores
+from prm.statistics.aggregation import AGGREGATORS, aggregate
 
 GOOD = '{"id": "a", "scores": [0.5]}'
 

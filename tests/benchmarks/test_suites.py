@@ -9,18 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT, SAMPLES
 
-from benchmarks.suites import SUITES, read_suite
-from benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
-from benchmarks.suites.sources import read_source
-from benchmarks.suites.truth import Candidates, Comparison, StepTruth
-from prm.drops import Drops
+from prm.benchmarks.suites import SUITES, read_suite
+from prm.benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
+from prm.benchmarks.suites.sources import read_source
+from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
+from prm.data.drops import Drops
+from prm.data.preferences import EMPTY, NO_ANSWER, NO_LABEL, SAME_TEXTS, TIE
+from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError
-from prm.preferences import EMPTY, NO_ANSWER, NO_LABEL, SAME_TEXTS, TIE
-from prm.records import Chain, Problem, StepScores
 
-ROOT = Path(__file__).parents[2]
-SAMPLES = Path(os.environ.get("PRM_SAMPLE_DATA", ROOT.parent / "shared" / "data"))
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample data in {SAMPLES}; set PRM_SAMPLE_DATA")
 T, F, N = True, False, None
 LACKS, KIND = "lacks a field", "a field of the wrong kind"
@@ -510,7 +509,7 @@ def test_sections(tmp_path):
 
 
 def test_the_official_subsets_of_rewardbench():
-    from benchmarks.suites.preference import REWARDBENCH_SECTIONS as SECTIONS
+    from prm.benchmarks.suites.preference import REWARDBENCH_SECTIONS as SECTIONS
 
     counts = {section: list(SECTIONS.values()).count(section) for section in SECTIONS.values()}
     assert counts == {"Chat": 5, "Chat Hard": 6, "Safety": 5, "Reasoning": 7}
@@ -747,9 +746,8 @@ def test_wrong_use(tmp_path):
 
 
 def test_importing_the_suites_is_light():
-    code = (
-        "import sys, benchmarks.suites; print([m for m in ('torch', 'datasets', 'transformers') if m in sys.modules])"
-    )
+    heavy = ("torch", "datasets", "transformers")
+    code = f"import sys, prm.benchmarks.suites; print([m for m in {heavy} if m in sys.modules])"
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.bootstrap import resample
-from benchmarks.suites.truth import Comparison
-from benchmarks.ties import ties_score
+from prm.benchmarks.protocols.ties import ties_score
+from prm.benchmarks.suites.truth import Comparison
+from prm.statistics.bootstrap import resample
 
 
 def comparison(kind, better, worse, split="Ties"):

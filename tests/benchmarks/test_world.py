@@ -5,9 +5,9 @@ from itertools import islice
 
 import pytest
 
-from benchmarks.arithmetic.world import LARGEST, calculate, is_possible, solution, step_truth, stories
-from prm.steps import split_steps
-from verifiers import check
+from prm.benchmarks.arithmetic.world import LARGEST, calculate, is_possible, solution, step_truth, stories
+from prm.data.steps import split_steps
+from prm.verifiers import check
 
 
 def test_the_same_seed_tells_the_same_stories():

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from labeling.journal import Journal, rollouts_path, unfinished
-from prm.drops import drops_path
+from prm.data.drops import drops_path
+from prm.data.manifest import Job
+from prm.data.records import Drop, Rollout, StepLabels
 from prm.errors import InputError, OutputError
-from prm.manifest import Job
-from prm.records import Drop, Rollout, StepLabels
+from prm.labeling.journal import Journal, rollouts_path, unfinished
 
 
 def rollout(chain="c", step=0, draw=0, outcome="correct"):

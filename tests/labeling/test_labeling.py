@@ -2,17 +2,17 @@
 
 import pytest
 
-from labeling import label
-from labeling.allocation import STRATEGIES, Budget, most_rollouts
-from labeling.engine import Completion, Request, Sampling, draw_seed
-from labeling.estimate import estimate
-from labeling.label import Labeler, Plan
-from labeling.sampling import sample_chains
-from labeling.tally import Tally
-from prm.drops import Drops
-from prm.pooling import pooled_intervals
-from prm.records import Chain, Drop, Problem, Rollout, StepLabels
-from prm.rendering import Renderer
+from prm.data.drops import Drops
+from prm.data.records import Chain, Drop, Problem, Rollout, StepLabels
+from prm.generation.engine import Completion, Request, Sampling, draw_seed
+from prm.generation.sampling import sample_chains
+from prm.labeling import labeler as label
+from prm.labeling.allocation import STRATEGIES, Budget, most_rollouts
+from prm.labeling.estimate import estimate
+from prm.labeling.labeler import Labeler, Plan
+from prm.labeling.tally import Tally
+from prm.models.rendering import Renderer
+from prm.statistics.pooling import pooled_intervals
 
 END = object()
 SEED = 1352587838  # fixed: a job that is run again must draw the same

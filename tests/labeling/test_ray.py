@@ -9,13 +9,13 @@ import psutil
 import pytest
 import ray
 
-from benchmarks.perf.waiting_server import serve
-from labeling import ray_labeling
-from labeling.allocation import Budget
-from labeling.engines import EngineChoice
-from labeling.label import Plan
-from labeling.setup import Setup, labelling
-from prm.records import Chain, Drop, Problem, Rollout, StepLabels
+from prm.benchmarks.perf.waiting_server import serve
+from prm.data.records import Chain, Drop, Problem, Rollout, StepLabels
+from prm.generation.choice import EngineChoice
+from prm.labeling import ray_labeling
+from prm.labeling.allocation import Budget
+from prm.labeling.labeler import Plan
+from prm.labeling.setup import Setup, labelling
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
 

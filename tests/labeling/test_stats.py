@@ -2,8 +2,8 @@
 
 import pytest
 
-from labeling.stats import label_stats
-from prm.records import StepLabels
+from prm.data.records import StepLabels
+from prm.labeling.stats import label_stats
 
 CHECKED = StepLabels(
     "a", "p", (4, 0, 0), (0, 3, 0), (0, 1, 0), ("drawn", "drawn", "answer"), "incorrect", unchecked=(True, True, False)

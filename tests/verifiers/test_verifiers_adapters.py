@@ -4,8 +4,15 @@ import pickle
 
 import pytest
 
-from verifiers.adapters import TrlReward, accuracy_reward, answer_match, completion_text, compute_score, process_results
-from verifiers.rewards import RuleReward
+from prm.verifiers.adapters import (
+    TrlReward,
+    accuracy_reward,
+    answer_match,
+    completion_text,
+    compute_score,
+    process_results,
+)
+from prm.verifiers.rewards import RuleReward
 
 TEXTS = ["The answer is 7", "The answer is 8", "I do not know"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verifiers import Outcome, check
+from prm.verifiers import Outcome, check
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("cases.jsonl").read_text(encoding="utf-8").splitlines()]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from verifiers import Outcome, check_choice, extract_answer
+from prm.verifiers import Outcome, check_choice, extract_answer
 
 OPTIONS = ["10 cm", r"$\frac{1}{2}$", "x+1", "none of these"]
 

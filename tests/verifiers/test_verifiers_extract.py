@@ -2,7 +2,7 @@
 
 import pytest
 
-from verifiers import answer_key, extract_answer, gold_problem
+from prm.verifiers import answer_key, extract_answer, gold_problem
 
 
 @pytest.mark.parametrize(

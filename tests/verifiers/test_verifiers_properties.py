@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifiers import Outcome, answer_key, check, extract_answer, gold_problem
+from prm.verifiers import Outcome, answer_key, check, extract_answer, gold_problem
 
 INTEGERS = st.integers(-(10**30), 10**30)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=4)

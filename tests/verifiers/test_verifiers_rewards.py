@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from verifiers import Outcome, Verdict
-from verifiers.rewards import (
+from prm.verifiers import Outcome, Verdict
+from prm.verifiers.rewards import (
     PARTS,
     RuleReward,
     boxed_format,

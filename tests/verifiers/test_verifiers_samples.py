@@ -5,7 +5,7 @@ import time
 import pytest
 from verifier_samples import rows
 
-from verifiers import check, extract_answer, gold_problem
+from prm.verifiers import check, extract_answer, gold_problem
 
 
 @pytest.mark.parametrize("name", ["gsm8k/test.jsonl", "gsm8k/train.jsonl"])

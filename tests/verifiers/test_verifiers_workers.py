@@ -14,11 +14,11 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from verifier_samples import ROOT
+from places import ROOT
 
-from verifiers import Outcome, check, check_async, check_many, checking
-from verifiers.parser import Node, parse
-from verifiers.symbolic import WORKER, Budget, Pool
+from prm.verifiers import Outcome, check, check_async, check_many, checking
+from prm.verifiers.expressions.parser import Node, parse
+from prm.verifiers.expressions.symbolic import WORKER, Budget, Pool
 
 # Equal, but only after expanding a sum of four terms to its 90th power.
 _SUM = r"(\sqrt{x}+\sqrt{y}+\sqrt{z}+w)^{90}"
@@ -184,7 +184,7 @@ def test_workers_killed_while_idle_are_not_missed():
 def test_an_interrupt_leaves_no_answer_for_the_next_question(pool, monkeypatch):
     pool.compare(*EQUAL, Budget(10))
     with monkeypatch.context() as patch:
-        patch.setattr("verifiers.symbolic.Worker._wait_working", _interrupt)
+        patch.setattr("prm.verifiers.expressions.symbolic.Worker._wait_working", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             pool.compare(*EQUAL, Budget(10))
     assert pool.pids == []
@@ -361,8 +361,8 @@ def test_wrong_arguments_of_check_many_raise_at_once():
 
 BUSY_AND_IDLE = f"""
 import json, threading, time
-from verifiers import check, check_many
-from verifiers.symbolic import WORKER
+from prm.verifiers import check, check_many
+from prm.verifiers.expressions.symbolic import WORKER
 WORKER.size, slow = 2, {SLOW!r}
 assert check("2(x+1)^2", "2x^2+4x+2", timeout=10).is_correct
 threading.Thread(target=check, args=slow, kwargs={{"timeout": 2}}, daemon=True).start()
@@ -401,7 +401,7 @@ def test_a_killed_parent_leaves_no_process():
 
 
 def test_a_stream_left_open_does_not_hold_up_the_end():
-    code = "from verifiers import check_many\n" + f"verdicts = check_many([('1', '1'), {SLOW!r}] * 9, timeout=1)\n"
+    code = "from prm.verifiers import check_many\n" + f"verdicts = check_many([('1', '1'), {SLOW!r}] * 9, timeout=1)\n"
     with python(code + "next(verdicts); print(len(list(zip(verdicts, range(1)))))") as process:
         output, errors = process.communicate(timeout=SECONDS)
     assert (output, errors) == ("1\n", "")
@@ -413,7 +413,7 @@ def test_a_host_that_ignores_its_children_and_blocks_signals(tmp_path):
 import signal
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPROF, signal.SIGTERM])
-from verifiers import check
+from prm.verifiers import check
 print(check(*{SLOW!r}, timeout=0.2).outcome, check("2(x+1)", "2x+2", timeout=10).outcome)
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -1,13 +1,9 @@
 """The sample data that these tests read, and a skip with a reason where it is absent."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-SAMPLES = Path(os.environ.get("PRM_SAMPLE_DATA", ROOT / "../shared/data"))
+from places import SAMPLES
 
 
 def rows(name):

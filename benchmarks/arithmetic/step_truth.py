@@ -1,0 +1,70 @@
+"""Step labels against the exact truth of the arithmetic world."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from prm.data.records import Chain, Problem, StepLabels
+from prm.errors import InputError
+
+from .world import step_truth
+
+
+def truths(problems: Mapping[str, Problem], chains: Iterable[Chain]) -> dict[str, list[bool]]:
+    """Exact truth of each step, by chain id.
+
+    Raises:
+        InputError: a problem is missing or is not one of the arithmetic world.
+    """
+    found: dict[str, list[bool]] = {}
+    for chain in chains:
+        problem = problems.get(chain.problem_id)
+        if problem is None or "values" not in problem.meta:
+            raise InputError(
+                f"problem {chain.problem_id!r} is missing or has no exact truth", "only problems of `prm world` have it"
+            )
+        found[chain.id] = step_truth(problem.meta["values"], chain.steps)
+    return found
+
+
+def label_quality(truth: Mapping[str, Sequence[bool]], labels: Iterable[StepLabels]) -> dict[str, Any]:
+    """How well hard labels agree with the truth.
+
+    Returns:
+        `agreement`: share of steps with a label that agree; `false_negatives` and `false_positives`: share of steps
+        with a label that are wrongly called wrong or right; `unknown`: share of steps without a label;
+        `agreement_by_position`: from the first step on.
+
+    Raises:
+        InputError: no step has a label, or the labels are of other chains, or of other steps.
+    """
+    tally: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
+    wrongly: dict[bool, int] = {True: 0, False: 0}
+    unknown = 0
+    for record in labels:
+        steps = truth.get(record.chain_id, ())
+        if len(steps) != len(record.right):
+            raise InputError(
+                f"chain {record.chain_id!r} has {len(record.right)} labels, {len(steps)} steps",
+                "give the chains that were labelled, with the same --splitter",
+            )
+        for position, (label, is_right) in enumerate(zip(record.hard, steps, strict=True)):
+            if label is None:
+                unknown += 1
+                continue
+            tally[position][0] += 1
+            tally[position][1] += label == is_right
+            wrongly[label] += label != is_right
+    known = sum(n for n, _ in tally.values())
+    if not known:
+        raise InputError("no step has a hard label", "label the chains first")
+    return {
+        "steps": known + unknown,
+        "agreement": sum(a for _, a in tally.values()) / known,
+        "false_negatives": wrongly[False] / known,
+        "false_positives": wrongly[True] / known,
+        "unknown": unknown / (known + unknown),
+        "agreement_by_position": [tally[p][1] / tally[p][0] for p in sorted(tally)],
+    }

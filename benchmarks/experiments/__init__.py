@@ -1,0 +1,1 @@
+"""Comparisons whose results stand in the docs; each is a command of its own."""

@@ -1,0 +1,256 @@
+r"""What each objective makes of the same data: PRMs from hard, soft and count labels, an ORM, and both in one model.
+
+    prm world --count 1160 --seed 1 --out runs/world/train.problems.jsonl
+    prm world --count 300 --seed 2 --out runs/world/test.problems.jsonl
+    prm sample --model benchmarks/arithmetic/policy --problems runs/world/train.problems.jsonl -n 4 \
+        --max-tokens 128 --out runs/world/train.chains.jsonl
+    prm sample --model benchmarks/arithmetic/policy --problems runs/world/test.problems.jsonl -n 16 \
+        --max-tokens 128 --out runs/world/test.chains.jsonl
+    prm label --model benchmarks/arithmetic/policy --problems runs/world/train.problems.jsonl \
+        --chains runs/world/train.chains.jsonl --strategy adaptive -k 16 --max-tokens 128 \
+        --out runs/world/train.labels.jsonl
+    python -m prm.benchmarks.experiments.objectives --data runs/world --out runs/objectives
+
+The problems are those of the arithmetic world, whose every step can be decided exactly. The labels are drawn by need,
+up to 16 rollouts a step: were they equally many everywhere, counts would say what soft labels say. Every model is
+trained with several seeds (of the head and of the order of the chains) on all training chains; what is there already
+is used again. Measured on the test chains, against the exact truth:
+
+    step AUROC       how often a right step scores above a wrong one; `within position` compares only steps equally far
+                     into their chains
+    first-error F1   as ProcessBench has it, with the threshold 0.5; and with the best one, for right and wrong steps do
+                     not part at a soft value of 0.5
+    chain AUROC      how often a right chain scores above a wrong one of the same problem: a PRM by its least step, an
+                     ORM by its reward
+    best of N        share of problems whose best chain of all, by the same score, is right
+    seconds, tokens  of the training loop, while `--jobs` of them share the cores: without start-up, padding not counted
+
+One row a head, so the joint model has two; each cell is the mean over the seeds, with the least and the most.
+`objectives.json` in `--out` holds every seed's figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from prm.data.drops import Drops
+from prm.data.files import by_id, read_chains, read_problems, read_records, write_records
+from prm.data.records import StepLabels
+from prm.data.writing import write_json
+
+from ..arithmetic import POLICY
+from ..numbers import ALL, Number, Settings
+from ..perf.job import machine, run
+from ..pools import Pool, make_pools, of_size
+from ..protocols.best_of_n import best_of_n
+from ..protocols.localisation import ORACLE, localisation
+from ..scores import read_scores
+from ..suites.own import BEST_OF_N, WORLD, read_own
+from ..suites.truth import Candidates, StepTruth
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a model is trained, and what is read of it."""
+
+    epochs: float
+    options: tuple[str, ...]
+    """Of `prm train`."""
+    heads: Mapping[str, tuple[str, ...]]
+    """Name of a row to the options of `prm score`."""
+
+
+_PRM = ("--objective=prm", "--lr=2e-4", "--batch-size=2", "--steps=first-error")
+_ORM_LOSS = ("--loss=bradley-terry=1", "--loss=every-step=3", "--loss=language-model=0.2")
+FITS = {
+    **{f"PRM {v}": Fit(2, (*_PRM, f"--labels-as={v}"), {f"PRM, {v} labels": ()}) for v in ("hard", "soft", "counts")},
+    "ORM": Fit(3, ("--objective=orm", "--lr=3e-4", "--batch-size=1", *_ORM_LOSS), {"ORM": ()}),
+    "joint": Fit(
+        2,
+        ("--objective=joint", "--lr=2e-4", "--batch-size=1", "--steps=first-error"),
+        {"joint, steps": ("--head=step",), "joint, reward": ("--head=outcome",)},
+    ),
+}
+"""The demo's settings. Both objectives sit on a plateau at first; small batches get off it."""
+COLUMNS = {
+    "step AUROC": "step_auroc",
+    "within position": "step_auroc_within_position",
+    "first-error F1": "f1",
+    "at its best threshold": "f1_oracle",
+    "chain AUROC": "chain_auroc",
+    "best of N": "best_of_n",
+    "seconds": "seconds",
+    "tokens": "tokens",
+}
+"""Heading to figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """What is measured on."""
+
+    files: list[str]
+    """Options that name the problems and chains."""
+    truths: list[StepTruth]
+    lengths: list[int]
+    """Characters of each chain."""
+    pools: list[Pool]
+
+
+def main() -> None:
+    """Train and score what is not there yet, measure all of it, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="directory made by the commands above")
+    parser.add_argument("--out", type=Path, default=Path("runs/objectives"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2, help="models at a time, which share the cores (default: 2)")
+    parser.add_argument("--n", type=int, default=16, help="chains of each test problem (default: 16)")
+    parser.add_argument("--limit", type=int, help="problems to train and to test on, for a quick try (default: all)")
+    arguments = parser.parse_args()
+    out = arguments.out / f"first-{arguments.limit}" if arguments.limit else arguments.out
+    data = limited(arguments.data, out, arguments.limit) if arguments.limit else arguments.data
+    test = read_test(data, arguments.n)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // arguments.jobs)))
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        waiting = [
+            pool.submit(measured, name, fit, seed, data, test, out)
+            for seed in range(arguments.seeds)
+            for name, fit in FITS.items()
+        ]
+        rows = [row for future in waiting for row in future.result()]
+    found = best_of_n(test.pools, {}, Settings())
+    plain = {number.variant: float(number.drawn[0]) for number in found.numbers if found.headline(number)}
+    steps = [is_right for truth in test.truths for is_right in truth.steps]
+    right = sum(map(bool, steps)) / len(steps)
+    print(
+        f"{machine()}\n\n{len(test.pools)} problems, {len(test.truths):,} chains; {right:.0%} of their steps are right."
+    )
+    print(f"Best of {arguments.n}: " + ", ".join(f"{name} {value:.1%}" for name, value in plain.items()) + "\n")
+    print_table(rows)
+    write_json(
+        out / "objectives.json",
+        {
+            "machine": machine(),
+            "data": str(data),
+            "epochs": {name: fit.epochs for name, fit in FITS.items()},
+            "options": {name: fit.options for name, fit in FITS.items()},
+            "n": arguments.n,
+            "jobs": arguments.jobs,
+            "without_scores": plain,
+            "rows": rows,
+        },
+    )
+
+
+def limited(data: Path, out: Path, problems: int) -> Path:
+    """The first problems of both sides, with what belongs to them, in a directory of their own."""
+    few = out / "data"
+    few.mkdir(parents=True, exist_ok=True)
+    for side in ("train", "test"):
+        kept = by_id(islice(read_problems(data / f"{side}.problems.jsonl"), problems))
+        write_records(few / f"{side}.problems.jsonl", kept.values())
+        chains = (chain for chain in read_chains(data / f"{side}.chains.jsonl") if chain.problem_id in kept)
+        write_records(few / f"{side}.chains.jsonl", chains)
+        if side == "train":
+            labels = read_records(data / "train.labels.jsonl", StepLabels)
+            write_records(few / "train.labels.jsonl", (label for label in labels if label.problem_id in kept))
+    return few
+
+
+def files_of(data: Path, side: str) -> list[str]:
+    """Options that name the problems and chains of a side."""
+    return [f"--problems={data}/{side}.problems.jsonl", f"--chains={data}/{side}.chains.jsonl"]
+
+
+def read_test(data: Path, n: int) -> Test:
+    """Problems and chains, with the exact truth of every step and the verdict on every answer."""
+    files, drops = (data / "test.problems.jsonl", data / "test.chains.jsonl"), Drops()
+    world, own = read_own(WORLD, *files, drops), read_own(BEST_OF_N, *files, drops)
+    truths = [truth for truth in world.truths if isinstance(truth, StepTruth)]
+    candidates = [truth for truth in own.truths if isinstance(truth, Candidates)]
+    pools = of_size(make_pools(candidates, own.problems, own.chains, drops), n, drops)
+    return Test(files_of(data, "test"), truths, [len(world.chains[t.chain_id].text) for t in truths], pools)
+
+
+def measured(name: str, fit: Fit, seed: int, data: Path, test: Test, out: Path) -> list[dict[str, Any]]:
+    """Train a model, and give the figures of each of its heads."""
+    model = out / f"{slug(name)}-{seed}"
+    given = [f"--base={POLICY}", *files_of(data, "train"), f"--labels={data}/train.labels.jsonl"]
+    fixed = ["--held-out=0", "--report-to=none", f"--seed={seed}", f"--epochs={fit.epochs}"]
+    run("train", *given, *fixed, *fit.options, f"--out={model}")
+    rows = []
+    for head, how in fit.heads.items():
+        path = out / f"{slug(head)}-{seed}.jsonl"
+        run("score", f"--scorer={model}", *test.files, *how, f"--out={path}")
+        rows.append({"model": head, "seed": seed, **quality(path, test), **cost(model, fit)})
+        print(f"{head}, seed {seed}: {rows[-1]}", file=sys.stderr, flush=True)
+    return rows
+
+
+def quality(scores: Path, test: Test) -> dict[str, float]:
+    """What scores are worth against the truth: the value of each figure of `COLUMNS` that they have."""
+    table, settings = read_scores(scores), Settings()
+    aggregator = "min" if table.kind == "prm" else ""
+    numbers = list(best_of_n(test.pools, {"own": table}, settings).numbers)
+    if table.kind == "prm":
+        numbers += localisation(test.truths, test.lengths, {"own": table}, settings).numbers
+    most = f"best-of-{len(test.pools[0].chain_ids)}"
+    wanted = {
+        "chain_auroc": ("chain_auroc", aggregator),
+        "best_of_n": (most, aggregator),
+        "step_auroc": ("step_auroc", ""),
+        "step_auroc_within_position": ("step_auroc_within_position", ""),
+        "f1": ("f1", "fixed 0.5"),
+        "f1_oracle": ("f1", ORACLE),
+    }
+    return {figure: value for figure, what in wanted.items() for value in _values(numbers, *what)}
+
+
+def _values(numbers: Sequence[Number], name: str, variant: str) -> list[float]:
+    """Of the whole suite, by the one scorer; none or one."""
+    alike = [n for n in numbers if (n.scorer, n.name, n.split, n.variant) == ("own", name, ALL, variant)]
+    return [float(number.drawn[0]) for number in alike]
+
+
+def cost(model: Path, fit: Fit) -> dict[str, float]:
+    """Seconds of the training loop, and the tokens that it read."""
+    log = json.loads((model / "training_log.json").read_text(encoding="utf-8"))["log"]
+    audit = json.loads((model / "audit.json").read_text(encoding="utf-8"))
+    seconds = next(row["train_runtime"] for row in reversed(log) if "train_runtime" in row)
+    return {"seconds": seconds, "tokens": audit["train"]["tokens"] * fit.epochs}
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """One row a head."""
+    print(f"| model | {' | '.join(COLUMNS)} |\n|{' --- |' * (len(COLUMNS) + 1)}")
+    for name in dict.fromkeys(row["model"] for row in rows):
+        own = [row for row in rows if row["model"] == name]
+        print(f"| {name} | {' | '.join(cell([row.get(figure) for row in own]) for figure in COLUMNS.values())} |")
+
+
+def cell(values: Sequence[float | None]) -> str:
+    """Mean, least and most; a dash where there is nothing."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    mean, form = sum(known) / len(known), ",.0f" if max(known) > 1 else ".3f"
+    spread = f" ({min(known):{form}} to {max(known):{form}})" if min(known) < max(known) else ""
+    return f"{mean:{form}}{spread}"
+
+
+def slug(name: str) -> str:
+    """A name for files."""
+    return name.lower().replace(",", "").replace(" ", "-")
+
+
+if __name__ == "__main__":
+    main()

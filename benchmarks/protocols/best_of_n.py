@@ -1,0 +1,373 @@
+"""Best of n: how often is the chosen solution right, for every way of choosing and every k?
+
+All N solutions of a problem are used for every k (`prm.statistics.order_statistics`). Solutions without an answer are
+ranked last, as `prm.rerank` does, and have no vote. Undecided solutions count as not right.
+
+Ways of choosing, beside each scorer's (with each aggregator, where it scores steps) highest score and weighted vote:
+
+    pass@1      a solution at random
+    majority    the most frequent answer
+    oracle      a right solution, where there is one (pass@k)
+    shortest, longest   by characters: what a scorer must beat that has only learnt length
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prm.statistics.bootstrap import Floats, Ints, Resampling, estimate, ratio, resample
+from prm.statistics.metrics import average_ranks
+from prm.statistics.order_statistics import best_of_k, runs_of, vote_of_k
+
+from ..numbers import (
+    ALL,
+    MATCHED,
+    Findings,
+    Number,
+    Settings,
+    differences,
+    lengths_picture,
+    reliability_picture,
+    require_different,
+)
+from ..pools import Pool
+from ..results import Curve, Picture, Point, label_of
+from ..scores import ScoreTable
+from .localisation import calibration, length_correlation
+
+_LOGS = ("product", "geometric-mean")
+"""Aggregators whose scores are logarithms."""
+_ORDERS, _ORDERS_IN_ALL = 8, 4096
+_LOWEST = float(np.finfo(float).min)
+"""Stands for the -inf of a solution with an answer, as of a product of 0: it is above those without."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Problems with equally many solutions, (problems, n) each."""
+
+    rows: Ints
+    """The places of these problems among all."""
+    chain_ids: list[str]
+    """One problem's after the other's."""
+    is_right: Floats
+    groups: Ints
+    """-1 for no answer."""
+    lengths: Floats
+
+    @cached_property
+    def answered(self) -> Floats:
+        """0 for a solution with an answer, -inf for one without."""
+        return np.where(self.groups >= 0, 0.0, -np.inf)
+
+    @cached_property
+    def by_length(self) -> Ints:
+        """Each problem's solutions in order of length; which of equal ones comes first depends on their ids alone."""
+        mixed = np.array([zlib.crc32(i.encode("utf-8", "surrogatepass")) for i in self.chain_ids])
+        order: Ints = np.lexsort((mixed.reshape(self.lengths.shape), self.lengths), axis=1)
+        return order
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A scorer with an aggregator."""
+
+    scorer: str
+    aggregator: str
+    """"" for an ORM."""
+    scores: Sequence[Floats]
+    """Of each block, (problems, n): chain scores; -inf for a solution without an answer."""
+    places: Sequence[Ints]
+    """Of each block, (problems, n): where the chains stand in the scorer's table; -1 for one that it lacks."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Every solution with an answer, one block's after the other's; their places are the same for all rankings."""
+
+    masks: Sequence[NDArray[np.bool_]]
+    """Of each block, (problems, n): whether a solution has an answer."""
+    is_right: Floats
+    lengths: Floats
+    length_ranks: Floats
+    drawn: Resampling
+
+    def of(self, ranking: Ranking) -> Floats:
+        """Their scores."""
+        return np.concatenate([own[mask] for own, mask in zip(ranking.scores, self.masks, strict=True)])
+
+
+def _answered(blocks: Sequence[Block], drawn: Resampling) -> Answered:
+    masks = [block.groups >= 0 for block in blocks]
+    parts = [
+        (block.is_right[mask], block.lengths[mask], block.rows[np.nonzero(mask)[0]])
+        for block, mask in zip(blocks, masks, strict=True)
+    ]
+    is_right, lengths, owners = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Answered(masks, is_right, lengths, average_ranks(lengths), drawn.at(owners))
+
+
+def _rankings(blocks: Sequence[Block], name: str, table: ScoreTable) -> Iterator[Ranking]:
+    places = [table.places(block.chain_ids).reshape(block.is_right.shape) for block in blocks]
+    for aggregator in table.aggregators:
+        values = np.maximum(table.aggregated(aggregator), _LOWEST)
+        own = [np.where(b.groups >= 0, values[place], -np.inf) for b, place in zip(blocks, places, strict=True)]
+        yield Ranking(name, aggregator, own, places)
+
+
+def _blocks(pools: Sequence[Pool]) -> list[Block]:
+    by_size: defaultdict[int, list[int]] = defaultdict(list)
+    for row, pool in enumerate(pools):
+        by_size[len(pool.chain_ids)].append(row)
+    return [_block(np.array(rows), [pools[row] for row in rows]) for rows in by_size.values()]
+
+
+def _block(rows: Ints, pools: Sequence[Pool]) -> Block:
+    return Block(
+        rows=rows,
+        chain_ids=[chain_id for pool in pools for chain_id in pool.chain_ids],
+        is_right=np.array([[is_right is True for is_right in pool.is_right] for pool in pools], dtype=float),
+        groups=np.array([[-1 if group is None else group for group in pool.groups] for pool in pools], dtype=np.int64),
+        lengths=np.array([pool.lengths for pool in pools], dtype=float),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One way of choosing, with the share of right choices."""
+
+    scorer: str
+    """"" for one that needs none."""
+    variant: str
+    """Such as "majority", or "min" and "min vote" of a scorer."""
+    right: Floats
+    """(problems, ks)."""
+
+
+def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings: Settings) -> Findings:
+    """Compare all ways of choosing.
+
+    Args:
+        pools: at least one, each with at least one chain; every scorer has scored those with an answer.
+        scorers: PRMs and ORMs by name. A PRM is tried with each aggregator.
+        settings: see there.
+
+    Returns:
+        "best-of-k" for k = 1, 2, 4, … up to the fewest solutions of a problem; of each scorer and aggregator
+        "chain_auroc" (how often a right solution scores above a wrong one of the same problem),
+        "length_matched_auroc" (the same among neighbours in order of length, where they differ by at most a tenth),
+        "length_correlation", "ece" and "brier" of probabilities, "lowest_is_last", and "alpha" and "beta" of the
+        over-optimisation curve. Differences are between ways of choosing, at the largest k.
+    """
+    blocks, most = _blocks(pools), min(len(pool.chain_ids) for pool in pools)
+    ks = [2**i for i in range(most.bit_length()) if 2**i < most] + [most]
+    drawn = resample([p.problem_id for p in pools], [""] * len(pools), settings.draws, settings.seed)
+    rankings = [ranking for name, table in scorers.items() for ranking in _rankings(blocks, name, table)]
+    numbers: list[Number] = []
+    curves: list[Curve] = []
+    for chosen in _selectors(blocks, len(pools), rankings, ks, settings):
+        own = _right(chosen, ks, drawn)
+        numbers += own
+        curves.append(_curve(chosen, ks, own))
+    require_different(curve.name for curve in curves)
+    last = [n for n in numbers if n.name == _name(most)]
+    pictures: list[Picture | None] = []
+    answered = _answered(blocks, drawn)
+    for ranking in rankings:
+        numbers += _of_scores(blocks, ranking, answered, drawn)
+        pictures += _pictures(ranking, answered)
+        fitted, pair = _overoptimisation(blocks, len(pools), ranking, ks, drawn)
+        numbers += fitted
+        curves += pair
+        if ranking.aggregator == "min":
+            numbers.append(_lowest_is_last(blocks, ranking, scorers[ranking.scorer], drawn))
+    return Findings(
+        settings=_spelled_out(settings, most, {len(p.chain_ids) for p in pools}, _orders(len(pools))),
+        numbers=tuple(numbers),
+        headline=lambda number: number.name == _name(most),
+        differences=differences(last, lambda n: n.label, lambda n: (n.name, n.split)),
+        counts={"undecided": sum(verdict is None for pool in pools for verdict in pool.is_right)},
+        curves=tuple(curves),
+        pictures=tuple(picture for picture in pictures if picture is not None),
+    )
+
+
+def _orders(problems: int) -> int:
+    """Random orders in which the votes of a problem are counted: the fewer problems, the more."""
+    return max(_ORDERS, _ORDERS_IN_ALL // problems)
+
+
+def _name(k: int) -> str:
+    return f"best-of-{k}"
+
+
+def _spelled_out(settings: Settings, most: int, sizes: set[int], orders: int) -> dict[str, object]:
+    return {
+        "n": most if sizes == {most} else f"{min(sizes)} to {max(sizes)}",
+        "best of k": "exact expectation over all subsets of k of a problem's n solutions",
+        "votes": f"exact for k = 1 and k = n, else the mean of {orders} random orders",
+        "vote weights": "scores, or their exponentials in a problem where any is below 0 or none above",
+        "ties": "shared evenly",
+        "without answer": "ranked last, no vote",
+        "undecided": "not right",
+        "intervals": "95% percentile bootstrap over problems",
+        "draws": settings.draws,
+        "seed": settings.seed,
+    }
+
+
+def _selectors(
+    blocks: Sequence[Block], problems: int, rankings: Sequence[Ranking], ks: Sequence[int], settings: Settings
+) -> Iterator[Selector]:
+    def picked(scorer: str, variant: str, scores: Sequence[Floats]) -> Selector:
+        parts = [best_of_k(own, block.is_right, ks) for own, block in zip(scores, blocks, strict=True)]
+        return Selector(scorer, variant, _joined(blocks, parts, problems))
+
+    def voted(scorer: str, variant: str, weights: Sequence[Floats]) -> Selector:
+        parts = [
+            vote_of_k(own, block.groups, block.is_right, ks, orders=_orders(problems), seed=settings.seed)
+            for own, block in zip(weights, blocks, strict=True)
+        ]
+        return Selector(scorer, variant, _joined(blocks, parts, problems))
+
+    yield picked("", "pass@1", [np.zeros_like(block.is_right) for block in blocks])
+    yield voted("", "majority", [np.ones_like(block.is_right) for block in blocks])
+    for ranking in rankings:
+        yield picked(ranking.scorer, ranking.aggregator, ranking.scores)
+        weights = [vote_weights(own) for own in ranking.scores]
+        yield voted(ranking.scorer, f"{ranking.aggregator} vote".strip(), weights)
+    yield picked("", "shortest", [block.answered - block.lengths for block in blocks])
+    yield picked("", "longest", [block.answered + block.lengths for block in blocks])
+    yield picked("", "oracle", [block.is_right for block in blocks])
+
+
+def vote_weights(scores: Floats) -> Floats:
+    """What each solution's vote weighs, (problems, n); see `prm.scoring.reranking.select`. -inf has no weight."""
+    highest = scores.max(axis=1, keepdims=True)
+    finite = np.where(np.isfinite(highest), highest, 0.0)
+    plain = (np.where(np.isfinite(scores), scores, 0.0).min(axis=1, keepdims=True) >= 0) & (highest > 0)
+    exponentials = np.exp(scores - finite)
+    return np.where(plain, np.maximum(scores, 0.0), np.where(np.isfinite(highest), exponentials, 1.0))
+
+
+def _joined(blocks: Sequence[Block], parts: Sequence[Floats], problems: int) -> Floats:
+    """Rows of all blocks, one a problem, in the order of the problems."""
+    out = np.empty((problems, parts[0].shape[1]))
+    for block, part in zip(blocks, parts, strict=True):
+        out[block.rows] = part
+    return out
+
+
+def _right(chosen: Selector, ks: Sequence[int], drawn: Resampling) -> list[Number]:
+    shares, problems = drawn.means(chosen.right).T, len(chosen.right)
+    return [Number(chosen.scorer, _name(k), ALL, chosen.variant, s, problems) for k, s in zip(ks, shares, strict=True)]
+
+
+def _curve(chosen: Selector, ks: Sequence[int], numbers: Sequence[Number]) -> Curve:
+    return Curve(
+        "best-of-k", label_of(chosen.scorer, chosen.variant), chosen.scorer, chosen.variant, _points(ks, numbers)
+    )
+
+
+def _points(xs: Sequence[float], numbers: Sequence[Number]) -> tuple[Point, ...]:
+    found = [(float(x), estimate(number.drawn)) for x, number in zip(xs, numbers, strict=True)]
+    return tuple(Point(x, e.value, e.low, e.high) for x, e in found if e.value is not None)
+
+
+def _of_scores(blocks: Sequence[Block], ranking: Ranking, answered: Answered, drawn: Resampling) -> Iterator[Number]:
+    """What chain scores say of solutions, whatever is chosen by them."""
+    name, aggregator, scores = ranking.scorer, ranking.aggregator, ranking.scores
+    won = [
+        np.hstack([pairs_won(own, block.is_right), _neighbours_won(own, block)])
+        for own, block in zip(scores, blocks, strict=True)
+    ]
+    sums = drawn.sums(_joined(blocks, won, len(drawn.owners)))
+    for metric, column in (("chain_auroc", 0), ("length_matched_auroc", 2)):
+        shares = ratio(sums[:, column], sums[:, column + 1])
+        yield Number(name, metric, ALL, aggregator, shares, int(sums[0, column + 1]))
+    flat = answered.of(ranking)
+    yield length_correlation(name, aggregator, answered.length_ranks, flat, answered.drawn)
+    if aggregator not in _LOGS:
+        yield from calibration(name, aggregator, flat, answered.is_right, answered.drawn)
+
+
+def _lowest_is_last(blocks: Sequence[Block], ranking: Ranking, table: ScoreTable, drawn: Resampling) -> Number:
+    """Share of the solutions whose least score lies on the last step."""
+    places = np.concatenate([own.ravel() for own in ranking.places])
+    is_last = np.where(places >= 0, table.lowest_is_last()[places], np.nan)
+    owners = np.concatenate([np.repeat(block.rows, block.is_right.shape[1]) for block in blocks])
+    shares = drawn.at(owners).means(is_last[:, None])[:, 0]
+    return Number(ranking.scorer, "lowest_is_last", ALL, "", shares, int((~np.isnan(is_last)).sum()))
+
+
+def pairs_won(scores: Floats, is_right: Floats) -> Floats:
+    """Of each problem: pairs of a right and a wrong solution that the right one wins, ties half; and all such pairs."""
+    order = np.argsort(scores, axis=1, kind="stable")
+    ranked, right = np.take_along_axis(scores, order, 1), np.take_along_axis(is_right, order, 1)
+    begins, runs = runs_of(ranked)
+    positives, wrong = np.bincount(runs, right.ravel()), np.bincount(runs, 1 - right.ravel())
+    before = np.cumsum(1 - right, axis=1) - (1 - right)
+    below = before.ravel()[np.flatnonzero(begins)]
+    problem = np.nonzero(begins)[0]
+    wins = np.bincount(problem, positives * (below + wrong / 2), minlength=len(scores))
+    n_right = is_right.sum(axis=1)
+    return np.stack([wins, n_right * (is_right.shape[1] - n_right)], axis=1)
+
+
+def _neighbours_won(scores: Floats, block: Block) -> Floats:
+    """As `pairs_won`, of solutions next to each other in order of length, where their lengths are alike."""
+    lengths, right, ranked = (
+        np.take_along_axis(a, block.by_length, 1) for a in (block.lengths, block.is_right, scores)
+    )
+    counts = (right[:, 1:] != right[:, :-1]) & (lengths[:, 1:] - lengths[:, :-1] <= MATCHED * lengths[:, 1:])
+    later_is_right = np.where(right[:, 1:] > right[:, :-1], 1.0, -1.0)
+    with np.errstate(invalid="ignore"):
+        signs = np.nan_to_num(np.sign(ranked[:, 1:] - ranked[:, :-1]))
+    wins = (1 + signs * later_is_right) / 2
+    return np.stack([(wins * counts).sum(axis=1), counts.sum(axis=1)], axis=1)
+
+
+def _pictures(ranking: Ranking, answered: Answered) -> Iterator[Picture | None]:
+    scorer, aggregator, flat = ranking.scorer, ranking.aggregator, answered.of(ranking)
+    finite = np.where(flat > _LOWEST, flat, -np.inf)
+    yield lengths_picture(scorer, aggregator, answered.lengths, finite, answered.is_right)
+    if aggregator not in _LOGS:
+        yield reliability_picture(scorer, aggregator, flat, answered.is_right)
+
+
+def _overoptimisation(
+    blocks: Sequence[Block], problems: int, ranking: Ranking, ks: Sequence[int], drawn: Resampling
+) -> tuple[list[Number], list[Curve]]:
+    """Gold and proxy score of best of n against its KL divergence from the policy, log n - (n-1)/n nats.
+
+    Scaling Laws for Reward Model Overoptimization (arXiv 2210.10760, sections 2 and 3.1): with d = sqrt(KL) the gain
+    in gold score is fitted as d·(alpha - beta·d), by least squares over the n that were measured. Gold is the share of
+    right choices.
+    """
+    name, aggregator, scores = ranking.scorer, ranking.aggregator, ranking.scores
+    least = min((own[own > _LOWEST].min() for own in scores if (own > _LOWEST).any()), default=0.0)
+    gold, proxy = (
+        _joined(blocks, [best_of_k(own, gain, ks) for own, gain in zip(scores, gains, strict=True)], problems)
+        for gains in ([block.is_right for block in blocks], [np.maximum(own, least) for own in scores])
+    )
+    kl = np.log(ks) - (np.array(ks) - 1) / np.array(ks)
+    curves = []
+    for variant, values in (("gold", gold), ("proxy", proxy)):
+        means = drawn.means(values)
+        own = [Number(name, variant, ALL, aggregator, column, problems) for column in means.T]
+        curves.append(Curve("over-optimisation", label_of(name, aggregator), name, variant, _points(kl.tolist(), own)))
+    if len(ks) < 3:
+        return [], curves
+    d = np.sqrt(kl[1:])
+    means = drawn.means(gold)
+    fit = (means[:, 1:] - means[:, :1]) @ np.linalg.pinv(np.stack([d, -(d**2)], axis=1)).T
+    return [
+        Number(name, n, ALL, aggregator, f, problems) for n, f in zip(("alpha", "beta"), fit.T, strict=True)
+    ], curves

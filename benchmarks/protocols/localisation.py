@@ -1,0 +1,448 @@
+"""First-error localisation and step classification: how well step scores find wrong steps.
+
+A step is called wrong when it scores below a threshold; the first such step is the one a chain is called wrong at.
+A row is found for every threshold above the score of its first wrong step and not above those of the steps before it,
+so each row is one interval of thresholds, and every threshold can be judged at once.
+
+Three ways of setting the threshold stand side by side, for they give different numbers (ProcessBench, arXiv
+2412.06559, section 3.2, chooses it on its GSM8K split): "fixed", the scorer's own; "chosen on SPLIT", the one with the
+highest F1 on that split, chosen anew in every bootstrap draw; "oracle", the best on the very split it is measured on,
+which is an upper bound and no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from prm.errors import InputError
+from prm.statistics.bootstrap import Floats, Ints, Resampling, harmonic, ratio, resample
+from prm.statistics.metrics import average_ranks
+
+from ..numbers import (
+    ALL,
+    BINS,
+    MACRO,
+    Findings,
+    Number,
+    Settings,
+    averaged,
+    differences,
+    is_probability,
+    lengths_picture,
+    reliability_picture,
+)
+from ..results import Picture
+from ..scores import ScoreTable
+from ..suites.truth import StepTruth
+
+Flags = NDArray[np.bool_]
+
+FIXED, ORACLE = "fixed", "oracle"
+_ACCURACIES = ("first_error_accuracy", "all_right_accuracy")
+_FLAT = 1e-9
+"""Ranks whose spread is less than this share of their squares have none."""
+_CANDIDATES = 201
+"""Quantiles of the scores among which the oracle of a classification chooses, where more scores are different."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The chains of a suite as one scorer sees them, with what their intervals are drawn from."""
+
+    truths: Sequence[StepTruth]
+    scores: Sequence[Sequence[float]]
+    """One list a chain, one score a step."""
+    lengths: Floats
+    """Characters of each chain."""
+    drawn: Resampling
+
+    @cached_property
+    def splits(self) -> dict[str, Ints]:
+        """The rows of each split, in the order in which splits come."""
+        names = np.array([truth.split for truth in self.truths])
+        return {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
+
+    @cached_property
+    def has_error(self) -> Flags:
+        """Whether each chain has a wrong step."""
+        return np.array([truth.first_error is not None for truth in self.truths], dtype=bool)
+
+    @cached_property
+    def found_above(self) -> Floats:
+        """The first error is found for thresholds above this; for a chain without one it is -inf."""
+        errors = [truth.first_error for truth in self.truths]
+        return np.array([-np.inf if e is None else s[e] for s, e in zip(self.scores, errors, strict=True)])
+
+    @cached_property
+    def found_to(self) -> Floats:
+        """… and up to this: the least score before the first error; of all steps, where there is none."""
+        errors = [truth.first_error for truth in self.truths]
+        return np.array([min(s[:e], default=np.inf) for s, e in zip(self.scores, errors, strict=True)])
+
+    @cached_property
+    def lowest(self) -> Floats:
+        """The least score of each chain; inf for one without steps."""
+        return np.array([min(s, default=np.inf) for s in self.scores])
+
+    @cached_property
+    def steps(self) -> Steps:
+        """All steps of which the suite says something."""
+        known = [
+            (row, place, score, is_right)
+            for row, (truth, scores) in enumerate(zip(self.truths, self.scores, strict=True))
+            for place, (score, is_right) in enumerate(zip(scores, truth.steps, strict=True))
+            if is_right is not None
+        ]
+        owners, places, values, labels = zip(*known, strict=True) if known else ((), (), (), ())
+        return Steps(
+            np.array(owners, dtype=np.int64),
+            np.array(places, dtype=np.int64),
+            np.array(values, dtype=float),
+            np.array(labels, dtype=bool),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Steps of many chains."""
+
+    rows: Ints
+    """The chain of each."""
+    places: Ints
+    """How far into its chain each is, from 0."""
+    scores: Floats
+    is_right: Flags
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def of(self, rows: Ints) -> Steps:
+        """The steps of some chains."""
+        inside = np.isin(self.rows, rows)
+        return Steps(self.rows[inside], self.places[inside], self.scores[inside], self.is_right[inside])
+
+
+def localisation(
+    truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: Settings
+) -> Findings:
+    """Evaluate on chains whose first wrong step is known.
+
+    Args:
+        truths: of the chains that every scorer has scored.
+        lengths: characters of each chain.
+        scorers: PRMs by name.
+        settings: see there.
+
+    Returns:
+        By split, with `macro` and `weighted` means, for each threshold mode: "first_error_accuracy" (of the chains
+        with an error, the share whose predicted first wrong step is the very one), "all_right_accuracy" (of the
+        others, the share in which no step is called wrong) and "f1", their harmonic mean, 0 where both are 0.
+        For each split and over all: "solution_auroc" of the least step score, and what `_extras` and `_of_steps` name.
+        None where there are no such chains, as for the F1 of a split in which all have an error.
+
+    Raises:
+        InputError: there is no split of the name that the threshold is to be chosen on.
+    """
+    kinds = {truth.first_error is not None for truth in truths}
+    headline = partial(_is_headline, "f1" if len(kinds) == 2 else _ACCURACIES[0] if True in kinds else _ACCURACIES[1])
+    return _evaluate(truths, lengths, scorers, settings, [_located, _extras, _of_steps], headline)
+
+
+def classification(
+    truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: Settings
+) -> Findings:
+    """Evaluate on chains in which many steps are judged; arguments as `localisation`.
+
+    Returns:
+        By split (PRMBench: by class of errors), and over all steps together (`all`): "f1" of the right steps,
+        "f1_wrong" of the wrong ones, "prmscore", their mean (PRMBench, arXiv 2501.03124, section 4; of a split
+        without wrong steps, such as its multi_solutions, f1 alone), at the fixed threshold and at the oracle's; and
+        what `_of_steps` names. An F1 is None where there are no steps of its kind.
+    """
+    return _evaluate(truths, lengths, scorers, settings, [_classified, _of_steps], _is_prmscore)
+
+
+def _is_headline(name: str, number: Number) -> bool:
+    """Whether it is the suite's own number: the mean over its splits, at the fixed threshold.
+
+    There is no F1 where every chain has an error, as in MathCheck.
+    """
+    return number.name == name and number.variant.startswith(FIXED) and number.split in (MACRO, ALL)
+
+
+def _is_prmscore(number: Number) -> bool:
+    return number.name == "prmscore" and number.variant.startswith(FIXED) and number.split == ALL
+
+
+Measure = Callable[[str, Rows, Settings], Iterator[Number]]
+
+
+def _evaluate(
+    truths: Sequence[StepTruth],
+    lengths: Sequence[int],
+    scorers: Mapping[str, ScoreTable],
+    settings: Settings,
+    measures: Sequence[Measure],
+    headline: Callable[[Number], bool],
+) -> Findings:
+    drawn = resample([t.problem_id for t in truths], [t.split for t in truths], settings.draws, settings.seed)
+    numbers: list[Number] = []
+    pictures: list[Picture | None] = []
+    for name, table in scorers.items():
+        rows = Rows(truths, [table[t.chain_id].tolist() for t in truths], np.array(lengths, dtype=float), drawn)
+        numbers += [number for measure in measures for number in measure(name, rows, settings)]
+        steps = rows.steps
+        pictures += [
+            reliability_picture(name, "steps", steps.scores, steps.is_right.astype(float)),
+            lengths_picture(name, "min", rows.lengths, rows.lowest, (~rows.has_error).astype(float)),
+        ]
+    return Findings(
+        settings=_spelled_out(scorers, settings),
+        numbers=tuple(numbers),
+        headline=headline,
+        differences=differences(numbers, alike=_alike),
+        counts={"chains with an error": sum(t.first_error is not None for t in truths)},
+        pictures=tuple(picture for picture in pictures if picture is not None),
+    )
+
+
+def _alike(number: Number) -> tuple[str, str, str]:
+    """Numbers at fixed thresholds are alike, though each scorer has its own."""
+    return number.name, number.split, FIXED if number.variant.startswith(FIXED) else number.variant
+
+
+def _spelled_out(scorers: Mapping[str, ScoreTable], settings: Settings) -> dict[str, object]:
+    return {
+        "called wrong": "a step that scores below the threshold",
+        "threshold": {name: settings.threshold(name) for name in scorers},
+        "chain score": "least step score",
+        "intervals": "95% percentile bootstrap over problems, within splits",
+        "draws": settings.draws,
+        "seed": settings.seed,
+    }
+
+
+def _located(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
+    fixed = np.full(len(rows.drawn.weights), settings.threshold(scorer))
+    best = {split: _best_threshold(rows, own) for split, own in rows.splits.items()}
+    modes = {f"{FIXED} {settings.threshold(scorer):g}": dict.fromkeys(best, fixed), ORACLE: best}
+    chosen = settings.threshold_split or next(iter(best))
+    require_split(chosen, best)
+    if len(best) > 1:
+        modes[f"chosen on {chosen}"] = dict.fromkeys(best, best[chosen])
+    for mode, thresholds in modes.items():
+        parts = [
+            n for split, own in rows.splits.items() for n in _at(scorer, rows, split, own, mode, thresholds[split])
+        ]
+        yield from parts if len(best) > 1 else (replace(part, split=ALL) for part in parts)
+        yield from averaged(parts)
+
+
+def require_split(name: str, splits: Iterable[str]) -> None:
+    """Refuse a split, to choose the threshold on, that is not there."""
+    there = list(dict.fromkeys(splits))
+    if name not in there:
+        raise InputError(f"there is no split {name!r} to choose the threshold on", f"choose from {', '.join(there)}")
+
+
+def _at(scorer: str, rows: Rows, split: str, own: Ints, mode: str, threshold: Floats) -> Iterator[Number]:
+    """Accuracies and F1 of a split, with one threshold a draw."""
+    hits = (threshold[:, None] > rows.found_above[own]) & (threshold[:, None] <= rows.found_to[own])
+    weights, wrong = rows.drawn.at(own).of_rows, rows.has_error[own]
+    accuracies = [ratio((weights * hits)[:, kind].sum(1), weights[:, kind].sum(1)) for kind in (wrong, ~wrong)]
+    for name, drawn, kind in zip(_ACCURACIES, accuracies, (wrong, ~wrong), strict=True):
+        yield Number(scorer, name, split, mode, drawn, int(kind.sum()))
+    yield Number(scorer, "f1", split, mode, harmonic(*accuracies), len(own))
+
+
+def _best_threshold(rows: Rows, own: Ints) -> Floats:
+    """The threshold with the highest F1 in each draw, the lowest of equals.
+
+    Where all rows have an error, or none, it is the accuracy of these that counts. Both only fall where a threshold
+    passes the upper end of a row's interval, so the best is one of these ends; inf calls every step wrong.
+    """
+    ends = np.unique(rows.found_to[own])
+    wrong, right = (_accuracy_by_end(rows, own[rows.has_error[own] == kind], ends) for kind in (True, False))
+    f1 = harmonic(wrong, right)
+    best: Floats = ends[np.argmax(np.where(np.isnan(f1), np.fmax(wrong, right), f1), axis=1)]
+    return best
+
+
+def _accuracy_by_end(rows: Rows, own: Ints, ends: Floats) -> Floats:
+    """Share of these rows that are found with each end as threshold, (draws + 1, ends)."""
+    weights = rows.drawn.at(own).of_rows
+    first = np.searchsorted(ends, rows.found_above[own], side="right")
+    after = np.searchsorted(ends, rows.found_to[own], side="right")
+    signs = np.concatenate([np.ones(len(own)), -np.ones(len(own))])
+    places = (np.tile(np.arange(len(own)), 2), np.concatenate([first, np.maximum(after, first)]))
+    changes = csr_matrix((signs, places), shape=(len(own), len(ends) + 1))
+    found = np.cumsum(weights @ changes, axis=1)[:, :-1]
+    return ratio(found, np.broadcast_to(weights.sum(axis=1)[:, None], found.shape))
+
+
+def _extras(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
+    """What else localisation suites are asked for.
+
+    "solution_auroc": how often the least step score of a chain without an error is above that of one with.
+    "mcc": Matthews correlation of "some step is called wrong" with "some step is wrong" (MR-GSM8K, arXiv 2312.17080).
+    "lowest_step_accuracy": of the chains with an error, the share whose lowest step is the first wrong one, which
+    needs no threshold. "lowest_is_last": the share of chains whose least score lies on the last step.
+    "right_answer_found" and "right_answer_first_error": of the chains with a right answer but a wrong step, the share
+    that is called wrong at all, and at the very step. "length_correlation": Spearman's, of the least step score with
+    the number of characters.
+    """
+    threshold = settings.threshold(scorer)
+    fixed = f"{FIXED} {threshold:g}"
+    for split, own in _parts(rows):
+        auroc = rows.drawn.at(own).auroc(rows.lowest[own], ~rows.has_error[own])
+        yield Number(scorer, "solution_auroc", split, "min", auroc, len(own))
+        mcc = _mcc(rows.lowest[own] < threshold, rows.has_error[own], rows.drawn.at(own).of_rows)
+        yield Number(scorer, "mcc", split, fixed, mcc, len(own))
+    shares = {name: _shares(rows, name, threshold) for name in _SHARES}
+    drawn = rows.drawn.means(np.stack(list(shares.values()), axis=1))
+    for (name, share), column in zip(shares.items(), drawn.T, strict=True):
+        variant = fixed if name.startswith("right_answer") else ""
+        yield Number(scorer, name, ALL, variant, column, int((~np.isnan(share)).sum()))
+    yield length_correlation(scorer, "min", average_ranks(rows.lengths), rows.lowest, rows.drawn)
+
+
+def _parts(rows: Rows) -> Iterator[tuple[str, Ints]]:
+    """Every split where there are several, and all rows together."""
+    if len(rows.splits) > 1:
+        yield from rows.splits.items()
+    yield ALL, np.arange(len(rows.truths))
+
+
+_SHARES = ("lowest_step_accuracy", "lowest_is_last", "right_answer_found", "right_answer_first_error")
+
+
+def _shares(rows: Rows, name: str, threshold: float) -> Floats:
+    """1 for a row that counts, 0 for one that does not, nan for one that is not asked."""
+    errors = [truth.first_error for truth in rows.truths]
+    lowest = [_lowest_place(scores) for scores in rows.scores]
+    slips = [truth.is_answer_right is True and e is not None for truth, e in zip(rows.truths, errors, strict=True)]
+    if name == "lowest_step_accuracy":
+        return np.array([np.nan if e is None else float(place == e) for place, e in zip(lowest, errors, strict=True)])
+    if name == "lowest_is_last":
+        ends = [len(scores) - 1 for scores in rows.scores]
+        return np.array([np.nan if end < 1 else float(place == end) for place, end in zip(lowest, ends, strict=True)])
+    found = rows.lowest < threshold
+    if name == "right_answer_first_error":
+        found = (threshold > rows.found_above) & (threshold <= rows.found_to)
+    return np.where(slips, found.astype(float), np.nan)
+
+
+def _lowest_place(scores: Sequence[float]) -> int:
+    """The first step with the least score; -1 without steps."""
+    return min(range(len(scores)), key=scores.__getitem__, default=-1)
+
+
+def _mcc(called: Flags, actual: Flags, weights: Floats) -> Floats:
+    """Matthews correlation coefficient; 0 where all are called one thing, nan where all are one."""
+    kinds = [(called & actual), (called & ~actual), (~called & actual), (~called & ~actual)]
+    tp, fp, fn, tn = (weights @ kind.astype(float) for kind in kinds)
+    below = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return np.where((tp + fn > 0) & (tn + fp > 0), ratio(tp * tn - fp * fn, below, 0.0), np.nan)
+
+
+def length_correlation(scorer: str, variant: str, length_ranks: Floats, scores: Floats, drawn: Resampling) -> Number:
+    """Spearman's correlation of chain scores with their lengths in characters, of which `average_ranks` are given.
+
+    The ranks are those among all chains, in every draw. None where all scores, or all lengths, are the same.
+    """
+    x, y = (ranks - (len(ranks) + 1) / 2 for ranks in (length_ranks, average_ranks(scores)))
+    ones = np.ones_like(x)
+    count, sx, sy, sxx, syy, sxy = drawn.sums(np.stack([ones, x, y, x * x, y * y, x * y], axis=1)).T
+    count = np.maximum(count, 1)  # 0 in a draw without any of these chains, and so is all else
+    spreads = [np.where(s2 - s * s / count > _FLAT * s2, s2 - s * s / count, 0.0) for s, s2 in ((sx, sxx), (sy, syy))]
+    value = ratio(sxy - sx * sy / count, np.sqrt(spreads[0] * spreads[1]))
+    return Number(scorer, "length_correlation", ALL, variant, value, len(x))
+
+
+def _of_steps(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
+    """Of the steps that the suite judges, by split and over all.
+
+    "step_auroc": how often a right step scores above a wrong one; "step_auroc_within_position" compares only steps
+    equally far into their chains, over all splits. "ece" (ten bins of equal width) and "brier" for scores in [0, 1].
+    """
+    steps = rows.steps
+    for split, own in _parts(rows):
+        part = steps.of(own)
+        yield Number(
+            scorer, "step_auroc", split, "", rows.drawn.at(part.rows).auroc(part.scores, part.is_right), len(part)
+        )
+    within = rows.drawn.at(steps.rows).auroc(steps.scores, steps.is_right, steps.places)
+    yield Number(scorer, "step_auroc_within_position", ALL, "", within, len(steps))
+    yield from calibration(scorer, "steps", steps.scores, steps.is_right.astype(float), rows.drawn.at(steps.rows))
+
+
+def calibration(scorer: str, variant: str, scores: Floats, labels: Floats, drawn: Resampling) -> Iterator[Number]:
+    """Expected calibration error and Brier score; nothing for scores that are not probabilities."""
+    if not is_probability(scores):
+        return
+    bins = np.searchsorted(np.arange(1, BINS) / BINS, scores, side="left")
+    gaps = np.abs(drawn.binned(scores - labels, bins, BINS)).sum(axis=1)
+    count, squares = drawn.sums(np.stack([np.ones_like(scores), (scores - labels) ** 2], axis=1)).T
+    yield Number(scorer, "ece", ALL, variant, ratio(gaps, count), len(scores))
+    yield Number(scorer, "brier", ALL, variant, ratio(squares, count), len(scores))
+
+
+def _classified(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
+    for split, own in _parts(rows):
+        steps = rows.steps.of(own)
+        counts = _Counts(rows.drawn.at(steps.rows), steps)
+        fixed = np.array([settings.threshold(scorer)])
+        for mode, thresholds in ((f"{FIXED} {fixed[0]:g}", fixed), (ORACLE, _candidates(steps.scores, fixed))):
+            f1, f1_wrong, score = counts.f1s(thresholds)
+            best = np.argmax(np.where(np.isnan(score), -1.0, score), axis=1)[:, None]
+            for name, drawn in (("f1", f1), ("f1_wrong", f1_wrong), ("prmscore", score)):
+                yield Number(scorer, name, split, mode, np.take_along_axis(drawn, best, axis=1)[:, 0], len(steps))
+
+
+def _candidates(scores: Floats, fixed: Floats) -> Floats:
+    """What the oracle chooses among: the scores or their quantiles, the fixed threshold, and one that none reaches."""
+    different = np.unique(scores)
+    places = np.linspace(0, 1, _CANDIDATES)
+    chosen = different if len(different) <= _CANDIDATES else np.quantile(scores, places)
+    return np.unique(np.concatenate([chosen, fixed, [np.inf]]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Steps called right and wrong, at any thresholds."""
+
+    drawn: Resampling
+    steps: Steps
+
+    def f1s(self, thresholds: Floats) -> tuple[Floats, Floats, Floats]:
+        """F1 of right steps, of wrong steps, and PRMScore, each (draws + 1, thresholds).
+
+        An F1 is nan in a draw without steps of its kind. PRMScore leaves out that of wrong steps only where the data
+        have none, so that it is one and the same measure in all draws.
+        """
+        right, wrong = (self._called_right(thresholds, kind) for kind in (True, False))
+        all_right, all_wrong = (self._all(kind) for kind in (True, False))
+        f1 = _f1(right, right + wrong, all_right)
+        f1_wrong = _f1(all_wrong - wrong, all_right + all_wrong - right - wrong, all_wrong)
+        return f1, f1_wrong, f1 if self.steps.is_right.all() else (f1 + f1_wrong) / 2
+
+    def _called_right(self, thresholds: Floats, kind: bool) -> Floats:
+        """How many steps of this kind score at least each threshold."""
+        inside = self.steps.is_right == kind
+        places = np.searchsorted(thresholds, self.steps.scores, side="right")
+        by_place = self.drawn.binned(inside.astype(float), places, len(thresholds) + 1)
+        return np.cumsum(by_place[:, ::-1], axis=1)[:, ::-1][:, 1:]
+
+    def _all(self, kind: bool) -> Floats:
+        return self.drawn.sums((self.steps.is_right == kind)[:, None].astype(float))
+
+
+def _f1(hits: Floats, called: Floats, actual: Floats) -> Floats:
+    """2·hits / (called + actual); nan where there is no actual one."""
+    return ratio(2 * hits, np.where(actual > 0, called + actual, 0.0))

@@ -1,0 +1,243 @@
+"""Preference suites: does the better response score higher?
+
+Rules, by suite:
+
+    pairs    each better response against each worse one; the share of pairs won (JudgeBench, LLMBar, plain pairs)
+    sections as pairs; the suite's number is the mean of its sections (RewardBench, arXiv 2403.13787, section 3)
+    styles   as pairs, with the places of the responses their styles from plain to ornate (RM-Bench, arXiv 2410.16184,
+             section 3.3): "easy" pairs have the plainer response as the worse one, "normal" pairs are of one style,
+             "hard" pairs have the more ornate response as the worse one
+    best     the one better response must be above all worse ones (RewardBench 2, arXiv 2506.01937, section 4); where
+             several are right, `prm.benchmarks.protocols.ties`
+
+Equal scores share: half a pair, or an equal part of the best place.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prm.statistics.bootstrap import Floats, Resampling, ratio, resample
+from prm.statistics.metrics import average_ranks
+
+from ..numbers import (
+    ALL,
+    MACRO,
+    MATCHED,
+    Findings,
+    Number,
+    Settings,
+    averaged,
+    differences,
+    lengths_picture,
+    require_different,
+)
+from ..results import Bin, Difference, Picture, label_of
+from ..scores import ScoreTable
+from ..suites.truth import Comparison
+from .localisation import length_correlation
+from .ties import SUBSET, ties_score
+
+RULES = {"rewardbench": "sections", "rm-bench": "styles", "rewardbench-2": "best"}
+"""Of suites; "pairs" for all others."""
+_BARS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Something that scores responses: a scorer with an aggregator, or length."""
+
+    scorer: str
+    variant: str
+    scores: Mapping[str, float]
+    """By chain id."""
+
+
+def preference(
+    comparisons: Sequence[Comparison],
+    lengths: Mapping[str, int],
+    scorers: Mapping[str, ScoreTable],
+    settings: Settings,
+    rule: str = "pairs",
+) -> Findings:
+    """Evaluate on comparisons all of whose responses every scorer has scored.
+
+    Args:
+        comparisons: at least one.
+        lengths: characters of each chain, by id.
+        scorers: PRMs and ORMs by name. A PRM is tried with each aggregator.
+        settings: see there.
+        rule: see the module.
+
+    Returns:
+        "accuracy" by split, by section where there are sections (the mean of its comparisons, by their weights), their
+        `macro` and `weighted` means, and `all` together; with styles, "accuracy_easy", "…_normal" and "…_hard" too;
+        "accuracy_length_matched" of the pairs whose lengths differ by at most a tenth; "ties", the share of pairs with
+        equal scores; each is the mean over comparisons, of their own pairs. "length_correlation". "longer" and
+        "shorter" are the baselines that look at length alone.
+    """
+    drawn = resample([c.problem_id for c in comparisons], [c.split for c in comparisons], settings.draws, settings.seed)
+    judges = [*_judges(scorers, comparisons), *_baselines(lengths)]
+    require_different(label_of(judge.scorer, judge.variant) for judge in judges)
+    numbers = [n for judge in judges for n in _of_judge(judge, comparisons, lengths, drawn, rule)]
+    headline = _headline(numbers, rule)
+    return Findings(
+        settings={
+            "rule": rule,
+            "ties": "shared evenly",
+            "intervals": "95% percentile bootstrap over prompts, within splits",
+            "draws": settings.draws,
+            "seed": settings.seed,
+        },
+        numbers=tuple(numbers),
+        headline=headline,
+        differences=_differences(numbers, headline),
+        counts={"pairs": sum(len(c.better) * len(c.worse) for c in comparisons)},
+        pictures=tuple(p for judge in judges if judge.scorer for p in _pictures(judge, comparisons, lengths)),
+    )
+
+
+def _headline(numbers: Sequence[Number], rule: str) -> Callable[[Number], bool]:
+    """The mean of sections or subsets for the suites that are reported so, else the share of all comparisons."""
+    has_parts = any(n.split == MACRO for n in numbers)
+    split = MACRO if has_parts and rule != "pairs" else ALL
+    return lambda number: number.name == "accuracy" and number.split == split
+
+
+def _differences(numbers: Sequence[Number], headline: Callable[[Number], bool]) -> tuple[Difference, ...]:
+    """Of the suite's own number between all scorers with all aggregators, of the others where these are alike."""
+    own = [n for n in numbers if n.scorer]
+    main = differences([n for n in own if headline(n)], lambda n: n.label, lambda n: (n.name, n.split))
+    return main + differences([n for n in own if not headline(n)])
+
+
+def _judges(scorers: Mapping[str, ScoreTable], comparisons: Sequence[Comparison]) -> Iterator[Judge]:
+    chain_ids = list(dict.fromkeys(chain_id for c in comparisons for chain_id in (*c.better, *c.worse)))
+    for name, table in scorers.items():
+        places = table.places(chain_ids)
+        for aggregator in table.aggregators:
+            scores = table.aggregated(aggregator)[places].tolist()
+            yield Judge(name, aggregator, dict(zip(chain_ids, scores, strict=True)))
+
+
+def _baselines(lengths: Mapping[str, int]) -> Iterator[Judge]:
+    yield Judge("", "longer", {chain_id: float(n) for chain_id, n in lengths.items()})
+    yield Judge("", "shorter", {chain_id: -float(n) for chain_id, n in lengths.items()})
+
+
+def _of_judge(
+    judge: Judge, comparisons: Sequence[Comparison], lengths: Mapping[str, int], drawn: Resampling, rule: str
+) -> Iterator[Number]:
+    wins = [_wins(judge.scores, c) for c in comparisons]
+    won = _best if rule == "best" else np.mean
+    known = {SUBSET: ties_score(judge.scores, comparisons, drawn)} if rule == "best" else {}
+    yield from _by_split(judge, "accuracy", comparisons, np.array([float(won(w)) for w in wins]), drawn, known)
+    if rule == "styles":
+        for name, pick in (("easy", np.tril), ("normal", np.diag), ("hard", np.triu)):
+            yield from _by_split(judge, f"accuracy_{name}", comparisons, _styled(wins, pick), drawn)
+    matched = np.array([_share(w[_alike(lengths, c)]) for w, c in zip(wins, comparisons, strict=True)])
+    yield _pooled(judge, "accuracy_length_matched", matched, drawn)
+    yield _pooled(judge, "ties", np.array([np.mean(w == 0.5) for w in wins]), drawn)
+    if judge.scorer:
+        ids = [(row, chain_id) for row, c in enumerate(comparisons) for chain_id in (*c.better, *c.worse)]
+        owners = np.array([row for row, _ in ids])
+        values, sizes = (np.array([float(of[i]) for _, i in ids]) for of in (judge.scores, lengths))
+        yield length_correlation(judge.scorer, judge.variant, average_ranks(sizes), values, drawn.at(owners))
+
+
+def _wins(scores: Mapping[str, float], comparison: Comparison) -> Floats:
+    """1 where the better response is above, 0.5 where both are equal, 0 else; (better, worse)."""
+    better, worse = (np.array([scores[i] for i in ids]) for ids in (comparison.better, comparison.worse))
+    wins: Floats = (better[:, None] > worse[None, :]) + 0.5 * (better[:, None] == worse[None, :])
+    return wins
+
+
+def _best(wins: Floats) -> float:
+    """Whether the better response is the best of all; it shares the place with those equal to it."""
+    if len(wins) > 1:
+        return float((wins == 1).all())
+    return 0.0 if (wins == 0).any() else 1 / (1 + float((wins == 0.5).sum()))
+
+
+def _styled(wins: Sequence[Floats], pick: Callable[..., Floats]) -> Floats:
+    """Mean over the pairs of one kind. Rows are the styles of the better response, columns those of the worse."""
+    if pick is np.diag:
+        return np.array([np.diag(w).mean() for w in wins])
+    masks = [pick(np.ones(w.shape), k=-1 if pick is np.tril else 1) > 0 for w in wins]
+    return np.array([_share(w[mask]) for w, mask in zip(wins, masks, strict=True)])
+
+
+def _share(values: Floats) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _alike(lengths: Mapping[str, int], comparison: Comparison) -> NDArray[np.bool_]:
+    better, worse = (np.array([lengths[i] for i in ids], float) for ids in (comparison.better, comparison.worse))
+    longer = np.maximum(better[:, None], worse[None, :])
+    alike: NDArray[np.bool_] = np.abs(better[:, None] - worse[None, :]) <= MATCHED * longer
+    return alike
+
+
+def _pooled(judge: Judge, name: str, values: Floats, drawn: Resampling) -> Number:
+    shares = drawn.means(values[:, None])[:, 0]
+    return Number(judge.scorer, name, ALL, judge.variant, shares, int((~np.isnan(values)).sum()))
+
+
+def _by_split(
+    judge: Judge,
+    name: str,
+    comparisons: Sequence[Comparison],
+    values: Floats,
+    drawn: Resampling,
+    known: Mapping[str, Floats] = MappingProxyType({}),
+) -> Iterator[Number]:
+    """By split, section and over all; `known` has the numbers of splits that are no mean over their rows."""
+    ones = np.ones(len(values))
+    splits = _grouped(judge, name, [c.split for c in comparisons], values, ones, drawn)
+    splits = [replace(split, drawn=known.get(split.split, split.drawn)) for split in splits]
+    weights = np.array([c.weight for c in comparisons])
+    sections = _grouped(judge, name, [c.section for c in comparisons], values, weights, drawn)
+    yield from splits
+    yield from (section for section in sections if section.split not in {split.split for split in splits})
+    yield from averaged(sections or splits)
+    yield _pooled(judge, name, values, drawn)
+
+
+def _grouped(
+    judge: Judge, name: str, groups: Sequence[str], values: Floats, weights: Floats, drawn: Resampling
+) -> list[Number]:
+    """The mean over each group, a nan left out; nothing where there is only one group. "" is no group."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    for row, group in enumerate(groups):
+        if group and not np.isnan(values[row]):
+            rows[group].append(row)
+    if len(rows) < 2:
+        return []
+    counted = np.zeros((len(values), len(rows)))
+    for column, own in enumerate(rows.values()):
+        counted[own, column] = weights[own]
+    means = ratio(drawn.sums(counted * np.nan_to_num(values)[:, None]), drawn.sums(counted))
+    return [
+        Number(judge.scorer, name, group, judge.variant, means[:, column], len(own))
+        for column, (group, own) in enumerate(rows.items())
+    ]
+
+
+def _pictures(judge: Judge, comparisons: Sequence[Comparison], lengths: Mapping[str, int]) -> Iterator[Picture]:
+    margins = np.array([judge.scores[b] - judge.scores[w] for c in comparisons for b in c.better for w in c.worse])
+    margins = margins[np.isfinite(margins)]
+    if len(margins):
+        counts, edges = np.histogram(margins, bins=_BARS)
+        bars = zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+        yield Picture("margins", judge.scorer, judge.variant, tuple(Bin(low, high, n) for low, high, n in bars))
+    ids = [
+        (chain_id, good) for c in comparisons for group, good in ((c.better, 1.0), (c.worse, 0.0)) for chain_id in group
+    ]
+    values, sizes = (np.array([float(of[i]) for i, _ in ids]) for of in (judge.scores, lengths))
+    yield lengths_picture(judge.scorer, judge.variant, sizes, values, np.array([good for _, good in ids]))

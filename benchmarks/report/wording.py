@@ -1,0 +1,101 @@
+"""How the numbers of a result are written for a person: names, shares in percent, and intervals."""
+
+from __future__ import annotations
+
+from ..results import Metric
+
+_SPELLED = {
+    "auroc": "AUROC",
+    "brier": "Brier score",
+    "ece": "ECE",
+    "f1": "F1",
+    "mcc": "MCC",
+    "prmscore": "PRMScore",
+}
+_JOINED = {"first error accuracy": "first-error accuracy", "all right accuracy": "all-right accuracy"}
+_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
+"""Parts of names whose numbers are no shares, and are shown as they are."""
+_LOWER = ("brier", "ece", "error", "loss")
+"""Last parts of names of which less is better."""
+NOTHING = "-"
+"""Stands for a number that is not defined."""
+
+
+def title_of(name: str) -> str:
+    """The name of a metric as a heading.
+
+    >>> title_of("step_auroc_within_position"), title_of("f1")
+    ('Step AUROC within position', 'F1')
+    """
+    text = " ".join(_SPELLED.get(word, word) for word in name.split("_"))
+    text = _JOINED.get(text, text)
+    return text[:1].upper() + text[1:]
+
+
+def is_share(name: str) -> bool:
+    """Whether the metric is a share, shown in percent."""
+    return not any(word in _PLAIN for word in name.split("_"))
+
+
+def is_lower_better(name: str) -> bool:
+    """Whether less is better."""
+    return name.split("_")[-1] in _LOWER
+
+
+def unit_of(name: str) -> str:
+    """What stands behind the name in a heading."""
+    return ", %" if is_share(name) else ""
+
+
+def scaled(name: str, value: float) -> float:
+    """The number in the unit in which it is shown."""
+    return 100 * value if is_share(name) else value
+
+
+def number(name: str, value: float | None) -> str:
+    """One number of a metric.
+
+    >>> number("f1", 0.7125), number("ece", 0.0413), number("f1", None)
+    ('71.2', '0.041', '-')
+    """
+    if value is None:
+        return NOTHING
+    return (f"{100 * value:.1f}" if is_share(name) else f"{value:.3f}").replace("-", "\u2212")
+
+
+def interval(name: str, low: float | None, high: float | None) -> str:
+    """An interval, from its lower end to its upper; "" where there is none.
+
+    >>> interval("f1", 0.6, 0.7), interval("f1", None, None)
+    ('60.0 to 70.0', '')
+    """
+    return "" if low is None or high is None else f"{number(name, low)} to {number(name, high)}"
+
+
+def with_interval(name: str, value: float | None, low: float | None, high: float | None) -> str:
+    """A number with its interval behind it.
+
+    >>> with_interval("f1", 0.65, 0.6, 0.7)
+    '65.0 (60.0 to 70.0)'
+    """
+    behind = interval(name, low, high)
+    return f"{number(name, value)} ({behind})" if behind else number(name, value)
+
+
+def metric_text(metric: Metric | None) -> str:
+    """A metric's number with its interval; a dash where there is none."""
+    return NOTHING if metric is None else with_interval(metric.name, metric.value, metric.low, metric.high)
+
+
+def words_of(protocol: str) -> tuple[str, str]:
+    """What a chain with `is_right` is called, and one without."""
+    return ("better", "worse") if protocol == "preference" else ("right", "wrong")
+
+
+def owner(metric: Metric) -> str:
+    """Whose number it is: the scorer's, or that of a baseline, which its variant names.
+
+    >>> owner(Metric("", "accuracy", "all", "majority", 0.5))
+    'majority'
+    """
+    return metric.scorer or metric.variant or title_of(metric.name)

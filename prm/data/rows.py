@@ -1,0 +1,64 @@
+"""Rows of JSONL files: one JSON object a line. An error names file and line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prm.errors import InputError
+
+Row = dict[str, Any]
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """Yield (line number from 1, object) for every line that is not blank.
+
+    Raises:
+        InputError: the file cannot be read, or a line is not one JSON object.
+    """
+    for number, _, line in _lines(path):
+        yield number, _parse_line(path, number, line)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (line number from 1, byte at which it begins, line) for every line that is not blank."""
+    try:
+        with path.open("rb") as file:
+            start = 0
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, start, line
+                start += len(line)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
+
+
+def _parse_line(path: Path, number: int, line: bytes) -> Row:
+    try:
+        row = json.loads(line.decode("utf-8"))
+        json.dumps(row, ensure_ascii=False).encode("utf-8")  # a lone surrogate could be read, but never written again
+    except UnicodeError as error:
+        raise InputError(f"{path}:{number}: is not UTF-8 text: {error}", "convert it to UTF-8") from error
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: is not JSON: {error}", "mend or delete that line") from error
+    except RecursionError as error:
+        raise InputError(f"{path}:{number}: is nested too deeply", "mend or delete that line") from error
+    if not isinstance(row, dict):
+        raise InputError(f"{path}:{number}: is not a JSON object", "each line must be one object: {…}")
+    return row
+
+
+def optional_text(row: Row, *names: str) -> str | None:
+    """The first of these fields that is there, as text: files write ids and answers as numbers too.
+
+    >>> optional_text({"gold": None, "answer": 7}, "gold", "answer")
+    '7'
+    """
+    value = _first(row, *names)
+    return None if value is None else str(value)
+
+
+def _first(row: Row, *names: str) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)

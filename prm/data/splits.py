@@ -1,0 +1,127 @@
+"""Which problems are held out, with a proof that nothing stands on both sides.
+
+Problems are told apart by their texts, not by their ids: the same question comes with other ids in other files, and
+with another space or a full stop more. A text falls on its side by itself, so that neither the order of the problems
+nor which others there are ever moves one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prm.errors import InputError
+
+
+def is_in_share(identity: str, share: float) -> bool:
+    """Whether something belongs to a share in [0, 1] of all. What is in a share is in every greater one."""
+    digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64
+
+
+def normal_text(text: str) -> str:
+    r"""What texts of the same problem have in common: NFKC, no case, single spaces, no punctuation at the ends.
+
+    >>> normal_text(" How  many?\n") == normal_text("how many")
+    True
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    kept = [i for i, c in enumerate(folded) if not c.isspace() and not unicodedata.category(c).startswith("P")]
+    return " ".join(folded[kept[0] : kept[-1] + 1].split()) if kept else ""
+
+
+def text_digest(text: str) -> str:
+    """32 hexadecimal digits that stand for a problem's normal text."""
+    return hashlib.blake2b(normal_text(text).encode(), digest_size=16).hexdigest()
+
+
+def hold_out(texts: Mapping[str, str], share: float) -> frozenset[str]:
+    """Ids of the problems that are held out.
+
+    Args:
+        texts: text of each problem by its id. Problems of the same `normal_text` fall on the same side.
+        share: of distinct texts, in [0, 1]. What is held out stays so under every greater share.
+    """
+    return frozenset(identity for identity, text in texts.items() if is_in_share(text_digest(text), share))
+
+
+@dataclass(frozen=True, slots=True)
+class SplitProof:
+    """What was found when the two sides of a split were laid over each other."""
+
+    train_problems: int
+    """Problem ids that are trained on."""
+    train_texts: int
+    """Distinct normal texts among them."""
+    train_digest: str
+    """Stands for these texts: the same for the same texts, in whatever order."""
+    held_out_problems: int
+    held_out_texts: int
+    held_out_digest: str
+    shared_ids: int
+    """Ids on both sides: 0."""
+    shared_texts: int
+    """Normal texts on both sides: 0."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For a manifest or a report."""
+        return asdict(self)
+
+
+def prove(train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]]) -> SplitProof:
+    """Show that no problem stands on both sides, by its id or by its text.
+
+    Args:
+        train: id and text of what is trained on: of every example, where these were made one by one.
+        held_out: the same of what is measured on.
+
+    Raises:
+        InputError: there are such problems.
+    """
+    ours, theirs = _Side.of(train), _Side.of(held_out)
+    proof = SplitProof(
+        train_problems=len(ours.ids),
+        train_texts=len(ours.by_text),
+        train_digest=ours.digest,
+        held_out_problems=len(theirs.ids),
+        held_out_texts=len(theirs.by_text),
+        held_out_digest=theirs.digest,
+        shared_ids=len(ours.ids & theirs.ids),
+        shared_texts=len(ours.by_text.keys() & theirs.by_text.keys()),
+    )
+    if proof.shared_ids or proof.shared_texts:
+        raise InputError(
+            f"what is measured on is also trained on: {proof.shared_texts} texts, {proof.shared_ids} ids, "
+            f"such as {_examples(ours, theirs)}",
+            "take these problems out of one of the two",
+        )
+    return proof
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    ids: frozenset[str]
+    by_text: Mapping[str, str]
+    """Digest of each text to the first id that has it."""
+
+    @classmethod
+    def of(cls, problems: Iterable[tuple[str, str]]) -> _Side:
+        ids, by_text = set[str](), dict[str, str]()
+        for identity, text in problems:
+            ids.add(identity)
+            by_text.setdefault(text_digest(text), identity)
+        return cls(frozenset(ids), by_text)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.blake2b("".join(sorted(self.by_text)).encode(), digest_size=8).hexdigest()
+
+
+def _examples(ours: _Side, theirs: _Side) -> str:
+    """A few ids that stand on both sides, or whose texts do."""
+    same_texts = sorted((ours.by_text[t], theirs.by_text[t]) for t in ours.by_text.keys() & theirs.by_text.keys())
+    pairs = same_texts or [(identity, identity) for identity in sorted(ours.ids & theirs.ids)]
+    return ", ".join(f"{a!r}" if a == b else f"{a!r} and {b!r}" for a, b in pairs[:3])

@@ -1,0 +1,1 @@
+"""Engines that generate text, and what is sampled with them."""

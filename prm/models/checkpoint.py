@@ -1,0 +1,186 @@
+"""A reward model on disk: an ordinary Hugging Face directory and one small file, `prm.json`, that says how to read it.
+
+A PRM is a token classifier with two labels (wrong and right, read at each step's end), an ORM a sequence classifier
+with one (the reward, read at the last token), a joint model a token classifier with all three. Plain transformers loads
+them all. In memory each is a token classifier, for the heads differ only in what is read, and where.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
+
+from prm.data.writing import write_json
+from prm.errors import ModelError
+from prm.statistics.calibration import Calibration
+
+from .architectures import GIVE_A_MODEL, first_line, require_complete, require_model
+from .heads import Kind
+from .rendering import Renderer
+
+METADATA = "prm.json"
+SCHEMA = "checkpoint/1"
+LABELS: dict[Kind, tuple[str, ...]] = {
+    "prm": ("wrong", "right"),
+    "orm": ("reward",),
+    "joint": ("wrong", "right", "reward"),
+}
+"""Channels of the head of each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """How to feed and read a checkpoint."""
+
+    kind: Kind
+    separator: str = "\n"
+    """Ends every step; a PRM is read at its last token."""
+    chat: bool = False
+    """Whether the problem stands in the tokenizer's chat template."""
+    labels: str = "hard"
+    """What a step's score estimates: "hard" (some rollout succeeds), or "soft", "pooled" or "counts" (the share that
+    do); "outcome" for an ORM."""
+    calibration: Mapping[str, Any] | None = None
+    """Calibrations as JSON, by level: of its "step" scores, of the "chain" scores that an aggregator makes of them,
+    and of its "reward", as JSON, where there is one."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in LABELS:
+            raise ValueError(f"kind must be one of {', '.join(LABELS)}, not {self.kind!r}")
+        if not isinstance(self.separator, str) or not self.separator:
+            raise ValueError(f"separator must be a text that is not empty, not {self.separator!r}")
+        if not isinstance(self.chat, bool):
+            raise ValueError(f"chat must be true or false, not {self.chat!r}")
+        if self.calibration is not None:
+            _require_calibrations(self.calibration)
+
+    def save(self, directory: Path) -> None:
+        """Write `prm.json`."""
+        write_json(directory / METADATA, {"schema": SCHEMA, **asdict(self)})
+
+
+def _require_calibrations(by_level: Mapping[str, Any]) -> None:
+    if not isinstance(by_level, dict) or not set(by_level) <= {"step", "chain", "reward"}:
+        raise ValueError(f"calibration must be an object of step, chain and reward, not {by_level!r}")
+    for row in by_level.values():
+        Calibration.from_json(row)
+
+
+def load_metadata(directory: Path) -> Metadata:
+    """Read `prm.json`.
+
+    Raises:
+        ModelError: the directory is none of ours.
+    """
+    try:
+        row = json.loads((directory / METADATA).read_text(encoding="utf-8"))
+        if not isinstance(row, dict):
+            raise ValueError("it is not a JSON object")
+        if row.pop("schema") != SCHEMA:
+            raise ModelError(f"{directory}/{METADATA}: is of another version", "train it again or update prm-toolkit")
+        return Metadata(**row)
+    except OSError as error:
+        raise ModelError(f"{directory}: has no {METADATA}", "give a directory that `prm train` wrote") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{directory}/{METADATA}: cannot be understood: {error}", "train it again") from error
+
+
+def load_tokenizer(name: str) -> Any:
+    """Load the tokenizer of a directory or Hub name.
+
+    Raises:
+        ModelError: there is none.
+    """
+    require_model(name, "config.json")
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{name}: has no tokenizer that can be loaded: {first_line(error)}", GIVE_A_MODEL) from error
+
+
+def load_model(
+    name: str,
+    kind: Kind,
+    pad_token_id: int | None = None,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    *,
+    is_trained: bool = False,
+) -> Any:
+    """Load a backbone with the head for `kind`: the stored one, or a new one on a base model, drawn from `seed`.
+
+    With `is_trained`, a model whose file lacks the head or another weight is refused.
+
+    Returns:
+        A token classifier, whose logits are ``(chains, length, channels)``, see `LABELS`.
+
+    Raises:
+        ModelError: it is not a model, or the stored head has the wrong shape.
+    """
+    require_model(name, "config.json")
+    try:
+        config = AutoConfig.from_pretrained(name, num_labels=len(LABELS[kind]))
+        config.id2label = dict(enumerate(LABELS[kind]))
+        config.label2id = {label: number for number, label in enumerate(LABELS[kind])}
+        config.classifier_dropout = 0.0
+        config.token_classification_bias = kind != "orm"  # sequence classifiers have none
+        if pad_token_id is not None:
+            config.pad_token_id = pad_token_id
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model, found = AutoModelForTokenClassification.from_pretrained(
+                name, config=config, dtype=dtype, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{name}: cannot be loaded as {_NAMES[kind]}: {first_line(error)}", GIVE_A_MODEL) from error
+    if is_trained:
+        require_complete(name, found["missing_keys"])
+    return model
+
+
+def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, directory: Path) -> None:
+    """Write a model that `load_model` loaded in the form that plain transformers loads.
+
+    Args:
+        config: its configuration.
+        weights: its state.
+        kind: what it is.
+        directory: where to.
+    """
+    auto = AutoModelForSequenceClassification if kind == "orm" else AutoModelForTokenClassification
+    with torch.device("meta"):
+        plain = auto.from_config(config)
+    plain.load_state_dict(weights, assign=True)
+    plain.save_pretrained(directory)
+
+
+def context_length(name: str) -> int:
+    """How many tokens a model takes.
+
+    Raises:
+        ModelError: it is not a model.
+    """
+    require_model(name, "config.json")
+    try:
+        return int(AutoConfig.from_pretrained(name).get_text_config().max_position_embeddings)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{name}: is not a model: {first_line(error)}", GIVE_A_MODEL) from error
+
+
+def make_renderer(tokenizer: Any, metadata: Metadata) -> Renderer:
+    """The renderer that a checkpoint was trained with."""
+    return Renderer(tokenizer, separator=metadata.separator, chat=metadata.chat)
+
+
+_NAMES = {"prm": "a PRM", "orm": "an ORM", "joint": "a joint PRM and ORM"}

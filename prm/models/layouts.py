@@ -1,0 +1,344 @@
+"""From (problem, steps) to the token ids that a public reward model was trained on, and the places where it is read.
+
+There are two ways. A whole text is tokenised once with character offsets, as its author does it, and what is read is
+found by the characters where it was put, never by looking for ids; or pieces are tokenised apart and joined as ids.
+Text that spells a special token or the family's marker is refused: it would add places, or shift them.
+
+Each renderer offers what `prm.models.rendering.Renderer` offers. `Rendered.step_ends` holds the places that are read,
+and the ids end with the last of them: these models look back only, so nothing after it can matter.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Protocol
+
+from prm.errors import RenderError
+
+from .rendering import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A text, and the characters in it that matter."""
+
+    text: str
+    """All of it, with the marks of a chat template."""
+    start: int
+    """Where the solution begins."""
+    ends: tuple[int, ...]
+    """For each step, where the token that is read ends; rising."""
+
+
+Layouter = Callable[[Any, str, Sequence[str]], Layout]
+"""Of a tokenizer, a problem and its steps."""
+_NUMBERED = re.compile(r"Step \d+:")
+
+
+class StepRenderer(Protocol):
+    """What turns problems and steps into token ids."""
+
+    tokenizer: Any
+
+    def render(self, problem: str, steps: Sequence[str]) -> Rendered:
+        """Ids of the problem and its steps, and the places that are read."""
+
+    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> Sequence[Rendered | RenderError]:
+        """The same of many, in order; the error itself in place of a chain that cannot be rendered."""
+
+
+class _ManyRenderer(ABC):
+    """A renderer that makes one of what it makes of many."""
+
+    def render(self, problem: str, steps: Sequence[str]) -> Rendered:
+        """See `StepRenderer.render`.
+
+        Raises:
+            RenderError: a step is blank, the text spells a special token or marker, or what is read is not there.
+        """
+        (item,) = self.render_many([problem], [steps])
+        if isinstance(item, RenderError):
+            raise item
+        return item
+
+    @abstractmethod
+    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> Sequence[Rendered | RenderError]:
+        """See `StepRenderer.render_many`."""
+
+
+def number_steps(steps: Sequence[str]) -> list[str]:
+    r"""Begin each step with its number, unless it does.
+
+    >>> number_steps(["3 + 4 = 7.\n", "Step 2: So 7."])
+    ['Step 1: 3 + 4 = 7.', 'Step 2: So 7.']
+    """
+    return [s if _NUMBERED.match(s) else f"Step {n}: {s}" for n, s in enumerate(_strip(steps), start=1)]
+
+
+def _strip(steps: Sequence[str]) -> list[str]:
+    return [step.strip() for step in steps]
+
+
+def plain_marked(marker: str, joint: str) -> Layouter:
+    """Problem, a space, and the steps with `marker` after and `joint` between them."""
+
+    def lay_out(_: Any, problem: str, steps: Sequence[str]) -> Layout:
+        return _marked(problem + " ", number_steps(steps), marker, joint)
+
+    return lay_out
+
+
+def chat_marked(marker: str, system: str) -> Layouter:
+    """A chat in which the assistant says all steps, `marker` after each."""
+
+    def lay_out(tokenizer: Any, problem: str, steps: Sequence[str]) -> Layout:
+        marked = _marked("", _strip(steps), marker, "")
+        whole = _chat(tokenizer, problem, marked.text, system)
+        return Layout(whole.text, whole.start, tuple(whole.start + end for end in marked.ends))
+
+    return lay_out
+
+
+def chat_turns(answer: str) -> Layouter:
+    """A chat in which the user says step after step, the problem before the first, and the assistant `answer` to each.
+
+    What is read is the token before each answer.
+    """
+
+    def lay_out(tokenizer: Any, problem: str, steps: Sequence[str]) -> Layout:
+        first, *later = _strip(steps) or [""]
+        says = [f"{problem} {first}".strip(), *later]
+        turns = [t for s in says for t in ({"role": "user", "content": s}, {"role": "assistant", "content": answer})]
+        text = _apply(tokenizer, turns)
+        ends = []
+        for number in range(1, len(steps) + 1):
+            before = _apply(tokenizer, turns[: 2 * number - 1], is_open=True)
+            _require_shown(text, before + answer)
+            ends.append(len(before))
+        return Layout(text, ends[0] if ends else len(text), tuple(ends))
+
+    return lay_out
+
+
+def chat_spans(joint: str) -> Layouter:
+    """A chat in which the assistant says all steps with `joint` between them; a step ends with the joint after it."""
+
+    def lay_out(tokenizer: Any, problem: str, steps: Sequence[str]) -> Layout:
+        says = number_steps(steps)
+        whole = _chat(tokenizer, problem, joint.join(says), None)
+        ends = list(accumulate((len(s + joint) for s in says), initial=whole.start))[1:]
+        return Layout(whole.text, whole.start, (*ends[:-1], *(end - len(joint) for end in ends[-1:])))
+
+    return lay_out
+
+
+def chat_whole(system: str | None = None) -> Layouter:
+    """A chat in which the assistant says the solution; it is read at its end."""
+
+    def lay_out(tokenizer: Any, problem: str, steps: Sequence[str]) -> Layout:
+        solution = "".join(s if s[-1:].isspace() else s + "\n" for s in steps).strip()
+        whole = _chat(tokenizer, problem, solution, system)
+        return Layout(whole.text, whole.start, (len(whole.text),))
+
+    return lay_out
+
+
+def _marked(before: str, steps: Sequence[str], marker: str, joint: str) -> Layout:
+    text, ends = before, []
+    for number, step in enumerate(steps):
+        text += (joint if number else "") + step + marker
+        ends.append(len(text))
+    return Layout(text, len(before), tuple(ends))
+
+
+def _chat(tokenizer: Any, problem: str, solution: str, system: str | None) -> Layout:
+    asked = [{"role": "user", "content": problem}]
+    if system is not None:
+        asked.insert(0, {"role": "system", "content": system})
+    text = _apply(tokenizer, [*asked, {"role": "assistant", "content": solution}])
+    before = _apply(tokenizer, asked, is_open=True)
+    _require_shown(text, before + solution)
+    return Layout(text, len(before), ())
+
+
+def _apply(tokenizer: Any, messages: Sequence[dict[str, str]], *, is_open: bool = False) -> str:
+    text: str = tokenizer.apply_chat_template(messages, add_generation_prompt=is_open, tokenize=False)
+    return text
+
+
+def _require_shown(text: str, beginning: str) -> None:
+    if not text.startswith(beginning):
+        raise RenderError(
+            "the chat template does not show what is said as it is", "load the tokenizer that belongs to the model"
+        )
+
+
+class TextRenderer(_ManyRenderer):
+    """Tokenises a whole text once and finds in it what is read.
+
+    Args:
+        tokenizer: a fast one, which knows the characters of each token.
+        lay_out: see `Layouter`.
+        forbidden: texts that no problem or step may hold.
+        has_bos: whether the tokenizer adds its special tokens; a chat template writes them itself.
+        expected: id of the token that is read; None where it may be any.
+        is_before: whether `expected` stands right after what is read.
+        reads_on: whether the last step is read one token further, at the end of the turn.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        lay_out: Layouter,
+        forbidden: Collection[str],
+        *,
+        has_bos: bool = False,
+        expected: int | None = None,
+        is_before: bool = False,
+        reads_on: bool = False,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.lay_out = lay_out
+        self.forbidden = forbidden
+        self.has_bos = has_bos
+        self.expected = expected
+        self.is_before = is_before
+        self.reads_on = reads_on
+
+    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
+        """See `StepRenderer.render_many`."""
+        layouts = [self._lay_out(p, s) for p, s in zip(problems, chains, strict=True)]
+        texts = [x.text for x in layouts if isinstance(x, Layout)]
+        if not texts:
+            return [x for x in layouts if isinstance(x, RenderError)]
+        found = self.tokenizer(texts, add_special_tokens=self.has_bos, return_offsets_mapping=True)
+        rows = zip(found["input_ids"], found["offset_mapping"], strict=True)
+        return [x if isinstance(x, RenderError) else self._read(x, *next(rows)) for x in layouts]
+
+    def _lay_out(self, problem: str, steps: Sequence[str]) -> Layout | RenderError:
+        try:
+            _require_plain(problem, steps, self.forbidden)
+            return self.lay_out(self.tokenizer, problem.strip(), steps)
+        except RenderError as error:
+            return error
+
+    def _read(self, layout: Layout, ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Rendered | RenderError:
+        token_ends = [end for _, end in offsets]
+        last = {end: place for place, end in enumerate(token_ends)}
+        places = [last.get(end, -1) for end in layout.ends]
+        if self.reads_on and places:
+            places[-1] += 1
+        for number, place in enumerate(places, start=1):
+            checked = place + self.is_before
+            if place < 0 or (self.expected is not None and ids[checked : checked + 1] != [self.expected]):
+                return RenderError(f"the mark of step {number} is no token of its own", "drop the chain")
+        prompt_length = sum(end <= layout.start for end in token_ends)
+        return Rendered(tuple(ids[: places[-1] + 1 if places else prompt_length]), tuple(places), prompt_length)
+
+
+class WholeRenderer(_ManyRenderer):
+    """Writes a problem and its solution as a chat, which is read at its last token: for outcome reward models.
+
+    Args:
+        tokenizer: one with a chat template.
+        lay_out: see `Layouter`.
+        forbidden: texts that no problem or step may hold.
+        pad_id: the model's own token for padding, if it has one. Like transformers, we read the last other token.
+    """
+
+    def __init__(self, tokenizer: Any, lay_out: Layouter, forbidden: Collection[str], pad_id: int | None) -> None:
+        self.tokenizer = tokenizer
+        self.lay_out = lay_out
+        self.forbidden = forbidden
+        self.pad_id = pad_id
+
+    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
+        """See `StepRenderer.render_many`."""
+        texts = [self._text(p, s) for p, s in zip(problems, chains, strict=True)]
+        rows = iter(_tokenized(self.tokenizer, [t for t in texts if isinstance(t, str)]))
+        return [text if isinstance(text, RenderError) else self._read(next(rows)) for text in texts]
+
+    def _text(self, problem: str, steps: Sequence[str]) -> str | RenderError:
+        try:
+            _require_plain(problem, steps, self.forbidden)
+            return self.lay_out(self.tokenizer, problem.strip(), steps).text
+        except RenderError as error:
+            return error
+
+    def _read(self, ids: Sequence[int]) -> Rendered:
+        length = len(ids)
+        while ids[length - 1] == self.pad_id:
+            length -= 1
+        return Rendered(tuple(ids[:length]), (length - 1,), 0)
+
+
+class PieceRenderer(_ManyRenderer):
+    r"""Tokenises the problem and each step apart and joins them as ids; reads the last token of the separator.
+
+    Args:
+        tokenizer: any.
+        forbidden: texts that no problem or step may hold.
+        before: ids before the problem.
+        separator: what ends each step, in place of its own trailing whitespace.
+        problem_end: written after the problem, as part of it.
+        splits_lines: whether each line of a step is a piece of its own, with a separator. Only a step's last is read.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        forbidden: Collection[str],
+        before: Sequence[int],
+        *,
+        separator: str = "\n",
+        problem_end: str = "",
+        splits_lines: bool = False,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.forbidden = forbidden
+        self.before = tuple(before)
+        self.problem_end = problem_end
+        self.splits_lines = splits_lines
+        (self.separator,) = _tokenized(tokenizer, [separator])
+
+    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
+        """See `StepRenderer.render_many`. The tokenizer sees each distinct piece once."""
+        split = [self._split(p, s) for p, s in zip(problems, chains, strict=True)]
+        usable = [item for item in split if not isinstance(item, RenderError)]
+        distinct = list({text for problem, steps in usable for text in (problem, *(p for s in steps for p in s))})
+        ids = dict(zip(distinct, _tokenized(self.tokenizer, distinct), strict=True))
+        return [item if isinstance(item, RenderError) else self._join(ids, *item) for item in split]
+
+    def _split(self, problem: str, steps: Sequence[str]) -> tuple[str, list[list[str]]] | RenderError:
+        try:
+            _require_plain(problem, steps, self.forbidden)
+        except RenderError as error:
+            return error
+        texts = (step.rstrip() for step in steps)
+        return problem.strip() + self.problem_end, [t.split("\n") if self.splits_lines else [t] for t in texts]
+
+    def _join(self, ids: dict[str, list[int]], problem: str, steps: Sequence[Sequence[str]]) -> Rendered:
+        joined = [*self.before, *ids[problem]]
+        prompt_length, ends = len(joined), []
+        for pieces in steps:
+            joined += [i for piece in pieces for i in (*ids[piece], *self.separator)]
+            ends.append(len(joined) - 1)
+        return Rendered(tuple(joined), tuple(ends), prompt_length)
+
+
+def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    return list(tokenizer(list(texts), add_special_tokens=False)["input_ids"]) if texts else []
+
+
+def _require_plain(problem: str, steps: Sequence[str], forbidden: Collection[str]) -> None:
+    for number, text in enumerate((problem, *steps)):
+        where = f"step {number}" if number else "the problem"
+        if number and not text.strip():
+            raise RenderError(f"{where} is blank: {text!r}", "drop blank steps")
+        for mark in forbidden:
+            if mark in text:
+                raise RenderError(f"{where} spells {mark!r}, which this model takes for a mark", "drop the chain")

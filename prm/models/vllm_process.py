@@ -1,0 +1,99 @@
+"""A vLLM engine and the processes behind it: what generating and scoring with it share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from prm.errors import ModelError
+
+
+class VllmProcess:
+    """A started engine, which ends with the process that started it.
+
+    Args:
+        model: a Hugging Face directory or Hub name.
+        pooler: for a model that is pooled: fields of `vllm.config.PoolerConfig`.
+        options: passed on to `vllm.LLM` as they are (`tensor_parallel_size`, `max_model_len`, …).
+
+    Raises:
+        ModelError: vLLM is not installed, or cannot load the model.
+    """
+
+    def __init__(self, model: str, *, pooler: Mapping[str, Any] | None = None, **options: Any) -> None:
+        _quieten()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # vLLM's own, about PyTorch's names
+                from vllm import LLM
+                from vllm.config import PoolerConfig
+        except ImportError as error:
+            raise ModelError(
+                f"vLLM cannot be imported: {error}", 'pip install "prm-toolkit[vllm]" (without a GPU: see the README)'
+            ) from error
+        pooling = {} if pooler is None else {"runner": "pooling", "pooler_config": PoolerConfig(**pooler)}
+        try:
+            self.llm: Any = LLM(model=model, **pooling, **{**_defaults(), **options})
+            """A `vllm.LLM`."""
+        except Exception as error:  # vLLM raises many kinds here; the boundary turns them into one line
+            raise ModelError(
+                f"{model}: vLLM cannot load it: {last_line(error)}", "run with VLLM_LOGGING_LEVEL=INFO to see why"
+            ) from error
+        self._watcher = _watch_children()
+
+    def close(self) -> None:
+        """Stop the engine's processes."""
+        self._watcher.kill()
+        self._watcher.communicate()
+        self.llm.llm_engine.engine_core.shutdown()
+
+
+def _watch_children() -> subprocess.Popen[bytes]:
+    """Start a process that kills the engine's when this one is gone, however it went.
+
+    After a `kill -9` vLLM's own processes would go on, and hold the memory that the next run needs.
+    """
+    pids = [str(child.pid) for child in psutil.Process().children(recursive=True)]
+    return subprocess.Popen([sys.executable, "-c", _WATCHER, *pids], stdin=subprocess.PIPE, start_new_session=True)
+
+
+_WATCHER = """
+import os, signal, sys
+sys.stdin.read()  # ends when the other end is closed, which the death of its process does
+for pid in map(int, sys.argv[1:]):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
+
+
+def _quieten() -> None:
+    """Keep vLLM's log out of the way of progress bars unless asked for; never report usage."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # for the engine's own process
+
+
+def _defaults() -> dict[str, Any]:
+    """Eager mode starts fastest without a GPU."""
+    return {"disable_log_stats": True, **({} if has_gpu() else {"enforce_eager": True})}
+
+
+def has_gpu() -> bool:
+    """Whether vLLM will run on one; asked without loading PyTorch."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
+def last_line(error: BaseException) -> str:
+    """What vLLM's long errors end with."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

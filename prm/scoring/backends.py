@@ -1,0 +1,88 @@
+"""Where a reward model runs: rows of ids go in, what its head says at the places to be read comes out.
+
+A backend knows nothing of problems, steps or probabilities; `prm.scoring.scorer` puts those around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from prm.models.heads import ReadHead
+
+from .batching import Side, batches_by_tokens, pad, positions_of
+
+TokenRow = tuple[Sequence[int], Sequence[int]]
+"""Token ids, and the places among them to be read."""
+
+CPU_TOKENS = 2048
+"""Padded tokens in one forward pass. Of a small model larger ones take 1.2 to 1.7 times as long a token: what a layer
+computes no longer stays in the caches. `prm.benchmarks.perf.score_throughput --tokens-per-pass N` measures it."""
+GPU_TOKENS = 8192
+"""The same on a GPU, which so many tokens keep busy."""
+
+
+class Backend(Protocol):
+    """Runs a model over rows."""
+
+    max_length: int
+    """Most tokens that a row may have."""
+
+    def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:
+        """What the head says of each row, in order: ``(reads, channels)`` in float32."""
+
+    def close(self) -> None:
+        """Free what the backend holds."""
+
+
+class TransformersBackend:
+    """A model in this process.
+
+    Args:
+        model: any transformers model, on its device.
+        head: how to read it.
+        tokens_a_batch: padded tokens in one forward pass; None for what is fast where the model is.
+        padding_side: makes no difference to the outputs.
+    """
+
+    def __init__(
+        self, model: Any, head: ReadHead, *, tokens_a_batch: int | None = None, padding_side: Side = "right"
+    ) -> None:
+        self.model = model.eval()
+        self.head = head
+        self.tokens_a_batch = tokens_a_batch or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
+        self.padding_side: Side = padding_side
+        self.max_length = int(model.config.get_text_config().max_position_embeddings)
+
+    @torch.inference_mode()
+    def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:
+        """See `Backend.outputs`."""
+        found: list[Tensor] = [torch.empty(0)] * len(rows)
+        for batch in batches_by_tokens([len(ids) for ids, _ in rows], self.tokens_a_batch):
+            values = self._forward([rows[i] for i in batch])
+            counts = [len(rows[i][1]) for i in batch]
+            for index, value in zip(batch, torch.split(values.float().cpu(), counts), strict=True):
+                found[index] = value
+        return found
+
+    def close(self) -> None:
+        """Let go of the model."""
+        del self.model
+
+    def _forward(self, rows: Sequence[TokenRow]) -> Tensor:
+        ids, mask = pad(
+            [ids for ids, _ in rows], self.model.config.get_text_config().pad_token_id or 0, self.padding_side
+        )
+        shift = (
+            mask.shape[1] - mask.sum(dim=1) if self.padding_side == "left" else torch.zeros(len(rows), dtype=torch.long)
+        )
+        numbers = torch.tensor([i for i, (_, reads) in enumerate(rows) for _ in reads], dtype=torch.long)
+        places = torch.tensor([p for _, reads in rows for p in reads], dtype=torch.long) + shift[numbers]
+        inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": positions_of(mask)}
+        device = self.model.device
+        return self.head(
+            self.model, {k: v.to(device) for k, v in inputs.items()}, numbers.to(device), places.to(device)
+        )

@@ -1,0 +1,102 @@
+"""A reward model in vLLM: rows of ids go into its continuous batch, what the head says comes out, raw.
+
+vLLM serves token classifiers (`token_classify`), Qwen's process reward models (the same task, but made to give every
+token rather than those of its own marker) and sequence classifiers with one label (`classify`). Its activation is off:
+the numbers are those of the head, as from `prm.scoring.backends.TransformersBackend`. Prefixes are not cached and
+prompts are not prefilled in chunks, for a pooled token must be computed in any case, and results shall not depend on
+neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prm.errors import EngineError, ModelError
+from prm.models.architectures import load_config
+from prm.models.vllm_process import VllmProcess, last_line
+
+from .backends import TokenRow
+
+_TASKS = {
+    "ForTokenClassification": "token_classify",
+    "ForProcessRewardModel": "token_classify",
+    "ForRewardModel": "token_classify",
+    "ForSequenceClassification": "classify",
+}
+"""vLLM's pooling task by the end of the architecture's name, which is what vLLM itself goes by."""
+_ELSE = "use the transformers backend"
+
+
+class VllmBackend:
+    """A model in vLLM, see `prm.scoring.backends.Backend`.
+
+    Args:
+        model: a Hugging Face directory or Hub name.
+        dtype: of the backbone, "auto" for that of the file; the head is computed in float32.
+        options: passed on to `vllm.LLM` as they are (`tensor_parallel_size`, `max_model_len`, …).
+
+    Raises:
+        ModelError: vLLM is not installed, cannot load the model, or has no task for it.
+    """
+
+    def __init__(self, model: str, *, dtype: str = "auto", **options: Any) -> None:
+        config = load_config(model)
+        self._task = pooling_task(model, config)
+        pooler = {"task": self._task, **({"tok_pooling_type": "ALL"} if self._task == "token_classify" else {})}
+        settings = {"enable_prefix_caching": False, "enable_chunked_prefill": False, **options}
+        stored = str(config.dtype or dtype).removeprefix("torch.")  # vLLM's own "auto" makes float32 less
+        self._process = VllmProcess(model, pooler=pooler, dtype=stored if dtype == "auto" else dtype, **settings)
+        self.max_length = int(self._process.llm.model_config.max_model_len)
+        """Most tokens that a row may have."""
+
+    def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:
+        """What the head says of each row, in order: ``(reads, channels)`` in float32.
+
+        A sequence classifier is read at the last token alone.
+
+        Raises:
+            EngineError: vLLM stopped.
+        """
+        from vllm import PoolingParams, TokensPrompt
+
+        prompts = [TokensPrompt(prompt_token_ids=list(ids)) for ids, _ in rows]
+        params = PoolingParams(use_activation=False)
+        try:
+            found = self._process.llm.encode(prompts, params, pooling_task=self._task, use_tqdm=False)
+        except Exception as error:  # vLLM raises many kinds when its process dies; the boundary turns them into one
+            raise EngineError(
+                f"vLLM stopped: {last_line(error)}", "run the same command again; VLLM_LOGGING_LEVEL=INFO shows why"
+            ) from error
+        return [self._at(places, output.outputs.data) for (_, places), output in zip(rows, found, strict=True)]
+
+    def _at(self, places: Sequence[int], data: Tensor) -> Tensor:
+        if self._task == "classify":
+            return data.float().reshape(1, -1)
+        return data.float()[torch.tensor(places, dtype=torch.long)]
+
+    def close(self) -> None:
+        """Stop the engine's processes."""
+        self._process.close()
+
+
+def pooling_task(model: str, config: Any) -> str:
+    """Which of vLLM's tasks reads a model's head.
+
+    Args:
+        model: its name, for the message.
+        config: its configuration.
+
+    Raises:
+        ModelError: none does: it is a causal language model, say, or scores a text with several labels.
+    """
+    architecture = config.architectures[0]
+    task = next((task for end, task in _TASKS.items() if architecture.endswith(end)), None)
+    if task is None:
+        raise ModelError(f"{model}: vLLM does not serve {architecture} as a reward model", _ELSE)
+    if task == "classify" and config.num_labels != 1:
+        raise ModelError(f"{model}: has {config.num_labels} labels a text, where a reward model has one", _ELSE)
+    return task

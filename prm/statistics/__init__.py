@@ -1,0 +1,1 @@
+"""Numbers alone: aggregation, intervals, calibration, metrics, bootstrap. Nothing here knows of files or models."""

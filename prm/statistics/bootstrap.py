@@ -1,0 +1,154 @@
+"""Intervals by resampling whole problems.
+
+Every number is a function of how often each problem is drawn: on a matrix with one row of counts a draw it gives one
+number a draw. The first row counts every problem once, so the first number is the value itself; the others are what
+the interval is read from. Numbers of two scorers on the same rows are paired, and their difference is a subtraction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+Floats = NDArray[np.float64]
+"""Draws + 1 numbers, or a row of these for each."""
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95% percentile bootstrap interval; None where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """Draws of the problems of a suite, each part of it (stratum) drawn from for itself."""
+
+    weights: Floats
+    """How often each problem is drawn, (draws + 1, problems). Row 0 is the data itself. A problem's counts stand
+    together in memory: mostly they are added up for many problems."""
+    owners: Ints
+    """The problem of each row of the suite."""
+
+    @property
+    def of_rows(self) -> Floats:
+        """How often each row is drawn, (draws + 1, rows)."""
+        weights: Floats = self.weights[:, self.owners]
+        return weights
+
+    def at(self, rows: Ints) -> Resampling:
+        """The same draws of these rows; a row may come several times, as for each step of a chain."""
+        return Resampling(self.weights, self.owners[rows])
+
+    def sums(self, values: Floats) -> Floats:
+        """Sums over the rows drawn, (draws + 1, columns), of values (rows, columns)."""
+        by_problem = [np.bincount(self.owners, column, minlength=self.weights.shape[1]) for column in values.T]
+        sums: Floats = self.weights @ np.stack(by_problem, axis=1)
+        return sums
+
+    def binned(self, values: Floats, bins: Ints, count: int) -> Floats:
+        """Sums over the rows drawn that are in each bin, (draws + 1, count)."""
+        problems = self.weights.shape[1]
+        by_problem = np.bincount(self.owners * count + bins, values, minlength=problems * count)
+        sums: Floats = self.weights @ by_problem.reshape(problems, count)
+        return sums
+
+    def means(self, values: Floats) -> Floats:
+        """Means over the rows drawn, as `sums`; a nan is a row that a column does not count."""
+        counted = ~np.isnan(values)
+        return ratio(self.sums(np.where(counted, values, 0.0)), self.sums(counted.astype(float)))
+
+    def auroc(self, scores: Floats, labels: NDArray[np.bool_], groups: Ints | None = None) -> Floats:
+        """`prm.statistics.metrics.auroc` in each draw, (draws + 1,); nan in one without both kinds.
+
+        Args:
+            scores: one a row, higher for positives.
+            labels: whether each is positive.
+            groups: compare only within these, each counting by its pairs; None for one group.
+        """
+        groups = np.zeros(len(scores), dtype=np.int64) if groups is None else groups
+        wins, pairs = np.zeros((2, len(self.weights)))
+        for group in np.unique(groups):
+            own = np.flatnonzero(groups == group)
+            won, all_pairs = self.at(own)._pairs_won(scores[own], labels[own])
+            wins, pairs = wins + won, pairs + all_pairs
+        return ratio(wins, pairs)
+
+    def _pairs_won(self, scores: Floats, labels: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """How many pairs of a positive and a negative the positive wins, ties half; and how many there are.
+
+        Each distinct score of the smaller kind is a place; those of the larger kind are counted at, and between, these.
+        """
+        few = labels if labels.sum() * 2 <= len(labels) else ~labels
+        places = np.unique(scores[few])
+        if not len(places):
+            return np.zeros(len(self.weights)), np.zeros(len(self.weights))
+        own = self._counted(np.flatnonzero(few), np.searchsorted(places, scores[few]), len(places))
+        between = np.searchsorted(places, scores[~few], side="left") + np.searchsorted(
+            places, scores[~few], side="right"
+        )
+        others = self._counted(np.flatnonzero(~few), between, 2 * len(places) + 1)
+        below = np.cumsum(others, axis=1)[:, :-1:2]  # strictly below each place
+        wins = (own * (below + others[:, 1::2] / 2)).sum(axis=1)
+        pairs = own.sum(axis=1) * others.sum(axis=1)
+        return (wins if few is labels else pairs - wins), pairs
+
+    def _counted(self, rows: Ints, places: Ints, count: int) -> Floats:
+        """How many of these rows are drawn at each place, (draws + 1, count)."""
+        ones = (np.ones(len(rows)), (self.owners[rows], places))
+        counted: Floats = self.weights @ csr_matrix(ones, shape=(self.weights.shape[1], count))
+        return counted
+
+
+def resample(owners: Sequence[Hashable], strata: Sequence[Hashable], draws: int = 1000, seed: int = 0) -> Resampling:
+    """Draw as many problems as there are, with replacement, from each stratum (Efron 1979).
+
+    Args:
+        owners: the problem of each row.
+        strata: the stratum of each row. A problem with rows in several strata is one problem in each.
+        draws: how many.
+        seed: the same seed and rows give the same draws.
+    """
+    keys = list(zip(strata, owners, strict=True))
+    numbers = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    members: dict[Hashable, list[int]] = {}
+    for (stratum, _), i in numbers.items():
+        members.setdefault(stratum, []).append(i)
+    weights, rng = np.ones((draws + 1, len(numbers)), order="F"), np.random.default_rng(seed)
+    for own in members.values():
+        weights[1:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=draws)
+    return Resampling(weights, np.array([numbers[key] for key in keys], dtype=np.int64))
+
+
+def ratio(above: Floats, below: Floats, otherwise: float = np.nan) -> Floats:
+    """Their quotient, or `otherwise` where there is nothing below."""
+    quotient: Floats = np.divide(above, below, out=np.full(np.shape(above), otherwise), where=below > 0)
+    return quotient
+
+
+def harmonic(a: Floats, b: Floats) -> Floats:
+    """Harmonic mean; 0 where both are 0, nan where one is."""
+    return np.where(np.isnan(a + b), np.nan, ratio(2 * a * b, a + b, 0.0))
+
+
+def estimate(drawn: Floats) -> Estimate:
+    """Value and interval from draws + 1 numbers. Draws in which the number is not defined are left out.
+
+    >>> estimate(np.array([0.5] + [0.25, 0.75] * 500))
+    Estimate(value=0.5, low=0.25, high=0.75)
+    """
+    value, others = drawn[0], drawn[1:][np.isfinite(drawn[1:])]
+    if not np.isfinite(value):
+        return Estimate(None, None, None)
+    if not len(others):
+        return Estimate(float(value), None, None)
+    low, high = np.percentile(others, [2.5, 97.5])
+    return Estimate(float(value), float(low), float(high))

@@ -1,0 +1,134 @@
+"""Best of k from N scored solutions, exactly: no subsets are drawn, so there is no noise of drawing them.
+
+With the N solutions of a problem in ascending order of their scores, the i-th (from 1) is the best of k drawn without
+replacement with probability C(i-1, k-1) / C(N, k); solutions with equal scores share theirs. A vote has no such form:
+it is counted in a few random orders of the solutions, of which each k sees the first k, and exactly for k = 1 and N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bootstrap import Floats, Ints
+
+_SAME = 1e-12
+"""Totals that differ by less, relatively, are a tie: their weights were summed in different orders."""
+_AT_ONCE = 256
+"""Problems whose votes are counted together."""
+
+
+def place_weights(n: int, ks: Sequence[int]) -> Floats:
+    """Probability that the i-th of `n` in ascending order is the best of k, (n, len(ks)).
+
+    >>> place_weights(4, [2])[:, 0] * 6  # of the 6 pairs
+    array([0., 1., 2., 3.])
+    """
+    weights = np.zeros((n, len(ks)))
+    for column, k in enumerate(ks):
+        weights[n - 1, column] = k / n
+        for i in range(n - 1, k - 1, -1):
+            weights[i - 1, column] = weights[i, column] * (i + 1 - k) / i
+    return weights
+
+
+def best_of_k(scores: Floats, gains: Floats, ks: Sequence[int]) -> Floats:
+    """Expected gain of the solution with the highest score of k.
+
+    Args:
+        scores: (problems, n), higher is better; -inf is the lowest, no nan.
+        gains: (problems, n), such as 1 for a right solution and 0 for a wrong one.
+        ks: each from 1 to n.
+
+    Returns:
+        (problems, len(ks)).
+
+    >>> best_of_k(np.array([[0.1, 0.9, 0.9]]), np.array([[1.0, 0.0, 1.0]]), [1, 3])  # the tie is right in half
+    array([[0.66666667, 0.5       ]])
+    """
+    order = np.argsort(scores, axis=1, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=1)
+    expected: Floats = _shared(ranked, np.take_along_axis(gains, order, axis=1)) @ place_weights(scores.shape[1], ks)
+    return expected
+
+
+def runs_of(ranked: Floats) -> tuple[NDArray[np.bool_], Ints]:
+    """Where each run of equal values begins, (rows, n), and the number of each value's run, one row after the other."""
+    begins = np.ones(ranked.shape, dtype=bool)
+    begins[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
+    return begins, np.cumsum(begins) - 1
+
+
+def _shared(ranked: Floats, gains: Floats) -> Floats:
+    """The mean gain of each run of equal scores, in the place of each."""
+    _, runs = runs_of(ranked)
+    means: Floats = (np.bincount(runs, gains.ravel()) / np.bincount(runs))[runs].reshape(ranked.shape)
+    return means
+
+
+def vote_of_k(
+    weights: Floats, groups: Ints, gains: Floats, ks: Sequence[int], *, orders: int = 8, seed: int = 0
+) -> Floats:
+    """Expected gain of the answer with the greatest sum of weights among k solutions.
+
+    Args:
+        weights: (problems, n), not negative. Where all among the k are 0, each counts as one.
+        groups: (problems, n), from `prm.scoring.reranking.group_answers`: equal for equal answers; -1 for no answer,
+            which has no vote, and whose gain counts where no other solution is there.
+        gains: (problems, n); that of an answer is the mean of all solutions with it.
+        ks: each from 1 to n.
+        orders: random orders that are averaged for k between 1 and n. Answers with equal sums share the choice.
+        seed: of the orders.
+
+    Returns:
+        (problems, len(ks)).
+    """
+    out = np.empty((len(weights), len(ks)))
+    by_answers = np.argsort(groups.max(axis=1, initial=0), kind="stable")  # problems with as many answers together
+    for start in range(0, len(weights), _AT_ONCE):
+        rows = by_answers[start : start + _AT_ONCE]
+        rng = np.random.default_rng([seed, start])
+        out[rows] = _votes(weights[rows], groups[rows], gains[rows], ks, orders, rng)
+    return out
+
+
+def _votes(
+    weights: Floats, groups: Ints, gains: Floats, ks: Sequence[int], orders: int, rng: np.random.Generator
+) -> Floats:
+    problems, n = weights.shape
+    width = int(groups.max(initial=0)) + 2
+    keys = groups + 1 + np.arange(problems)[:, None] * width  # place 0 of each problem is for no answer
+    gain_of = _means(keys, gains, problems * width)
+    out = np.zeros((problems, len(ks)))
+    for done in range(0, orders, copies := max(1, _AT_ONCE // problems)):  # few problems in several orders at once
+        count = min(copies, orders - done)
+        order = np.argsort(rng.random((count * problems, n)), axis=1)
+        places = np.repeat(np.arange(count), problems)[:, None] * (problems * width)
+        ordered_keys = np.take_along_axis(np.tile(keys, (count, 1)) + places, order, 1)
+        ordered_weights = np.take_along_axis(np.tile(weights, (count, 1)), order, 1)
+        for column, k in enumerate(ks):
+            if 1 < k < n:
+                won = _winners(ordered_keys[:, :k], ordered_weights[:, :k], np.tile(gain_of, count), width)
+                out[:, column] += won.reshape(count, problems).sum(axis=0) / orders
+    out[:, [k == n for k in ks]] = _winners(keys, weights, gain_of, width)[:, None]
+    out[:, [k == 1 for k in ks]] = gains.mean(axis=1)[:, None]
+    return out
+
+
+def _means(keys: Ints, values: Floats, size: int) -> Floats:
+    counts = np.bincount(keys.ravel(), minlength=size)
+    means: Floats = np.bincount(keys.ravel(), values.ravel(), minlength=size) / np.maximum(counts, 1)
+    return means
+
+
+def _winners(keys: Ints, weights: Floats, gain_of: Floats, width: int) -> Floats:
+    """Gain of the answer that wins in each problem."""
+    flat = keys.ravel()
+    # An answer whose weights are all 0 still wins over no answer, which wins only where it is alone.
+    totals = np.bincount(flat, weights.ravel() + 1e-300, minlength=len(gain_of)).reshape(-1, width)
+    totals[:, 0] = np.where(totals[:, 1:].any(axis=1), 0.0, totals[:, 0])
+    wins = totals >= totals.max(axis=1, keepdims=True) * (1 - _SAME)
+    gains: Floats = (wins * gain_of.reshape(-1, width)).sum(axis=1) / wins.sum(axis=1)
+    return gains

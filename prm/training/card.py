@@ -1,0 +1,115 @@
+"""The model card that is written beside a checkpoint: what it is, from what, how good, and what it is not for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prm.models.heads import Kind
+
+_WHAT = {
+    "prm": "A process reward model: it scores every step of a solution with a probability that it is right.",
+    "orm": "An outcome reward model: it scores a whole solution with one number, higher is better.",
+    "joint": "A process and an outcome reward model in one: a probability for each step and a number for the whole.",
+}
+_AUTO = {
+    "prm": "AutoModelForTokenClassification",
+    "orm": "AutoModelForSequenceClassification",
+    "joint": "AutoModelForTokenClassification",
+}
+_READ = {
+    "prm": "Class 1 of its softmax is the score of a step, read at the last token of the separator {separator} that "
+    "ends it.",
+    "orm": "Its single logit is the reward, read at the last token: the separator {separator} after the last step.",
+    "joint": "The softmax of its first two logits scores a step, class 1, read at the last token of the separator "
+    "{separator} that ends it; the third logit, read at the very last token, is the reward.",
+}
+
+
+def model_card(
+    kind: Kind,
+    separator: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    found: Mapping[str, Any],
+    metrics: Mapping[str, float | None],
+) -> str:
+    """A README.md with a head that the Hub reads.
+
+    Args:
+        kind: what the model is.
+        separator: what ends each step.
+        settings: how it was trained.
+        inputs: digests of the files it was trained on, by name.
+        found: the audit of these, see `prm.training.audit.audit`.
+        metrics: see `prm.training.measuring.measure`.
+    """
+    train, held_out = found["train"], found["held_out"]
+    parts = [
+        _head(kind, str(settings["base"])),
+        f"{_WHAT[kind]}\n",
+        "## Use\n",
+        _use(kind, separator),
+        "## Data\n",
+        f"{train['chains']:,} chains of {train['problems']:,} problems ({train['tokens']:,} tokens), "
+        f"{train['steps']:,} labelled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
+        f"{held_out['problems']:,} other problems; problems on both sides: {found['split']['shared_texts']}.\n",
+        _table("how a step's label is known", "steps", found["known"]),
+        _table("left out", "rows", found["dropped"]),
+        _table("file", "SHA-256, beginning", inputs),
+        "## Settings\n",
+        f"```json\n{json.dumps(dict(settings), indent=1, default=str)}\n```\n",
+        "## Measured on the problems held out\n",
+        _table("measure", "value", {name.replace("_", " "): _number(value) for name, value in metrics.items()}),
+        "## Limits\n",
+        _limits(kind),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _head(kind: Kind, base: str) -> str:
+    task = "text-classification" if kind == "orm" else "token-classification"
+    tags = [
+        "reward-model",
+        {"prm": "process-reward-model", "orm": "outcome-reward-model"}.get(kind, "joint-reward-model"),
+    ]
+    # a directory is no name that the Hub could link to
+    model = f"base_model: {base}\n" if base.count("/") == 1 and not Path(base).exists() else ""
+    return (
+        f"---\nlibrary_name: transformers\npipeline_tag: {task}\n{model}tags:\n- prm-toolkit\n"
+        + "".join(f"- {tag}\n" for tag in tags)
+        + "---\n"
+    )
+
+
+def _use(kind: Kind, separator: str) -> str:
+    call = "scorer.score([problem], [steps])"
+    return (
+        f'```python\nimport prm\n\nscorer = prm.load_scorer("THIS_DIRECTORY")\n{call}\n```\n\n'
+        f"Plain transformers loads it with `{_AUTO[kind]}`, and vLLM serves it as a pooling model. "
+        f"{_READ[kind].format(separator=repr(separator))} `prm.json` says how the input is put together.\n"
+    )
+
+
+def _table(left: str, right: str, rows: Mapping[str, Any]) -> str:
+    if not rows:
+        return ""
+    return f"| {left} | {right} |\n| --- | --- |\n" + "".join(f"| {name} | {value} |\n" for name, value in rows.items())
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _limits(kind: Kind) -> str:
+    steps = (
+        "Step labels say whether a solution can still be brought to the right answer, not whether the step is sound. "
+        if kind != "orm"
+        else ""
+    )
+    return (
+        f"{steps}Scores are made for solutions like those in the data: of the same kind of problem, cut into steps in "
+        "the same way, and by a like model. Others, and texts optimised against these scores, may be misjudged.\n"
+    )

@@ -1,0 +1,124 @@
+"""Examples → the tensors of one forward pass, and how the examples of a batch are shared out among passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prm.scoring.batching import batches_by_tokens, pad
+
+from .examples import ChainExample, GroupExample
+
+
+def passes(groups: Sequence[GroupExample], tokens_a_pass: int) -> Iterator[list[GroupExample]]:
+    """Share groups out among forward passes of like lengths, longest first, of at most `tokens_a_pass` padded tokens.
+
+    A group is never taken apart, so one that is larger is a pass of its own.
+    """
+    lengths = [max(len(chain.ids) for chain in group.chains) for group in groups]
+    for batch in batches_by_tokens(lengths, tokens_a_pass, [len(group.chains) for group in groups]):
+        yield [groups[i] for i in batch]
+
+
+def collate(groups: Sequence[GroupExample], pad_id: int, margin_scale: float = 0.0) -> dict[str, Tensor]:
+    """The tensors of one forward pass over ``n`` chains.
+
+    Args:
+        groups: at least one, see `prm.training.examples`.
+        pad_id: fills up the ids on the right.
+        margin_scale: multiplies how much better the better chain of a pair is; 0 for no margins.
+
+    Returns:
+        `input_ids`, `attention_mask`: ``(n, length)``; `last`: ``(n,)``, place of each chain's last token.
+        `step_rows`, `step_places`, `step_targets`, `step_weights`: of each labelled step.
+        `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; the weights are 0 for a chain without a value and
+        for one with none of its group below it; those of the list sum to 1 over a group.
+        `chosen`, `rejected`, `pair_margins`, `pair_weights`: of each pair of chains of a group that are worth more and
+        less; the weights sum to 1 over a group.
+        `end_rows`, `end_places`, `end_values`, `end_weights`: of every step of a chain with a value.
+        `token_rows`, `token_places`, `token_targets`, `token_weights`: of each token of a step, where it is foretold
+        and its id.
+    """
+    chains = [chain for group in groups for chain in group.chains]
+    ids, mask = pad([chain.ids for chain in chains], pad_id)
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "last": mask.sum(dim=1) - 1,
+        **_tokens(groups, ids, mask),
+        **_steps(chains),
+        **_values(groups),
+        **_pairs(groups, margin_scale),
+    }
+
+
+def _table(rows: Sequence[tuple[float, ...]], **columns: torch.dtype) -> dict[str, Tensor]:
+    """The columns of a list of rows, which may be empty."""
+    cells = list(zip(*rows, strict=True)) or [()] * len(columns)
+    return {name: torch.tensor(cell, dtype=kind) for (name, kind), cell in zip(columns.items(), cells, strict=True)}
+
+
+def _steps(chains: Sequence[ChainExample]) -> dict[str, Tensor]:
+    labelled: list[tuple[float, ...]] = []
+    ends: list[tuple[float, ...]] = []
+    for row, chain in enumerate(chains):
+        for end, target, weight in zip(chain.step_ends, chain.targets, chain.weights, strict=True):
+            if target is not None:
+                labelled.append((row, end, target, weight))
+            if chain.value is not None:
+                ends.append((row, end, chain.value, 1.0))
+    whole, real = torch.long, torch.float32
+    return {
+        **_table(labelled, step_rows=whole, step_places=whole, step_targets=real, step_weights=real),
+        **_table(ends, end_rows=whole, end_places=whole, end_values=real, end_weights=real),
+    }
+
+
+def _values(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
+    """A chain without a value is in a group of its own, so that it is compared with none."""
+    rows: list[tuple[float, ...]] = []
+    for number, group in enumerate(groups):
+        known = [chain.value for chain in group.chains if chain.value is not None]
+        lowest = min(known, default=0.0)
+        above = sum(value > lowest for value in known)
+        for chain in group.chains:
+            if chain.value is None:
+                rows.append((0.0, 0.0, -1 - len(rows), 0.0))
+            else:
+                rows.append((chain.value, 1.0, number, 1 / above if chain.value > lowest else 0.0))
+    whole, real = torch.long, torch.float32
+    return _table(rows, values=real, value_weights=real, groups=whole, list_weights=real)
+
+
+def _pairs(groups: Sequence[GroupExample], margin_scale: float) -> dict[str, Tensor]:
+    rows: list[tuple[float, ...]] = []
+    start = 0
+    for group in groups:
+        known = [(start + i, chain.value) for i, chain in enumerate(group.chains) if chain.value is not None]
+        own = [(i, j, v - w) for i, v in known for j, w in known if v > w]
+        for i, j, gap in own:
+            margin = gap if group.margin is None else group.margin
+            rows.append((i, j, margin_scale * margin, 1 / len(own)))
+        start += len(group.chains)
+    whole, real = torch.long, torch.float32
+    return _table(rows, chosen=whole, rejected=whole, pair_margins=real, pair_weights=real)
+
+
+def _tokens(groups: Sequence[GroupExample], ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    prompts = torch.tensor([[group.prompt_length] for group in groups for _ in group.chains])
+    is_solution = mask.bool() & (torch.arange(mask.shape[1]) >= prompts)
+    rows, places = is_solution[:, 1:].nonzero(as_tuple=True)
+    return {
+        "token_rows": rows,
+        "token_places": places,
+        "token_targets": ids[rows, places + 1],
+        "token_weights": torch.ones(len(rows)),
+    }
+
+
+def idle(batch: dict[str, Any]) -> dict[str, Any]:
+    """The same pass, of no weight: for a process that has fewer of them than another, and must keep step."""
+    return {name: value * 0 if name.endswith("_weights") else value for name, value in batch.items()}

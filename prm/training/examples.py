@@ -1,0 +1,265 @@
+"""From records to training examples: which chains and steps a model learns from, and what each is labelled."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from prm.data.drops import Drops
+from prm.data.joining import LabeledChain
+from prm.data.preferences import Preference
+from prm.data.records import Chain, Known, StepLabels
+from prm.data.steps import split_steps
+from prm.errors import RenderError
+from prm.models.rendering import Rendered, Renderer
+
+Targets = Literal["hard", "soft", "pooled", "counts"]
+"""A view of step labels; `counts` are soft labels, each as heavy as its number of draws."""
+Steps = Literal["all", "first-error", "one-past"]
+"""Which labelled steps to learn from: all; those up to and including the first whose hard label is wrong; one more."""
+TooLong = Literal["drop", "whole-steps"]
+"""What to do with a chain that is too long: drop it, or keep as many whole steps as fit. No step is ever cut."""
+
+ROUND = 1024
+"""Chains rendered at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainExample:
+    """A chain as a model reads it. The tuples have one entry a step."""
+
+    chain_id: str
+    ids: array[int]
+    """Token ids of the problem and the steps."""
+    step_ends: tuple[int, ...]
+    """Where in `ids` each step ends."""
+    targets: tuple[float | None, ...]
+    """Label of each step in [0, 1]; None for one that is not learnt from."""
+    weights: tuple[float, ...]
+    """How heavy each target is."""
+    value: float | None
+    """What the chain is worth: 1 right, 0 wrong, or a given number; None where that is not known or not learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupExample:
+    """Chains of one problem that are read in one batch: one for a PRM, all that are compared for an ORM."""
+
+    problem_id: str
+    prompt_length: int
+    """How many ids stand before the first step."""
+    chains: tuple[ChainExample, ...]
+    margin: float | None = None
+    """By how much the better of two chains is better, where a preference row says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to make of records."""
+
+    heads: frozenset[str]
+    """`step`, `outcome` or both: what is to be learnt."""
+    labels_as: Targets = "hard"
+    steps: Steps = "all"
+    max_length: int = sys.maxsize
+    """Longest chain, in tokens."""
+    too_long: TooLong = "drop"
+    needs_pairs: bool = True
+    """Whether a problem whose chains are all worth the same teaches nothing."""
+    values: Mapping[str, float] | None = None
+    """Given values by chain id, in place of right and wrong; None for none."""
+
+
+def unlabelled(chain: Chain) -> StepLabels:
+    """Labels of a chain of which nothing is known, for one that has a given value alone."""
+    zeros, known = (0,) * len(chain.steps), tuple[Known, ...](["none"] * len(chain.steps))
+    return StepLabels(chain.id, chain.problem_id, zeros, zeros, zeros, known, "no_answer")
+
+
+def label_examples(
+    rows: Sequence[LabeledChain], renderer: Renderer, recipe: Recipe, drops: Drops
+) -> list[GroupExample]:
+    """Examples of labelled chains: each a group of its own where only steps are learnt, else a group a problem.
+
+    What nothing can be learnt from goes to `drops`: a chain that is empty or too long, one whose step labels or answer
+    are not known (whichever is learnt), and problems whose chains are all worth the same where they are to be compared.
+    """
+    alone = recipe.heads == {"step"}
+    groups: defaultdict[str, list[ChainExample]] = defaultdict(list)
+    owners: dict[str, tuple[str, int]] = {}
+    for (problem, chain, labels), rendered in zip(rows, _rendered(rows, renderer), strict=True):
+        if isinstance(rendered, RenderError):
+            drops.add(chain.id, "cannot be rendered", str(rendered))
+            continue
+        example = _example(labels, rendered, recipe, drops)
+        if example is not None:
+            key = chain.id if alone else problem.id
+            groups[key].append(example)
+            owners[key] = problem.id, rendered.prompt_length
+    made = [GroupExample(*owners[key], tuple(members)) for key, members in groups.items()]
+    return [group for group in made if _teaches(group, recipe, drops)]
+
+
+def preference_examples(
+    preferences: Sequence[Preference], renderer: Renderer, recipe: Recipe, splitter: str, drops: Drops
+) -> list[GroupExample]:
+    """Examples of preference rows: a group of two, the chosen one of value 1 and the rejected one of value 0.
+
+    A pair with a side that is too long, or that cannot be rendered, goes to `drops`.
+    """
+    contexts = [preference.context for preference in preferences for _ in range(2)]
+    answers = [answer for preference in preferences for answer in (preference.chosen, preference.rejected)]
+    rendered = renderer.render_many(contexts, [split_steps(answer, splitter) for answer in answers])
+    sides = zip(preferences, rendered[::2], rendered[1::2], strict=True)
+    made = (_pair(preference, chosen, rejected, recipe, drops) for preference, chosen, rejected in sides)
+    return [group for group in made if group is not None]
+
+
+def _pair(
+    preference: Preference,
+    chosen: Rendered | RenderError,
+    rejected: Rendered | RenderError,
+    recipe: Recipe,
+    drops: Drops,
+) -> GroupExample | None:
+    if isinstance(chosen, RenderError) or isinstance(rejected, RenderError):
+        error = chosen if isinstance(chosen, RenderError) else rejected
+        drops.add(preference.id, "cannot be rendered", str(error))
+        return None
+    if any(_is_too_long(preference.id, side, recipe, drops) for side in (chosen, rejected)):
+        return None
+    chains = (_answer(f"{preference.id}/chosen", chosen, 1.0), _answer(f"{preference.id}/rejected", rejected, 0.0))
+    return GroupExample(preference.id, chosen.prompt_length, chains, preference.margin)
+
+
+def _answer(identity: str, rendered: Rendered, value: float) -> ChainExample:
+    steps = len(rendered.step_ends)
+    return ChainExample(identity, array("i", rendered.ids), rendered.step_ends, (None,) * steps, (1.0,) * steps, value)
+
+
+def _rendered(rows: Sequence[LabeledChain], renderer: Renderer) -> Iterator[Rendered | RenderError]:
+    for start in range(0, len(rows), ROUND):
+        part = rows[start : start + ROUND]
+        yield from renderer.render_many([problem.text for problem, _, _ in part], [chain.steps for _, chain, _ in part])
+
+
+def _example(labels: StepLabels, rendered: Rendered, recipe: Recipe, drops: Drops) -> ChainExample | None:
+    """What can be learnt of a chain; None, and a note in `drops`, where there is nothing."""
+    fitting = _fitting(labels.chain_id, rendered, recipe, drops)
+    if fitting is None:
+        return None
+    steps = len(fitting.step_ends)
+    targets = _targets(labels, recipe)[:steps] if "step" in recipe.heads else (None,) * steps
+    value = _value(labels, recipe) if "outcome" in recipe.heads else None
+    if value is None and not any(target is not None for target in targets):
+        drops.add(labels.chain_id, _nothing_known(recipe))
+        return None
+    weights = tuple(map(float, labels.evidence[:steps])) if recipe.labels_as == "counts" else (1.0,) * steps
+    return ChainExample(labels.chain_id, array("i", fitting.ids), fitting.step_ends, targets, weights, value)
+
+
+def _fitting(identity: str, rendered: Rendered, recipe: Recipe, drops: Drops) -> Rendered | None:
+    """The chain, or as many of its whole steps as fit where that is asked for; None where there are none."""
+    ends = rendered.step_ends
+    if not ends:
+        drops.add(identity, "empty chain")
+        return None
+    kept = sum(end < recipe.max_length for end in ends)
+    if recipe.too_long == "whole-steps" and 0 < kept < len(ends):
+        drops.add(identity, "steps beyond the longest length", f"{kept} of {len(ends)} steps are kept")
+        return replace(rendered, ids=rendered.ids[: ends[kept - 1] + 1], step_ends=ends[:kept])
+    return None if _is_too_long(identity, rendered, recipe, drops) else rendered
+
+
+def _is_too_long(identity: str, rendered: Rendered, recipe: Recipe, drops: Drops) -> bool:
+    if len(rendered.ids) > recipe.max_length:
+        drops.add(identity, "longer than the model's context", f"{len(rendered.ids)} tokens")
+    return len(rendered.ids) > recipe.max_length
+
+
+def _targets(labels: StepLabels, recipe: Recipe) -> tuple[float | None, ...]:
+    """The labels to learn from (Let's Verify Step by Step, arXiv 2305.20050, section 2.4, stops at the first error).
+
+    The first error is that of the hard labels in every view: a low value is a hard way on, and no error.
+    """
+    found = labels.view("soft" if recipe.labels_as == "counts" else recipe.labels_as)
+    wrong = next((i for i, is_right in enumerate(labels.hard) if is_right is False), len(found))
+    stop = {"all": len(found), "first-error": wrong + 1, "one-past": wrong + 2}[recipe.steps]
+    return tuple(float(value) if value is not None and i < stop else None for i, value in enumerate(found))
+
+
+def _value(labels: StepLabels, recipe: Recipe) -> float | None:
+    if recipe.values is not None:
+        return recipe.values.get(labels.chain_id)
+    return {"correct": 1.0, "incorrect": 0.0}.get(labels.outcome)
+
+
+def _nothing_known(recipe: Recipe) -> str:
+    if recipe.heads == {"step"}:
+        return f"no step has a {recipe.labels_as} label"
+    if recipe.heads == {"outcome"}:
+        return "its answer is undecided" if recipe.values is None else "it has no value"
+    return "neither its steps nor its answer are known"
+
+
+def _teaches(group: GroupExample, recipe: Recipe, drops: Drops) -> bool:
+    """Whether a group has something to compare, where it is for nothing else."""
+    if "outcome" not in recipe.heads or not recipe.needs_pairs:
+        return True
+    values = {chain.value for chain in group.chains} - {None}
+    if len(values) > 1 or any(target is not None for chain in group.chains for target in chain.targets):
+        return True
+    drops.add(group.problem_id, _all_alike(values, recipe))
+    return False
+
+
+def _all_alike(values: set[float | None], recipe: Recipe) -> str:
+    worth = "worth the same" if recipe.values is not None else "right" if values == {1.0} else "wrong"
+    return f"all its chains are {worth}"
+
+
+def to_last_target(group: GroupExample) -> GroupExample:
+    """The group without what follows the last label of each chain: one that looks back only learns nothing there."""
+    return replace(group, chains=tuple(_to_last_target(chain) for chain in group.chains))
+
+
+def _to_last_target(chain: ChainExample) -> ChainExample:
+    kept = max(i for i, target in enumerate(chain.targets) if target is not None) + 1
+    return replace(
+        chain,
+        ids=chain.ids[: chain.step_ends[kept - 1] + 1],
+        step_ends=chain.step_ends[:kept],
+        targets=chain.targets[:kept],
+        weights=chain.weights[:kept],
+    )
+
+
+def class_weights(groups: Iterable[GroupExample]) -> tuple[float, float]:
+    """Weights of wrong and right with which both kinds of step label weigh the same in all.
+
+    A target of 0.25 is three quarters wrong and one quarter right. (1, 1) where there is only one kind.
+    """
+    total = right = 0.0
+    for chain in (chain for group in groups for chain in group.chains):
+        for target, weight in zip(chain.targets, chain.weights, strict=True):
+            if target is not None:
+                total += weight
+                right += weight * target
+    if not 0 < right < total:
+        return 1.0, 1.0
+    return total / (2 * (total - right)), total / (2 * right)
+
+
+def reweighted(group: GroupExample, wrong: float, right: float) -> GroupExample:
+    """The group with the weight of each step label multiplied: by `right` as far as it is right, else by `wrong`."""
+    return replace(group, chains=tuple(_reweighted(chain, wrong, right) for chain in group.chains))
+
+
+def _reweighted(chain: ChainExample, wrong: float, right: float) -> ChainExample:
+    pairs = zip(chain.targets, chain.weights, strict=True)
+    weights = (weight * (1.0 if t is None else t * right + (1 - t) * wrong) for t, weight in pairs)
+    return replace(chain, weights=tuple(weights))

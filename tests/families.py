@@ -1,0 +1,318 @@
+"""Tiny models of every public family, and each card's own way to score one chain with them, without batches."""
+
+from functools import cache
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    LlamaForTokenClassification,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2ForTokenClassification,
+    Qwen2Model,
+)
+
+from prm.models.architectures import Qwen2ForPrmModel, Qwen2ForProcessRewardModel, Qwen2ForRewardModel
+
+SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+QWEN_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+LLAMA_PATTERN = QWEN_PATTERN.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
+QWEN_CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+LLAMA_CHAT = (
+    "<|begin|>{% for m in messages %}<|start|>{{ m['role'] }}<|end|>\n\n{{ m['content'] | trim }}<|eot|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant<|end|>\n\n{% endif %}"
+)
+CORPUS = [
+    "So 2 + 2 = 4. \n\n\n\n\n Step 1: a - b \n\n\n\n\n Thus it is 4.\n\nThe.\n\nuser\n\nassistant\n\nsystem\n+"
+] * 20
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+}
+
+
+def _byte_level(pattern):
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(
+        CORPUS, trainers.BpeTrainer(vocab_size=330, initial_alphabet=alphabet, show_progress=False)
+    )
+    return tokenizer
+
+
+def qwen_tokenizer(**names):
+    special = ["<|im_start|>", "<extra_0>"]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level(QWEN_PATTERN),
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=special,
+        **names,
+    )
+    tokenizer.chat_template = QWEN_CHAT
+    return tokenizer
+
+
+def llama_tokenizer():
+    core = _byte_level(LLAMA_PATTERN)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token="<|begin|>",
+        eos_token="<|eot|>",
+        additional_special_tokens=["<|start|>", "<|end|>"],
+    )
+    bos = tokenizer.bos_token_id
+    core = tokenizer.backend_tokenizer
+    core.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", bos)])
+    tokenizer.chat_template = LLAMA_CHAT
+    return tokenizer
+
+
+def mistral_tokenizer():
+    """As SentencePiece makes it: a space before every text, bytes for what it does not know."""
+    characters = "▁abcdefghijklmnopqrstuvwxyzSTF0123456789+-=./,<>:?ки"
+    merges = [("к", "и"), ("▁", "ки"), ("▁", "+"), ("▁", "-"), ("▁", "S"), ("t", "e"), ("=", "▁"), ("и", "▁")]
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), *characters, *(a + b for a, b in merges)]
+    vocab = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    core = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    core.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+def _save(directory, model_class, config_class, tokenizer, seed=0, **options):
+    torch.manual_seed(seed)
+    model = model_class(config_class(vocab_size=len(tokenizer), **SIZES, **options))
+    for name, parameter in model.named_parameters():
+        if name.startswith(("lm_head", "score", "v_head")):
+            torch.nn.init.normal_(parameter, std=0.5)
+        elif "norm" not in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def _adapter(directory):
+    from peft import LoraConfig, get_peft_model
+
+    base = _save(directory / "base", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    model.save_pretrained(directory / "adapter")
+    return directory / "adapter"
+
+
+def _pair(directory):
+    _save(directory / "reference", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer(), seed=7)
+    return _save(directory / "policy", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())
+
+
+MADE = {
+    "math-shepherd": lambda d: _save(d, MistralForCausalLM, MistralConfig, mistral_tokenizer()),
+    "rlhflow": lambda d: _save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
+    "qwen": lambda d: _save(d, Qwen2ForProcessRewardModel, Qwen2Config, qwen_tokenizer()),
+    "skywork": lambda d: _save(d, Qwen2ForPrmModel, Qwen2Config, qwen_tokenizer(bos_token="<|endoftext|>")),
+    "trl": lambda d: _save(d, LlamaForTokenClassification, LlamaConfig, llama_tokenizer()),
+    "h4": lambda d: _save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
+    "pure": lambda d: _save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
+    "openr": _adapter,
+    "implicit": _pair,
+    "outcome": lambda d: _save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    "qwen-outcome": lambda d: _save(d, Qwen2ForRewardModel, Qwen2Config, qwen_tokenizer()),
+}
+"""Dialect to a function that writes a model of it into a directory and returns the one to be loaded."""
+
+
+def options(dialect, path):
+    """What `load_scorer` must be told besides."""
+    return {"reference": str(path.parent / "reference")} if dialect == "implicit" else {}
+
+
+def edit_weights(path, change):
+    """Change the stored weights, a dict from name to tensor, in place."""
+    file = next(path.glob("*.safetensors"))
+    weights = load_file(file)
+    change(weights)
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+@torch.no_grad()
+def by_the_card(dialect, path, problem, steps):
+    """Scores of one chain as the family's card or script computes them."""
+    return _CARDS[dialect](path, AutoTokenizer.from_pretrained(_base(path)), problem, steps)
+
+
+def _base(path):
+    return path.parent / "base" if path.name == "adapter" else path
+
+
+@cache
+def _load(model_class, path):
+    return model_class.from_pretrained(path).eval()
+
+
+def _hidden(path, ids):
+    return _load(Qwen2Model, path)(torch.tensor([ids])).last_hidden_state[0]
+
+
+def _numbered(steps):
+    return [f"Step {n}: {s.strip()}" for n, s in enumerate(steps, start=1)]
+
+
+def _math_shepherd(path, tokenizer, problem, steps):
+    text = problem + " " + "\n".join(f"{s} ки" for s in _numbered(steps))
+    candidates, tag = tokenizer.encode("+ -")[1:], tokenizer.encode("ки")[-1]
+    ids = torch.tensor([tokenizer.encode(text)])
+    logits = _load(AutoModelForCausalLM, path)(ids).logits[:, :, candidates]
+    return logits.softmax(dim=-1)[:, :, 0][ids == tag].tolist()
+
+
+def _rlhflow(path, tokenizer, problem, steps):
+    model, scores, turns = _load(AutoModelForCausalLM, path), [], []
+    candidates = [tokenizer.encode("+")[-1], tokenizer.encode("-")[-1]]
+    for number, step in enumerate(steps):
+        said = step.strip() if number else problem + " " + step.strip()
+        turns += [{"role": "user", "content": said}, {"role": "assistant", "content": "+"}]
+        ids = tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)["input_ids"]
+        scores.append(model(torch.tensor([ids])).logits[0, -3, candidates].softmax(dim=-1)[0].item())
+    return scores
+
+
+def _qwen_messages(problem, answer):
+    said = {"system": SYSTEM, "user": problem, "assistant": answer}
+    return [{"role": role, "content": content} for role, content in said.items()]
+
+
+def _qwen(path, tokenizer, problem, steps):
+    turns = _qwen_messages(problem, "<extra_0>".join(s.strip() for s in steps) + "<extra_0>")
+    ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False))
+    logits = _two_layers(path, _hidden(path, ids))
+    return logits.softmax(dim=-1)[torch.tensor(ids) == tokenizer.encode("<extra_0>")[0], 1].tolist()
+
+
+def _two_layers(path, hidden):
+    w = load_file(path / "model.safetensors")
+    inner = torch.relu(hidden @ w["score.0.weight"].T + w["score.0.bias"])
+    return inner @ w["score.2.weight"].T + w["score.2.bias"]
+
+
+def _skywork(path, tokenizer, problem, steps):
+    newline = tokenizer.encode("\n")[-1]
+    ids, ends = tokenizer.encode(tokenizer.bos_token + problem + "\n"), []
+    for step in steps:
+        for line in step.rstrip().split("\n"):
+            ids += [*(tokenizer.encode(line) if line else []), newline]
+        ends.append(len(ids) - 1)
+    w = load_file(path / "model.safetensors")
+    values = _hidden(path, ids) @ w["v_head.summary.weight"].T + w["v_head.summary.bias"]
+    return values.sigmoid()[ends, 0].tolist()
+
+
+def _pieces(path, tokenizer, ids, steps, separator):
+    config = AutoConfig.from_pretrained(path)
+    model_class = {"llama": LlamaForTokenClassification, "qwen2": Qwen2ForTokenClassification}[config.model_type]
+    model, scores = _load(model_class, path), []
+    for step in steps:
+        ids = ids + tokenizer.encode(step.rstrip(), add_special_tokens=False)
+        ids = ids + tokenizer.encode(separator, add_special_tokens=False)
+        scores.append(model(torch.tensor([ids])).logits[0, -1].softmax(dim=-1))
+    return scores
+
+
+def _trl(path, tokenizer, problem, steps):
+    start = [tokenizer.bos_token_id, *tokenizer.encode(problem, add_special_tokens=False)]
+    return [p[1].item() for p in _pieces(path, tokenizer, start, steps, "\n")]
+
+
+def _h4(path, tokenizer, problem, steps):
+    return [p[1].item() for p in _pieces(path, tokenizer, tokenizer.encode(problem), steps, "\n\n")]
+
+
+def _pure(path, tokenizer, problem, steps):
+    return [(p[1] - p[0]).item() for p in _pieces(path, tokenizer, tokenizer.encode(problem), steps, "\n")]
+
+
+def _openr(path, tokenizer, problem, steps):
+    from peft import PeftModel
+
+    text = problem + "".join(f" {s} \n\n\n\n\n" for s in _numbered(steps))
+    candidates, tag = tokenizer.encode(" + -"), tokenizer.encode(" \n\n\n\n\n")
+    ids = torch.tensor([tokenizer.encode(text)])
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(_base(path)), path).eval()
+    return model(ids).logits[:, :, candidates].softmax(dim=-1)[:, :, 0][ids == tag[0]].tolist()
+
+
+def _implicit(path, tokenizer, problem, steps):
+    asked = [{"role": "user", "content": problem}]
+    before = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+    said = "\n\n".join(_numbered(steps))
+    ids = torch.tensor([tokenizer.encode(before + said + "<|im_end|>")])
+    ratio = 0.0
+    for directory, sign in ((path, 1), (path.parent / "reference", -1)):
+        logits = _load(AutoModelForCausalLM, directory)(ids).logits[:, :-1]
+        ratio = ratio + sign * logits.log_softmax(-1).gather(2, ids[:, 1:, None])[0, :, 0]
+    start = len(tokenizer.encode(before))
+    ends = [
+        len(tokenizer.encode(before + "".join(f"{s}\n\n" for s in _numbered(steps)[:n]))) for n in range(1, len(steps))
+    ]
+    return [0.001 * ratio[start - 1 : end - 1].sum().item() for end in [*ends, ids.shape[1]]]
+
+
+def _outcome(path, tokenizer, problem, steps):
+    turns = _qwen_messages(problem, "".join(steps).strip())[1:]
+    ids = tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)["input_ids"]
+    model = _load(LlamaForSequenceClassification, path)
+    return model(torch.tensor([ids])).logits[0].tolist()
+
+
+def _qwen_outcome(path, tokenizer, problem, steps):
+    turns = _qwen_messages(problem, "".join(steps).strip())
+    ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)
+    return _two_layers(path, _hidden(path, ids)[-1]).tolist()
+
+
+_CARDS = {
+    "math-shepherd": _math_shepherd,
+    "rlhflow": _rlhflow,
+    "qwen": _qwen,
+    "skywork": _skywork,
+    "trl": _trl,
+    "h4": _h4,
+    "pure": _pure,
+    "openr": _openr,
+    "implicit": _implicit,
+    "outcome": _outcome,
+    "qwen-outcome": _qwen_outcome,
+}

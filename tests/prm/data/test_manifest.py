@@ -1,0 +1,122 @@
+"""Work once done is known again, and never mixed with other work; drops are written down."""
+
+import json
+import time
+from contextlib import nullcontext
+
+import pytest
+
+from prm.data import manifest
+from prm.data.drops import Drops
+from prm.data.manifest import Job
+from prm.errors import OutputError
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text("one")
+    return path
+
+
+def finished(tmp_path, source, **settings):
+    job = Job(tmp_path / "out.jsonl", "label", {"k": 8, **settings}, {"chains": source})
+    assert not job.is_done()
+    job.output.write_text("made")
+    job.finish({"chains": 3}, time.time() - 2)
+    return job
+
+
+def again(job, **change):
+    made = {"command": job.command, "settings": job.settings, "inputs": job.inputs}
+    return Job(job.output, **(made | change))
+
+
+def test_the_same_work_is_known_again(tmp_path, source):
+    job = finished(tmp_path, source)
+    assert again(job).is_done()
+    assert again(job).counts() == {"chains": 3}
+    stored = json.loads(job.manifest.read_text())
+    assert stored["seconds"] >= 2
+    assert stored["versions"]["python"]
+
+
+def test_settings_that_json_writes_otherwise_are_known_again(tmp_path, source):
+    job = finished(tmp_path, source, path=tmp_path, pair=(1, 2))
+    assert again(job).is_done()
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"settings": {"k": 4}}, "settings"), ({"command": "score"}, "command"), ({"inputs": {}}, "inputs")],
+)
+def test_other_work_is_refused_unless_told(tmp_path, source, change, word):
+    other = again(finished(tmp_path, source), **change)
+    with pytest.raises(OutputError, match=rf"out\.jsonl: .*{word}") as caught:
+        other.is_done()
+    assert "--overwrite" in caught.value.hint
+    assert not other.is_done(overwrite=True)
+
+
+def test_a_changed_input_is_noticed_by_its_content(tmp_path, source):
+    job = finished(tmp_path, source)
+    source.write_text("one")
+    assert again(job).is_done()
+    source.write_text("two")
+    with pytest.raises(OutputError, match="inputs"):
+        again(job).is_done()
+
+
+def test_a_changed_checkpoint_is_noticed(tmp_path):
+    directory = tmp_path / "prm"
+    directory.mkdir()
+    (directory / "model.safetensors").write_bytes(b"1")
+    job = finished(tmp_path, directory)
+    assert again(job).is_done()
+    (directory / "model.safetensors").write_bytes(b"2")
+    with pytest.raises(OutputError, match="inputs"):
+        again(job).is_done()
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"])
+def test_an_output_that_nothing_is_known_of_is_refused(tmp_path, source, text):
+    job = finished(tmp_path, source)
+    job.manifest.unlink() if text is None else job.manifest.write_text(text)
+    with pytest.raises(OutputError, match="there already"):
+        again(job).is_done()
+
+
+def test_drops_are_written_beside_the_output_and_counted(tmp_path):
+    drops, out = Drops(), tmp_path / "c.jsonl"
+    drops.add("a", "empty chain")
+    drops.add("b", "too long", "900 tokens")
+    drops.add("c", "empty chain")
+    assert len(drops) == 3
+    assert drops.by_reason() == {"empty chain": 2, "too long": 1}
+    path = drops.write(out)
+    assert path == tmp_path / "c.jsonl.dropped.jsonl"
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["a", "b", "c"]
+
+
+def test_no_drops_no_file_and_no_stale_one(tmp_path):
+    out = tmp_path / "c.jsonl"
+    stale = tmp_path / "c.jsonl.dropped.jsonl"
+    stale.write_text("old")
+    assert Drops().write(out) is None
+    assert not stale.exists()
+
+
+def test_another_model_under_the_same_name_is_noticed(tmp_path, monkeypatch):
+    """Weights too large to be read whole are known by their size, beginning and end."""
+    monkeypatch.setattr(manifest, "_LARGE", 8)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    for weights in (b"0123456789abcdef", b"0123", b"0123456789abcdeX", b"X123456789abcdef", b"0123456789abcde"):
+        (model / "model.safetensors").write_bytes(weights)
+        job = Job(tmp_path / "out.jsonl", "label", {}, {"model": model})
+        with pytest.raises(OutputError, match="inputs") if job.output.exists() else nullcontext():
+            assert not job.is_done()
+        job.output.write_text("made")
+        job.finish({}, time.time())
+        assert Job(job.output, "label", {}, {"model": model}).is_done()

@@ -1,0 +1,47 @@
+"""The steps joined are the text, whatever the text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prm.data.steps import SPLITTERS, split_steps
+from prm.errors import InputError
+
+MARKS = ("\n", "\n\n", " ", "\t", "\r\n", "Step 1:", "Step 2. ", "a", "So x = 2. ", "Then", "\u2028", "$x$", "!")
+TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(MARKS), max_size=20).map("".join))
+ALL = [*SPLITTERS, "regex:;", "regex:(?=x)", "regex:"]
+
+
+@pytest.mark.parametrize("splitter", ALL)
+@given(text=TEXTS)
+def test_joined_steps_are_the_text(splitter, text):
+    steps = split_steps(text, splitter)
+    assert "".join(steps) == (text if text.strip() else "")
+    assert all(step.strip() for step in steps)
+
+
+EXAMPLES = {
+    "newline": ("newline", "a\n\n\nb\n c\n", ("a\n\n\n", "b\n", " c\n")),
+    "newline, blank lines first": ("newline", "\n \na\n \nb", ("\n \na\n \n", "b")),
+    "blank line": ("blank-line", "a\nb\n \nc\n\n\n  d", ("a\nb\n \n", "c\n\n\n  ", "d")),
+    "blank line, windows": ("blank-line", "a\r\n\r\nb", ("a\r\n\r\n", "b")),
+    "step marker": ("step-marker", "Plan\nStep 1: x\ny\nStep 2. z", ("Plan\n", "Step 1: x\ny\n", "Step 2. z")),
+    "step marker in a line": ("step-marker", "As Step 1: says", ("As Step 1: says",)),
+    "sentence": ("sentence", "It is 2.5 m. So $x$ is 3! end. no", ("It is 2.5 m. ", "So $x$ is 3! end. no")),
+    "regex": ("regex:;", "a;b;;c", ("a;", "b;", ";", "c")),
+    "blank": ("newline", " \n\t", ()),
+    "empty": ("sentence", "", ()),
+}
+
+
+@pytest.mark.parametrize(("splitter", "text", "steps"), EXAMPLES.values(), ids=EXAMPLES)
+def test_examples(splitter, text, steps):
+    assert split_steps(text, splitter) == steps
+
+
+@pytest.mark.parametrize("splitter", ["newlines", "", "regex:("])
+@pytest.mark.parametrize("text", ["", "a"])
+def test_an_unknown_splitter_is_refused(splitter, text):
+    with pytest.raises(InputError) as caught:
+        split_steps(text, splitter)
+    assert caught.value.hint

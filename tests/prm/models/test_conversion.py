@@ -1,0 +1,94 @@
+"""A PRM in another architecture says the very same."""
+
+import json
+
+import pytest
+import torch
+from families import qwen_tokenizer
+from transformers import LlamaConfig, LlamaForTokenClassification, Qwen2Config, Qwen2ForTokenClassification
+
+from prm.errors import ModelError
+from prm.models.checkpoint import Metadata, load_model
+from prm.models.conversion import to_qwen2_process_reward
+from prm.scoring.loading import load_scorer
+
+SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+         "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
+CHAINS = [("So 2.\n", "The answer is 4"), ("x",), ("a 1\n", "b\n", "c " * 20 + "\n", "d"), ("y\n", "z")]
+TEXTS = ["what is 2 + 2?", "?", "a much longer problem than the others have", "is it 12 / 3?"]
+
+
+def save(directory, model_class=Qwen2ForTokenClassification, config_class=Qwen2Config, kind="prm", **options):
+    torch.manual_seed(0)
+    tokenizer = qwen_tokenizer()
+    model = model_class(config_class(**SIZES, vocab_size=len(tokenizer), num_labels=2, **options))
+    for name, parameter in model.named_parameters():
+        if "norm" not in name:  # as made, no score would depend on what stands before
+            torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    Metadata(kind).save(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("ours"))
+
+
+@pytest.fixture(scope="module")
+def converted(source, tmp_path_factory):
+    target = tmp_path_factory.mktemp("theirs")
+    to_qwen2_process_reward(source, target)
+    return target
+
+
+def test_scores_stay_the_same(source, converted):
+    before, after = (load_scorer(str(path)).score(TEXTS, CHAINS) for path in (source, converted))
+    assert max(v for s in before for v in s) - min(v for s in before for v in s) > 0.1
+    for a, b in zip(before, after, strict=True):
+        assert a == pytest.approx(b, abs=1e-6)
+
+
+def test_the_layers_are_the_weights_and_their_negatives(source, converted):
+    score = load_model(str(source), "prm", is_trained=True).score
+    scorer = load_scorer(str(converted))
+    first, _, second = scorer.backend.model.score
+    assert torch.equal(
+        first.weight[:4], torch.stack([score.weight[0], -score.weight[0], score.weight[1], -score.weight[1]])
+    )
+    assert not first.weight[4:].any()
+    assert not first.bias.any()
+    assert second.weight[:, :4].tolist() == [[1, -1, 0, 0], [0, 0, 1, -1]]
+    assert torch.equal(second.bias, score.bias)
+
+
+def test_the_directory_is_one_that_others_know(converted, source):
+    config = json.loads((converted / "config.json").read_text())
+    assert (config["architectures"], config["model_type"]) == (["Qwen2ForProcessRewardModel"], "qwen2")
+    for name in ("tokenizer.json", "tokenizer_config.json", "prm.json"):
+        assert (converted / name).read_bytes() == (source / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ({"model_class": LlamaForTokenClassification, "config_class": LlamaConfig}, "is a llama model"),
+        ({"kind": "joint"}, "is of kind joint"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, made, message):
+    with pytest.raises(ModelError, match=message) as caught:
+        to_qwen2_process_reward(save(tmp_path / "ours", **made), tmp_path / "theirs")
+    assert caught.value.hint
+    assert not (tmp_path / "theirs").exists()
+
+
+def test_the_command(prm, source, tmp_path):
+    code, _, said = prm("convert", "--scorer", source, "--to", "qwen2-process-reward", "--out", "new")
+    assert code == 0, said
+    assert (tmp_path / "new" / "config.json").exists()
+    assert "already there" in prm("convert", "--scorer", source, "--to", "qwen2-process-reward", "--out", "new")[2]
+    code, _, said = prm("convert", "--scorer", source, "--to", "gguf", "--out", "other")
+    assert code == 1
+    assert "'gguf'" in said

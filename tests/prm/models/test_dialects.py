@@ -1,0 +1,412 @@
+"""Every public family, on tiny models of its architecture: scores as its card computes them, whatever stands beside."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from families import MADE, by_the_card, edit_weights, options
+from places import ROOT
+from transformers import LlamaTokenizer
+
+import prm
+from prm.data.records import Chain, Problem
+from prm.errors import ModelError, RenderError
+from prm.models import public as public_models
+from prm.models.checkpoint import Metadata
+from prm.models.dialects import DIALECTS, choose_dialect, make_renderer, mark_id
+from prm.models.layouts import Layout, number_steps
+from prm.scoring import backends
+from prm.scoring.scorer import score_chains
+
+PROBLEMS = ["what is 2 + 2?", "a much longer problem = than the others have", "is it 12 / 3?"]
+CHAINS = [
+    ("So 2 + 2 = 4.\n", "Thus it is 4.\n\n"),
+    ("one\n",),
+    ("a - b\n", "two lines +\nin one step - here\n", "third 数 é\n", "the answer is 4"),
+    ("y =\n\n", "z?"),
+]
+MANY = [(PROBLEMS[i % 3], CHAINS[i % 4]) for i in range(34)]
+CLOSE = {"abs": 1e-5}
+PRMS = [name for name, dialect in DIALECTS.items() if dialect.kind == "prm"]
+CLASSIFIERS = [name for name, dialect in DIALECTS.items() if dialect.answers is None and not dialect.needs_reference]
+RANGES = {"0 to 1": (0, 1), "-1 to 1": (-1, 1), "any": (-1e9, 1e9)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Models this small are slower on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """Directory of a model of each family."""
+    return {name: make(tmp_path_factory.mktemp(name)) for name, make in MADE.items()}
+
+
+@pytest.fixture(scope="module")
+def scorers(paths):
+    return {name: prm.load_scorer(str(path), dialect=name, **options(name, path)) for name, path in paths.items()}
+
+
+@pytest.fixture(params=DIALECTS)
+def scorer(request, scorers):
+    return scorers[request.param]
+
+
+@pytest.fixture(params=PRMS)
+def step_scorer(request, scorers):
+    return scorers[request.param]
+
+
+@pytest.fixture
+def copy(paths, tmp_path):
+    """A copy of a family's model, to be broken."""
+
+    def make(name):
+        shutil.copytree(paths[name].parent if name in ("openr", "implicit") else paths[name], tmp_path / "copy")
+        return tmp_path / "copy" / {"openr": "adapter", "implicit": "policy"}.get(name, "")
+
+    return make
+
+
+def score(scorer, pairs):
+    return scorer.score(*(list(column) for column in zip(*pairs, strict=True)))
+
+
+def flat(scores):
+    return [v for row in scores for v in row]
+
+
+def test_there_is_a_model_of_every_dialect():
+    assert list(MADE) == list(DIALECTS)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_one_score_a_step_in_range_and_as_on_the_card(name, scorers, paths):
+    scores = score(scorers[name], MANY[:6])
+    is_prm = DIALECTS[name].kind == "prm"
+    assert [len(s) for s in scores] == [len(c) if is_prm else 1 for _, c in MANY[:6]]
+    low, high = RANGES[DIALECTS[name].range]
+    assert all(low <= v <= high for v in flat(scores))
+    spread = max(flat(scores)) - min(flat(scores))
+    assert spread > (0.01 if name == "implicit" else 0.2), "all scores are alike: these tests would mean nothing"
+    for (problem, steps), found in zip(MANY[:6], scores, strict=True):
+        assert list(found) == pytest.approx(by_the_card(name, paths[name], problem, steps), **CLOSE)
+
+
+def test_scores_do_not_depend_on_batch_size_or_padding(scorer, monkeypatch):
+    together = flat(score(scorer, MANY))
+    for size, side in ((1, "right"), (2, "left"), (7, "right"), (7, "left"), (32, "right"), (32, "left")):
+        monkeypatch.setattr(backends, "batches_by_tokens", lambda lengths, _, n=size: in_parts(len(lengths), n))
+        monkeypatch.setattr(scorer.backend, "padding_side", side)
+        assert flat(score(scorer, MANY)) == pytest.approx(together, **CLOSE)
+
+
+def in_parts(count, size):
+    return [range(count)[start : start + size] for start in range(0, count, size)]
+
+
+def test_a_step_changes_its_own_score_and_no_earlier_one(step_scorer):
+    problem, steps = PROBLEMS[0], CHAINS[2]
+    ((*whole,),) = step_scorer.score([problem], [steps])
+    for changed in range(len(steps)):
+        other = [*steps[:changed], "quite another 7\n", *steps[changed + 1 :]]
+        ((*found,),) = step_scorer.score([problem], [other])
+        assert found[:changed] == pytest.approx(whole[:changed], **CLOSE)
+        assert abs(found[changed] - whole[changed]) > 1e-4
+
+
+def test_an_empty_chain_and_no_chain(step_scorer):
+    assert step_scorer.score([], []) == []
+    assert step_scorer.score(["what?"], [()]) == [()]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", [n for n in PRMS if n != "implicit"])
+def test_a_probability_that_underflows_is_still_a_score(name, dtype, paths):
+    scorer = prm.load_scorer(str(paths[name]), dialect=name, dtype=dtype)
+    head = scorer.backend.model.get_output_embeddings() if DIALECTS[name].answers else scorer.backend.model.score
+    with torch.no_grad():
+        (head[-1] if isinstance(head, torch.nn.Sequential) else head).weight.mul_(1000)
+    rendered = [scorer.renderer.render(*pair) for pair in MANY[:4]]
+    outputs = torch.cat(scorer.backend.outputs([(r.ids, r.step_ends) for r in rendered]))
+    gaps = (outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs[:, 0]).abs()
+    assert gaps.max() > 110
+    scores = score(scorer, MANY[:4])
+    assert [len(s) for s in scores] == [len(c) for _, c in MANY[:4]]
+    low, high = RANGES[DIALECTS[name].range]
+    assert {low, high} & set(flat(scores))
+    assert all(low <= v <= high for v in flat(scores))
+
+
+@pytest.mark.parametrize("name", ["math-shepherd", "rlhflow", "openr"])
+def test_a_causal_model_says_two_numbers_and_not_its_vocabulary(name, scorers):
+    rendered = scorers[name].renderer.render(*MANY[2])
+    (outputs,) = scorers[name].backend.outputs([(rendered.ids, rendered.step_ends)])
+    assert outputs.shape == (4, 2)
+
+
+def test_many_are_rendered_as_one_by_one(scorer):
+    problems, chains = zip(*MANY, strict=True)
+    together = scorer.renderer.render_many(problems, chains)
+    assert list(together) == [scorer.renderer.render(p, c) for p, c in MANY]
+    assert all(r.step_ends[-1] == len(r.ids) - 1 for r in together)
+
+
+MARKS = {"math-shepherd": "ки", "openr": "\n\n\n\n\n", "qwen": "<extra_0>"}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_text_that_spells_a_mark_is_refused_and_no_other_chain(name, scorers):
+    renderer = scorers[name].renderer
+    marks = [renderer.tokenizer.eos_token, *([MARKS[name]] if name in MARKS else [])]
+    for mark in marks:
+        for problem, steps in (("q", ("a", f"b{mark} c")), (f"q {mark} r", ("a",))):
+            with pytest.raises(RenderError, match="spells"):
+                renderer.render(problem, steps)
+            first, second, third = renderer.render_many(["q", problem, "q"], [("a",), steps, ("b",)])
+            assert isinstance(second, RenderError)
+            assert (first, third) == (renderer.render("q", ("a",)), renderer.render("q", ("b",)))
+    with pytest.raises(RenderError, match="blank"):
+        renderer.render("q", ("a", " \n"))
+
+
+def test_a_mark_that_merges_with_its_neighbour_is_refused(scorers, monkeypatch):
+    renderer = scorers["openr"].renderer
+    monkeypatch.setattr(renderer, "lay_out", lambda *_: Layout("a \n\n\n\n\n\nb", 0, (7,)))
+    with pytest.raises(RenderError, match="no token of its own"):
+        renderer.render("a", ("b",))
+
+
+def test_the_ids_of_the_math_shepherd_card_are_those_of_mistral(tmp_path):
+    """With the vocabulary of Mistral-7B-v0.1 itself, which comes with vLLM."""
+    mistral_common = pytest.importorskip("mistral_common")
+    vocabulary = Path(mistral_common.__file__).parent / "data" / "tokenizer.model.v1"
+    shutil.copy(vocabulary, tmp_path / "tokenizer.model")
+    tokenizer, dialect = LlamaTokenizer.from_pretrained(tmp_path), DIALECTS["math-shepherd"]
+    found = make_renderer(tokenizer, dialect.hub_names[0], dialect, None).render("3*4 =", ("x =\n", "so 12 - 1"))
+    assert list(found.ids) == tokenizer("3*4 = Step 1: x = ки\nStep 2: so 12 - 1 ки")["input_ids"]
+    assert [i for i, token in enumerate(found.ids) if token == 12902] == list(found.step_ends)
+    assert [mark_id(tokenizer, m, dialect.hub_names[0], dialect) for m in dialect.answers] == [387, 648]
+
+
+def test_steps_are_numbered_once():
+    assert number_steps(["Step 1: a\n", "b", "Step 2: c"]) == ["Step 1: a", "Step 2: b", "Step 2: c"]
+
+
+def test_an_outcome_model_is_read_before_its_padding_token(scorers, paths, copy):
+    path = copy("outcome")
+    config = json.loads((path / "config.json").read_text())
+    eot = scorers["outcome"].renderer.tokenizer.eos_token_id
+    (path / "config.json").write_text(json.dumps({**config, "pad_token_id": eot}))
+    scorer = prm.load_scorer(str(path))
+    assert eot in scorers["outcome"].renderer.render(*MANY[0]).ids[-1:]
+    assert scorer.renderer.render(*MANY[0]).ids[-1] != eot
+    for (problem, steps), found in zip(MANY[:4], score(scorer, MANY[:4]), strict=True):
+        assert list(found) == pytest.approx(by_the_card("outcome", path, problem, steps), **CLOSE)
+
+
+# which dialect
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "labels"),
+    [
+        ("qwen", "Qwen2ForProcessRewardModel", 2),
+        ("skywork", "Qwen2ForPrmModel", 2),
+        ("trl", "GemmaForTokenClassification", 2),
+        ("outcome", "GemmaForSequenceClassification", 1),
+        ("qwen-outcome", "Qwen2ForRewardModel", 2),
+    ],
+)
+def test_an_architecture_of_one_family_says_the_dialect(name, architecture, labels):
+    assert choose_dialect("my/model", architecture, labels) == name
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_name_on_the_hub_says_the_dialect(name):
+    dialect = DIALECTS[name]
+    assert dialect.hub_names
+    for known in dialect.hub_names:
+        assert choose_dialect(known, dialect.architectures[0].replace("*", "Qwen2"), dialect.labels or 2) == name
+
+
+def test_a_part_of_a_name_says_nothing():
+    known = DIALECTS["math-shepherd"].hub_names[0]
+    for name in (known + "-v2", known.upper(), f"models/{known}", known.split("/")[1]):
+        with pytest.raises(ModelError, match=r"several ways|no dialect"):
+            choose_dialect(name, "LlamaForCausalLM", 2)
+
+
+def from_the_hub(monkeypatch, path):
+    """Give what is in `path` for any name."""
+    monkeypatch.setattr(public_models, "adapter_base", lambda _: None)
+    for function in ("load_config", "load_tokenizer", "load_strictly"):
+        own = getattr(public_models, function)
+        monkeypatch.setattr(public_models, function, lambda _, *rest, own=own: own(str(path), *rest))
+
+
+def test_a_known_model_is_loaded_by_its_name(monkeypatch, paths, scorers):
+    from_the_hub(monkeypatch, paths["pure"])
+    scorer = prm.load_scorer("jinachris/PURE-PRM-7B")
+    assert (scorer.kind, scorer.threshold, scorer.aggregator) == ("prm", 0.0, "min")
+    assert flat(score(scorer, MANY[:4])) == pytest.approx(flat(score(scorers["pure"], MANY[:4])), **CLOSE)
+
+
+def test_a_known_model_must_have_the_ids_of_its_card(monkeypatch, paths):
+    from_the_hub(monkeypatch, paths["qwen"])
+    with pytest.raises(ModelError, match="not 151651"):
+        prm.load_scorer("Qwen/Qwen2.5-Math-PRM-7B")
+
+
+def test_the_reference_of_a_known_model_is_that_of_its_card(monkeypatch, paths):
+    asked = []
+    from_the_hub(monkeypatch, paths["implicit"])
+    monkeypatch.setattr(
+        public_models, "load_config", lambda name, own=public_models.load_config: asked.append(name) or own(name)
+    )
+    prm.load_scorer("PRIME-RL/EurusPRM-Stage2")
+    assert asked == ["PRIME-RL/EurusPRM-Stage2", "Qwen/Qwen2.5-Math-7B-Instruct"]
+
+
+# what is refused
+
+
+@pytest.mark.parametrize("name", ["math-shepherd", "rlhflow", "implicit", "openr"])
+def test_a_causal_model_is_refused_as_a_classifier(name, paths):
+    with pytest.raises(ModelError, match="reads Qwen2ForProcessRewardModel"):
+        prm.load_scorer(str(paths[name]), dialect="qwen")
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("qwen", "math-shepherd"), ("outcome", "trl"), ("h4", "outcome")])
+def test_another_architecture_is_refused(name, wanted, paths):
+    with pytest.raises(ModelError, match=f"the dialect '{wanted}' reads"):
+        prm.load_scorer(str(paths[name]), dialect=wanted)
+
+
+def test_another_number_of_labels_is_refused():
+    with pytest.raises(ModelError, match="with 2 label"):
+        choose_dialect("a", "LlamaForTokenClassification", 3, "trl")
+    with pytest.raises(ModelError, match="no dialect reads"):
+        choose_dialect("a", "LlamaForTokenClassification", 3)
+
+
+def test_an_architecture_of_several_families_lists_them(paths):
+    with pytest.raises(ModelError, match="several ways") as caught:
+        prm.load_scorer(str(paths["implicit"]))
+    assert "openr, implicit" in caught.value.hint
+    with pytest.raises(ModelError, match="no dialect 'quen'") as caught:
+        prm.load_scorer(str(paths["qwen"]), dialect="quen")
+    assert "math-shepherd" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_head_that_is_not_in_the_file_is_refused(name, copy):
+    path = copy(name)
+    heads = ("score.", "v_head.")
+    edit_weights(path, lambda w: [w.pop(key) for key in list(w) if key.startswith(heads)])
+    with pytest.raises(ModelError, match=r"lacks (score|v_head)\."):
+        prm.load_scorer(str(path), dialect=name)
+
+
+def test_a_base_model_called_a_classifier_is_refused(copy):
+    path = copy("rlhflow")
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**config, "architectures": ["LlamaForTokenClassification"]}))
+    with pytest.raises(ModelError, match=r"lacks score\."):
+        prm.load_scorer(str(path))
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_weight_too_many_is_refused(name, copy):
+    path = copy(name)
+    edit_weights(path, lambda w: w.update({"more.weight": torch.zeros(2)}))
+    with pytest.raises(ModelError, match=r"besides the model, .*more\.weight"):
+        prm.load_scorer(str(path), dialect=name, **options(name, path))
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_the_output_embedding_under_a_head_is_left_out(name, copy, scorers):
+    path = copy(name)
+    edit_weights(path, lambda w: w.update({"lm_head.weight": torch.zeros(2)}))
+    found = score(prm.load_scorer(str(path), dialect=name), MANY[:2])
+    assert flat(found) == pytest.approx(flat(score(scorers[name], MANY[:2])), **CLOSE)
+
+
+def test_the_code_that_a_model_brings_is_not_run(copy):
+    """As on the Hub: config.json names code for AutoModel and AutoConfig."""
+    path = copy("qwen")
+    config = json.loads((path / "config.json").read_text())
+    code = {"AutoConfig": "configuration_qwen2_rm.Qwen2RMConfig", "AutoModel": "modeling_qwen2_rm.X"}
+    (path / "config.json").write_text(json.dumps({**config, "auto_map": code}))
+    (path / "configuration_qwen2_rm.py").write_text("raise SystemExit('was run')")
+    assert prm.load_scorer(str(path)).threshold == 0.5
+
+
+def test_an_adapter_without_a_weight_is_refused(copy):
+    path = copy("openr")
+    edit_weights(path, lambda w: w.pop(next(iter(w))))
+    with pytest.raises(ModelError, match=r"lacks .*lora"):
+        prm.load_scorer(str(path), dialect="openr")
+
+
+def test_a_mark_that_is_several_tokens_is_refused(copy, paths):
+    path = copy("math-shepherd")
+    (path / "tokenizer.json").write_bytes((paths["rlhflow"] / "tokenizer.json").read_bytes())
+    with pytest.raises(ModelError, match="tokens of 'ки', not one"):
+        prm.load_scorer(str(path), dialect="math-shepherd")
+
+
+def test_a_reference_is_needed_where_there_is_a_ratio_and_nowhere_else(paths):
+    with pytest.raises(ModelError, match="second model"):
+        prm.load_scorer(str(paths["implicit"]), dialect="implicit")
+    with pytest.raises(ModelError, match="no causal language model with the vocabulary"):
+        prm.load_scorer(str(paths["implicit"]), dialect="implicit", reference=str(paths["math-shepherd"]))
+    with pytest.raises(ModelError, match="not read beside a reference"):
+        prm.load_scorer(str(paths["qwen"]), reference=str(paths["implicit"]))
+
+
+def test_a_chain_that_spells_a_mark_is_dropped_alone(scorers):
+    chains = [Chain("a", "p", ("one\n",)), Chain("b", "p", ("two <extra_0>\n",)), Chain("c", "p", ("three\n",))]
+    found = list(score_chains(scorers["qwen"], chains, {"p": Problem("p", "q")}))
+    assert [getattr(x, "reason", "scored") for x in found] == ["scored", "cannot be rendered", "scored"]
+    with pytest.raises(RenderError, match="chain 1: step 1 spells"):
+        scorers["qwen"].score(["q", "q"], [("a",), ("<extra_0>",)])
+
+
+def test_our_own_models_say_themselves_how_they_are_read(copy):
+    path = copy("trl")
+    Metadata("prm").save(path)
+    assert prm.load_scorer(str(path)).kind == "prm"
+    with pytest.raises(ModelError, match="says how it is read"):
+        prm.load_scorer(str(path), dialect="trl")
+    edit_weights(path, lambda w: w.pop("score.weight"))
+    with pytest.raises(ModelError, match=r"lacks score\.weight"):
+        prm.load_scorer(str(path))
+
+
+def test_only_our_own_models_have_two_heads(paths):
+    with pytest.raises(ModelError, match="outcome head"):
+        prm.load_scorer(str(paths["qwen"]), "outcome")
+
+
+# the document
+
+
+def test_the_document_shows_the_table():
+    text = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in text.splitlines() if line.startswith("| `")]
+    assert [row[0].strip("| `") for row in rows] == [*DIALECTS, *DIALECTS]
+    for row, dialect in zip(rows, [*DIALECTS.values()] * 2, strict=True):
+        names, architectures = (
+            ", ".join(f"`{n}`" for n in group) for group in (dialect.hub_names, dialect.architectures)
+        )
+        threshold = "-" if dialect.threshold is None else f"{dialect.threshold:g}"
+        used = [names, architectures, dialect.range, threshold, f"{dialect.aggregator or '-'} |"]
+        assert row[1:] in (used, [dialect.form, dialect.read_at, f"{dialect.source} |"])

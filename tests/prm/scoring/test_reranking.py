@@ -1,0 +1,126 @@
+"""Choosing among chains, worked out by hand."""
+
+import itertools
+
+import pytest
+
+from prm.data.records import Problem
+from prm.errors import InputError
+from prm.scoring.reranking import choose, group_answers, rerank, select
+
+
+def texts(*answers):
+    return [f"So it is.\nThe answer is {a}" if a is not None else "I do not know." for a in answers]
+
+
+class Fixed:
+    """Scores by the solution's text."""
+
+    def __init__(self, table, kind="prm"):
+        self.table, self.kind = table, kind
+
+    def score(self, problems, chains):
+        return [self.table["".join(c)] for c in chains]
+
+
+def test_answers_are_grouped_by_value():
+    solutions = texts("0.5", "7", "1/2", None, "$\\frac{1}{2}$", "7.0")
+    assert group_answers(solutions) == [0, 1, 0, None, 0, 1]
+
+
+def test_answers_that_only_algebra_finds_equal_are_grouped():
+    assert group_answers([r"\boxed{x+1}", r"\boxed{2x}", r"\boxed{1+x}"]) == [0, 1, 0]
+
+
+BY_HAND = {
+    # answers 7 8 8 9, scores: the best is 9, the vote 8; by weight 7 (0.6) loses to 8 (0.35 + 0.3)
+    "best-of-n": ([0.6, 0.35, 0.3, 0.64], [0, 1, 1, 2], 3),
+    "majority": ([0.6, 0.3, 0.35, 0.64], [0, 1, 1, 2], 1),
+    "weighted": ([0.6, 0.3, 0.35, 0.64], [0, 1, 1, 2], 2),
+}
+
+
+@pytest.mark.parametrize(("selection", "case"), BY_HAND.items(), ids=BY_HAND)
+def test_by_hand(selection, case):
+    scores, groups, chosen = case
+    assert select(scores, groups, selection) == chosen
+
+
+@pytest.mark.parametrize("selection", BY_HAND)
+def test_a_chain_without_an_answer_is_never_chosen_while_another_has_one(selection):
+    assert select([0.9, 0.1, 0.8], [None, 0, None], selection) == 1
+    assert select([0.2, 0.9, 0.9], [None, None, None], selection) == 1
+
+
+@pytest.mark.parametrize("selection", BY_HAND)
+def test_ties_go_to_the_first(selection):
+    assert select([0.5, 0.5, 0.5], [0, 1, 2], selection) == 0
+    assert select([0.1, 0.5, 0.5, 0.5, 0.5], [None, 0, 1, 1, 0], selection) == 1
+
+
+def test_weights_of_logarithms_are_probabilities():
+    # e^-1 = 0.37 for the first; 2 * e^-1.5 = 0.45 for the second
+    assert select([-1.0, -1.5, -1.5], [0, 1, 1], "weighted") == 1
+    # e^-1 = 0.37 against 2 * e^-2 = 0.27
+    assert select([-1.0, -2.0, -2.0], [0, 1, 1], "weighted") == 0
+
+
+def test_certain_chains_weigh_one_each_by_their_product():
+    """The logarithm of certainty is 0, yet it is not a weight of 0."""
+    chosen = choose("p", texts(7, 8, 8), [(1.0,), (1.0,), (1.0,)], aggregate="product", selection="weighted")
+    assert chosen.answer == "8"
+
+
+def test_impossible_chains_are_still_voted_on():
+    chosen = choose("p", texts(7, 8, 8), [(0.0,), (0.0,), (0.0,)], aggregate="product", selection="weighted")
+    assert chosen.answer == "8"
+
+
+STEP_SCORES = [(0.9, 0.2), (0.5, 0.6), (0.3, 0.95), (0.99, 0.99)]
+
+
+@pytest.mark.parametrize(("aggregate", "index"), [("min", 1), ("last", 2), ("max", 2), ("mean", 2), ("product", 1)])
+def test_a_choice_by_hand(aggregate, index):
+    solutions = texts(7, 8, 9, None)  # the last has the best scores, and no answer
+    table = dict(zip(solutions, STEP_SCORES, strict=True))
+    choice = rerank(Problem("p", "?"), solutions, Fixed(table), aggregate=aggregate)
+    assert (choice.index, choice.best, choice.answer) == (index, solutions[index], str(7 + index))
+    assert choice.problem_id == "p"
+    assert choice.step_scores == tuple(STEP_SCORES)
+    assert choice.scores[3] == float("-inf")
+
+
+@pytest.mark.parametrize("selection", BY_HAND)
+def test_permuting_solutions_permutes_scores(selection):
+    solutions = texts(7, 8, 7, None)
+    table = dict(zip(solutions, [(0.9, 0.2), (0.5, 0.6), (0.9, 0.2), (0.1,)], strict=True))
+    first = rerank("?", solutions, Fixed(table), selection=selection)
+    for order in itertools.permutations(range(4)):
+        other = rerank("?", [solutions[i] for i in order], Fixed(table), selection=selection)
+        assert other.scores == tuple(first.scores[i] for i in order)
+        assert other.step_scores == tuple(first.step_scores[i] for i in order)
+        assert other.answer == first.answer
+
+
+@pytest.mark.parametrize("aggregate", ["min", "product", "mean"])
+def test_an_orm_needs_no_aggregator(aggregate):
+    solutions = texts(7, 8, 9)
+    rewards = dict(zip(solutions, [(-3.0,), (-1.0,), (-2.0,)], strict=True))
+    choice = rerank("?", solutions, Fixed(rewards, "orm"), aggregate=aggregate)
+    assert choice.index == 1
+    assert choice.scores == (-3.0, -1.0, -2.0)
+
+
+def test_no_solution_is_refused():
+    with pytest.raises(InputError, match="no solution"):
+        rerank("?", [], Fixed({}))
+
+
+@pytest.mark.parametrize("answers", [(7,), (None,)], ids=["answer", "no answer"])
+@pytest.mark.parametrize("option", [{"aggregate": "median"}, {"selection": "worst"}, {"splitter": "words"}])
+@pytest.mark.parametrize("kind", ["prm", "orm"])
+def test_an_unknown_option_is_refused_whatever_the_solutions_and_the_scorer(kind, answers, option):
+    solutions = texts(*answers)
+    with pytest.raises(InputError) as caught:
+        rerank("?", solutions, Fixed({solutions[0]: (0.5,)}, kind), **option)
+    assert next(iter(option.values())) in str(caught.value)

@@ -1,0 +1,133 @@
+"""vLLM says what transformers says, raw: for every architecture that it serves, whatever it is batched with."""
+
+import gc
+import warnings
+from types import SimpleNamespace
+
+import pytest
+import torch
+from families import qwen_tokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    LlamaConfig,
+    LlamaForSequenceClassification,
+    LlamaForTokenClassification,
+    Qwen2Config,
+    Qwen2ForTokenClassification,
+)
+
+from prm.errors import ModelError
+from prm.models.checkpoint import Metadata
+from prm.models.conversion import to_qwen2_process_reward
+from prm.scoring.loading import load_scorer
+from prm.scoring.vllm_backend import VllmBackend
+
+SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
+         "num_key_value_heads": 1, "head_dim": 32, "max_position_embeddings": 256}  # fmt: skip
+SAME = 1e-4
+TEXTS = [f"what is {i} + {i * i}?" + " please" * (i % 5) for i in range(60)]
+CHAINS = [tuple(f"So {j} and {i}.\n" for j in range(i % 9 + 1)) for i in range(60)]
+
+
+def save(directory, model_class, config_class, kind):
+    torch.manual_seed(0)
+    tokenizer = qwen_tokenizer()
+    labels = 1 if kind == "orm" else 2
+    config = config_class(**SIZES, vocab_size=len(tokenizer), num_labels=labels, pad_token_id=tokenizer.pad_token_id)
+    model = model_class(config)
+    for name, parameter in model.named_parameters():
+        if "norm" not in name:  # as made, no score would depend on what stands before
+            torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    Metadata(kind).save(directory)
+    return directory
+
+
+def converted(directory):
+    to_qwen2_process_reward(
+        save(directory / "source", Qwen2ForTokenClassification, Qwen2Config, "prm"), directory / "to"
+    )
+    return directory / "to"
+
+
+def as_trl_saves_it(directory):
+    """A model and its tokenizer, nothing of ours; checked against the real TRL 1.13.0."""
+    (save(directory, Qwen2ForTokenClassification, Qwen2Config, "prm") / "prm.json").unlink()
+    (directory / "training_args.bin").write_bytes(b"a pickle, which nobody opens")
+    return directory
+
+
+MADE = {
+    "llama, steps": lambda d: save(d, LlamaForTokenClassification, LlamaConfig, "prm"),
+    "qwen2 of TRL": as_trl_saves_it,
+    "llama, outcome": lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, "orm"),
+    "qwen2 process reward": converted,
+}
+CACHED = {"enable_prefix_caching": True, "enable_chunked_prefill": True, "max_num_batched_tokens": 64}
+OPTIONS = {"qwen2 of TRL": CACHED}
+
+
+@pytest.fixture(scope="module", params=MADE)
+def both(request, tmp_path_factory):
+    """The same model in this process and in vLLM, whose engine is started once for each."""
+    path = str(MADE[request.param](tmp_path_factory.mktemp("model")))
+    served = load_scorer(path, backend="vllm", engine_options=OPTIONS.get(request.param))
+    pair = SimpleNamespace(path=path, ours=load_scorer(path), served=served)
+    del served
+    yield pair
+    pair.served.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # vLLM leaves its sockets' context to the collector
+        del pair.served
+        gc.collect()
+
+
+def furthest(some, others):
+    return max(abs(a - b) for one, other in zip(some, others, strict=True) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+class TestEngine:
+    def test_scores_are_the_same_whatever_they_are_scored_with(self, both):
+        ours, served = both.ours.score(TEXTS, CHAINS), both.served.score(TEXTS, CHAINS)
+        assert [len(s) for s in served] == ([1] * 60 if both.ours.kind == "orm" else [len(c) for c in CHAINS])
+        assert furthest(ours, served) < SAME
+        assert furthest(ours, ours[::-1] if both.ours.kind == "orm" else [s[::-1] for s in ours]) > 0.01, "all alike"
+        assert furthest(ours, both.served.score(TEXTS[::-1], CHAINS[::-1])[::-1]) < SAME
+        assert furthest(ours[7:8], both.served.score(TEXTS[7:8], CHAINS[7:8])) < SAME
+
+    def test_what_comes_is_raw_and_as_long_as_may_be(self, both):
+        ids = [5 + i % 200 for i in range(both.ours.backend.max_length)]
+        assert both.served.backend.max_length == len(ids) == 256
+        reads = (len(ids) - 1,) if both.ours.kind == "orm" else (0, 100, len(ids) - 1)
+        rows = [(ids, reads), (ids[:1], (0,))]
+        for a, b in zip(both.ours.backend.outputs(rows), both.served.backend.outputs(rows), strict=True):
+            assert a.dtype == b.dtype == torch.float32
+            torch.testing.assert_close(a, b, rtol=0, atol=SAME)
+
+    def test_plain_transformers_says_the_same(self, both):
+        if both.path.endswith("/to"):
+            pytest.skip("transformers has no such class; tests/prm/test_conversion.py compares it with ours")
+        auto = AutoModelForSequenceClassification if both.ours.kind == "orm" else AutoModelForTokenClassification
+        model = auto.from_pretrained(both.path).eval()
+        rendered = both.ours.renderer.render(TEXTS[5], CHAINS[5])
+        with torch.inference_mode():
+            logits = model(torch.tensor([rendered.ids])).logits[0]
+        plain = logits.tolist() if both.ours.kind == "orm" else logits.softmax(-1)[list(rendered.step_ends), 1].tolist()
+        for scorer in (both.ours, both.served):
+            assert scorer.score(TEXTS[5:6], CHAINS[5:6])[0] == pytest.approx(plain, abs=SAME)
+
+
+def test_a_causal_model_is_refused(base_model):
+    with pytest.raises(ModelError, match="does not serve LlamaForCausalLM") as caught:
+        VllmBackend(base_model)
+    assert "transformers" in caught.value.hint
+
+
+def test_a_classifier_of_several_labels_is_refused(base_model, tmp_path):
+    AutoModelForSequenceClassification.from_pretrained(base_model, num_labels=3).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="3 labels"):
+        VllmBackend(str(tmp_path))

@@ -1,0 +1,359 @@
+"""Real, short trainings: they learn, follow from their seed, and come out the same however they are carried out."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from array import array
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BertConfig,
+    BertForTokenClassification,
+)
+
+from prm.errors import InputError, ModelError
+from prm.models.checkpoint import load_model, save_model
+from prm.training import trainer as training
+from prm.training.examples import ChainExample, GroupExample
+from prm.training.measuring import measure
+from prm.training.objectives import DEFAULT, check_terms
+from prm.training.trainer import RewardTrainer, Settings, train
+
+
+def chain(identity, ids, ends, targets, value=None):
+    return ChainExample(identity, array("i", ids), ends, targets, (1.0,) * len(ends), value)
+
+
+# Token 20 is right and token 21 wrong; everything else is noise.
+STEPS = [
+    GroupExample(
+        str(i),
+        1,
+        (chain(f"s{i}", (1, 30 + i, 20 + i % 2, 10, 21 - i % 2, 10), (3, 5), (float(i % 2 == 0), float(i % 2 == 1))),),
+    )
+    for i in range(8)
+]
+GROUPS = [
+    GroupExample(
+        str(i),
+        1,
+        (
+            chain(f"a{i}", (1, 30 + i, 20, 10), (3,), (1.0,), 1.0),
+            chain(f"b{i}", (1, 31 + i, 40, 21, 10), (2, 4), (None, 0.0), 0.0),
+        ),
+    )
+    for i in range(8)
+]
+QUICK = Settings(epochs=12, learning_rate=1e-2, batch_size=4)
+ALL_OF_ORM = {
+    "bradley-terry": 1.0, "centring": 0.01, "plackett-luce": 0.5, "pointwise": 0.5, "regression": 0.1,
+    "every-step": 1.0, "language-model": 0.1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "metrics", "settings"),
+    [
+        ("prm", STEPS, ["step_auroc_within_position"], {}),
+        ("prm", STEPS, ["step_auroc_within_position"], {"terms": {"step-squared-error": 1.0}, "epochs": 16}),
+        ("prm", STEPS, ["step_auroc_within_position"], {"lora_rank": 8, "epochs": 16}),
+        ("prm", STEPS, ["step_auroc_within_position"], {"precision": "bfloat16", "gradient_checkpointing": True}),
+        ("orm", GROUPS, ["pair_accuracy"], {}),
+        ("orm", GROUPS, ["pair_accuracy"], {"terms": ALL_OF_ORM}),
+        ("joint", GROUPS, ["step_auroc", "pair_accuracy"], {}),
+    ],
+    ids=["prm", "squared error", "lora", "bfloat16", "orm", "orm with all losses", "joint"],
+)
+def test_training_learns(base_model, tmp_path, kind, groups, metrics, settings):
+    model = load_model(base_model, kind, 0)
+    model.config.tie_word_embeddings = True
+    made = train(model, kind, groups, groups, replace(QUICK, **settings), tmp_path)
+    losses = [row["loss"] for row in made.log if "loss" in row]
+    assert losses[-1] < 0.5 * losses[0]
+    assert {name: made.metrics[name] for name in metrics} == dict.fromkeys(metrics, 1.0)
+    terms = settings.get("terms", DEFAULT[kind])
+    if len(terms) > 1:
+        first = made.log[0]
+        assert first["loss"] == pytest.approx(sum(first[f"loss_{name}"] for name in terms), rel=1e-4)
+
+
+def weights(base_model, work, kind="prm", groups=STEPS, **settings):
+    options = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 4, **settings}
+    model = load_model(base_model, kind, 0, options.get("seed", 0))
+    return train(model, kind, groups, (), Settings(**options), work).weights
+
+
+def distance(left, right):
+    assert left.keys() == right.keys()
+    return max(float((left[name].float() - right[name].float()).abs().max()) for name in left)
+
+
+def test_a_training_follows_from_its_seed(base_model, tmp_path):
+    first = weights(base_model, tmp_path / "a")
+    assert distance(first, weights(base_model, tmp_path / "b")) == 0, "the new head is drawn from the seed as well"
+    assert distance(first, weights(base_model, tmp_path / "c", seed=1)) > 1e-3
+
+
+@pytest.mark.parametrize(("kind", "groups"), [("prm", STEPS), ("joint", GROUPS)])
+def test_passes_without_padding_give_what_one_padded_pass_gives(base_model, tmp_path, kind, groups):
+    """The batch of an optimiser step cut into passes of one group each, and not cut at all."""
+    uneven = [*groups, GroupExample("long", 1, (chain("l", (1, *range(30, 70), 20, 10), (42,), (1.0,), 1.0),))]
+    cut = weights(base_model, tmp_path / "a", kind, uneven, tokens_a_pass=1)
+    whole = weights(base_model, tmp_path / "b", kind, uneven, tokens_a_pass=10_000)
+    assert distance(cut, whole) < 2e-5
+    assert distance(cut, weights(base_model, tmp_path / "c", kind, groups)) > 1e-4, "the weights hardly move at all"
+
+
+def test_a_training_that_breaks_off_goes_on_to_the_same_result(base_model, tmp_path, monkeypatch):
+    whole = weights(base_model, tmp_path / "whole", epochs=4)
+    step = RewardTrainer.training_step
+
+    def breaks_off(self, *arguments):
+        if self.state.global_step == 5:
+            raise KeyboardInterrupt
+        return step(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RewardTrainer, "training_step", breaks_off)
+        with pytest.raises(KeyboardInterrupt):
+            weights(base_model, tmp_path / "cut", epochs=4, save_every=2)
+    torn = tmp_path / "cut" / "checkpoint-6"  # as a kill while it is written leaves it
+    torn.mkdir()
+    (torn / "model.safetensors").write_bytes(b"half")
+    assert (tmp_path / "cut" / "checkpoint-4").is_dir()
+    assert distance(weights(base_model, tmp_path / "cut", epochs=4, save_every=2), whole) == 0
+
+
+def test_a_language_model_loss_needs_the_output_embeddings(base_model, tmp_path):
+    model = load_model(base_model, "orm", 0)
+    terms = {"bradley-terry": 1.0, "language-model": 0.1}
+    with pytest.raises(ModelError, match="output embeddings"):
+        train(model, "orm", GROUPS, (), Settings(terms=terms), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "terms", "message"),
+    [
+        ("prm", {"bradley-terry": 1.0}, "trains a head"),
+        ("orm", {"step": 1.0}, "trains a head"),
+        ("joint", {"step": 1.0}, "no loss trains the outcome head"),
+        ("prm", {"stepp": 1.0}, "no loss 'stepp'"),
+        ("prm", {"step": 0.0}, "weight"),
+        ("prm", {"step": float("nan")}, "weight"),
+        ("prm", {"step": float("inf")}, "weight"),
+    ],
+)
+def test_losses_that_do_not_fit_are_refused(kind, terms, message):
+    with pytest.raises(InputError, match=message):
+        check_terms(kind, terms)
+
+
+def test_nothing_to_train_on_is_refused(base_model, tmp_path):
+    with pytest.raises(InputError, match="nothing to train on"):
+        train(load_model(base_model, "prm", 0), "prm", [], (), Settings(), tmp_path)
+
+
+def test_an_example_without_a_scored_position_is_refused(base_model, tmp_path):
+    blank = GroupExample("p", 1, (chain("blank", (1, 30, 10), (2,), (None,)),))
+    with pytest.raises(InputError, match="'blank' has no scored position"):
+        train(load_model(base_model, "prm", 0), "prm", [*STEPS, blank], (), Settings(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "terms", "name"),
+    [
+        ("joint", [GroupExample("p", 1, GROUPS[0].chains[:1])], {}, "bradley-terry"),
+        ("joint", [GroupExample("p", 1, tuple(replace(c, targets=(None,) * len(c.targets)) for c in GROUPS[0].chains))],
+         {}, "step"),
+        ("orm", [GroupExample("p", 1, GROUPS[0].chains[:1])], {"pointwise": 1.0, "centring": 1.0}, "centring"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_finds_nothing_to_learn_from_is_refused(base_model, tmp_path, kind, groups, terms, name):
+    """A head would be left as it was drawn."""
+    with pytest.raises(InputError, match=f"'{name}' has nothing to learn from"):
+        train(load_model(base_model, kind, 0), kind, groups, (), Settings(terms=terms), tmp_path)
+
+
+def test_a_value_that_is_no_share_is_refused_where_one_is_needed(base_model, tmp_path):
+    groups = [GroupExample("p", 1, (replace(GROUPS[0].chains[0], value=2.0), GROUPS[0].chains[1]))]
+    with pytest.raises(InputError, match="takes values from 0 to 1"):
+        train(load_model(base_model, "orm", 0), "orm", groups, (), Settings(terms={"pointwise": 1.0}), tmp_path)
+
+
+def test_a_training_that_diverges_is_an_error(base_model, tmp_path):
+    with pytest.raises(ModelError, match="diverged"):
+        train(load_model(base_model, "prm", 0), "prm", STEPS, (), replace(QUICK, learning_rate=1e18), tmp_path)
+
+
+def test_a_training_of_one_step_learns(base_model, tmp_path):
+    """A warm-up would begin with a rate of 0."""
+    before = load_model(base_model, "prm", 0).state_dict()
+    assert distance(before, weights(base_model, tmp_path, epochs=1, batch_size=8)) > 1e-4
+
+
+def test_half_precision_leaves_the_head_and_the_measures_exact(base_model, tmp_path):
+    made = train(
+        load_model(base_model, "orm", 0), "orm", GROUPS, GROUPS, replace(QUICK, precision="bfloat16"), tmp_path / "work"
+    )
+    save_model(made.config, made.weights, "orm", tmp_path)
+    assert measure(load_model(str(tmp_path), "orm"), ("outcome",), GROUPS, 100) == pytest.approx(made.metrics, abs=1e-5)
+    reward = made.metrics["reward_max"]
+    assert reward != float(torch.tensor(reward).bfloat16())
+
+
+def test_a_backbone_that_looks_ahead_is_refused(tmp_path):
+    config = BertConfig(vocab_size=99, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+    model = BertForTokenClassification(config)
+    with pytest.raises(ModelError, match="looks ahead"):
+        train(model, "prm", STEPS, (), Settings(), tmp_path)
+
+
+def test_measures_by_hand():
+    """A model that says of each token what stands here: margins and rewards are known, so all measures are."""
+
+    class Said(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.device = torch.device("cpu")
+            self.config = type("Config", (), {"pad_token_id": 0, "max_position_embeddings": 99})()
+            self.config.get_text_config = lambda: self.config
+
+        def forward(self, input_ids, **_):
+            value = (input_ids - 50).float()
+            return type("Output", (), {"logits": torch.stack([torch.zeros_like(value), value, value / 10], dim=-1)})
+
+    groups = [
+        GroupExample(
+            "p", 0, (chain("a", (1, 60, 45), (1, 2), (1.0, 0.0), 0.0), chain("b", (1, 55), (1,), (1.0,), 1.0))
+        ),
+        # d has no label: it is no chain without an error
+        GroupExample("q", 0, (chain("c", (1, 52), (1,), (0.0,), 1.0), chain("d", (1, 2, 3, 57), (3,), (None,), 0.0))),
+    ]
+    found = measure(Said(), ("step", "outcome"), groups, 100)
+    # margins 10 (right), -5 (wrong), 5 (right), 2 (wrong); rewards -0.5 < 0.5 in p, 0.2 < 0.7 the wrong way in q
+    assert found["step_auroc"] == 1.0
+    assert found["step_auroc_within_position"] == 1.0
+    assert found["first_error_f1"] == pytest.approx(2 * 0.5 * 1 / 1.5), "the error of a is found, that of c is not"
+    assert found["pair_accuracy"] == 0.5
+    assert found["mean_margin"] == pytest.approx((1.0 - 0.5) / 2)
+    rewards = (found["reward_mean"], found["reward_min"], found["reward_max"])
+    assert rewards == pytest.approx(((-0.5 + 0.5 + 0.2 + 0.7) / 4, -0.5, 0.7))
+    # ranks of rewards 1, 3, 2, 4 and of lengths 3, 1.5, 1.5, 4: products -0.75, -0.5, 0.5, 2.25
+    assert found["length_correlation"] == pytest.approx(1.5 / (5 * 4.5) ** 0.5)
+
+
+@pytest.mark.parametrize("kind", ["prm", "orm", "joint"])
+def test_plain_transformers_loads_what_is_saved(base_model, tmp_path, kind):
+    model = load_model(base_model, kind, 0).eval()
+    torch.nn.init.normal_(model.score.weight)
+    save_model(model.config, model.state_dict(), kind, tmp_path)
+    auto = AutoModelForSequenceClassification if kind == "orm" else AutoModelForTokenClassification
+    plain, report = auto.from_pretrained(tmp_path, output_loading_info=True)
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    ids = torch.tensor([[1, 30, 20, 10]])
+    ours = model(ids).logits.detach()
+    expected = ours[:, -1] if kind == "orm" else ours
+    assert torch.allclose(plain(ids).logits.detach(), expected, atol=1e-6)
+    assert float(ours.std()) > 0.05, "all outputs are alike: nothing would be shown"
+    again = load_model(str(tmp_path), kind, 0).eval()
+    assert torch.equal(again(ids).logits, model(ids).logits)
+
+
+def test_the_log_is_kept_in_a_file(base_model, tmp_path):
+    model = load_model(base_model, "prm", 0)
+    made = train(model, "prm", STEPS, STEPS, replace(QUICK, measure_every=4, report_to=("tensorboard",)), tmp_path)
+    log = json.loads((tmp_path / training.LOG).read_text())["log"]
+    assert [row for row in log if "loss" in row] == [row for row in made.log if "loss" in row]
+    assert [row["step"] for row in log if "eval_step_auroc" in row] == [4, 8, 12, 16, 20, 24]
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+# The command, in processes of its own.
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Problems of one token each, whose chains are right where they say so."""
+    names = {name: tmp_path / f"{name}.jsonl" for name in ("problems", "chains", "labels")}
+    rows = {name: [] for name in names}
+    for i in range(24):
+        rows["problems"].append({"id": f"p{i}", "text": f"what is {i}?", "answer": "4"})
+        for k, (text, value) in enumerate((("So 4.\n", 1), ("So thus it 12.\n", 0))):
+            ids = {"chain_id": f"p{i}/{k}", "problem_id": f"p{i}"}
+            rows["chains"].append({"schema": "chain/1", "id": f"p{i}/{k}", "problem_id": f"p{i}", "steps": [text] * 2})
+            counts = {
+                "right": [3 * value] * 2,
+                "wrong": [3 - 3 * value] * 2,
+                "undecided": [0, 0],
+                "known": ["drawn"] * 2,
+            }
+            rows["labels"].append({**ids, **counts, "outcome": ["incorrect", "correct"][value]})
+    for name, path in names.items():
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows[name]))
+    return [f"--{name}={path}" for name, path in names.items()]
+
+
+def command(*arguments, launcher=()):
+    return [*launcher, "-m", "prm.cli", "train", *map(str, arguments)]
+
+
+ALONE = os.environ | {"OMP_NUM_THREADS": "1"}  # threads of tiny models wait for each other more than they work
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611")
+
+
+def run(arguments):
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=ALONE, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def loaded(directory):
+    return load_model(str(directory), "prm").state_dict()
+
+
+def test_a_killed_training_goes_on_to_the_same_result(base_model, data, tmp_path):
+    options = [f"--base={base_model}", *data, "--epochs=25", "--batch-size=4", "--lr=1e-3", "--save-every=20"]
+    run(command(*options, f"--out={tmp_path}/whole"))
+    line = [sys.executable, *command(*options, f"--out={tmp_path}/cut")]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ALONE)
+    end = time.monotonic() + 120
+    while not (tmp_path / "cut.training" / "checkpoint-60").exists() and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it had ended before it was killed"
+    assert not (tmp_path / "cut").exists()
+    assert "PRM checkpoint: " in run(line[1:]).stderr
+    assert distance(loaded(tmp_path / "cut"), loaded(tmp_path / "whole")) == 0
+    assert not (tmp_path / "cut.training").exists()
+
+
+@pytest.mark.parametrize("option", ["--fsdp", "--seed=0"], ids=["sharded", "copied"])
+def test_two_processes_give_what_one_gives(base_model, data, tmp_path, option):
+    """Two processes of 2 chains each read the same 4 chains in an optimiser step as one of 4; there are 44 chains."""
+    options = [
+        f"--base={base_model}",
+        *data,
+        "--lr=1e-3",
+        "--epochs=2",
+        "--tokens-per-pass=20",
+        "--held-out=0.1",
+        "--measure-every=5",
+    ]
+    run(command(*options, "--batch-size=4", f"--out={tmp_path}/one"))
+    two = [*options, option, "--batch-size=2", f"--out={tmp_path}/two"]
+    done = run(command(*two, launcher=TORCHRUN))
+    assert done.stderr.count("PRM checkpoint: ") == 1, "only the main process speaks"
+    assert distance(loaded(tmp_path / "two"), loaded(tmp_path / "one")) < 1e-4
+    assert distance(loaded(tmp_path / "two"), load_model(base_model, "prm", 0).state_dict()) > 1e-3
+    logs = [json.loads((tmp_path / name / training.LOG).read_text())["log"] for name in ("one", "two")]
+    losses = [[row["loss"] for row in log if "loss" in row] for log in logs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

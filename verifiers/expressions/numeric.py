@@ -1,0 +1,203 @@
+"""The value of a tree in floating point, with a bound on its error: what is far apart needs no algebra.
+
+Every value carries the largest error that rounding can have made, so that two values are called different only where
+they are. What leaves the real numbers or the range of floats has no value here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from .parser import Node, names
+
+_EPSILON = 2.0**-50
+_LARGEST = 1e250
+_SCALES = (0.7310585, 1.8214927, -1.2941176)
+"""The names are given the roots of 1, 2, 3, … times each of these."""
+_CONSTANTS = {"pi": math.pi, "e": math.e}
+
+
+class Value(NamedTuple):
+    """A number, and how far from it the true value may be."""
+
+    value: float
+    error: float
+
+
+def evaluate(node: Node, values: Mapping[str, float]) -> Value | None:
+    """The value of a tree with these values for its names.
+
+    Returns:
+        None where it is not a real number, too large, or where a small error of an argument is not small any more.
+    """
+    try:
+        found = _evaluate(node, values)
+    except (ArithmeticError, ValueError, KeyError):
+        return None
+    is_usable = math.isfinite(found.value) and abs(found.value) < _LARGEST and math.isfinite(found.error)
+    return found if is_usable else None
+
+
+def approximate(node: Node) -> float | None:
+    """The value of a tree without names to ten digits, or None where it cannot be told so well.
+
+    >>> approximate(Node("const", "pi"))
+    3.141592653589793
+    """
+    found = evaluate(node, {})
+    return None if found is None or found.error > abs(found.value) * 1e-10 else found.value
+
+
+def certainly_differ(first: Node, second: Node) -> bool:
+    """Whether two trees have different values at one of a few points; False says nothing.
+
+    >>> certainly_differ(Node("name", "x"), Node("name", "y"))
+    True
+    """
+    variables = sorted(names(first) | names(second))
+    return any(
+        _differ_at(first, second, {name: scale * (i + 1) ** 0.5 for i, name in enumerate(variables)})
+        for scale in _SCALES[: 3 if variables else 1]
+    )
+
+
+def step_of(tree: Node) -> float | None:
+    """How much a linear tree of one name grows from one whole number to the next; None for any other tree."""
+    (variable,) = names(tree)
+    first, second = (evaluate(tree, {variable: value}) for value in (1.0, 2.0))
+    return second.value - first.value if first and second and is_linear(tree) else None
+
+
+def is_linear(tree: Node) -> bool:
+    """Whether a tree's values lie on a line along two directions: it is taken for a linear function of its names.
+
+    >>> is_linear(Node("*", args=(Node("name", "x"), Node("num", "2"))))
+    True
+    """
+    return all(_is_straight(tree, sorted(names(tree)), slope) for slope in (0.7310585, -1.2941176))
+
+
+def _is_straight(tree: Node, variables: list[str], slope: float) -> bool:
+    steps = [{name: 1 + t * slope ** (i + 1) for i, name in enumerate(variables)} for t in (0, 1, 2)]
+    found = [evaluate(tree, values) for values in steps]
+    if found[0] is None or found[1] is None or found[2] is None:
+        return False
+    bend = found[0].value - 2 * found[1].value + found[2].value
+    return abs(bend) <= 1e-9 * sum(abs(value.value) + value.error for value in found if value is not None)
+
+
+def _differ_at(first: Node, second: Node, values: Mapping[str, float]) -> bool:
+    mine, theirs = evaluate(first, values), evaluate(second, values)
+    if mine is None or theirs is None:
+        return False
+    return abs(mine.value - theirs.value) > mine.error + theirs.error
+
+
+def _evaluate(node: Node, values: Mapping[str, float]) -> Value:
+    if node.op == "num":
+        top, _, bottom = node.value.partition("/")
+        return _rounded(float(top) / float(bottom or 1), 0.0)
+    if node.op == "const":
+        return _rounded(_CONSTANTS[node.value], 0.0)
+    if node.op == "name":
+        return Value(values[node.value], 0.0)
+    arguments = [_evaluate(arg, values) for arg in node.args]
+    return (_FUNCTIONS[node.value] if node.op == "call" else _OPERATIONS[node.op])(*arguments)
+
+
+def _rounded(value: float, error: float) -> Value:
+    return Value(value, error + abs(value) * _EPSILON)
+
+
+def _add(*terms: Value) -> Value:
+    scale = sum(abs(term.value) for term in terms)
+    return Value(sum(term.value for term in terms), sum(term.error for term in terms) + scale * _EPSILON)
+
+
+def _multiply(*factors: Value) -> Value:
+    product = Value(1.0, 0.0)
+    for factor in factors:
+        error = abs(product.value) * factor.error + abs(factor.value) * product.error + product.error * factor.error
+        product = _rounded(product.value * factor.value, error)
+    return product
+
+
+def _inverse(argument: Value) -> Value:
+    room = abs(argument.value) - argument.error
+    if room <= 0:
+        raise ValueError
+    return _rounded(1 / argument.value, argument.error / (room * abs(argument.value)))
+
+
+def _power(base: Value, exponent: Value) -> Value:
+    if base.value < 0 and (exponent.error or exponent.value != int(exponent.value)):
+        raise ValueError
+    return _spread(lambda b, e: math.pow(b, e), base, exponent)
+
+
+def _whole_power(base: Value, exponent: Value) -> Value:
+    is_whole = exponent.value == int(exponent.value)
+    return _power(base, Value(exponent.value, 0.0) if is_whole else exponent)
+
+
+def _root(degree: Value, radicand: Value) -> Value:
+    if radicand.value - radicand.error < 0:
+        raise ValueError
+    return _spread(lambda d, r: math.pow(r, 1 / d), Value(degree.value, 0.0), radicand)
+
+
+def _spread(function: Callable[..., float], *arguments: Value) -> Value:
+    """A function's value; its error from how much it moves when its arguments move by theirs, twice over."""
+    value = function(*(argument.value for argument in arguments))
+    moved = 0.0
+    for i, argument in enumerate(arguments):
+        step = max(argument.error, abs(argument.value) * _EPSILON, 1e-300)
+        for sign in (-1, 1):
+            shifted = [a.value + sign * step if j == i else a.value for j, a in enumerate(arguments)]
+            moved += abs(_or_nan(function, *shifted) - value)
+    if math.isnan(moved):
+        raise ValueError
+    return _rounded(value, 2 * moved)
+
+
+def _or_nan(function: Callable[..., float], *arguments: float) -> float:
+    try:
+        return function(*arguments)
+    except (ArithmeticError, ValueError):
+        return math.nan
+
+
+def _of(function: Callable[[float], float]) -> Callable[..., Value]:
+    return lambda argument: _spread(function, argument)
+
+
+def _factorial(argument: Value) -> Value:
+    if argument.value != int(argument.value) or not 0 <= argument.value <= 150:
+        raise ValueError
+    return _rounded(float(math.factorial(int(argument.value))), 0.0)
+
+
+_OPERATIONS: dict[str, Callable[..., Value]] = {
+    "+": _add,
+    "*": _multiply,
+    "neg": lambda argument: Value(-argument.value, argument.error),
+    "inv": _inverse,
+    "^": _whole_power,
+    "root": _root,
+    "!": _factorial,
+    "log": lambda base, argument: _spread(lambda b, a: math.log(a) / math.log(b), base, argument),
+}
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "abs": lambda argument: Value(abs(argument.value), argument.error),
+    "sqrt": lambda argument: _root(Value(2.0, 0.0), argument),
+    "ln": _of(math.log),
+    **{name: _of(getattr(math, name)) for name in ("sin", "cos", "tan", "exp", "sinh", "cosh", "tanh")},
+    "arcsin": _of(math.asin),
+    "arccos": _of(math.acos),
+    "arctan": _of(math.atan),
+    "cot": _of(lambda x: 1 / math.tan(x)),
+    "sec": _of(lambda x: 1 / math.cos(x)),
+    "csc": _of(lambda x: 1 / math.sin(x)),
+}
