@@ -23,7 +23,7 @@ from prm.statistics.aggregation import aggregate
 from .numbers import Findings, Settings
 from .pools import Pool, of_size
 from .protocols.best_of_n import best_of_n
-from .protocols.localisation import classification, localisation, require_split
+from .protocols.localization import classification, localization, require_split
 from .protocols.preference import RULES, preference
 from .results import Result, ShownChain, label_of
 from .scores import ScoreTable
@@ -74,10 +74,10 @@ def require_used(data: SuiteData, scorers: Collection[str], settings: Settings) 
     unknown = next((name for name in settings.thresholds if name not in scorers), None)
     if unknown is not None:
         raise InputError(f"a threshold is set for {unknown!r}, which is no scorer", f"choose from {', '.join(scorers)}")
-    if settings.thresholds and data.protocol not in ("localisation", "steps"):
+    if settings.thresholds and data.protocol not in ("localization", "steps"):
         raise InputError(f"the suite {data.name} calls no step wrong, so it has no threshold", "leave out --threshold")
     if settings.threshold_split is not None:
-        if data.protocol != "localisation":
+        if data.protocol != "localization":
             raise InputError(f"the suite {data.name} chooses no threshold on a split", "leave out --threshold-split")
         require_split(settings.threshold_split, [truth.split for truth in data.truths])
     if settings.n is not None and data.protocol != "best-of-n":
@@ -123,7 +123,7 @@ def _measure(data: SuiteData, rows: Sequence[Item], scorers: Mapping[str, ScoreT
         return preference(comparisons, lengths, scorers, settings, RULES.get(data.name, "pairs"))
     truths = [row for row in rows if isinstance(row, StepTruth)]
     _require_step_scores(truths, scorers)
-    measure = localisation if data.protocol == "localisation" else classification
+    measure = localization if data.protocol == "localization" else classification
     return measure(truths, [lengths[truth.chain_id] for truth in truths], scorers, settings)
 
 

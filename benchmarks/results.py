@@ -17,7 +17,7 @@ from prm.errors import InputError
 
 SCHEMA = "eval/1"
 SHOWN_SCHEMA = "shown-chain/1"
-Protocol = Literal["localisation", "steps", "best-of-n", "preference"]
+Protocol = Literal["localization", "steps", "best-of-n", "preference"]
 
 
 def label_of(scorer: str, variant: str) -> str:
@@ -79,11 +79,11 @@ class Point:
 class Curve:
     """One line of a picture."""
 
-    kind: Literal["best-of-k", "over-optimisation"]
-    """best-of-k: x is k, the value is the share of right choices. over-optimisation: x is the KL divergence of best of
+    kind: Literal["best-of-k", "over-optimization"]
+    """best-of-k: x is k, the value is the share of right choices. over-optimization: x is the KL divergence of best of
     n from the policy, in nats."""
     name: str
-    """What the legend says: the selector; for over-optimisation "gold" or "proxy" is in `variant`."""
+    """What the legend says: the selector; for over-optimization "gold" or "proxy" is in `variant`."""
     scorer: str
     variant: str
     points: tuple[Point, ...]
@@ -152,7 +152,7 @@ class ShownChain:
     truth: tuple[bool | None, ...] | None
     """As `StepTruth.steps`; None where nothing is known of its steps."""
     is_right: bool | None
-    """Whether its final answer is right (best of n, localisation), or whether it is of the better ones (preference)."""
+    """Whether its final answer is right (best of n, localization), or whether it is of the better ones (preference)."""
     scores: Mapping[str, tuple[float, ...]]
     """By scorer: one a step, or exactly one for the whole chain."""
     chosen_by: tuple[str, ...] = ()

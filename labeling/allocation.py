@@ -1,7 +1,7 @@
 """Which prefix of a chain the next rollouts go to. A strategy is a generator over one chain's ledger.
 
 It yields the draws it wants as [(step, n), …] and is resumed when their outcomes stand in the ledger; when it returns,
-the chain is labelled. The last step never needs a draw: its label is the chain's own answer. For a chain of s steps:
+the chain is labeled. The last step never needs a draw: its label is the chain's own answer. For a chain of s steps:
 
     fixed          hard and soft labels; K(s - 1) draws
                    (Math-Shepherd, arXiv 2312.08935, section 3)
@@ -144,7 +144,7 @@ def _until_success(ledger: Ledger, step: int, rollouts: int) -> Strategy:
 def adaptive(ledger: Ledger, budget: Budget) -> Strategy:
     """Bites for every prefix whose credible interval is still too wide, until none is or K is spent.
 
-    The interval is that of `prm.statistics.pooling`, so a prefix profits from the draws of its neighbours. The first
+    The interval is that of `prm.statistics.pooling`, so a prefix profits from the draws of its neighbors. The first
     bite is 4, later ones what the interval would need if the value stayed as it is, and at most as many as were drawn
     before.
     """

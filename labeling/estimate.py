@@ -1,4 +1,4 @@
-"""What a labelling job would cost, from its chains alone."""
+"""What a labeling job would cost, from its chains alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Cost:
 
 
 def estimate(chains: Iterable[Chain], problems: Mapping[str, Problem], renderer: Renderer, plan: Plan) -> Cost:
-    """Add up the cost of labelling chains; nothing is generated."""
+    """Add up the cost of labeling chains; nothing is generated."""
     cost = Cost()
     for chain in chains:
         cost.chains += 1

@@ -1,10 +1,10 @@
-"""The journal of a labelling job: work once done is not lost, done twice or counted twice.
+"""The journal of a labeling job: work once done is not lost, done twice or counted twice.
 
 Beside an output `labels.jsonl` lie, while it is made:
 
     labels.jsonl.rollouts.jsonl   every finished rollout, in the order in which they came; stays
     labels.jsonl.partial          the labels of the first chains, in the chains' order; becomes the output
-    labels.jsonl.dropped.jsonl    the chains among them that cannot be labelled; stays
+    labels.jsonl.dropped.jsonl    the chains among them that cannot be labeled; stays
     labels.jsonl.lock             held by the process that writes
 
 Each event is one line, given to the operating system before the next is looked at, so a process can be killed at any
@@ -78,7 +78,7 @@ class Journal:
 
     @property
     def finished(self) -> int:
-        """How many chains, from the first on, are labelled or dropped."""
+        """How many chains, from the first on, are labeled or dropped."""
         return self._labels.count + self._drops.count
 
     @property

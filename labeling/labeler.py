@@ -21,10 +21,10 @@ from prm.verifiers import check, gold_problem
 from .allocation import STRATEGIES, Budget, Ledger, Strategy, checked
 
 WINDOW = 4096
-"""Most chains between the first that is not labelled and the last that was begun."""
+"""Most chains between the first that is not labeled and the last that was begun."""
 
 Event = Rollout | StepLabels | Drop
-"""What labelling brings forth: rollouts in any order, and one `StepLabels` or `Drop` a chain, in the chains' order."""
+"""What labeling brings forth: rollouts in any order, and one `StepLabels` or `Drop` a chain, in the chains' order."""
 Earlier = Mapping[str, Sequence[Rollout]]
 """Rollouts that were made before, by chain."""
 
@@ -59,7 +59,7 @@ class _OpenChain:
     """The labels, once they are settled."""
 
     def next_requests(self) -> list[tuple[int, Request]]:
-        """What the strategy wants and was not made before, by step; empty when the chain is labelled."""
+        """What the strategy wants and was not made before, by step; empty when the chain is labeled."""
         for draws in self.strategy:
             requests = [(step, request) for step, n in draws if (request := self._request(step, n))]
             self.waiting = len(requests)
@@ -111,7 +111,7 @@ def verdict(text: str, finish: Finish, gold: str) -> Outcome:
 
 
 def usable_gold(chain: Chain, problem: Problem) -> str | Drop:
-    """The gold answer by which a chain can be labelled, or why it cannot."""
+    """The gold answer by which a chain can be labeled, or why it cannot."""
     if problem.answer is None:
         return Drop(chain.id, "its problem has no gold answer", problem.id)
     if trouble := _gold_trouble(problem.answer):
@@ -144,7 +144,7 @@ class Labeler:
     ) -> Iterator[Event]:
         """Label chains, and yield what comes of it as it comes.
 
-        A chain that cannot be labelled gives a `Drop`: its problem is missing, or has no gold answer or one that the
+        A chain that cannot be labeled gives a `Drop`: its problem is missing, or has no gold answer or one that the
         checker cannot use; it has no step; its text leaves no room in the model's context.
 
         Args:

@@ -1,4 +1,4 @@
-"""Labelling on many machines with Ray Data: one engine a worker, blocks of chains, the same events as on one machine.
+"""Labeling on many machines with Ray Data: one engine a worker, blocks of chains, the same events as on one machine.
 
 Each worker runs the same `Labeler` as a single process does. A block whose worker dies is given to another; its
 rollouts follow from the same seeds. Blocks come back in order, so the journal of the job is the same file as without
@@ -49,7 +49,7 @@ def label_on_ray(
     blocks = [{"block": _pack(block, problems, earlier)} for block in _blocks(chains)]
     if not blocks:
         return
-    labelled = ray.data.from_items(blocks, override_num_blocks=len(blocks)).map_batches(
+    labeled = ray.data.from_items(blocks, override_num_blocks=len(blocks)).map_batches(
         _Worker,
         fn_constructor_args=(setup,),
         batch_size=1,
@@ -57,7 +57,7 @@ def label_on_ray(
         num_gpus=gpus,
     )
     try:
-        for row in labelled.iter_rows():
+        for row in labeled.iter_rows():
             yield from (event for line in row["events"].split("\n") if _is_event(event := from_json(line)))
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]

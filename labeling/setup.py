@@ -1,4 +1,4 @@
-"""All that a labelling job needs besides its records; can be sent to another machine."""
+"""All that a labeling job needs besides its records; can be sent to another machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Setup:
 
 
 @contextmanager
-def labelling(
+def labeling(
     setup: Setup, chains: Iterable[Chain], problems: Mapping[str, Problem], earlier: Earlier
 ) -> Iterator[Iterator[Event]]:
     """Start an engine, give what `Labeler.run` yields with it, and close it at the end."""

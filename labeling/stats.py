@@ -36,7 +36,7 @@ def label_stats(labels: Iterable[StepLabels]) -> dict[str, Any]:
     Returns:
         `chains`, `right_chains` (by their own answers), `steps`; `rollouts`, `undecided_share` of them;
         `steps_<known>`: how many steps are known in which way (`prm.data.records.Known`); `checked_chains`, drawn from
-        every prefix afterwards, and `checked_agreement`: on what share of their steps the hard label stayed what it
+        every prefix afterward, and `checked_agreement`: on what share of their steps the hard label stayed what it
         was, of those that draws could change (None without any); `by_position`: for each step number the share of
         hard labels that are right (`hard`), the mean soft label (`soft`), the mean width of its 95% credible interval
         (`width`), and the rollouts spent.

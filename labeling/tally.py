@@ -1,4 +1,4 @@
-"""What a labelling job has done so far, for the person who watches it."""
+"""What a labeling job has done so far, for the person who watches it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Tally:
     rollouts: int = 0
     tokens: int = 0
     undecided: int = 0
-    labelled: int = 0
+    labeled: int = 0
     """Chains."""
     steps: int = 0
-    """Steps of the labelled chains that have a hard label."""
+    """Steps of the labeled chains that have a hard label."""
     dropped: int = 0
     """Chains."""
     reasons: Counter[str] = field(default_factory=Counter)
@@ -35,7 +35,7 @@ class Tally:
             self.tokens += event.tokens
             self.undecided += event.outcome not in ("correct", "incorrect")
         elif isinstance(event, StepLabels):
-            self.labelled += 1
+            self.labeled += 1
             self.steps += sum(label is not None for label in event.hard)
             self._spent += sum(event.drawn)
             self._by_fixed += self.fixed * (len(event.known) - 1)
@@ -46,11 +46,11 @@ class Tally:
     @property
     def chains(self) -> int:
         """Chains that are done."""
-        return self.labelled + self.dropped
+        return self.labeled + self.dropped
 
     @property
     def saved(self) -> float:
-        """Share of the rollouts of `fixed` that the labelled chains did not need; below 0 where they took more."""
+        """Share of the rollouts of `fixed` that the labeled chains did not need; below 0 where they took more."""
         return 1 - self._spent / self._by_fixed if self._by_fixed else 0.0
 
     @property

@@ -37,7 +37,7 @@ def _as_png(figure: Any) -> bytes:
 
 
 def training_curves(log: Sequence[Mapping[str, float]]) -> bytes:
-    """Loss and measurements over the optimiser steps.
+    """Loss and measurements over the optimizer steps.
 
     Raises:
         PrmError: matplotlib is not installed.
@@ -49,7 +49,7 @@ def training_curves(log: Sequence[Mapping[str, float]]) -> bytes:
         for name in names:
             points = [(row["step"], row[name]) for row in log if name in row]
             axes.plot(*zip(*points, strict=True), marker=".", label=name.removeprefix("eval_").replace("_", " "))
-        axes.set(title=title, xlabel="optimiser steps")
+        axes.set(title=title, xlabel="optimizer steps")
         axes.legend()
     return _as_png(figure)
 
@@ -66,7 +66,7 @@ def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> bytes:
     """
     figure = new_figure(5, 5)
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="dashed", linewidth=1)
+    axes.plot([0, 1], [0, 1], color="gray", linestyle="dashed", linewidth=1)
     for name, measures in sides.items():
         rows = [row for row in measures["bins"] if row["count"]]
         label = f"{name}: calibration error {measures['expected_calibration_error']:.3f}"

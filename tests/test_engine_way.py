@@ -210,7 +210,7 @@ def test_from_labels_to_a_choice(made, objective):
 
 
 @needs_samples
-def test_real_text_runs_to_the_end_and_what_cannot_be_labelled_is_counted(tmp_path):
+def test_real_text_runs_to_the_end_and_what_cannot_be_labeled_is_counted(tmp_path):
     source = rows(SAMPLES / "gsm8k_candidates" / "gsm8k_bon16.jsonl")[:6]
     for row in source:
         row["candidates"] = row["candidates"][:2]

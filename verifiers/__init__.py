@@ -1,4 +1,4 @@
-"""Is this answer right? Extraction, normalisation and equivalence of the answers of mathematical solutions.
+"""Is this answer right? Extraction, normalization and equivalence of the answers of mathematical solutions.
 
     >>> from prm.verifiers import check
     >>> check("He has 3 + 4 = 7 apples.", "#### 7").outcome

@@ -13,7 +13,7 @@ from .answers import Answer, read_answer
 from .compare import Decide, compare
 from .expressions.parser import Node
 from .expressions.symbolic import WORKER, Budget
-from .extract import bare_answer, extract_answer, last_maths, last_number, marked_answer, single_line, without_thought
+from .extract import bare_answer, extract_answer, last_math, last_number, marked_answer, single_line, without_thought
 from .verdict import Finding, Outcome, Verdict
 
 DEFAULT_TIMEOUT = 2.0
@@ -52,7 +52,7 @@ def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Ve
 
 
 async def check_async(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
-    """`check` for coroutines: other tasks run while algebra is done, and cancelling it ends the algebra.
+    """`check` for coroutines: other tasks run while algebra is done, and canceling it ends the algebra.
 
     Any number may be awaited at once; those that need algebra wait for a free worker, which takes none of their time.
 
@@ -201,8 +201,8 @@ def _find(text: str, gold: Answer) -> str | None:
     if line is not None and (gold.kind == "words" or read_answer(line).text == gold.text != ""):
         return line
     if gold.kind == "number":
-        return last_number(prediction) or last_maths(prediction)
-    return last_maths(prediction) if gold.kind in ("expression", "equation", "list") else None
+        return last_number(prediction) or last_math(prediction)
+    return last_math(prediction) if gold.kind in ("expression", "equation", "list") else None
 
 
 def _decide_within(budget: Budget) -> Decide:

@@ -57,7 +57,7 @@ _COUNTED = re.compile(
 )
 _SENTENCE = re.compile(r"[.!?]\s|\n")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
-_MATHS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+_MATH = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _LAST_LINES = 600
 
 
@@ -97,13 +97,13 @@ def without_thought(text: str) -> str:
     return spoken.partition("<think>")[0]
 
 
-def last_maths(text: str) -> str | None:
+def last_math(text: str) -> str | None:
     r"""The last piece of inline or displayed mathematics, or None.
 
-    >>> last_maths(r"So the area is $12\pi$ square units.")
+    >>> last_math(r"So the area is $12\pi$ square units.")
     '12\\pi'
     """
-    found = (_last_between(text[-TAIL:], *marks) for marks in _MATHS)
+    found = (_last_between(text[-TAIL:], *marks) for marks in _MATH)
     return max(found)[1] or None
 
 

@@ -179,15 +179,15 @@ def _split(core: str, words: list[str], power: str | None) -> Split:
 
 
 def _spelling(words: list[str]) -> str:
-    spelt = [_word_spelling(word.casefold().replace(".", "")) for word in words]
-    match spelt:
+    spelled = [_word_spelling(word.casefold().replace(".", "")) for word in words]
+    match spelled:
         case [top, "per", bottom]:
             return f"{top}/{bottom}"
         case ["square" | "sq", *rest]:
             return " ".join(rest) + "^2"
         case ["cubic", *rest]:
             return " ".join(rest) + "^3"
-    return " ".join(spelt)
+    return " ".join(spelled)
 
 
 def _word_spelling(word: str) -> str:

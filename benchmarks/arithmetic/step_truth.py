@@ -48,7 +48,7 @@ def label_quality(truth: Mapping[str, Sequence[bool]], labels: Iterable[StepLabe
         if len(steps) != len(record.right):
             raise InputError(
                 f"chain {record.chain_id!r} has {len(record.right)} labels, {len(steps)} steps",
-                "give the chains that were labelled, with the same --splitter",
+                "give the chains that were labeled, with the same --splitter",
             )
         for position, (label, is_right) in enumerate(zip(record.hard, steps, strict=True)):
             if label is None:

@@ -99,7 +99,7 @@ def main() -> None:
     """Train and save; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
-    parser.add_argument("--steps", type=int, default=2500, help="optimiser steps (default: 2500)")
+    parser.add_argument("--steps", type=int, default=2500, help="optimizer steps (default: 2500)")
     parser.add_argument("--batch", type=int, default=64, help="documents in a step (default: 64)")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=128)

@@ -52,7 +52,7 @@ from ..numbers import ALL, Number, Settings
 from ..perf.job import machine, run
 from ..pools import Pool, make_pools, of_size
 from ..protocols.best_of_n import best_of_n
-from ..protocols.localisation import ORACLE, localisation
+from ..protocols.localization import ORACLE, localization
 from ..scores import read_scores
 from ..suites.own import BEST_OF_N, WORLD, read_own
 from ..suites.truth import Candidates, StepTruth
@@ -202,7 +202,7 @@ def quality(scores: Path, test: Test) -> dict[str, float]:
     aggregator = "min" if table.kind == "prm" else ""
     numbers = list(best_of_n(test.pools, {"own": table}, settings).numbers)
     if table.kind == "prm":
-        numbers += localisation(test.truths, test.lengths, {"own": table}, settings).numbers
+        numbers += localization(test.truths, test.lengths, {"own": table}, settings).numbers
     most = f"best-of-{len(test.pools[0].chain_ids)}"
     wanted = {
         "chain_auroc": ("chain_auroc", aggregator),

@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--weight-decay", type=float, default=0.1)
-    parser.add_argument("--batch", type=int, default=64, help="chains in an optimiser step")
+    parser.add_argument("--batch", type=int, default=64, help="chains in an optimizer step")
     parser.add_argument("--tokens-per-pass", type=int, default=1024)
     parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--seed", type=int, default=0)

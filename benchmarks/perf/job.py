@@ -1,4 +1,4 @@
-"""What the measurements of labelling share: commands, a server of the demo's policy, and problems with chains."""
+"""What the measurements of labeling share: commands, a server of the demo's policy, and problems with chains."""
 
 from __future__ import annotations
 

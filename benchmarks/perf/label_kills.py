@@ -3,7 +3,7 @@
     python -m prm.benchmarks.perf.label_kills --out runs/kills --kills 20
 
 The engine is a real vLLM server that takes one sequence at a time without a prefix cache, so that what it generates
-follows from prompt and seed alone; in a batch the last bits of a logit depend on the neighbours. Each job is killed
+follows from prompt and seed alone; in a batch the last bits of a logit depend on the neighbors. Each job is killed
 with SIGKILL at a random moment and must end with the very bytes of the reference; every rollout that was in the journal
 at the kill must still be there, once.
 """

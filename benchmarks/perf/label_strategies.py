@@ -3,7 +3,7 @@
     python -m prm.benchmarks.perf.label_strategies --out runs/strategies
 
 Hard labels are measured against the exact truth, over chains sampled at several temperatures (so with several shares
-of right chains); rollouts are drawn at temperature 1. Soft labels, as shares and pooled over neighbouring steps, are
+of right chains); rollouts are drawn at temperature 1. Soft labels, as shares and pooled over neighboring steps, are
 measured against the share over 256 rollouts, by mean absolute error over the steps before the last; those 256 are
 drawn with another seed.
 """

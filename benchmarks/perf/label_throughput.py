@@ -57,7 +57,7 @@ def rate(row: Mapping[str, Any]) -> float:
 
 
 def of_manifest(output: Path) -> dict[str, Any]:
-    """What a finished job says of itself; its seconds are those while it was labelling, without the engine's start."""
+    """What a finished job says of itself; its seconds are those while it was labeling, without the engine's start."""
     found = counts(output)
     return {name: found[name] for name in ("rollouts", "tokens", "seconds")}
 

@@ -4,17 +4,17 @@
     PRM_SAMPLE_DATA=../shared/data python -m prm.benchmarks.perf.train_throughput --out runs/train_throughput.json
 
 The chains are real ones of uneven length, PRM800K (phase 1) and Math-Shepherd, drawn from those that fit the model's
-context, as many as the optimiser steps take. Both trainers get the same token ids and labels, the same initial weights
-and settings, and by the same seed the same order of chains, which is checked. TRL gets its rows ready tokenised, for
+context, as many as the optimizer steps take. Both trainers get the same token ids and labels, the same initial weights
+and settings, and by the same seed the same order of chains, which is checked. TRL gets its rows ready tokenized, for
 many chains have a step without a label, for which its rows of text have no word; of the others it is counted for how
-many its own tokenisation gives the same ids and labels. On a GPU: `--precision bfloat16 --steps 70`.
+many its own tokenization gives the same ids and labels. On a GPU: `--precision bfloat16 --steps 70`.
 
-    throughput  tokens that are not padding, by the time from the end of the first optimiser step to that of the last;
-                nothing that comes before (loading, tokenisation, the first step) counts. The sides take turns.
+    throughput  tokens that are not padding, by the time from the end of the first optimizer step to that of the last;
+                nothing that comes before (loading, tokenization, the first step) counts. The sides take turns.
     padding     share of the tokens that went through the model
-    parity      largest difference of the losses of the first optimiser steps, in float32
+    parity      largest difference of the losses of the first optimizer steps, in float32
 
-TRL is run as it stands (all chains of an optimiser step in one pass), in smaller passes, and in smaller passes of
+TRL is run as it stands (all chains of an optimizer step in one pass), in smaller passes, and in smaller passes of
 chains that its sampler grouped by length, which changes what is in a step. Gradient checkpointing is off on both sides,
 though it is TRL's default.
 """
@@ -73,7 +73,7 @@ class Data:
     groups: list[GroupExample]
     tokenizer: Any
     agreeing: int
-    """Chains that TRL tokenises to the same ids and labels."""
+    """Chains that TRL tokenizes to the same ids and labels."""
     comparable: int
     """Chains of which each step has a label."""
 
@@ -83,7 +83,7 @@ class Run:
     """What was seen of one training."""
 
     losses: list[float] = field(default_factory=list)
-    """Of each optimiser step."""
+    """Of each optimizer step."""
     batches: list[list[tuple[int, ...]]] = field(default_factory=list)
     """The ids of each chain, as the collator got them."""
     real: list[int] = field(default_factory=list)
@@ -91,11 +91,11 @@ class Run:
     padded: list[int] = field(default_factory=list)
     """All its tokens."""
     ends: list[float] = field(default_factory=list)
-    """When each optimiser step ended."""
+    """When each optimizer step ended."""
 
     @property
     def rate(self) -> float:
-        """Real tokens a second, the first optimiser step left out."""
+        """Real tokens a second, the first optimizer step left out."""
         first = len(self.real) // len(self.ends)
         return sum(self.real[first:]) / (self.ends[-1] - self.ends[0])
 
@@ -109,8 +109,8 @@ def main() -> None:
     """Measure, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(POLICY), help="directory or Hub name (default: the demo's policy)")
-    parser.add_argument("--steps", type=int, default=5, help="optimiser steps of a timed run (default: 5)")
-    parser.add_argument("--batch", type=int, default=32, help="chains in an optimiser step (default: 32)")
+    parser.add_argument("--steps", type=int, default=5, help="optimizer steps of a timed run (default: 5)")
+    parser.add_argument("--batch", type=int, default=32, help="chains in an optimizer step (default: 32)")
     parser.add_argument("--small-pass", type=int, default=2, help="chains in TRL's smaller passes (default: 2)")
     parser.add_argument("--tokens-per-pass", type=int, default=Settings().tokens_a_pass, help="of ours")
     parser.add_argument("--repeats", type=int, default=3)
@@ -159,7 +159,7 @@ def describe(data: Data, arguments: argparse.Namespace) -> str:
     return (
         f"{hardware()}, {torch.get_num_threads()} threads, {peer_version()}, {arguments.precision}\n"
         f"{len(lengths):,} chains, {sum(lengths):,} tokens; lengths (least, 10%, half, 90%, most): {quantiles}; "
-        f"TRL tokenises {data.agreeing} of {data.comparable} chains to the same ids and labels"
+        f"TRL tokenizes {data.agreeing} of {data.comparable} chains to the same ids and labels"
     )
 
 
@@ -180,15 +180,15 @@ def read_data(peer: Any, arguments: argparse.Namespace) -> Data:
 def agreement(
     peer: Any, rows: Sequence[LabeledChain], groups: Sequence[GroupExample], tokenizer: Any
 ) -> tuple[int, int]:
-    """For how many chains TRL's own tokenisation gives our ids and labels, and how many it can be asked for."""
+    """For how many chains TRL's own tokenization gives our ids and labels, and how many it can be asked for."""
     examples = {group.chains[0].chain_id: group.chains[0] for group in groups}
-    labelled = [row for row in rows if row[1].id in examples and None not in row[2].hard]
-    same = sum(tokenized_by_peer(peer, row, tokenizer) == peer_row(examples[row[1].id]) for row in labelled)
-    return same, len(labelled)
+    labeled = [row for row in rows if row[1].id in examples and None not in row[2].hard]
+    same = sum(tokenized_by_peer(peer, row, tokenizer) == peer_row(examples[row[1].id]) for row in labeled)
+    return same, len(labeled)
 
 
 def tokenized_by_peer(peer: Any, row: LabeledChain, tokenizer: Any) -> dict[str, list[int]]:
-    """A chain as TRL tokenises it, from the texts that its documentation asks for."""
+    """A chain as TRL tokenizes it, from the texts that its documentation asks for."""
     problem, chain, labels = row
     features = {
         "prompt": problem.text.rstrip("\n") + "\n",
@@ -200,7 +200,7 @@ def tokenized_by_peer(peer: Any, row: LabeledChain, tokenizer: Any) -> dict[str,
 
 
 def peer_row(example: ChainExample) -> dict[str, list[int]]:
-    """Our example as a row of TRL's, tokenised already."""
+    """Our example as a row of TRL's, tokenized already."""
     labels = [-100] * len(example.ids)
     for end, target in zip(example.step_ends, example.targets, strict=True):
         if target is not None:
@@ -279,7 +279,7 @@ def ids_of(row: Any) -> tuple[int, ...]:
 
 
 class StopWatch(TrainerCallback):  # type: ignore[misc]
-    """Notes when optimiser steps end."""
+    """Notes when optimizer steps end."""
 
     def __init__(self, ends: list[float]) -> None:
         self.ends = ends
@@ -292,7 +292,7 @@ class StopWatch(TrainerCallback):  # type: ignore[misc]
 
 
 def measure_parity(peer: Any, data: Data, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Losses of the first optimiser steps on both sides, in float32."""
+    """Losses of the first optimizer steps on both sides, in float32."""
     few = replace(data, groups=data.groups[: PARITY_STEPS * arguments.batch])
     exact = argparse.Namespace(**vars(arguments) | {"precision": "float32"})
     with tempfile.TemporaryDirectory() as work:

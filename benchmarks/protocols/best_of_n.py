@@ -8,7 +8,7 @@ Ways of choosing, beside each scorer's (with each aggregator, where it scores st
     pass@1      a solution at random
     majority    the most frequent answer
     oracle      a right solution, where there is one (pass@k)
-    shortest, longest   by characters: what a scorer must beat that has only learnt length
+    shortest, longest   by characters: what a scorer must beat that has only learned length
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from ..numbers import (
 from ..pools import Pool
 from ..results import Curve, Picture, Point, label_of
 from ..scores import ScoreTable
-from .localisation import calibration, length_correlation
+from .localization import calibration, length_correlation
 
 _LOGS = ("product", "geometric-mean")
 """Aggregators whose scores are logarithms."""
@@ -162,9 +162,9 @@ def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings
     Returns:
         "best-of-k" for k = 1, 2, 4, … up to the fewest solutions of a problem; of each scorer and aggregator
         "chain_auroc" (how often a right solution scores above a wrong one of the same problem),
-        "length_matched_auroc" (the same among neighbours in order of length, where they differ by at most a tenth),
+        "length_matched_auroc" (the same among neighbors in order of length, where they differ by at most a tenth),
         "length_correlation", "ece" and "brier" of probabilities, "lowest_is_last", and "alpha" and "beta" of the
-        over-optimisation curve. Differences are between ways of choosing, at the largest k.
+        over-optimization curve. Differences are between ways of choosing, at the largest k.
     """
     blocks, most = _blocks(pools), min(len(pool.chain_ids) for pool in pools)
     ks = [2**i for i in range(most.bit_length()) if 2**i < most] + [most]
@@ -183,7 +183,7 @@ def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings
     for ranking in rankings:
         numbers += _of_scores(blocks, ranking, answered, drawn)
         pictures += _pictures(ranking, answered)
-        fitted, pair = _overoptimisation(blocks, len(pools), ranking, ks, drawn)
+        fitted, pair = _overoptimization(blocks, len(pools), ranking, ks, drawn)
         numbers += fitted
         curves += pair
         if ranking.aggregator == "min":
@@ -285,7 +285,7 @@ def _of_scores(blocks: Sequence[Block], ranking: Ranking, answered: Answered, dr
     """What chain scores say of solutions, whatever is chosen by them."""
     name, aggregator, scores = ranking.scorer, ranking.aggregator, ranking.scores
     won = [
-        np.hstack([pairs_won(own, block.is_right), _neighbours_won(own, block)])
+        np.hstack([pairs_won(own, block.is_right), _neighbors_won(own, block)])
         for own, block in zip(scores, blocks, strict=True)
     ]
     sums = drawn.sums(_joined(blocks, won, len(drawn.owners)))
@@ -321,7 +321,7 @@ def pairs_won(scores: Floats, is_right: Floats) -> Floats:
     return np.stack([wins, n_right * (is_right.shape[1] - n_right)], axis=1)
 
 
-def _neighbours_won(scores: Floats, block: Block) -> Floats:
+def _neighbors_won(scores: Floats, block: Block) -> Floats:
     """As `pairs_won`, of solutions next to each other in order of length, where their lengths are alike."""
     lengths, right, ranked = (
         np.take_along_axis(a, block.by_length, 1) for a in (block.lengths, block.is_right, scores)
@@ -342,7 +342,7 @@ def _pictures(ranking: Ranking, answered: Answered) -> Iterator[Picture | None]:
         yield reliability_picture(scorer, aggregator, flat, answered.is_right)
 
 
-def _overoptimisation(
+def _overoptimization(
     blocks: Sequence[Block], problems: int, ranking: Ranking, ks: Sequence[int], drawn: Resampling
 ) -> tuple[list[Number], list[Curve]]:
     """Gold and proxy score of best of n against its KL divergence from the policy, log n - (n-1)/n nats.
@@ -362,7 +362,7 @@ def _overoptimisation(
     for variant, values in (("gold", gold), ("proxy", proxy)):
         means = drawn.means(values)
         own = [Number(name, variant, ALL, aggregator, column, problems) for column in means.T]
-        curves.append(Curve("over-optimisation", label_of(name, aggregator), name, variant, _points(kl.tolist(), own)))
+        curves.append(Curve("over-optimization", label_of(name, aggregator), name, variant, _points(kl.tolist(), own)))
     if len(ks) < 3:
         return [], curves
     d = np.sqrt(kl[1:])

@@ -41,7 +41,7 @@ from ..numbers import (
 from ..results import Bin, Difference, Picture, label_of
 from ..scores import ScoreTable
 from ..suites.truth import Comparison
-from .localisation import length_correlation
+from .localization import length_correlation
 from .ties import SUBSET, ties_score
 
 RULES = {"rewardbench": "sections", "rm-bench": "styles", "rewardbench-2": "best"}

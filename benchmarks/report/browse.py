@@ -18,7 +18,7 @@ _DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How the scores of one scorer become colours: `low` and below is one end, `high` and above the other."""
+    """How the scores of one scorer become colors: `low` and below is one end, `high` and above the other."""
 
     name: str
     is_outcome: bool

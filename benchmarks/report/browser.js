@@ -101,7 +101,7 @@
     return element;
   }
 
-  /** Colour an element by a score: how far it lies from the middle, towards which end. */
+  /** Color an element by a score: how far it lies from the middle, toward which end. */
   function tint(element, score) {
     const { low, middle, high } = scale();
     if (score === null || score === undefined) return;
@@ -122,7 +122,7 @@
     return make("span", "chosen", names.length > 1 ? `★ chosen by ${names.length}` : `★ ${names[0]}`);
   }
 
-  /** One small square a step, coloured by its score; the first error stands on a line. */
+  /** One small square a step, colored by its score; the first error stands on a line. */
   function strip(chain) {
     const line = make("span", "strip");
     const scores = scoresOf(chain) ?? [];
@@ -373,7 +373,7 @@
     const bar = make("span", "ramp");
     bar.setAttribute("aria-hidden", "true");
     $("scale").replaceChildren(make("span", "", show(own.low)), bar, make("span", "", show(own.high)));
-    $("scale").title = own.outcome ? "Colours of rewards" : "Colours of step scores";
+    $("scale").title = own.outcome ? "Colors of rewards" : "Colors of step scores";
   }
 
   /** List the chains anew, from the top; or, with `keeps`, at the chain that is shown, if it is still among them. */

@@ -45,7 +45,7 @@ class _Line:
 
 
 def best_of_k(key: str, scorer: str, curves: Sequence[Curve], baselines: Sequence[Curve]) -> Chart:
-    """The share of right choices over k, a line for each way of choosing; baselines in grey."""
+    """The share of right choices over k, a line for each way of choosing; baselines in gray."""
     lines = [*_lines(curves), *_baseline_lines(baselines)]
     ks = sorted({point.x for line in lines for point in line.points})
 
@@ -58,18 +58,18 @@ def best_of_k(key: str, scorer: str, curves: Sequence[Curve], baselines: Sequenc
     return _line_chart(key, "Best of k", scorer, lines, 100.0, axis, _points_table("k", lines, "accuracy"))
 
 
-def over_optimisation(key: str, name: str, curves: Sequence[Curve]) -> Chart:
+def over_optimization(key: str, name: str, curves: Sequence[Curve]) -> Chart:
     """Gold and proxy over the KL divergence of best of n from the policy."""
 
     def axis(axes: Any) -> None:
         axes.set(xlabel="KL from the policy, nats", ylabel="mean")
 
     lines = _lines(curves)
-    return _line_chart(key, "Over-optimisation", name, lines, 1.0, axis, _points_table("KL", lines, "margin"))
+    return _line_chart(key, "Over-optimization", name, lines, 1.0, axis, _points_table("KL", lines, "margin"))
 
 
 def _lines(curves: Sequence[Curve]) -> list[_Line]:
-    """A colour for each variant; a vote has that of the scores it is weighted by, dashed."""
+    """A color for each variant; a vote has that of the scores it is weighted by, dashed."""
     bases = list(dict.fromkeys(_base(curve) for curve in curves))
     return [
         _Line(
@@ -181,7 +181,7 @@ def bars(key: str, metrics: Sequence[Metric], owners: Mapping[str, str], title: 
     Args:
         key: see `draw`.
         metrics: of one name; at most one for each split and owner.
-        owners: name, as `prm.benchmarks.report.wording.owner` gives it, to colour, in the order of the bars.
+        owners: name, as `prm.benchmarks.report.wording.owner` gives it, to color, in the order of the bars.
         title: without the unit.
     """
     splits = list(dict.fromkeys(m.split for m in metrics))

@@ -1,6 +1,6 @@
-"""A matplotlib figure as SVG that stands inside a page: in the page's font and colours, and without a name of its own.
+"""A matplotlib figure as SVG that stands inside a page: in the page's font and colors, and without a name of its own.
 
-Colours are written as variables of the page, so that one drawing is right in light and in dark. There are no style
+Colors are written as variables of the page, so that one drawing is right in light and in dark. There are no style
 attributes in it, which the page's content policy forbids.
 """
 
@@ -97,7 +97,7 @@ def draw(key: str, title: str, canvas: Canvas, paint: Callable[[Any], None]) -> 
 
 
 def class_of(color: str) -> str:
-    """The class of the style sheet that has this colour."""
+    """The class of the style sheet that has this color."""
     return f"series-{SERIES.index(color) + 1}" if color in SERIES else "faint" if color == FAINT else "baseline"
 
 

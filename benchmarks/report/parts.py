@@ -31,7 +31,7 @@ _MATRIX = (*_STYLES, "accuracy")
 _PICTURES = {
     "reliability": (
         "Reliability",
-        "On the dashed line a score is the probability that it claims. Grey: how many scores lie there.",
+        "On the dashed line a score is the probability that it claims. Gray: how many scores lie there.",
     ),
     "margins": ("Margins", "Left of 0 the worse response has the higher score."),
     "lengths": ("Score against length", "An even sample of the chains."),
@@ -64,7 +64,7 @@ def parts_of(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Pa
         result: what `prm eval` wrote.
         colors: by scorer.
     """
-    makers: tuple[Callable[..., Iterator[Part]], ...] = (_best_of_k, _styles, _bars, _over_optimisation, _pictures)
+    makers: tuple[Callable[..., Iterator[Part]], ...] = (_best_of_k, _styles, _bars, _over_optimization, _pictures)
     for maker in makers:
         yield from (part for part in maker(key, result, colors) if part.charts or part.table)
 
@@ -77,22 +77,22 @@ def _best_of_k(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[
         charts.best_of_k(f"{key}-best-{i}", scorer, own, baselines) for i, (scorer, own) in enumerate(panels.items())
     )
     note = "The share of problems for which the chosen one of k solutions is right."
-    yield Part(f"{key}-best-of-k", "Best of k", note + (" Grey: without a scorer." if baselines else ""), drawn)
+    yield Part(f"{key}-best-of-k", "Best of k", note + (" Gray: without a scorer." if baselines else ""), drawn)
 
 
-def _over_optimisation(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
-    curves = [curve for curve in result.curves if curve.kind == "over-optimisation"]
+def _over_optimization(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
+    curves = [curve for curve in result.curves if curve.kind == "over-optimization"]
     rewards = {curve.name for curve in curves if not all(0 <= point.value <= 1 for point in curve.points)}
     groups: defaultdict[tuple[str, str], list[Curve]] = defaultdict(list)
     for curve in curves:
         apart = curve.variant if curve.name in rewards else ""  # a share and a reward have no axis in common
         groups[f"{curve.scorer} {apart}", f"{curve.name}: {apart}" if apart else curve.name].append(curve)
     shown, more = _first_and_others(
-        (first, charts.over_optimisation(f"{key}-over-{i}", name, own))
+        (first, charts.over_optimization(f"{key}-over-{i}", name, own))
         for i, ((first, name), own) in enumerate(groups.items())
     )
     note = "What is really gained (gold) and what the scorer sees (proxy), over the distance from the policy."
-    yield Part(f"{key}-over-optimisation", "Over-optimisation", note, shown, more=more)
+    yield Part(f"{key}-over-optimization", "Over-optimization", note, shown, more=more)
 
 
 def _first_and_others(drawn: Iterable[tuple[str, Chart]]) -> tuple[tuple[Chart, ...], tuple[Chart, ...]]:
@@ -189,10 +189,10 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def _owners(metrics: Iterable[Metric], colors: Mapping[str, str]) -> dict[str, str]:
-    """Who has bars, to their colour."""
+    """Who has bars, to their color."""
     baselines = dict.fromkeys(owner(m) for m in metrics if not m.scorer)
-    greys = dict(zip(baselines, (MUTED, FAINT) * len(baselines), strict=False))
-    return {m.scorer: colors.get(m.scorer, MUTED) for m in metrics if m.scorer} | greys
+    grays = dict(zip(baselines, (MUTED, FAINT) * len(baselines), strict=False))
+    return {m.scorer: colors.get(m.scorer, MUTED) for m in metrics if m.scorer} | grays
 
 
 def _pictures(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:

@@ -15,7 +15,7 @@ from .tables import Table
 from .wording import NOTHING, metric_text, title_of, unit_of
 
 _PROTOCOLS = {
-    "localisation": "first-error localisation",
+    "localization": "first-error localization",
     "steps": "step classification",
     "best-of-n": "best of n",
     "preference": "preference",
@@ -66,7 +66,7 @@ def titles_of(results: Mapping[str, Result]) -> dict[str, str]:
 
 
 def _colors(results: Iterable[Result]) -> dict[str, str]:
-    """A scorer has the same colour wherever it is drawn."""
+    """A scorer has the same color wherever it is drawn."""
     names = dict.fromkeys(name for result in results for name in result.scorers)
     return {name: SERIES[i % len(SERIES)] for i, name in enumerate(names)}
 

@@ -24,7 +24,7 @@ from prm.data.steps import split_steps
 from prm.errors import InputError
 
 from ..results import Protocol
-from . import best_of_n, localisation, preference, steps
+from . import best_of_n, localization, preference, steps
 from .collecting import Collection, SuiteData
 from .fields import Place
 from .sources import read_source
@@ -55,29 +55,29 @@ class Suite:
 
 
 SUITES: dict[str, Suite] = {
-    "processbench": Suite("localisation", localisation.processbench, "ProcessBench, arXiv 2412.06559", 0),
-    "mr-gsm8k": Suite("localisation", localisation.mr_gsm8k, "MR-GSM8K, arXiv 2312.17080", 1),
+    "processbench": Suite("localization", localization.processbench, "ProcessBench, arXiv 2412.06559", 0),
+    "mr-gsm8k": Suite("localization", localization.mr_gsm8k, "MR-GSM8K, arXiv 2312.17080", 1),
     "mr-math": Suite(
-        "localisation",
-        localisation.mr_math,
+        "localization",
+        localization.mr_math,
         "ReasonEval, arXiv 2404.05692, MR-MATH invalid errors",
         1,
         "every final answer is right",
     ),
     "mr-ben": Suite(
-        "localisation",
-        localisation.mr_ben,
+        "localization",
+        localization.mr_ben,
         "Mr-Ben, arXiv 2406.13975",
         1,
         "without the task of coding, whose solutions have no steps",
         is_grouped=True,
     ),
     "big-bench-mistake": Suite(
-        "localisation", localisation.big_bench_mistake, "BIG-Bench Mistake, arXiv 2311.08516", 0, "mostly wrong chains"
+        "localization", localization.big_bench_mistake, "BIG-Bench Mistake, arXiv 2311.08516", 0, "mostly wrong chains"
     ),
     "mathcheck": Suite(
-        "localisation",
-        localisation.mathcheck,
+        "localization",
+        localization.mathcheck,
         "MathCheck, arXiv 2407.08733, process judging",
         1,
         "every chain is wrong",

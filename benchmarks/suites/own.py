@@ -19,7 +19,7 @@ from .truth import Candidates, StepTruth
 BEST_OF_N, WORLD = "best-of-n", "world"
 OWN: dict[str, tuple[Protocol, str]] = {
     BEST_OF_N: ("best-of-n", "own problems and chains"),
-    WORLD: ("localisation", "problems of `prm world` and chains: exact truth"),
+    WORLD: ("localization", "problems of `prm world` and chains: exact truth"),
 }
 """Name to protocol, and what its rows are."""
 
@@ -42,7 +42,7 @@ def read_own(name: str, problems: Path, chains: Path, drops: Drops, *, splitter:
         return SuiteData(name, "best-of-n", known, kept, tuple(_candidates(known, kept)), {})
     exact = truths(known, kept.values())  # all steps are judged, those after the first error too
     found = tuple(StepTruth(c.id, c.problem_id, name, tuple(exact[c.id]), _is_right(known, c)) for c in kept.values())
-    return SuiteData(name, "localisation", known, kept, found, {})
+    return SuiteData(name, "localization", known, kept, found, {})
 
 
 def _candidates(problems: Mapping[str, Problem], chains: Mapping[str, Chain]) -> list[Candidates]:

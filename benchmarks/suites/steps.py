@@ -40,7 +40,7 @@ def prmbench(row: Row, place: Place) -> Iterator[Found]:
 def prm800k(row: Row, place: Place) -> Iterator[Found]:
     """Ratings of persons, 1, 0 and -1, as `prm.data.formats.prm800k` reads them: 0 counts as right.
 
-    A chain ends with its first wrong step, so it is of no use for localisation.
+    A chain ends with its first wrong step, so it is of no use for localization.
     """
     for number, solution in enumerate(read_solutions(row, Reading(neutral_is_right=True))):
         problem = make_problem(place.id(solution.id), solution.problem, solution.answer)

@@ -10,7 +10,7 @@ from prm.data.records import Chain, Problem, StepScores
 
 @dataclass(frozen=True, slots=True)
 class StepTruth:
-    """Which steps of one chain are right: the gold of first-error localisation and of step classification."""
+    """Which steps of one chain are right: the gold of first-error localization and of step classification."""
 
     chain_id: str
     problem_id: str

@@ -72,10 +72,10 @@ app = typer.Typer(
     help="Label, train, score, rerank and evaluate process reward models.",
     epilog="Try the whole way on a laptop: prm demo --out runs/demo",
 )
-labelling = typer.Typer(cls=_FirstByDefault, help="Chains → step labels; what a label file holds.")
+labeling = typer.Typer(cls=_FirstByDefault, help="Chains → step labels; what a label file holds.")
 _register(app, _COMMANDS)
-_register(labelling, _LABEL_COMMANDS)
-app.add_typer(labelling, name="label")
+_register(labeling, _LABEL_COMMANDS)
+app.add_typer(labeling, name="label")
 
 
 def main() -> None:

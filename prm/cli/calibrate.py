@@ -34,7 +34,7 @@ def calibrate(
     scores: Annotated[Path, typer.Option(help="from `prm score`, of chains that the scorer was not trained on")],
     labels: Annotated[Path, typer.Option(help="step labels of the same chains, from `prm label`")],
     out: Out,
-    method: Annotated[str, typer.Option(help="temperature, platt, isotonic or standardise (rewards for RL)")] = "platt",
+    method: Annotated[str, typer.Option(help="temperature, platt, isotonic or standardize (rewards for RL)")] = "platt",
     level: Annotated[
         str, typer.Option(help="step (a PRM's scores, on step labels) or chain (one score a chain, on its own answer)")
     ] = "step",
@@ -86,19 +86,19 @@ class _Point(NamedTuple):
     label: float
 
 
-def _calibrate(job: Job, scored: Sequence[StepScores], labelled: Mapping[str, StepLabels]) -> dict[str, Any]:
+def _calibrate(job: Job, scored: Sequence[StepScores], labeled: Mapping[str, StepLabels]) -> dict[str, Any]:
     """Fit, measure and write; return the counts."""
     from prm.statistics.calibration import fit
 
     s, drops, kind = job.settings, Drops(), common_kind(scored)
     metadata = _metadata(s["scorer"], kind) if s["scorer"] else None
     scale, aggregator = _scale(kind, s["level"], s["aggregate"])
-    points = _points(s, scored, labelled, aggregator, drops)
+    points = _points(s, scored, labeled, aggregator, drops)
     fitted = [p for p in points if _is_fitted_on(p, s["fit_on"])]
     measured = [p for p in points if not _is_fitted_on(p, s["fit_on"])]
     if not measured:
         raise InputError("there is nothing left to measure on", "lower --fit-on, or give more problems")
-    targets = None if s["method"] == "standardise" else [p.label for p in fitted]
+    targets = None if s["method"] == "standardize" else [p.label for p in fitted]
     found = fit(s["method"], [p.score for p in fitted], targets, scale=scale, aggregator=aggregator)
     result = {
         "schema": "calibration/1",
@@ -110,7 +110,7 @@ def _calibrate(job: Job, scored: Sequence[StepScores], labelled: Mapping[str, St
     }
     picture = (
         reliability_diagram({name: result[name] for name in ("before", "after")})
-        if s["plot"] and s["method"] != "standardise"
+        if s["plot"] and s["method"] != "standardize"
         else None
     )
     _plot_path(job.output).unlink(missing_ok=True)
@@ -158,13 +158,13 @@ def _is_fitted_on(point: _Point, share: float) -> bool:
 def _points(
     settings: Mapping[str, Any],
     scored: Iterable[StepScores],
-    labelled: Mapping[str, StepLabels],
+    labeled: Mapping[str, StepLabels],
     aggregator: str | None,
     drops: Drops,
 ) -> list[_Point]:
     points: list[_Point] = []
     for row in scored:
-        labels = labelled.get(row.chain_id)
+        labels = labeled.get(row.chain_id)
         if labels is None:
             drops.add(row.chain_id, "it has no labels")
         elif settings["level"] == "step":
@@ -207,7 +207,7 @@ def _before_and_after(found: Calibration, points: Sequence[_Point]) -> dict[str,
     """Measures of the scores as they are (a reward stands for log-odds) and calibrated."""
     scores, labels = [p.score for p in points], [p.label for p in points]
     after = found.apply(scores).tolist()
-    if found.method == "standardise":
+    if found.method == "standardize":
         return {"before": _spread(scores), "after": _spread(after)}
     as_they_are = replace(found, method="temperature", parameters={"temperature": 1.0})
     return {"before": _measures(as_they_are.apply(scores).tolist(), labels), "after": _measures(after, labels)}

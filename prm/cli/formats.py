@@ -154,8 +154,8 @@ def _import(job: Job, rows: Callable[[Drops], Iterator[Imported]]) -> dict[str, 
         raise InputError(f"{job.inputs['file']}: no row can be used: {reasons}", "is it the right --format?")
     labels = (found for _, _, found in rows(Drops()) if found is not None)
     counts["problems"] = write_records(out / "problems.jsonl", problems.values())
-    counts["labelled chains"] = write_records(out / "labels.jsonl", labels)
-    if not counts["labelled chains"]:
+    counts["labeled chains"] = write_records(out / "labels.jsonl", labels)
+    if not counts["labeled chains"]:
         (out / "labels.jsonl").unlink()
     write_drops(drops, job.output, counts)
     counts["chains"] = write_records(job.output, (chain for _, chain, _ in rows(Drops())))

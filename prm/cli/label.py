@@ -28,7 +28,7 @@ from prm.labeling.allocation import STRATEGIES, Budget
 from prm.labeling.estimate import estimate
 from prm.labeling.journal import Journal, unfinished
 from prm.labeling.labeler import WINDOW, Earlier, Event, Plan
-from prm.labeling.setup import Setup, labelling
+from prm.labeling.setup import Setup, labeling
 from prm.labeling.stats import label_stats
 from prm.labeling.tally import Tally
 
@@ -113,13 +113,13 @@ def run(
             if journal.finished < total:
                 on_ray = {"workers": workers, "gpus": worker_gpus} if engine == "ray" else {}
                 announce(setup.engine, workers if on_ray else None)
-                with _labelling(setup, rows, golds, earlier, on_ray) as events:
+                with _labeling(setup, rows, golds, earlier, on_ray) as events:
                     counts |= _record(events, journal, total)
             journal.finish(total)
             counts |= _summary(journal.tally)
 
 
-def _labelling(
+def _labeling(
     setup: Setup,
     chains: Iterator[Chain],
     problems: ProblemFile,
@@ -127,7 +127,7 @@ def _labelling(
     on_ray: Mapping[str, Any],
 ) -> AbstractContextManager[Iterator[Event]]:
     if not on_ray:
-        return labelling(setup, chains, problems, earlier)
+        return labeling(setup, chains, problems, earlier)
     from prm.labeling.ray_labeling import label_on_ray
 
     return nullcontext(label_on_ray(setup, chains, problems, earlier, **on_ray))
@@ -149,7 +149,7 @@ def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, 
     """Write down what comes, and show how fast it comes; gives the rate of labels."""
     tally = journal.tally
     started, rollouts, tokens, steps = time.time(), tally.rollouts, tally.tokens, tally.steps
-    with console.progress("labelling", total) as advance:
+    with console.progress("labeling", total) as advance:
         advance(tally.chains)
         for event in events:
             before = tally.chains
@@ -169,7 +169,7 @@ def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, 
 def _summary(tally: Tally) -> dict[str, Any]:
     per_rollout = {"labels a rollout": tally.steps / tally.rollouts} if tally.rollouts else {}
     return {
-        "labelled chains": tally.labelled,
+        "labeled chains": tally.labeled,
         "step labels": tally.steps,
         "rollouts": tally.rollouts,
         "tokens": tally.tokens,

@@ -35,7 +35,7 @@ from prm.training.examples import (
     label_examples,
     preference_examples,
     reweighted,
-    unlabelled,
+    unlabeled,
 )
 
 from .options import Chat, Overwrite, Seed, Splitter, key_values
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from prm.models.rendering import Renderer
     from prm.training.trainer import Settings, Trained
 
-DATA, LOSS, FIT, OUTPUT = "Data", "What is learnt", "Training", "Output"
+DATA, LOSS, FIT, OUTPUT = "Data", "What is learned", "Training", "Output"
 
 
 def train(
@@ -82,7 +82,7 @@ def train(
     loss: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=WEIGHT, repeatable: step, step-squared-error; bradley-terry, centring, plackett-luce, "
+            help="NAME=WEIGHT, repeatable: step, step-squared-error; bradley-terry, centering, plackett-luce, "
             "pointwise, regression, every-step; language-model. Default: step=1, bradley-terry=1, or both",
             rich_help_panel=LOSS,
         ),
@@ -108,7 +108,7 @@ def train(
     batch_size: Annotated[
         int,
         typer.Option(
-            min=1, help="chains (prm) or problems (else) in an optimiser step of one device", rich_help_panel=FIT
+            min=1, help="chains (prm) or problems (else) in an optimizer step of one device", rich_help_panel=FIT
         ),
     ] = 64,
     tokens_per_pass: Annotated[
@@ -132,13 +132,13 @@ def train(
         bool, typer.Option("--fsdp", help="shard over the processes of torchrun", rich_help_panel=FIT)
     ] = False,
     measure_every: Annotated[
-        int, typer.Option(min=0, help="optimiser steps between measurements; 0: at the end", rich_help_panel=OUTPUT)
+        int, typer.Option(min=0, help="optimizer steps between measurements; 0: at the end", rich_help_panel=OUTPUT)
     ] = 0,
     save_every: Annotated[
         int,
         typer.Option(
             min=0,
-            help="optimiser steps between states to go on from after a kill; 0: ten in all",
+            help="optimizer steps between states to go on from after a kill; 0: ten in all",
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
@@ -300,7 +300,7 @@ def _read_labels(job: Job, renderer: Renderer, recipe: Recipe, drops: Drops) -> 
     if "labels" in job.inputs:
         labels = list(read_records(job.inputs["labels"], StepLabels))
     else:
-        labels = [unlabelled(chain) for chain in chains.values()]
+        labels = [unlabeled(chain) for chain in chains.values()]
     rows: list[LabeledChain] = join_rows(problems, chains, labels, drops)
     return label_examples(rows, renderer, recipe, drops), _texts(problems), labels
 

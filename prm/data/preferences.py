@@ -34,7 +34,7 @@ BOTH_WAYS = "the same pair in both directions"
 """The reasons; beside them only those of `prm.data.formats.solutions.typed`."""
 
 _PROMPTS = ("prompt", "question", "problem", "instruction", "input")
-_LABELLED: Mapping[tuple[str, str], Mapping[str, int | None]] = {
+_LABELED: Mapping[tuple[str, str], Mapping[str, int | None]] = {
     ("response_A", "response_B"): {"A>B": 0, "B>A": 1, "A=B": None},
     ("output_1", "output_2"): {"1": 0, "2": 1},
 }
@@ -140,10 +140,10 @@ def pair_of(row: Row) -> _Pair:
 
 def _names(row: Row) -> tuple[str, str]:
     """The fields of the chosen and the rejected answer."""
-    names = next((names for names in _LABELLED if set(names) <= row.keys()), None)
+    names = next((names for names in _LABELED if set(names) <= row.keys()), None)
     if names is None:
         return "chosen", "rejected"
-    label, places = optional_text(row, "label"), _LABELLED[names]
+    label, places = optional_text(row, "label"), _LABELED[names]
     if label is None or label not in places:
         raise RowError(NO_LABEL, "" if label is None else f"not {label!r}")
     place = places[label]

@@ -45,7 +45,7 @@ def split_steps(text: str, splitter: str = "newline") -> tuple[str, ...]:
 
 
 def _append(steps: list[str], part: str) -> None:
-    """Add a part; one that is blank, or follows nothing but blanks, joins its neighbour."""
+    """Add a part; one that is blank, or follows nothing but blanks, joins its neighbor."""
     if steps and (not part.strip() or not steps[-1].strip()):
         steps[-1] += part
     elif part:

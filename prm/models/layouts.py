@@ -1,7 +1,7 @@
 """From (problem, steps) to the token ids that a public reward model was trained on, and the places where it is read.
 
-There are two ways. A whole text is tokenised once with character offsets, as its author does it, and what is read is
-found by the characters where it was put, never by looking for ids; or pieces are tokenised apart and joined as ids.
+There are two ways. A whole text is tokenized once with character offsets, as its author does it, and what is read is
+found by the characters where it was put, never by looking for ids; or pieces are tokenized apart and joined as ids.
 Text that spells a special token or the family's marker is refused: it would add places, or shift them.
 
 Each renderer offers what `prm.models.rendering.Renderer` offers. `Rendered.step_ends` holds the places that are read,
@@ -178,7 +178,7 @@ def _require_shown(text: str, beginning: str) -> None:
 
 
 class TextRenderer(_ManyRenderer):
-    """Tokenises a whole text once and finds in it what is read.
+    """Tokenizes a whole text once and finds in it what is read.
 
     Args:
         tokenizer: a fast one, which knows the characters of each token.
@@ -277,7 +277,7 @@ class WholeRenderer(_ManyRenderer):
 
 
 class PieceRenderer(_ManyRenderer):
-    r"""Tokenises the problem and each step apart and joins them as ids; reads the last token of the separator.
+    r"""Tokenizes the problem and each step apart and joins them as ids; reads the last token of the separator.
 
     Args:
         tokenizer: any.

@@ -1,6 +1,6 @@
 """From (problem, steps) to token ids and the position of each step's end: the one place where text becomes ids.
 
-Steps are tokenised one by one and joined as ids. So a separator can never merge with its neighbours, a step's ids
+Steps are tokenized one by one and joined as ids. So a separator can never merge with its neighbors, a step's ids
 never depend on what follows it, and the end of each step is known by construction rather than searched for. That the
 pieces still spell the text is checked when a renderer is made: some tokenizers put a space before every piece, which
 is taken off again, and one that cannot be joined at all is refused.
@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(rf"({_BLANK}?)MESSAGE-(\d+)-GOES-HERE({_BLANK}?)")
 
 
 Part = str | list[int]
-"""Of a prompt: a text that is still to be tokenised, or ids."""
+"""Of a prompt: a text that is still to be tokenized, or ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Renderer:
             and the steps into the assistant's; False writes the problem, a newline, the steps.
 
     Raises:
-        RenderError: pieces tokenised apart would not spell the text, or there is no chat template.
+        RenderError: pieces tokenized apart would not spell the text, or there is no chat template.
     """
 
     def __init__(self, tokenizer: Any, *, separator: str | None = "\n", chat: bool = False) -> None:
@@ -69,7 +69,7 @@ class Renderer:
         self._frames: dict[tuple[str, str], list[int]] = {}
         if self._spell("a", _ANCHOR, "b 1", _ANCHOR) != f"a{_ANCHOR}b 1{_ANCHOR}":
             raise RenderError(
-                "this tokenizer does not spell a text that is tokenised in pieces", "use another tokenizer"
+                "this tokenizer does not spell a text that is tokenized in pieces", "use another tokenizer"
             )
 
     def render(self, problem: str | Sequence[Message], steps: Sequence[str]) -> Rendered:
@@ -209,7 +209,7 @@ class Renderer:
         return self._ids_by_text([text])[text]
 
     def _tokenized(self, texts: Sequence[str], anchor: str, *, split_special_tokens: bool) -> list[list[int]]:
-        """Ids of texts, each tokenised behind `anchor`, whose own ids are taken off again."""
+        """Ids of texts, each tokenized behind `anchor`, whose own ids are taken off again."""
         found = self.tokenizer(
             [anchor + text for text in [*texts, ""]],
             add_special_tokens=False,
@@ -221,7 +221,7 @@ class Renderer:
 
     @cached_property
     def _anchor(self) -> str:
-        """What stands before a piece when it is tokenised, so that it gets no space of the tokenizer's own."""
+        """What stands before a piece when it is tokenized, so that it gets no space of the tokenizer's own."""
         pieces = self._tokenized(["a", "b"], "", split_special_tokens=True)
         return "" if self._decode([i for ids in pieces for i in ids]) == "ab" else _ANCHOR
 

@@ -4,7 +4,7 @@ vLLM serves token classifiers (`token_classify`), Qwen's process reward models (
 token rather than those of its own marker) and sequence classifiers with one label (`classify`). Its activation is off:
 the numbers are those of the head, as from `prm.scoring.backends.TransformersBackend`. Prefixes are not cached and
 prompts are not prefilled in chunks, for a pooled token must be computed in any case, and results shall not depend on
-neighbours.
+neighbors.
 """
 
 from __future__ import annotations

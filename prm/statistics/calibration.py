@@ -26,7 +26,7 @@ from .aggregation import AGGREGATORS
 
 Array = NDArray[np.float64]
 
-Method = Literal["temperature", "platt", "isotonic", "standardise"]
+Method = Literal["temperature", "platt", "isotonic", "standardize"]
 """Ways to calibrate; the first three give probabilities, the last any real number."""
 Scale = Literal["probability", "log-probability", "reward"]
 """What a score is: in [0, 1], as of a PRM's step; in [-inf, 0], as of `aggregate(…, "product")`; or any real number,
@@ -36,7 +36,7 @@ PARAMETERS: dict[Method, tuple[str, ...]] = {
     "temperature": ("temperature",),
     "platt": ("slope", "offset"),
     "isotonic": ("log_odds", "probabilities"),
-    "standardise": ("mean", "deviation"),
+    "standardize": ("mean", "deviation"),
 }
 """Names of each method's parameters."""
 
@@ -88,10 +88,10 @@ class Calibration:
 
         Args:
             scores: of any shape, on this calibration's scale. -inf, which `aggregate` gives a chain without steps,
-                counts as the lowest score there is; `standardise` leaves it.
+                counts as the lowest score there is; `standardize` leaves it.
 
         Returns:
-            Array of the same shape: probabilities in [0, 1]; for `standardise` numbers of any size.
+            Array of the same shape: probabilities in [0, 1]; for `standardize` numbers of any size.
 
         Raises:
             InputError: a score is not on the scale.
@@ -100,7 +100,7 @@ class Calibration:
         [0.0, 0.5, 0.75]
         """
         values, p = _checked(scores, self.scale), self.parameters
-        if self.method == "standardise":
+        if self.method == "standardize":
             return np.asarray((values - p["mean"]) / p["deviation"])
         log_odds = _log_odds(values, self.scale)
         if self.method == "isotonic":
@@ -202,12 +202,12 @@ def fit(
     Multiclass Probability Estimates). Differs: between the blocks' mean log-odds their values are interpolated (Oron
     and Flournoy 2017, Centered Isotonic Regression), so that fewer scores become ties than with their staircase.
 
-    `standardise`: the mean of these scores becomes 0 and their standard deviation 1.
+    `standardize`: the mean of these scores becomes 0 and their standard deviation 1.
 
     Args:
         method: see above.
         scores: shape (points,), on `scale`.
-        labels: shape (points,), the share that is right, in [0, 1]; `standardise` takes none.
+        labels: shape (points,), the share that is right, in [0, 1]; `standardize` takes none.
         weights: shape (points,), how many draws a point stands for, from 0; None for one each.
         scale: what the scores are.
         aggregator: how they came from the scores of steps, to be kept with the calibration.
@@ -222,12 +222,12 @@ def fit(
     """
     if method not in get_args(Method):
         raise InputError(f"there is no method {method!r}", f"choose from {', '.join(get_args(Method))}")
-    if (labels is None) != (method == "standardise"):
+    if (labels is None) != (method == "standardize"):
         raise InputError(f"{method} {'needs' if labels is None else 'takes no'} labels", "change labels or method")
     values, counts = _points(scores, weights, scale)
     keep = counts > 0
     if labels is None:
-        found = _fit_standardise(values[keep], counts[keep])
+        found = _fit_standardize(values[keep], counts[keep])
     else:
         shares, log_odds = _shares(labels, counts), _log_odds(values[keep], scale)
         _require_spread(log_odds)
@@ -267,9 +267,9 @@ def _shares(labels: ArrayLike, counts: Array) -> Array:
     return shares
 
 
-def _fit_standardise(scores: Array, weights: Array) -> dict[str, Any]:
+def _fit_standardize(scores: Array, weights: Array) -> dict[str, Any]:
     if not np.isfinite(scores).all():
-        raise InputError("standardise takes finite scores only", "use another aggregator, or drop empty chains")
+        raise InputError("standardize takes finite scores only", "use another aggregator, or drop empty chains")
     _require_spread(scores)
     mean = float(np.average(scores, weights=weights))
     return {"mean": mean, "deviation": float(np.sqrt(np.average((scores - mean) ** 2, weights=weights)))}

@@ -146,7 +146,7 @@ def log_loss(scores: Sequence[float], labels: Sequence[float]) -> float | None:
     return float(-np.mean(is_right * np.log(values) + (1 - is_right) * np.log1p(-values)))
 
 
-def localisation(found: Iterable[tuple[int | None, int | None]]) -> dict[str, float]:
+def localization(found: Iterable[tuple[int | None, int | None]]) -> dict[str, float]:
     """How well the first wrong step is found (ProcessBench, arXiv 2412.06559, section 3).
 
     Args:
@@ -156,7 +156,7 @@ def localisation(found: Iterable[tuple[int | None, int | None]]) -> dict[str, fl
         `first_error_accuracy` on chains with an error, where it has to be the very one; `all_right_accuracy` on those
         without; `f1`, their harmonic mean. Each is 0 where there is no such chain.
 
-    >>> localisation([(2, 2), (1, 3), (None, None)])["f1"] == 2 * 0.5 * 1 / (0.5 + 1)
+    >>> localization([(2, 2), (1, 3), (None, None)])["f1"] == 2 * 0.5 * 1 / (0.5 + 1)
     True
     """
     hits: dict[bool, list[bool]] = {True: [], False: []}

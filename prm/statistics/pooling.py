@@ -1,4 +1,4 @@
-"""The value of each step of a chain from the rollouts of all its steps: neighbouring steps mostly share their value.
+"""The value of each step of a chain from the rollouts of all its steps: neighboring steps mostly share their value.
 
 A product partition model (Barry and Hartigan 1993, A Bayesian Analysis for Change Point Problems): from one step to
 the next the value stays what it is or, with probability `CHANGE`, is drawn anew from a prior with weight at both ends.

@@ -1,4 +1,4 @@
-"""What a training set holds, before anything is learnt from it: counts, labels, lengths, and one example in full."""
+"""What a training set holds, before anything is learned from it: counts, labels, lengths, and one example in full."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def side(groups: Sequence[GroupExample]) -> dict[str, Any]:
         the first steps, how many have a label, and the share of right.
     """
     chains = [chain for group in groups for chain in group.chains]
-    labelled = [(i, t) for chain in chains for i, t in enumerate(chain.targets) if t is not None]
-    by_position = {position: [t for i, t in labelled if i == position] for position in range(POSITIONS)}
+    labeled = [(i, t) for chain in chains for i, t in enumerate(chain.targets) if t is not None]
+    by_position = {position: [t for i, t in labeled if i == position] for position in range(POSITIONS)}
     return {
         "problems": len({group.problem_id for group in groups}),
         "chains": len(chains),
         "tokens": sum(len(chain.ids) for chain in chains),
         "longest": max((len(chain.ids) for chain in chains), default=0),
-        "steps": len(labelled),
-        "share_right": _mean([t for _, t in labelled]),
+        "steps": len(labeled),
+        "share_right": _mean([t for _, t in labeled]),
         "chains_with_value": sum(chain.value is not None for chain in chains),
         "pairs": sum(_pairs(group) for group in groups),
         "by_position": [
@@ -64,7 +64,7 @@ def audit(
     """All of it as JSON.
 
     Args:
-        train: what is learnt from.
+        train: what is learned from.
         held_out: what is measured on.
         proof: that they share no problem.
         labels: the step labels that were read.
@@ -108,7 +108,7 @@ def example_lines(group: GroupExample, tokenizer: Any) -> list[str]:
     start = group.prompt_length
     for end, target, weight in zip(chain.step_ends, chain.targets, chain.weights, strict=True):
         label = (
-            "not learnt"
+            "not learned"
             if target is None
             else f"label {target:.3g}" + (f", weight {weight:.3g}" if weight != 1 else "")
         )

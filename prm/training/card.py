@@ -54,7 +54,7 @@ def model_card(
         _use(kind, separator),
         "## Data\n",
         f"{train['chains']:,} chains of {train['problems']:,} problems ({train['tokens']:,} tokens), "
-        f"{train['steps']:,} labelled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
+        f"{train['steps']:,} labeled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
         f"{held_out['problems']:,} other problems; problems on both sides: {found['split']['shared_texts']}.\n",
         _table("how a step's label is known", "steps", found["known"]),
         _table("left out", "rows", found["dropped"]),
@@ -111,5 +111,5 @@ def _limits(kind: Kind) -> str:
     )
     return (
         f"{steps}Scores are made for solutions like those in the data: of the same kind of problem, cut into steps in "
-        "the same way, and by a like model. Others, and texts optimised against these scores, may be misjudged.\n"
+        "the same way, and by a like model. Others, and texts optimized against these scores, may be misjudged.\n"
     )

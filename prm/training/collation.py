@@ -33,7 +33,7 @@ def collate(groups: Sequence[GroupExample], pad_id: int, margin_scale: float = 0
 
     Returns:
         `input_ids`, `attention_mask`: ``(n, length)``; `last`: ``(n,)``, place of each chain's last token.
-        `step_rows`, `step_places`, `step_targets`, `step_weights`: of each labelled step.
+        `step_rows`, `step_places`, `step_targets`, `step_weights`: of each labeled step.
         `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; the weights are 0 for a chain without a value and
         for one with none of its group below it; those of the list sum to 1 over a group.
         `chosen`, `rejected`, `pair_margins`, `pair_weights`: of each pair of chains of a group that are worth more and
@@ -62,17 +62,17 @@ def _table(rows: Sequence[tuple[float, ...]], **columns: torch.dtype) -> dict[st
 
 
 def _steps(chains: Sequence[ChainExample]) -> dict[str, Tensor]:
-    labelled: list[tuple[float, ...]] = []
+    labeled: list[tuple[float, ...]] = []
     ends: list[tuple[float, ...]] = []
     for row, chain in enumerate(chains):
         for end, target, weight in zip(chain.step_ends, chain.targets, chain.weights, strict=True):
             if target is not None:
-                labelled.append((row, end, target, weight))
+                labeled.append((row, end, target, weight))
             if chain.value is not None:
                 ends.append((row, end, chain.value, 1.0))
     whole, real = torch.long, torch.float32
     return {
-        **_table(labelled, step_rows=whole, step_places=whole, step_targets=real, step_weights=real),
+        **_table(labeled, step_rows=whole, step_places=whole, step_targets=real, step_weights=real),
         **_table(ends, end_rows=whole, end_places=whole, end_values=real, end_weights=real),
     }
 

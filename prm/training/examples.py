@@ -1,4 +1,4 @@
-"""From records to training examples: which chains and steps a model learns from, and what each is labelled."""
+"""From records to training examples: which chains and steps a model learns from, and what each is labeled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prm.models.rendering import Rendered, Renderer
 Targets = Literal["hard", "soft", "pooled", "counts"]
 """A view of step labels; `counts` are soft labels, each as heavy as its number of draws."""
 Steps = Literal["all", "first-error", "one-past"]
-"""Which labelled steps to learn from: all; those up to and including the first whose hard label is wrong; one more."""
+"""Which labeled steps to learn from: all; those up to and including the first whose hard label is wrong; one more."""
 TooLong = Literal["drop", "whole-steps"]
 """What to do with a chain that is too long: drop it, or keep as many whole steps as fit. No step is ever cut."""
 
@@ -38,11 +38,11 @@ class ChainExample:
     step_ends: tuple[int, ...]
     """Where in `ids` each step ends."""
     targets: tuple[float | None, ...]
-    """Label of each step in [0, 1]; None for one that is not learnt from."""
+    """Label of each step in [0, 1]; None for one that is not learned from."""
     weights: tuple[float, ...]
     """How heavy each target is."""
     value: float | None
-    """What the chain is worth: 1 right, 0 wrong, or a given number; None where that is not known or not learnt."""
+    """What the chain is worth: 1 right, 0 wrong, or a given number; None where that is not known or not learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Recipe:
     """What to make of records."""
 
     heads: frozenset[str]
-    """`step`, `outcome` or both: what is to be learnt."""
+    """`step`, `outcome` or both: what is to be learned."""
     labels_as: Targets = "hard"
     steps: Steps = "all"
     max_length: int = sys.maxsize
@@ -74,7 +74,7 @@ class Recipe:
     """Given values by chain id, in place of right and wrong; None for none."""
 
 
-def unlabelled(chain: Chain) -> StepLabels:
+def unlabeled(chain: Chain) -> StepLabels:
     """Labels of a chain of which nothing is known, for one that has a given value alone."""
     zeros, known = (0,) * len(chain.steps), tuple[Known, ...](["none"] * len(chain.steps))
     return StepLabels(chain.id, chain.problem_id, zeros, zeros, zeros, known, "no_answer")
@@ -83,10 +83,11 @@ def unlabelled(chain: Chain) -> StepLabels:
 def label_examples(
     rows: Sequence[LabeledChain], renderer: Renderer, recipe: Recipe, drops: Drops
 ) -> list[GroupExample]:
-    """Examples of labelled chains: each a group of its own where only steps are learnt, else a group a problem.
+    """Examples of labeled chains: each a group of its own where only steps are learned, else a group a problem.
 
-    What nothing can be learnt from goes to `drops`: a chain that is empty or too long, one whose step labels or answer
-    are not known (whichever is learnt), and problems whose chains are all worth the same where they are to be compared.
+    What nothing can be learned from goes to `drops`: a chain that is empty or too long, one whose step labels or answer
+    are not known (whichever is learned), and problems whose chains are all worth the same where they are to be
+    compared.
     """
     alone = recipe.heads == {"step"}
     groups: defaultdict[str, list[ChainExample]] = defaultdict(list)
@@ -148,7 +149,7 @@ def _rendered(rows: Sequence[LabeledChain], renderer: Renderer) -> Iterator[Rend
 
 
 def _example(labels: StepLabels, rendered: Rendered, recipe: Recipe, drops: Drops) -> ChainExample | None:
-    """What can be learnt of a chain; None, and a note in `drops`, where there is nothing."""
+    """What can be learned of a chain; None, and a note in `drops`, where there is nothing."""
     fitting = _fitting(labels.chain_id, rendered, recipe, drops)
     if fitting is None:
         return None

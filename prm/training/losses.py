@@ -59,12 +59,12 @@ def bradley_terry(chosen: Tensor, rejected: Tensor, margins: Tensor) -> Tensor:
     return -logsigmoid((chosen - rejected).float() - margins)
 
 
-def centring(chosen: Tensor, rejected: Tensor) -> Tensor:
+def centering(chosen: Tensor, rejected: Tensor) -> Tensor:
     """Squared sum of the rewards of each pair: holds rewards around 0, which Bradley-Terry leaves open.
 
     Source: Helping or Herding?, arXiv 2312.09244, section 2.2.
 
-    >>> centring(Tensor([2.0]), Tensor([-1.0]))
+    >>> centering(Tensor([2.0]), Tensor([-1.0]))
     tensor([1.])
     """
     return (chosen + rejected).float().square()

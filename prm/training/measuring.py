@@ -11,7 +11,7 @@ from torch import Tensor
 
 from prm.models.heads import token_head
 from prm.scoring.backends import TransformersBackend
-from prm.statistics.metrics import auroc, expected_calibration_error, grouped_auroc, localisation
+from prm.statistics.metrics import auroc, expected_calibration_error, grouped_auroc, localization
 
 from .examples import ChainExample, GroupExample
 
@@ -30,7 +30,7 @@ def measure(model: Any, heads: Collection[str], groups: Sequence[GroupExample], 
     Returns:
         Of the step head, on the steps that have a label (soft ones count as right from 0.5): `step_auroc`;
         `step_auroc_within_position`, which compares only steps equally far into their chains; `first_error_f1`, see
-        `prm.statistics.metrics.localisation`, with the threshold 0.5; `calibration_error`, in [0, 1].
+        `prm.statistics.metrics.localization`, with the threshold 0.5; `calibration_error`, in [0, 1].
         Of the outcome head: `pair_accuracy` over all pairs of a problem's chains of different value, ties counted
         half, and `mean_margin` of their rewards; `reward_mean`, `reward_min`, `reward_max`; `length_correlation`, the
         rank correlation of reward and tokens, in [-1, 1].
@@ -67,7 +67,7 @@ def _step_metrics(chains: Iterable[tuple[ChainExample, Tensor]]) -> Metrics:
     return {
         "step_auroc": auroc([margin for _, margin, _ in rows], [is_right for _, _, is_right in rows]),
         "step_auroc_within_position": grouped_auroc(rows),
-        "first_error_f1": localisation(firsts)["f1"],
+        "first_error_f1": localization(firsts)["f1"],
         "calibration_error": expected_calibration_error(probabilities, targets),
     }
 

@@ -5,7 +5,7 @@
     joint    {"step": 1, "bradley-terry": 1}          both heads in one forward pass
     hybrid   {"bradley-terry": 1, "pointwise": 1}     an ORM whose rewards are log-odds too
 
-Every term is a weighted mean over its items in the whole batch of an optimiser step, on all devices. So it makes no
+Every term is a weighted mean over its items in the whole batch of an optimizer step, on all devices. So it makes no
 difference to the result into how many forward passes a batch is cut.
 """
 
@@ -21,7 +21,7 @@ from prm.models.heads import HEADS, Head, Kind
 
 from .losses import (
     bradley_terry,
-    centring,
+    centering,
     next_token,
     plackett_luce,
     pointwise,
@@ -46,7 +46,7 @@ class Read:
     """What a model says at the places of a batch; empty where it has not the head, or no term asks."""
 
     margins: Tensor
-    """``(labelled steps,)`` log-odds."""
+    """``(labeled steps,)`` log-odds."""
     rewards: Tensor
     """``(chains,)``."""
     end_rewards: Tensor
@@ -79,7 +79,7 @@ TERMS: dict[str, Term] = {
     "bradley-terry": Term(
         "outcome", "pair_weights", lambda r, b: bradley_terry(*_rewards_of_pairs(r, b), b["pair_margins"]), True
     ),
-    "centring": Term("outcome", "pair_weights", lambda r, b: centring(*_rewards_of_pairs(r, b)), True),
+    "centering": Term("outcome", "pair_weights", lambda r, b: centering(*_rewards_of_pairs(r, b)), True),
     "plackett-luce": Term(
         "outcome", "list_weights", lambda r, b: plackett_luce(r.rewards, b["values"], b["groups"]), True
     ),
@@ -128,7 +128,7 @@ def losses(terms: Mapping[str, float], read: Read, batch: Batch, totals: Mapping
         terms: name to weight.
         read: what the heads said of the batch.
         batch: one forward pass.
-        totals: `total_weights` of all passes of the optimiser step; a term of weight 0 there contributes nothing.
+        totals: `total_weights` of all passes of the optimizer step; a term of weight 0 there contributes nothing.
 
     Returns:
         Name to scalar: the weighted sum over its items, by the total, times the term's own weight.

@@ -1,7 +1,7 @@
 """Train a PRM (step head), an ORM (outcome head) or both at once, with transformers' Trainer.
 
 The Trainer and accelerate bring mixed precision, several devices, checkpoints and logs; what is ours is the batch and
-the loss. An optimiser step takes a fixed number of examples. They are read in as many forward passes as a budget of
+the loss. An optimizer step takes a fixed number of examples. They are read in as many forward passes as a budget of
 tokens asks for, each of chains of like lengths, and every loss is a mean over the whole step: so the budget decides
 about memory and speed alone, and accumulation needs no setting of its own.
 """
@@ -35,7 +35,7 @@ from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, Read, check_terms, losses, total_weights
 
 Precision = Literal["float32", "bfloat16", "float16"]
-"""Of the computation; weights and optimiser stay in float32."""
+"""Of the computation; weights and optimizer stay in float32."""
 LOG = "training_log.json"
 CPU_TOKENS, GPU_TOKENS = 1024, 8192
 """Padded tokens in a forward pass. On a CPU more of them are slower, see `prm.benchmarks.perf.train_throughput`."""
@@ -51,7 +51,7 @@ class Settings:
     learning_rate: float = 1e-5
     """Peak; warmed up over the first 5% of the steps, then a cosine to 0."""
     batch_size: int = 64
-    """Groups (chains for a PRM, else problems) in an optimiser step on one device."""
+    """Groups (chains for a PRM, else problems) in an optimizer step on one device."""
     tokens_a_pass: int | None = None
     """Padded tokens in one forward pass; None for what suits the device. Makes no difference to the result."""
     margin_scale: float = 0.0
@@ -64,11 +64,11 @@ class Settings:
     """Rank of the adapters that are trained in place of the whole backbone, and merged into it at the end; 0 for none
     (LoRA, arXiv 2106.09685; on all linear layers, alpha twice the rank, as in QLoRA, arXiv 2305.14314)."""
     fsdp: bool = False
-    """Whether the processes share weights and optimiser out among them (ZeRO, arXiv 1910.02054, stage 3)."""
+    """Whether the processes share weights and optimizer out among them (ZeRO, arXiv 1910.02054, stage 3)."""
     measure_every: int = 0
-    """Optimiser steps between two measurements; 0 for one at the end."""
+    """Optimizer steps between two measurements; 0 for one at the end."""
     save_every: int = 0
-    """Optimiser steps between two checkpoints from which a killed training goes on; 0 for ten in all."""
+    """Optimizer steps between two checkpoints from which a killed training goes on; 0 for ten in all."""
     report_to: tuple[str, ...] = ()
     """Where logs go beside the log file: `tensorboard`, or what else the Trainer knows, such as `wandb`."""
     seed: int = 0
@@ -147,7 +147,7 @@ def _require_scored(groups: Sequence[GroupExample], kind: Kind, terms: Collectio
     for chain in (chain for group in groups for chain in group.chains):
         if (chain.value is None or HEADS[kind] == ("step",)) and not _has_target(chain):
             raise InputError(
-                f"chain {chain.chain_id!r} has no scored position: nothing would be learnt from it", "leave it out"
+                f"chain {chain.chain_id!r} has no scored position: nothing would be learned from it", "leave it out"
             )
         if needs_shares and not 0 <= (chain.value or 0.0) <= 1:
             raise InputError(
@@ -263,7 +263,7 @@ class RewardTrainer(Trainer):
             self.is_fsdp_enabled = True
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Forward and backward over all passes of an optimiser step.
+        """Forward and backward over all passes of an optimizer step.
 
         Every process makes as many passes as the one that has most, for sharded weights are gathered by all at once.
         """

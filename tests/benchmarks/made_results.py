@@ -58,7 +58,7 @@ def processbench(rng):
     headline = [m for m in metrics if (m.name, m.split, m.variant) == ("f1", "macro", "fixed 0.5")]
     return Result(
         suite="processbench",
-        protocol="localisation",
+        protocol="localization",
         settings={
             "called wrong": "a step that scores below the threshold",
             "threshold": dict.fromkeys(PRMS, 0.5),
@@ -100,7 +100,7 @@ def best_of_n(rng):
         for kind, bend in (("gold", 0.06), ("proxy", 0.0)):
             kls = [math.log(k) - (k - 1) / k for k in ks]
             points = [Point(x, v := 0.44 + 0.2 * math.sqrt(x) - bend * x, v - 0.03, v + 0.03) for x in kls]
-            curves.append(Curve("over-optimisation", f"{scorer} {aggregator}".strip(), scorer, kind, tuple(points)))
+            curves.append(Curve("over-optimization", f"{scorer} {aggregator}".strip(), scorer, kind, tuple(points)))
         metrics.append(metric(rng, scorer, "chain_auroc", "all", aggregator, 0.74, 9000, 0.02))
         shown += pictures(rng, scorer, aggregator, aggregator)
     headline = [m for m in metrics if m.name == "best-of-16"]
@@ -219,7 +219,7 @@ def make_results():
 
 
 def make_chains(count=5000):
-    """About half for localisation, a third in pools of 16, the rest in pairs."""
+    """About half for localization, a third in pools of 16, the rest in pairs."""
     rng = random.Random(11)
     located = [located_chain(rng, i) for i in range(count // 2)]
     pools = [chain for i in range(count // 3 // 16) for chain in pool(rng, i)]

@@ -212,7 +212,7 @@ def test_pairs_won_by_hand():
 def test_length_matched_auroc_by_hand():
     """In order of length 90 (right), 100 (wrong), 110 (right), 130 (wrong), 131 (wrong), 145 (right).
 
-    Neighbours of different verdicts whose lengths differ by at most a tenth of the longer: (90, 100), (100, 110) and
+    Neighbors of different verdicts whose lengths differ by at most a tenth of the longer: (90, 100), (100, 110) and
     (131, 145); 110 and 130 are too far apart. Scores 0.5 > 0.4 wins, 0.4 = 0.4 is half, 0.1 < 0.2 loses.
     """
     own = pool((F, T, T, F, T, F), (0, 1, 1, 0, 1, 0), (131, 90, 145, 100, 110, 130))
@@ -260,12 +260,12 @@ def test_intervals_resample_problems():
     assert (found["PRM", "best-of-4", "min"].low, found["PRM", "best-of-4", "min"].high) == pytest.approx((low, high))
 
 
-def test_overoptimisation():
+def test_overoptimization():
     """Gold and proxy by x = log n - (n-1)/n; alpha and beta by least squares of the gain on sqrt(x) and -x."""
     pools, scores = made(7, sizes=(8,))
     found, findings = measured(pools, {"PRM": table(scores)})
     gold, proxy = (
-        next(c for c in findings.curves if (c.kind, c.name, c.variant) == ("over-optimisation", "PRM mean", variant))
+        next(c for c in findings.curves if (c.kind, c.name, c.variant) == ("over-optimization", "PRM mean", variant))
         for variant in ("gold", "proxy")
     )
     kl = [0.0, math.log(2) - 1 / 2, math.log(4) - 3 / 4, math.log(8) - 7 / 8]

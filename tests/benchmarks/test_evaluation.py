@@ -50,7 +50,7 @@ def located(count=6):
         StepTruth(f"p{i // 3}/{i}", f"p{i // 3}", "xy"[i // 3 % 2], (T, F) if i % 2 else (T, T), N)
         for i in range(count)
     ]
-    return suite("localisation", truths, {t.chain_id: 2 for t in truths}), {
+    return suite("localization", truths, {t.chain_id: 2 for t in truths}), {
         t.chain_id: (0.9, 0.8 - i % 2 / 2) for i, t in enumerate(truths)
     }
 
@@ -237,7 +237,7 @@ def test_who_chose_a_shown_chain():
 def test_a_result_says_what_it_is_of():
     data, scores = located()
     result, _ = evaluate(data, {"A": table(scores)}, HOW, Drops())
-    assert (result.suite, result.protocol, result.scorers) == ("made up", "localisation", ("A",))
+    assert (result.suite, result.protocol, result.scorers) == ("made up", "localization", ("A",))
     assert (result.settings["draws"], result.settings["seed"], result.settings["threshold"]) == (50, 0, {"A": 0.5})
     assert set(result.versions) == {"prm-toolkit", "numpy", "sympy"}
     assert [(m.name, m.split, m.variant, m.value) for m in result.headline] == [("f1", "macro", "fixed 0.5", 1.0)]
@@ -255,7 +255,7 @@ def test_a_digest_is_of_rows_and_truth():
     assert worse.data["digest"] == digests[0], "it does not depend on scores"
 
 
-@pytest.mark.parametrize("protocol", ["localisation", "steps", "preference", "best-of-n"])
+@pytest.mark.parametrize("protocol", ["localization", "steps", "preference", "best-of-n"])
 def test_a_result_is_plain_json(tmp_path, protocol):
     """No nan and no infinity, which are no JSON; read again, it is the same."""
     own = []

@@ -21,7 +21,7 @@ def metric(scorer, value, half=0.03, **changes):
 def result(*headline, suite="processbench", **changes):
     scorers = tuple(dict.fromkeys(m.scorer for m in headline if m.scorer))
     data = {"rows": 100, "digest": "d1"}
-    plain = Result(suite, "localisation", {"seed": 0, "draws": 1000}, data, {}, scorers, headline, headline)
+    plain = Result(suite, "localization", {"seed": 0, "draws": 1000}, data, {}, scorers, headline, headline)
     return replace(plain, **changes)
 
 
@@ -140,7 +140,7 @@ def test_all_variants_can_be_shown():
         ({"settings": {"seed": 1, "draws": 1000}}, "settings.seed is 0 and 1"),
         ({"settings": {"seed": 0}}, "settings.draws is 1000 and not given"),
         ({"data": {"rows": 99, "digest": "d2"}}, 'data.rows is 100 and 99, data.digest is "d1" and "d2"'),
-        ({"protocol": "steps"}, 'protocol is "localisation" and "steps"'),
+        ({"protocol": "steps"}, 'protocol is "localization" and "steps"'),
     ],
 )
 def test_results_of_a_suite_that_were_made_otherwise_are_refused_or_named(changes, message):

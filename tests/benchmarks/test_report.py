@@ -28,7 +28,7 @@ RESULTS = made_results.make_results()
 def result(**changes):
     """A small one."""
     metric = Metric("PRM", "f1", "all", "fixed 0.5", 0.5, 0.4, 0.6, 10)
-    plain = Result("suite", "localisation", {"seed": 0}, {"rows": 10}, {}, ("PRM",), (metric,), (metric,))
+    plain = Result("suite", "localization", {"seed": 0}, {"rows": 10}, {}, ("PRM",), (metric,), (metric,))
     return replace(plain, **changes)
 
 
@@ -106,7 +106,7 @@ def test_of_many_differences_those_of_first_ways_and_baselines_are_shown():
     assert len(found.differences) + len(found.more_differences) == len(RESULTS["math.json"].differences)
 
 
-def test_localisation_has_bars_for_each_way_of_setting_the_threshold():
+def test_localization_has_bars_for_each_way_of_setting_the_threshold():
     found = section("pb.json")
     titles = [part.title for part in found.parts if "splits" in part.id]
     assert titles == [
@@ -168,12 +168,12 @@ def test_other_aggregators_are_folded():
 def test_a_reward_and_a_share_of_right_choices_have_no_axis_in_common():
     """PRMs see scores in [0, 1], as the share is; the ORM's best of 16 has a mean reward of 3."""
     curves = [
-        Curve("over-optimisation", f"{scorer} {own}".strip(), scorer, kind, (Point(0, 0.4), Point(1.8, best)))
+        Curve("over-optimization", f"{scorer} {own}".strip(), scorer, kind, (Point(0, 0.4), Point(1.8, best)))
         for scorer, own, proxy in (("PRM", "min", 0.9), ("PRM", "last", 0.8), ("ORM", "", 3.0))
         for kind, best in (("gold", 0.6), ("proxy", proxy))
     ]
     (found,) = sections({"a.json": replace(result(), curves=tuple(curves))})
-    over = by_id(found, "over-optimisation")
+    over = by_id(found, "over-optimization")
     assert [c.title for c in over.charts] == ["PRM min", "ORM: gold", "ORM: proxy"]
     assert [c.title for c in over.more] == ["PRM last"]
 
@@ -187,7 +187,7 @@ def test_results_of_one_suite_are_told_apart_by_their_files():
     assert [s.title for s in sections({"a.json": result(), "b.json": result()})] == ["suite [a.json]", "suite [b.json]"]
 
 
-def test_a_scorer_has_one_colour_in_all_results():
+def test_a_scorer_has_one_color_in_all_results():
     one, two = result(), result(scorers=("Other", "PRM"))
     colors = [[row.color for row in s.headline] for s in sections({"a.json": one, "b.json": two})]
     assert colors == [["series-1"], ["series-1"]]
@@ -440,7 +440,7 @@ def contrast(one, two):
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_colours_stand_out_in_both_themes(theme):
+def test_colors_stand_out_in_both_themes(theme):
     style = (Path(charts.__file__).parent / "report.css").read_text()
     colors = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
     of = {name: pair[theme] for name, pair in colors.items()}

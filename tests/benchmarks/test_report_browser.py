@@ -129,7 +129,7 @@ def test_the_page_opens_from_a_file_with_all_its_sections(page, tmp_path):
     assert parts == [
         "Differences",
         "Best of k",
-        "Over-optimisation",
+        "Over-optimization",
         "Reliability",
         "Score against length",
         "All numbers",
@@ -144,8 +144,8 @@ def test_landmarks_headings_and_labels(page):
     for role in ("banner", "navigation", "main", "contentinfo", "search", "listbox", "status"):
         assert page.get_by_role(role).count() == 1, role
     assert page.locator("h1").count() == 1
-    unlabelled = "[...document.querySelectorAll('input, select')].filter((e) => !e.labels.length).map((e) => e.id)"
-    assert page.evaluate(unlabelled) == []
+    unlabeled = "[...document.querySelectorAll('input, select')].filter((e) => !e.labels.length).map((e) => e.id)"
+    assert page.evaluate(unlabeled) == []
     unnamed = "[...document.querySelectorAll('figure svg')].filter((e) => !e.querySelector('title').textContent).length"
     assert page.evaluate(unnamed) == 0
     levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map((e) => Number(e.tagName[1]))")

@@ -305,7 +305,7 @@ def test_pools_of_one_problem_from_several_files(tmp_path):
 
 RESULT = Result(
     suite="x",
-    protocol="localisation",
+    protocol="localization",
     settings={"threshold": {"A": 0.5}},
     data={"rows": 1},
     versions={},

@@ -1,4 +1,4 @@
-"""Sampling and labelling through an engine of ten lines, with counts worked out by hand."""
+"""Sampling and labeling through an engine of ten lines, with counts worked out by hand."""
 
 import pytest
 
@@ -195,7 +195,7 @@ def test_a_rollout_continues_the_chains_own_text(renderer):
     assert read == [f"{PROBLEM.text}\nstep 0\n", f"{PROBLEM.text}\nstep 0\nstep 1\n"]
 
 
-def test_what_cannot_be_labelled_is_dropped_with_its_reason(renderer):
+def test_what_cannot_be_labeled_is_dropped_with_its_reason(renderer):
     problems = {"p": PROBLEM, "open": Problem("open", "?")}
     chains = [
         chain("good"),
@@ -219,7 +219,7 @@ def test_what_cannot_be_labelled_is_dropped_with_its_reason(renderer):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("backwards", [False, True])
-def test_many_chains_are_labelled_once_each_and_alike_in_any_order(renderer, strategy, backwards):
+def test_many_chains_are_labeled_once_each_and_alike_in_any_order(renderer, strategy, backwards):
     chains = [chain(f"c@{i}", steps=1 + i % 6) for i in range(20)]
     engine = FakeEngine(reaches(2), room=7, backwards=backwards)
     _, labels, _ = run(engine, renderer, chains, strategy, 4)

@@ -11,7 +11,7 @@ from prm.verifiers import Outcome, answer_key, check, extract_answer, gold_probl
 
 INTEGERS = st.integers(-(10**30), 10**30)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=4)
-MATHS = st.text(alphabet=string.digits + "xy+-*/^(){}[]\\|!_,.=$% eE" + "\u221a\u03c0\u2212", max_size=40)
+MATH = st.text(alphabet=string.digits + "xy+-*/^(){}[]\\|!_,.=$% eE" + "\u221a\u03c0\u2212", max_size=40)
 FAST = settings(max_examples=int(os.environ.get("PRM_FUZZ_EXAMPLES", "150")), deadline=None)
 """`PRM_FUZZ_EXAMPLES=100000` makes a fuzzer of these tests."""
 
@@ -81,7 +81,7 @@ def test_one_more_is_another_and_rewriting_is_not(text):
 
 
 @FAST
-@given(MATHS | st.text(max_size=60), MATHS | st.text(max_size=60))
+@given(MATH | st.text(max_size=60), MATH | st.text(max_size=60))
 def test_no_text_raises_or_breaks_the_checker(prediction, gold):
     verdict = check(prediction, gold, timeout=0.5)
     assert not verdict.reason.startswith("the checker failed"), verdict
@@ -89,7 +89,7 @@ def test_no_text_raises_or_breaks_the_checker(prediction, gold):
 
 
 @FAST
-@given(MATHS)
+@given(MATH)
 def test_a_gold_is_usable_exactly_when_it_equals_itself(gold):
     marked = f"#### {gold}"
     assert (gold_problem(marked) is None) == check(marked, marked).is_correct

@@ -241,7 +241,7 @@ def test_asyncio_with_hostile_and_ordinary_pairs():
     assert turns > 20  # the loop was free meanwhile
 
 
-def test_cancelled_checks_are_ended():
+def test_canceled_checks_are_ended():
     async def cancel_some():
         checks = [asyncio.ensure_future(check_async(*SLOW, timeout=1_000)) for _ in range(WORKER.size + 3)]
         while not (busy := WORKER.pids):

@@ -36,7 +36,7 @@ ATTEMPTS = 2
 """Workers that may be lost over one question: killed by someone else, for want of memory say."""
 _POLL_SECONDS = 0.02
 _MAX_REPLY = 65_536
-_CANCELLED = Finding(Outcome.ERROR, "the check was cancelled")
+_CANCELED = Finding(Outcome.ERROR, "the check was canceled")
 _LOST = Finding(Outcome.ERROR, "the symbolic worker ended or did not start")
 
 
@@ -48,7 +48,7 @@ class Budget:
     """Seconds of processor time allowed in all."""
     left: float = field(init=False)
     """Seconds not yet used by a worker."""
-    is_cancelled: bool = field(init=False, default=False)
+    is_canceled: bool = field(init=False, default=False)
     """Whether nobody waits for the verdict any more."""
 
     def __post_init__(self) -> None:
@@ -174,12 +174,12 @@ class Pool:
                 return budget.overrun()
             with contextlib.suppress(BrokenPipeError, EOFError):
                 return self._ask(trees, budget)
-        return _CANCELLED if budget.is_cancelled else _LOST
+        return _CANCELED if budget.is_canceled else _LOST
 
     def cancel(self, budget: Budget) -> None:
         """Have the comparison on `budget` end at once, and no other begin."""
         with self._changed:
-            budget.is_cancelled = True
+            budget.is_canceled = True
             for worker in self._of(budget):
                 worker.kill()
 
@@ -188,7 +188,7 @@ class Pool:
         with self._changed:
             for worker in self._workers:
                 if worker.budget is not None:
-                    worker.budget.is_cancelled = True
+                    worker.budget.is_canceled = True
                 worker.kill()
             self._drop_ended()
 
@@ -221,8 +221,8 @@ class Pool:
             self._drop_ended()
             while not (free := self._of(None)) and len(self._workers) >= self.size:
                 self._changed.wait()
-            if budget.is_cancelled:
-                raise EOFError("cancelled while waiting")
+            if budget.is_canceled:
+                raise EOFError("canceled while waiting")
             if not free:
                 self._workers.append(Worker(budget))
                 return self._workers[-1]

@@ -1,4 +1,4 @@
-"""The process that compares expressions: `python -m prm.verifiers.expressions.worker`, started by `prm.verifiers.expressions.symbolic`.
+"""The process that compares expressions, started by `symbolic` beside this module with `python -m`.
 
 It reads one JSON object a line, `{"left": tree, "right": tree, "seconds": s}`, and answers each with one line,
 `{"outcome": …, "reason": …, "spent": s, "is_fit": false where another worker must take over}`, after a first line

@@ -64,26 +64,26 @@ def _mark(text: str) -> bool:
 _VERDICTS: dict[Label, Outcome] = {True: "correct", False: "incorrect"}
 
 
-def _aligned(text: str, labelled: str, tag: str) -> list[Piece]:
+def _aligned(text: str, labeled: str, tag: str) -> list[Piece]:
     """Walk through both texts at once, so that a tag is one only where the other text has a mark in its place."""
     pieces: list[Piece] = []
     *parts, rest = text.split(tag)
     piece, at = "", 0
     for part in parts:
-        piece, at = piece + part, _after(part, labelled, at)
-        if labelled[at : at + 1] in MARKS:
-            pieces.append((piece, MARKS[labelled[at]]))
+        piece, at = piece + part, _after(part, labeled, at)
+        if labeled[at : at + 1] in MARKS:
+            pieces.append((piece, MARKS[labeled[at]]))
             piece, at = "", at + 1
         else:
-            piece, at = piece + tag, _after(tag, labelled, at)
+            piece, at = piece + tag, _after(tag, labeled, at)
     _require_end(piece + rest)
-    if _after(rest, labelled, at) != len(labelled):
+    if _after(rest, labeled, at) != len(labeled):
         raise _apart(at)
     return pieces
 
 
-def _after(part: str, labelled: str, at: int) -> int:
-    if not labelled.startswith(part, at):
+def _after(part: str, labeled: str, at: int) -> int:
+    if not labeled.startswith(part, at):
         raise _apart(at)
     return at + len(part)
 

@@ -166,8 +166,8 @@ def export(prm, tmp_path):
     problem, chain, labels = ROW
     write_records(tmp_path / "p.jsonl", [problem])
     write_records(tmp_path / "c.jsonl", [chain, Chain("d", "p", ("a",))])
-    unlabelled = StepLabels("d", "p", (0,), (0,), (0,), ("none",), "no_answer")
-    write_records(tmp_path / "l.jsonl", [labels, unlabelled])
+    unlabeled = StepLabels("d", "p", (0,), (0,), (0,), ("none",), "no_answer")
+    write_records(tmp_path / "l.jsonl", [labels, unlabeled])
     files = ["--problems", "p.jsonl", "--chains", "c.jsonl", "--labels", "l.jsonl", "--out", "out"]
 
     def run(*arguments):

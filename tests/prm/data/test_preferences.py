@@ -106,14 +106,14 @@ DROPPED = {
         "no chosen": ({"prompt": "p", "rejected": "8"}, "'chosen'"),
         "null": (P | {"chosen": "7", "rejected": None}, "'rejected'"),
         "nothing": ({}, "'chosen'"),
-        "one labelled answer": ({"question": "p", "response_A": "7", "label": "A>B"}, "'chosen'"),
+        "one labeled answer": ({"question": "p", "response_A": "7", "label": "A>B"}, "'chosen'"),
     },
     "lacks a label that says which answer is chosen": {
         "no label": ({"question": "p", "response_A": "7", "response_B": "8"}, ""),
         "another label": ({"input": "p", "output_1": "7", "output_2": "8", "label": 3}, "not '3'"),
     },
     "a tie": {
-        "labelled a tie": ({"question": "p", "response_A": "7", "response_B": "8", "label": "A=B"}, "label 'A=B'"),
+        "labeled a tie": ({"question": "p", "response_A": "7", "response_B": "8", "label": "A=B"}, "label 'A=B'"),
         "equal scores": (P | TEXTS | {"score_chosen": 3, "score_rejected": 3.0}, "scores 3.0 and 3.0"),
         "no margin": (P | TEXTS | {"margin": 0}, "margin 0.0"),
     },

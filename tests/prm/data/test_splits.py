@@ -1,4 +1,4 @@
-"""Splits by problem: the same question is on one side, whatever its id, its neighbours and its place in the file."""
+"""Splits by problem: the same question is on one side, whatever its id, its neighbors and its place in the file."""
 
 import random
 

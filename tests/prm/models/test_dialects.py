@@ -177,7 +177,7 @@ def test_text_that_spells_a_mark_is_refused_and_no_other_chain(name, scorers):
         renderer.render("q", ("a", " \n"))
 
 
-def test_a_mark_that_merges_with_its_neighbour_is_refused(scorers, monkeypatch):
+def test_a_mark_that_merges_with_its_neighbor_is_refused(scorers, monkeypatch):
     renderer = scorers["openr"].renderer
     monkeypatch.setattr(renderer, "lay_out", lambda *_: Layout("a \n\n\n\n\n\nb", 0, (7,)))
     with pytest.raises(RenderError, match="no token of its own"):

@@ -330,7 +330,7 @@ def test_problems_and_chains_that_differ_in_number_are_refused(tokenizer):
         Renderer(tokenizer).render_many(["a", "b"], [("c",)])
 
 
-def test_many_are_tokenised_in_one_call_and_each_piece_once(monkeypatch, tokenizer):
+def test_many_are_tokenized_in_one_call_and_each_piece_once(monkeypatch, tokenizer):
     renderer, seen = Renderer(tokenizer), []
     renderer.render(PROBLEM, STEPS)
     call = type(tokenizer).__call__

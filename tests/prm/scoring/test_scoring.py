@@ -50,7 +50,7 @@ def test_as_many_scores_as_steps(scorer):
     assert scorer.kind == "orm" or all(0 <= v <= 1 for v in flat)
 
 
-def test_scores_do_not_depend_on_neighbours_or_batches(scorer, monkeypatch):
+def test_scores_do_not_depend_on_neighbors_or_batches(scorer, monkeypatch):
     together = scorer.score(TEXTS, CHAINS)
     alone = [scorer.score([t], [c])[0] for t, c in zip(TEXTS, CHAINS, strict=True)]
     backwards = scorer.score(TEXTS[::-1], CHAINS[::-1])[::-1]
@@ -151,7 +151,7 @@ def test_metadata_round_trip(tmp_path):
         "{}",
         json.dumps({"schema": "checkpoint/2", "kind": "prm"}),
         json.dumps({"schema": "checkpoint/1"}),
-        json.dumps({"schema": "checkpoint/1", "kind": "prm", "colour": 1}),
+        json.dumps({"schema": "checkpoint/1", "kind": "prm", "color": 1}),
         json.dumps({"schema": "checkpoint/1", "kind": "banana"}),
         json.dumps({"schema": "checkpoint/1", "kind": "prm", "separator": ""}),
         json.dumps({"schema": "checkpoint/1", "kind": "prm", "separator": 5}),

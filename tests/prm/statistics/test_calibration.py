@@ -21,7 +21,7 @@ MADE = {
     "temperature": Calibration("temperature", "probability", {"temperature": 2.0}),
     "platt": Calibration("platt", "log-probability", {"slope": 0.5, "offset": -1.0}, "product"),
     "isotonic": Calibration("isotonic", "reward", {"log_odds": (-1.0, 0.5), "probabilities": (0.25, 0.75)}),
-    "standardise": Calibration("standardise", "reward", {"mean": 3.0, "deviation": 0.5}),
+    "standardize": Calibration("standardize", "reward", {"mean": 3.0, "deviation": 0.5}),
 }
 
 
@@ -104,12 +104,12 @@ def test_isotonic_takes_equal_scores_together():
     assert one_way.parameters["probabilities"] == pytest.approx((0.4, 1.0))
 
 
-def test_standardise_by_hand():
+def test_standardize_by_hand():
     rewards = [1.0, 5.0] * 5
-    found = fit("standardise", rewards, scale="reward")
+    found = fit("standardize", rewards, scale="reward")
     assert found.parameters == {"mean": 3.0, "deviation": 2.0}
     assert found.apply([1.0, 4.0, 11.0]).tolist() == [-1.0, 0.5, 4.0]
-    weighted = fit("standardise", rewards, weights=[3, 1] * 5, scale="reward")
+    weighted = fit("standardize", rewards, weights=[3, 1] * 5, scale="reward")
     assert weighted.parameters == pytest.approx({"mean": 2.0, "deviation": math.sqrt(3)})
 
 
@@ -218,10 +218,10 @@ REFUSED = {
     "weight": (("platt", TEN, HALF, [*HALF[:9], -1]), "weights"),
     "lengths": (("platt", TEN, HALF[:9]), "one length"),
     "equal": (("platt", [0.5] * 10, HALF), "the same"),
-    "equal rewards": (("standardise", [0.5] * 10), "the same"),
+    "equal rewards": (("standardize", [0.5] * 10), "the same"),
     "method": (("beta", TEN, HALF), "'beta'"),
     "no labels": (("platt", TEN), "needs labels"),
-    "labels": (("standardise", TEN, HALF), "takes no labels"),
+    "labels": (("standardize", TEN, HALF), "takes no labels"),
 }  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def row(**change):
 BROKEN = {
     "list": [],
     "empty": {},
-    "more": row(colour=1),
+    "more": row(color=1),
     "method": row(method="beta"),
     "method of another kind": row(method=[]),
     "scale": row(scale="cents"),
@@ -260,7 +260,7 @@ BROKEN = {
     "too large": row(parameters={"slope": 10**400, "offset": 0}),
     "turned around": row(parameters={"slope": -1, "offset": 0}),
     "zero": row(method="temperature", parameters={"temperature": 0}),
-    "spread": row(method="standardise", parameters={"mean": 0, "deviation": 0}),
+    "spread": row(method="standardize", parameters={"mean": 0, "deviation": 0}),
     "no points": row(method="isotonic", parameters={"log_odds": [], "probabilities": []}),
     "one point too many": row(method="isotonic", parameters={"log_odds": [0, 1], "probabilities": [0.5]}),
     "not rising": row(method="isotonic", parameters={"log_odds": [0, 0], "probabilities": [0.5, 0.6]}),
@@ -426,8 +426,8 @@ def test_calibrate_chains(prm, files, scores, options, scale, aggregator):
     assert result["after"]["log_loss"] < result["before"]["log_loss"]
 
 
-def test_calibrate_standardise_says_mean_and_deviation(prm, files):
-    command = "calibrate --scores o.jsonl --labels l.jsonl --level chain --method standardise --out c.json"
+def test_calibrate_standardize_says_mean_and_deviation(prm, files):
+    command = "calibrate --scores o.jsonl --labels l.jsonl --level chain --method standardize --out c.json"
     code, out, err = prm(*command.split())
     assert code == 0, err
     assert "deviation" in out

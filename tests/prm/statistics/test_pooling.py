@@ -38,7 +38,7 @@ def test_a_chain_backwards_and_right_for_wrong(right, wrong):
     np.testing.assert_allclose(posterior(wrong, right)[:, ::-1], there, atol=1e-12)
 
 
-def test_many_draws_outweigh_the_neighbours():
+def test_many_draws_outweigh_the_neighbors():
     assert pooled_values([0, 300, 0], [500, 700, 500]) == (0, pytest.approx(0.3, abs=0.02), 0)
 
 
@@ -46,7 +46,7 @@ def test_any_number_of_draws_is_taken():
     assert pooled_values([0, 60_000, 3], [1, 60_000, 5])[1] == pytest.approx(0.5)
 
 
-def test_neighbours_make_an_interval_narrower():
+def test_neighbors_make_an_interval_narrower():
     (alone,), shared = pooled_intervals([2], [2]), pooled_intervals([2, 2, 2], [2, 2, 2])
     assert all(high - low < alone[1] - alone[0] for low, high in shared)
     assert all(low < value < high for (low, high), value in zip(shared, pooled_values([2] * 3, [2] * 3), strict=True))

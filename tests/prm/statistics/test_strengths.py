@@ -95,7 +95,7 @@ def test_who_won_all_stays_finite_and_more_wins_are_worth_more(model):
     assert 0 < once < often < 10
 
 
-def test_a_stronger_prior_pulls_towards_0():
+def test_a_stronger_prior_pulls_toward_0():
     pairs = both_ways("a", "b", 9, 1)
     weak, strong = strengths(pairs, prior=0.01)["a"], strengths(pairs, prior=10)["a"]
     assert 0 < strong < weak < math.log(9) / 2

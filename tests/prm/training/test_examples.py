@@ -110,8 +110,8 @@ def test_which_steps_count(renderer, steps, targets):
     clean = PROBLEM, chain("b", "w", "x"), label("b", (4, 4), (0, 0), known=("drawn",) * 2)
     assert one([clean], renderer, labels_as="soft", steps=steps).targets == (1.0, 1.0)
     five = PROBLEM, chain("c", *"vwxyz"), label("c", (4, 0, 0, 0, 0), (0, 4, 4, 4, 4), known=("drawn",) * 5)
-    learnt = sum(target is not None for target in one([five], renderer, steps=steps).targets)
-    assert learnt == {"all": 5, "first-error": 2, "one-past": 3}[steps]
+    learned = sum(target is not None for target in one([five], renderer, steps=steps).targets)
+    assert learned == {"all": 5, "first-error": 2, "one-past": 3}[steps]
 
 
 def test_a_long_chain_and_one_without_labels_are_dropped_never_cut(renderer):

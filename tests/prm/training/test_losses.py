@@ -9,7 +9,7 @@ from torch import Tensor, tensor
 
 from prm.training.losses import (
     bradley_terry,
-    centring,
+    centering,
     next_token,
     plackett_luce,
     pointwise,
@@ -66,8 +66,8 @@ def test_bradley_terry_by_hand():
     close(found, [0.2876821, 0.6931472, 1.3862944])
 
 
-def test_centring_by_hand():
-    close(centring(tensor([3.0, 1.0]), tensor([1.0, -1.0])), [16.0, 0.0])
+def test_centering_by_hand():
+    close(centering(tensor([3.0, 1.0]), tensor([1.0, -1.0])), [16.0, 0.0])
 
 
 def test_pointwise_and_regression_by_hand():

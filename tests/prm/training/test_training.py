@@ -53,7 +53,7 @@ GROUPS = [
 ]
 QUICK = Settings(epochs=12, learning_rate=1e-2, batch_size=4)
 ALL_OF_ORM = {
-    "bradley-terry": 1.0, "centring": 0.01, "plackett-luce": 0.5, "pointwise": 0.5, "regression": 0.1,
+    "bradley-terry": 1.0, "centering": 0.01, "plackett-luce": 0.5, "pointwise": 0.5, "regression": 0.1,
     "every-step": 1.0, "language-model": 0.1,
 }  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_a_training_follows_from_its_seed(base_model, tmp_path):
 
 @pytest.mark.parametrize(("kind", "groups"), [("prm", STEPS), ("joint", GROUPS)])
 def test_passes_without_padding_give_what_one_padded_pass_gives(base_model, tmp_path, kind, groups):
-    """The batch of an optimiser step cut into passes of one group each, and not cut at all."""
+    """The batch of an optimizer step cut into passes of one group each, and not cut at all."""
     uneven = [*groups, GroupExample("long", 1, (chain("l", (1, *range(30, 70), 20, 10), (42,), (1.0,), 1.0),))]
     cut = weights(base_model, tmp_path / "a", kind, uneven, tokens_a_pass=1)
     whole = weights(base_model, tmp_path / "b", kind, uneven, tokens_a_pass=10_000)
@@ -172,7 +172,7 @@ def test_an_example_without_a_scored_position_is_refused(base_model, tmp_path):
         ("joint", [GroupExample("p", 1, GROUPS[0].chains[:1])], {}, "bradley-terry"),
         ("joint", [GroupExample("p", 1, tuple(replace(c, targets=(None,) * len(c.targets)) for c in GROUPS[0].chains))],
          {}, "step"),
-        ("orm", [GroupExample("p", 1, GROUPS[0].chains[:1])], {"pointwise": 1.0, "centring": 1.0}, "centring"),
+        ("orm", [GroupExample("p", 1, GROUPS[0].chains[:1])], {"pointwise": 1.0, "centering": 1.0}, "centering"),
     ],
 )  # fmt: skip
 def test_a_loss_that_finds_nothing_to_learn_from_is_refused(base_model, tmp_path, kind, groups, terms, name):
@@ -338,7 +338,7 @@ def test_a_killed_training_goes_on_to_the_same_result(base_model, data, tmp_path
 
 @pytest.mark.parametrize("option", ["--fsdp", "--seed=0"], ids=["sharded", "copied"])
 def test_two_processes_give_what_one_gives(base_model, data, tmp_path, option):
-    """Two processes of 2 chains each read the same 4 chains in an optimiser step as one of 4; there are 44 chains."""
+    """Two processes of 2 chains each read the same 4 chains in an optimizer step as one of 4; there are 44 chains."""
     options = [
         f"--base={base_model}",
         *data,

@@ -1,4 +1,4 @@
-"""First-error localisation and step classification: how well step scores find wrong steps.
+"""First-error localization and step classification: how well step scores find wrong steps.
 
 A step is called wrong when it scores below a threshold; the first such step is the one a chain is called wrong at.
 A row is found for every threshold above the score of its first wrong step and not above those of the steps before it,
@@ -128,7 +128,7 @@ class Steps:
         return Steps(self.rows[inside], self.places[inside], self.scores[inside], self.is_right[inside])
 
 
-def localisation(
+def localization(
     truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: Settings
 ) -> Findings:
     """Evaluate on chains whose first wrong step is known.
@@ -157,7 +157,7 @@ def localisation(
 def classification(
     truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: Settings
 ) -> Findings:
-    """Evaluate on chains in which many steps are judged; arguments as `localisation`.
+    """Evaluate on chains in which many steps are judged; arguments as `localization`.
 
     Returns:
         By split (PRMBench: by class of errors), and over all steps together (`all`): "f1" of the right steps,
@@ -287,7 +287,7 @@ def _accuracy_by_end(rows: Rows, own: Ints, ends: Floats) -> Floats:
 
 
 def _extras(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
-    """What else localisation suites are asked for.
+    """What else localization suites are asked for.
 
     "solution_auroc": how often the least step score of a chain without an error is above that of one with.
     "mcc": Matthews correlation of "some step is called wrong" with "some step is wrong" (MR-GSM8K, arXiv 2312.17080).

@@ -114,7 +114,7 @@ def mr_ben(row: Row, place: Place) -> Iterator[Found]:
         problem,
         place.id(f"{question}/{model}", is_unique=True),
         steps,
-        up_to(None if number is None else _labelled(steps, number), len(steps)),
+        up_to(None if number is None else _labeled(steps, number), len(steps)),
         next((subject.removeprefix(level) for level in _LEVELS if subject.startswith(level)), subject),
     )
 
@@ -152,7 +152,7 @@ def mathcheck(row: Row, place: Place) -> Iterator[Found]:
         make_problem(identity, typed(row, "question", str)),
         identity,
         steps,
-        up_to(_labelled(steps, number), len(steps)),
+        up_to(_labeled(steps, number), len(steps)),
         optional_text(row, "question_type") or place.stem,
     )
 
@@ -170,7 +170,7 @@ def _error(row: Row, correctness: str, step: str) -> Any:
     return error
 
 
-def _labelled(steps: Sequence[str], number: int) -> int:
+def _labeled(steps: Sequence[str], number: int) -> int:
     """The one step that calls itself "Step `number`"."""
     found = [i for i, step in enumerate(steps) if re.match(rf"\s*Step[ \t]+{number}[ \t]*[:.]", step)]
     if len(found) != 1:

@@ -1,4 +1,4 @@
-"""Localisation and step classification: by hand, and each draw against rows that are really repeated."""
+"""Localization and step classification: by hand, and each draw against rows that are really repeated."""
 
 import math
 from dataclasses import replace
@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import brier_score_loss, f1_score, matthews_corrcoef, roc_auc_score
 
 from prm.benchmarks.numbers import Settings
-from prm.benchmarks.protocols.localisation import classification, localisation
+from prm.benchmarks.protocols.localization import classification, localization
 from prm.benchmarks.scores import table_of
 from prm.benchmarks.suites.building import up_to
 from prm.benchmarks.suites.truth import StepTruth
@@ -17,7 +17,7 @@ from prm.data.records import StepScores
 from prm.errors import InputError
 from prm.statistics.bootstrap import resample
 from prm.statistics.metrics import average_ranks, expected_calibration_error, grouped_auroc
-from prm.statistics.metrics import localisation as located
+from prm.statistics.metrics import localization as located
 
 DRAWS = 25
 T, F, N = True, False, None
@@ -135,8 +135,8 @@ BY_HAND = {
 }
 
 
-def test_localisation_by_hand():
-    found = measured(localisation, HAND, SCORES, lengths=[30, 20, 20, 10])
+def test_localization_by_hand():
+    found = measured(localization, HAND, SCORES, lengths=[30, 20, 20, 10])
     assert {key: value(found, *key) for key in found} == {key: pytest.approx(v) for key, v in BY_HAND.items()}
     sizes = {key[0]: number.n for key, number in found.items()}
     assert (sizes["first_error_accuracy"], sizes["all_right_accuracy"], sizes["f1"]) == (2, 2, 4)
@@ -151,7 +151,7 @@ def test_splits_by_hand():
     """
     first = [replace(truth, split="w") for truth in HAND]
     more = [StepTruth("e", "t", "x", (T, F)), StepTruth("f", "u", "x", (T,))]
-    found = measured(localisation, [*first, *more], SCORES | {"e": (0.7, 0.4), "f": (0.9,)}, threshold_split="x")
+    found = measured(localization, [*first, *more], SCORES | {"e": (0.7, 0.4), "f": (0.9,)}, threshold_split="x")
     assert [value(found, "f1", split, "fixed 0.5") for split in ("x", "macro", "weighted")] == [1, 3 / 4, 4 / 6]
     assert [value(found, "f1", split, "chosen on x") for split in ("x", "macro", "weighted")] == [1, 1 / 2, 2 / 6]
     accuracy = [value(found, "first_error_accuracy", split, "fixed 0.5") for split in ("macro", "weighted")]
@@ -162,7 +162,7 @@ def test_splits_by_hand():
 @pytest.mark.parametrize("threshold", [0.0, 0.5, 0.625])
 def test_a_fixed_threshold_in_each_draw(seed, threshold):
     truths, scores = made(seed)
-    found = measured(localisation, truths, scores, thresholds={"A": threshold})
+    found = measured(localization, truths, scores, thresholds={"A": threshold})
     for split in "ab":
         numbers = [
             found[name, split, f"fixed {threshold:g}"].drawn
@@ -176,7 +176,7 @@ def test_a_fixed_threshold_in_each_draw(seed, threshold):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_oracle_is_the_best_of_all_thresholds_in_each_draw(seed):
     truths, scores = made(seed)
-    found = measured(localisation, truths, scores)
+    found = measured(localization, truths, scores)
     grid = np.linspace(-1 / 16, 17 / 16, 19)  # below, between and above all scores
     for split in "ab":
         for draw, rows in enumerate(drawn(truths)):
@@ -192,7 +192,7 @@ def test_the_oracle_is_the_best_of_all_thresholds_in_each_draw(seed):
 @pytest.mark.parametrize("chosen_on", [None, "b"])
 def test_a_threshold_is_chosen_anew_in_each_draw(chosen_on):
     truths, scores = made(4)
-    found = measured(localisation, truths, scores, threshold_split=chosen_on)
+    found = measured(localization, truths, scores, threshold_split=chosen_on)
     chosen_on, thresholds = chosen_on or "a", set()
     for draw, rows in enumerate(drawn(truths)):
         threshold = best_threshold([truths[i] for i in rows if truths[i].split == chosen_on], scores)
@@ -208,7 +208,7 @@ def test_a_threshold_is_chosen_anew_in_each_draw(chosen_on):
 def test_a_split_that_is_not_there():
     truths, scores = made(0)
     with pytest.raises(InputError, match="no split 'c' to choose the threshold on") as caught:
-        measured(localisation, truths, scores, threshold_split="c")
+        measured(localization, truths, scores, threshold_split="c")
     assert caught.value.hint == "choose from a, b"
 
 
@@ -216,7 +216,7 @@ def test_a_split_that_is_not_there():
 def test_the_other_numbers_in_each_draw(seed):
     truths, scores = made(seed, splits=("all",))
     lengths = np.random.default_rng(seed).integers(10, 30, len(truths))
-    found = measured(localisation, truths, scores, lengths)
+    found = measured(localization, truths, scores, lengths)
     lowest = np.array([min(scores[t.chain_id]) for t in truths])
     wrong = np.array([t.first_error is not None for t in truths])
     ranks = [average_ranks(values.astype(float)) for values in (lengths, lowest)]
@@ -248,7 +248,7 @@ def shares(truths, scores):
 @pytest.mark.parametrize("seed", range(2))
 def test_shares_in_each_draw(seed):
     truths, scores = made(seed)
-    found, by_row = measured(localisation, truths, scores), list(shares(truths, scores))
+    found, by_row = measured(localization, truths, scores), list(shares(truths, scores))
     for name in by_row[0]:
         number = found[name, "all", "fixed 0.5" if name.startswith("right") else ""]
         for draw, rows in enumerate(drawn(truths)):
@@ -257,7 +257,7 @@ def test_shares_in_each_draw(seed):
         assert number.n == sum(row[name] is not None for row in by_row)
 
 
-@pytest.mark.parametrize("measure", [localisation, classification])
+@pytest.mark.parametrize("measure", [localization, classification])
 @pytest.mark.parametrize("seed", range(2))
 def test_numbers_of_steps_in_each_draw(measure, seed):
     """With tenths, which are the ends of the bins of the calibration error."""
@@ -280,7 +280,7 @@ def test_numbers_of_steps_in_each_draw(measure, seed):
 
 def test_calibration_is_of_probabilities_alone():
     truths, scores = made(0)
-    found = measured(localisation, truths, {i: [2 * s for s in own] for i, own in scores.items()})
+    found = measured(localization, truths, {i: [2 * s for s in own] for i, own in scores.items()})
     assert not {"ece", "brier"} & {name for name, _, _ in found}
 
 
@@ -372,7 +372,7 @@ def orders(count, seed=9):
     return np.random.default_rng(seed).permutation(count)
 
 
-@pytest.mark.parametrize("measure", [localisation, classification])
+@pytest.mark.parametrize("measure", [localization, classification])
 def test_the_order_of_rows_changes_no_value(measure):
     truths, scores = made(6, is_judged=measure is classification)
     lengths, order = list(range(len(truths))), orders(len(truths))
@@ -386,7 +386,7 @@ def test_the_order_of_rows_changes_no_value(measure):
     assert {key: n.n for key, n in two.items()} == {key: n.n for key, n in one.items()}
 
 
-@pytest.mark.parametrize("measure", [localisation, classification])
+@pytest.mark.parametrize("measure", [localization, classification])
 def test_a_constant_and_its_threshold_change_nothing(measure):
     """Eighths stay exact. Calibration is left out where scores are no probabilities."""
     truths, scores = made(7, is_judged=measure is classification)
@@ -401,7 +401,7 @@ def test_a_constant_and_its_threshold_change_nothing(measure):
 def test_a_seed_repeats_its_intervals():
     truths, scores = made(8)
     one, two, three = (
-        measured(localisation, truths, scores, seed=seed)["f1", "macro", "fixed 0.5"] for seed in (1, 1, 2)
+        measured(localization, truths, scores, seed=seed)["f1", "macro", "fixed 0.5"] for seed in (1, 1, 2)
     )
     assert one.metric() == two.metric()
     assert one.metric().low != three.metric().low
@@ -410,7 +410,7 @@ def test_a_seed_repeats_its_intervals():
 def test_a_scorer_is_no_better_than_itself():
     truths, scores = made(9)
     tables = {"A": table(scores), "B": table(scores)}
-    findings = localisation(truths, [1] * len(truths), tables, Settings(draws=DRAWS))
+    findings = localization(truths, [1] * len(truths), tables, Settings(draws=DRAWS))
     assert findings.differences
     assert {(d.a, d.b, d.value, d.low, d.high) for d in findings.differences} == {("B", "A", 0.0, 0.0, 0.0)}
 
@@ -419,7 +419,7 @@ def test_each_scorer_has_its_own_threshold_and_they_are_compared():
     """The same scores, moved by 1/4 as its threshold: no difference, though the variants have other names."""
     truths, scores = made(9)
     tables = {"A": table(scores), "B": table({i: [s - 0.25 for s in own] for i, own in scores.items()})}
-    findings = localisation(truths, [1] * len(truths), tables, Settings({"B": 0.25}, draws=DRAWS))
+    findings = localization(truths, [1] * len(truths), tables, Settings({"B": 0.25}, draws=DRAWS))
     assert findings.settings["threshold"] == {"A": 0.5, "B": 0.25}
     own = {(n.scorer, n.variant) for n in findings.numbers if findings.headline(n)}
     assert own == {("A", "fixed 0.5"), ("B", "fixed 0.25")}
@@ -431,7 +431,7 @@ def test_each_scorer_has_its_own_threshold_and_they_are_compared():
 def test_a_difference_is_of_the_same_rows_in_each_draw():
     truths, scores = made(10)
     worse = {i: [0.25 for _ in own] for i, own in scores.items()}
-    findings = localisation(truths, [1] * len(truths), {"A": table(scores), "B": table(worse)}, Settings(draws=DRAWS))
+    findings = localization(truths, [1] * len(truths), {"A": table(scores), "B": table(worse)}, Settings(draws=DRAWS))
     by_key = {(n.scorer, n.name, n.split, n.variant): n for n in findings.numbers}
     (found,) = (d for d in findings.differences if (d.name, d.split, d.variant) == ("solution_auroc", "all", "min"))
     a, b = (by_key[name, "solution_auroc", "all", "min"].drawn for name in "AB")
@@ -442,7 +442,7 @@ def test_a_difference_is_of_the_same_rows_in_each_draw():
 def test_a_difference_is_the_later_scorer_minus_the_earlier():
     """The second one is wrong wherever the first is right."""
     tables = {"A": table(SCORES), "B": table({i: [1 - s for s in own] for i, own in SCORES.items()})}
-    findings = localisation(HAND, [1] * 4, tables, Settings(draws=DRAWS))
+    findings = localization(HAND, [1] * 4, tables, Settings(draws=DRAWS))
     (found,) = (d for d in findings.differences if d.name == "step_auroc")
     assert (found.a, found.b) == ("B", "A")
     assert found.value == pytest.approx(1 / 12 - 11 / 12)
@@ -496,8 +496,8 @@ ENDS = {  # truths and scores; (name, split, variant) to the value
 
 
 @pytest.mark.parametrize(("truths", "scores", "expected"), ENDS.values(), ids=ENDS)
-def test_localisation_at_its_ends(truths, scores, expected):
-    found = measured(localisation, truths, scores)
+def test_localization_at_its_ends(truths, scores, expected):
+    found = measured(localization, truths, scores)
     assert {key: value(found, *key) for key in expected} == expected
 
 
@@ -520,13 +520,13 @@ def test_classification_at_its_ends(steps, scores, expected):
 def test_the_headline_is_the_first_error_where_every_chain_has_one():
     """As in MathCheck, which has no F1."""
     truths, scores = [StepTruth("a", "p", "x", (T, F)), StepTruth("b", "q", "x", (F,))], {"a": (0.9, 0.1), "b": (0.9,)}
-    findings = localisation(truths, [1, 1], {"A": table(scores)}, Settings(draws=DRAWS))
+    findings = localization(truths, [1, 1], {"A": table(scores)}, Settings(draws=DRAWS))
     (own,) = (n.metric() for n in findings.numbers if findings.headline(n))
     assert (own.name, own.split, own.value) == ("first_error_accuracy", "all", 0.5)
 
 
 def test_pictures():
-    findings = localisation(HAND, [30, 20, 20, 10], {"A": table(SCORES)}, Settings(draws=DRAWS))
+    findings = localization(HAND, [30, 20, 20, 10], {"A": table(SCORES)}, Settings(draws=DRAWS))
     reliability, lengths = findings.pictures
     assert [b.count for b in reliability.bins] == [0, 1, 1, 2, 0, 1, 0, 1, 2, 0]
     assert lengths.points == ((30, 0.2, False), (20, 0.35, False), (20, 0.3, True), (10, 0.8, True))
