@@ -259,7 +259,7 @@ class _Prepared:
 def _prepare(job: Job) -> _Prepared:
     """Read, render and split what a job trains on."""
     from prm.data.comparisons import read_values
-    from prm.models.checkpoint import context_length, load_tokenizer, make_renderer
+    from prm.models.checkpoint import context_length, load_tokenizer, renderer_of
     from prm.models.heads import HEADS
     from prm.training.audit import audit
     from prm.training.objectives import DEFAULT, check_terms, need_pairs
@@ -279,7 +279,7 @@ def _prepare(job: Job) -> _Prepared:
         needs_pairs=need_pairs(terms),
         values=read_values(job.inputs["values"]) if "values" in job.inputs else None,
     )
-    renderer = make_renderer(tokenizer, metadata)
+    renderer = renderer_of(tokenizer, metadata)
     read = _read_preferences if "preferences" in job.inputs else _read_labels
     groups, texts, labels = read(job, renderer, recipe, drops)
     kept, measured, proof = _split(groups, texts, s["held_out"])

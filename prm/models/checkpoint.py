@@ -30,7 +30,7 @@ from .heads import Kind
 from .rendering import Renderer
 
 METADATA = "prm.json"
-SCHEMA = "checkpoint/1"
+CHECKPOINT_SCHEMA = "checkpoint/1"
 LABELS: dict[Kind, tuple[str, ...]] = {
     "prm": ("wrong", "right"),
     "orm": ("reward",),
@@ -67,7 +67,7 @@ class Metadata:
 
     def save(self, directory: Path) -> None:
         """Write `prm.json`."""
-        write_json(directory / METADATA, {"schema": SCHEMA, **asdict(self)})
+        write_json(directory / METADATA, {"schema": CHECKPOINT_SCHEMA, **asdict(self)})
 
 
 def _require_calibrations(by_level: Mapping[str, Any]) -> None:
@@ -87,7 +87,7 @@ def load_metadata(directory: Path) -> Metadata:
         row = json.loads((directory / METADATA).read_text(encoding="utf-8"))
         if not isinstance(row, dict):
             raise ValueError("it is not a JSON object")
-        if row.pop("schema") != SCHEMA:
+        if row.pop("schema") != CHECKPOINT_SCHEMA:
             raise ModelError(f"{directory}/{METADATA}: is of another version", "train it again or update prm-toolkit")
         return Metadata(**row)
     except OSError as error:
@@ -178,7 +178,7 @@ def context_length(name: str) -> int:
         raise ModelError(f"{name}: is not a model: {first_line(error)}", GIVE_A_MODEL) from error
 
 
-def make_renderer(tokenizer: Any, metadata: Metadata) -> Renderer:
+def renderer_of(tokenizer: Any, metadata: Metadata) -> Renderer:
     """The renderer that a checkpoint was trained with."""
     return Renderer(tokenizer, separator=metadata.separator, chat=metadata.chat)
 

@@ -383,7 +383,7 @@ def mark_id(tokenizer: Any, mark: Mark, name: str, dialect: Dialect) -> int:
     return ids[0]
 
 
-def make_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | None) -> StepRenderer:
+def dialect_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | None) -> StepRenderer:
     """What turns problems and steps into the ids of this dialect.
 
     Args:

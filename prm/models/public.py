@@ -9,7 +9,7 @@ from prm.errors import ModelError
 
 from .architectures import adapter_base, load_adapted, load_config, load_strictly
 from .checkpoint import load_tokenizer
-from .dialects import BETA, DIALECTS, Dialect, choose_dialect, companion_of, make_renderer, mark_id
+from .dialects import BETA, DIALECTS, Dialect, choose_dialect, companion_of, dialect_renderer, mark_id
 from .heads import PolicyAndReference, ReadHead, candidate_head, reward_head, score_head
 from .layouts import StepRenderer
 
@@ -36,7 +36,7 @@ def load_reading(name: str, wanted: str | None) -> tuple[StepRenderer, Dialect]:
 def _reading(name: str, base: str, config: Any, wanted: str | None) -> tuple[StepRenderer, Dialect]:
     """Of the model `name`, which is an adapter where `base` is another."""
     dialect = DIALECTS[choose_dialect(name, config.architectures[0], config.num_labels, wanted)]
-    return make_renderer(load_tokenizer(base), name, dialect, config.get_text_config().pad_token_id), dialect
+    return dialect_renderer(load_tokenizer(base), name, dialect, config.get_text_config().pad_token_id), dialect
 
 
 def load_public(name: str, wanted: str | None, reference: str | None, dtype: str) -> PublicModel:

@@ -11,7 +11,7 @@ import torch
 
 from prm.errors import ModelError
 from prm.models.architectures import ARCHITECTURES, load_config, load_strictly, require_model
-from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, make_renderer
+from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
 from prm.models.heads import HEADS, Head, Kind, score_head, token_head
 from prm.models.layouts import StepRenderer
@@ -130,7 +130,7 @@ def _own_scorer(name: str, head: Head | None, is_calibrated: bool, make_backend:
         raise ModelError(f"{name}: has no {head} head", f"it has: {', '.join(own)}")
     is_step = (head or own[0]) == "step"
     calibration = _stored_calibration(name, metadata, is_step) if is_calibrated else None
-    renderer = make_renderer(load_tokenizer(name), metadata)
+    renderer = renderer_of(load_tokenizer(name), metadata)
     backend = make_backend(metadata.kind)
     if is_step:
         return Scorer(backend, renderer, "softmax", "prm", threshold=0.5, aggregator="min", calibration=calibration)

@@ -15,7 +15,7 @@ from prm.data.records import Chain, Problem
 from prm.errors import ModelError, RenderError
 from prm.models import public as public_models
 from prm.models.checkpoint import Metadata
-from prm.models.dialects import DIALECTS, choose_dialect, make_renderer, mark_id
+from prm.models.dialects import DIALECTS, choose_dialect, dialect_renderer, mark_id
 from prm.models.layouts import Layout, number_steps
 from prm.scoring import backends
 from prm.scoring.scorer import score_chains
@@ -190,7 +190,7 @@ def test_the_ids_of_the_math_shepherd_card_are_those_of_mistral(tmp_path):
     vocabulary = Path(mistral_common.__file__).parent / "data" / "tokenizer.model.v1"
     shutil.copy(vocabulary, tmp_path / "tokenizer.model")
     tokenizer, dialect = LlamaTokenizer.from_pretrained(tmp_path), DIALECTS["math-shepherd"]
-    found = make_renderer(tokenizer, dialect.hub_names[0], dialect, None).render("3*4 =", ("x =\n", "so 12 - 1"))
+    found = dialect_renderer(tokenizer, dialect.hub_names[0], dialect, None).render("3*4 =", ("x =\n", "so 12 - 1"))
     assert list(found.ids) == tokenizer("3*4 = Step 1: x = ки\nStep 2: so 12 - 1 ки")["input_ids"]
     assert [i for i, token in enumerate(found.ids) if token == 12902] == list(found.step_ends)
     assert [mark_id(tokenizer, m, dialect.hub_names[0], dialect) for m in dialect.answers] == [387, 648]

@@ -9,7 +9,7 @@ import torch
 import prm
 from prm.data.records import Chain, Drop, Problem, StepScores
 from prm.errors import ModelError, RenderError
-from prm.models.checkpoint import Metadata, load_metadata, load_model, load_tokenizer, make_renderer, save_model
+from prm.models.checkpoint import Metadata, load_metadata, load_model, load_tokenizer, renderer_of, save_model
 from prm.models.heads import token_head
 from prm.scoring import scorer as scoring
 from prm.scoring.backends import TransformersBackend
@@ -28,7 +28,7 @@ def make(base_model, kind):
     model = load_model(base_model, kind, 0)
     torch.manual_seed(1)
     model.score.weight.data.normal_(0, 1)
-    renderer = make_renderer(load_tokenizer(base_model), Metadata(kind))
+    renderer = renderer_of(load_tokenizer(base_model), Metadata(kind))
     return Scorer(TransformersBackend(model, token_head), renderer, "softmax" if kind == "prm" else "reward", kind)
 
 
