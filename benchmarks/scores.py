@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 
 from prm.data.records import StepScores
 from prm.errors import InputError
+from prm.statistics.aggregation import AGGREGATORS, Segments
 from prm.statistics.bootstrap import Floats, Ints
 
 _SHAPE = "each line must be an object with 'chain_id' or 'id', and 'scores' (one a step) or 'score'"
@@ -55,12 +56,11 @@ class ScoreTable:
     @property
     def aggregators(self) -> tuple[str, ...]:
         """What makes one score of a chain's; an ORM's single score needs none, and is called ""."""
-        return tuple(_ARRAYS) if self.kind == "prm" else ("",)
+        return tuple(AGGREGATORS) if self.kind == "prm" else ("",)
 
     def aggregated(self, aggregator: str) -> Floats:
         """`prm.aggregate` of every chain, by place; of an ORM its single score."""
-        scores: Floats = _ARRAYS[aggregator or "last"](self)
-        return scores
+        return AGGREGATORS[aggregator or "last"].many(Segments.of(self.values, self.starts))
 
     def lowest_is_last(self) -> Floats:
         """1 for a chain whose last score is below all before it, else 0; nan for one with fewer than two. By place."""
@@ -69,45 +69,8 @@ class ScoreTable:
         last = self.starts[1:][long] - 1
         others[last] = np.inf
         is_last = np.full(len(self.starts) - 1, np.nan)
-        is_last[long] = self.values[last] < _reduced(np.minimum, self, others)[long]
+        is_last[long] = self.values[last] < Segments.of(others, self.starts).reduced("minimum")[long]
         return is_last
-
-
-def _reduced(reduce: np.ufunc, table: ScoreTable, values: Floats) -> Floats:
-    """Each chain's scores to one; -inf for a chain without steps."""
-    out = np.full(len(table.starts) - 1, -np.inf)
-    filled = np.diff(table.starts) > 0
-    if filled.any():
-        out[filled] = reduce.reduceat(values, table.starts[:-1][filled])
-    return out
-
-
-def _lengths(table: ScoreTable) -> Ints:
-    return np.maximum(np.diff(table.starts), 1)
-
-
-def _logs(table: ScoreTable) -> Floats:
-    """Sums of logarithms; -inf for a chain with a score of 0 or less."""
-    with np.errstate(divide="ignore"):
-        return _reduced(np.add, table, np.log(np.maximum(table.values, 0.0)))
-
-
-def _last(table: ScoreTable) -> Floats:
-    out = np.full(len(table.starts) - 1, -np.inf)
-    filled = np.diff(table.starts) > 0
-    out[filled] = table.values[table.starts[1:][filled] - 1]
-    return out
-
-
-_ARRAYS: dict[str, Any] = {
-    "min": lambda table: _reduced(np.minimum, table, table.values),
-    "product": _logs,
-    "geometric-mean": lambda table: _logs(table) / _lengths(table),
-    "mean": lambda table: _reduced(np.add, table, table.values) / _lengths(table),
-    "last": _last,
-    "max": lambda table: _reduced(np.maximum, table, table.values),
-}
-"""The functions of `prm.AGGREGATORS`, for all chains at once."""
 
 
 def table_of(records: Iterable[StepScores]) -> ScoreTable:

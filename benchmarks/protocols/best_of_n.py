@@ -21,9 +21,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
+from prm.statistics.aggregation import is_logarithm
 from prm.statistics.bootstrap import Floats, Ints, Resampling, estimate, ratio, resample
-from prm.statistics.metrics import average_ranks
 from prm.statistics.order_statistics import best_of_k, runs_of, vote_of_k
 
 from ..numbers import (
@@ -42,11 +43,7 @@ from ..results import Curve, Picture, Point, label_of
 from ..scores import ScoreTable
 from .localization import calibration, length_correlation
 
-_LOGS = ("product", "geometric-mean")
-"""Aggregators whose scores are logarithms."""
 _ORDERS, _ORDERS_IN_ALL = 8, 4096
-_LOWEST = float(np.finfo(float).min)
-"""Stands for the -inf of a solution with an answer, as of a product of 0: it is above those without."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +108,13 @@ def _answered(blocks: Sequence[Block], drawn: Resampling) -> Answered:
         for block, mask in zip(blocks, masks, strict=True)
     ]
     is_right, lengths, owners = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Answered(masks, is_right, lengths, average_ranks(lengths), drawn.at(owners))
+    return Answered(masks, is_right, lengths, rankdata(lengths), drawn.at(owners))
 
 
 def _rankings(blocks: Sequence[Block], name: str, table: ScoreTable) -> Iterator[Ranking]:
     places = [table.places(block.chain_ids).reshape(block.is_right.shape) for block in blocks]
     for aggregator in table.aggregators:
-        values = np.maximum(table.aggregated(aggregator), _LOWEST)
+        values = table.aggregated(aggregator)
         own = [np.where(b.groups >= 0, values[place], -np.inf) for b, place in zip(blocks, places, strict=True)]
         yield Ranking(name, aggregator, own, places)
 
@@ -294,7 +291,7 @@ def _of_scores(blocks: Sequence[Block], ranking: Ranking, answered: Answered, dr
         yield Number(name, metric, ALL, aggregator, shares, int(sums[0, column + 1]))
     flat = answered.of(ranking)
     yield length_correlation(name, aggregator, answered.length_ranks, flat, answered.drawn)
-    if aggregator not in _LOGS:
+    if not is_logarithm(aggregator):
         yield from calibration(name, aggregator, flat, answered.is_right, answered.drawn)
 
 
@@ -336,9 +333,8 @@ def _neighbors_won(scores: Floats, block: Block) -> Floats:
 
 def _pictures(ranking: Ranking, answered: Answered) -> Iterator[Picture | None]:
     scorer, aggregator, flat = ranking.scorer, ranking.aggregator, answered.of(ranking)
-    finite = np.where(flat > _LOWEST, flat, -np.inf)
-    yield lengths_picture(scorer, aggregator, answered.lengths, finite, answered.is_right)
-    if aggregator not in _LOGS:
+    yield lengths_picture(scorer, aggregator, answered.lengths, flat, answered.is_right)
+    if not is_logarithm(aggregator):
         yield reliability_picture(scorer, aggregator, flat, answered.is_right)
 
 
@@ -352,7 +348,7 @@ def _overoptimization(
     right choices.
     """
     name, aggregator, scores = ranking.scorer, ranking.aggregator, ranking.scores
-    least = min((own[own > _LOWEST].min() for own in scores if (own > _LOWEST).any()), default=0.0)
+    least = min((own[np.isfinite(own)].min() for own in scores if np.isfinite(own).any()), default=0.0)
     gold, proxy = (
         _joined(blocks, [best_of_k(own, gain, ks) for own, gain in zip(scores, gains, strict=True)], problems)
         for gains in ([block.is_right for block in blocks], [np.maximum(own, least) for own in scores])

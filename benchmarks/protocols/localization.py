@@ -19,10 +19,10 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from scipy.stats import rankdata
 
 from prm.errors import InputError
 from prm.statistics.bootstrap import Floats, Ints, Resampling, harmonic, ratio, resample
-from prm.statistics.metrics import average_ranks
 
 from ..numbers import (
     ALL,
@@ -309,7 +309,7 @@ def _extras(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
     for (name, share), column in zip(shares.items(), drawn.T, strict=True):
         variant = fixed if name.startswith("right_answer") else ""
         yield Number(scorer, name, ALL, variant, column, int((~np.isnan(share)).sum()))
-    yield length_correlation(scorer, "min", average_ranks(rows.lengths), rows.lowest, rows.drawn)
+    yield length_correlation(scorer, "min", rankdata(rows.lengths), rows.lowest, rows.drawn)
 
 
 def _parts(rows: Rows) -> Iterator[tuple[str, Ints]]:
@@ -352,11 +352,11 @@ def _mcc(called: Flags, actual: Flags, weights: Floats) -> Floats:
 
 
 def length_correlation(scorer: str, variant: str, length_ranks: Floats, scores: Floats, drawn: Resampling) -> Number:
-    """Spearman's correlation of chain scores with their lengths in characters, of which `average_ranks` are given.
+    """Spearman's correlation of chain scores with their lengths in characters, of which the average ranks are given.
 
     The ranks are those among all chains, in every draw. None where all scores, or all lengths, are the same.
     """
-    x, y = (ranks - (len(ranks) + 1) / 2 for ranks in (length_ranks, average_ranks(scores)))
+    x, y = (ranks - (len(ranks) + 1) / 2 for ranks in (length_ranks, rankdata(scores)))
     ones = np.ones_like(x)
     count, sx, sy, sxx, syy, sxy = drawn.sums(np.stack([ones, x, y, x * x, y * y, x * y], axis=1)).T
     count = np.maximum(count, 1)  # 0 in a draw without any of these chains, and so is all else

@@ -22,9 +22,9 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from prm.statistics.bootstrap import Floats, Resampling, ratio, resample
-from prm.statistics.metrics import average_ranks
 
 from ..numbers import (
     ALL,
@@ -148,7 +148,7 @@ def _of_judge(
         ids = [(row, chain_id) for row, c in enumerate(comparisons) for chain_id in (*c.better, *c.worse)]
         owners = np.array([row for row, _ in ids])
         values, sizes = (np.array([float(of[i]) for _, i in ids]) for of in (judge.scores, lengths))
-        yield length_correlation(judge.scorer, judge.variant, average_ranks(sizes), values, drawn.at(owners))
+        yield length_correlation(judge.scorer, judge.variant, rankdata(sizes), values, drawn.at(owners))
 
 
 def _wins(scores: Mapping[str, float], comparison: Comparison) -> Floats:

@@ -1,39 +1,137 @@
-"""From step scores to one score of the chain."""
+"""From the scores of a chain's steps to one score of the chain, for one chain or for millions at once."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prm.errors import InputError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-def _log_product(scores: Sequence[float]) -> float:
-    """Sum of logarithms: the same order as the product, without underflow on long chains. -inf where a score is 0."""
-    return sum(math.log(s) if s > 0 else -math.inf for s in scores)
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+FLOOR = 0.0
+"""An empty chain counts as one step of this score, the lowest of a probability."""
+_TINY = 2.0**-149
+"""The least positive number in 32 bits: a score below it, such as a probability that underflowed to 0, counts as this
+much where its logarithm is taken."""
+_LOG_TINY = math.log(_TINY)
+"""-103.3 in place of -inf."""
 
 
-AGGREGATORS: dict[str, Callable[[Sequence[float]], float]] = {
-    "min": min,
-    "product": _log_product,
-    "geometric-mean": lambda scores: _log_product(scores) / len(scores),
-    "mean": lambda scores: sum(scores) / len(scores),
-    "last": lambda scores: scores[-1],
-    "max": max,
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The step scores of many chains, one after the other; every chain has at least one."""
+
+    values: Floats
+    """``(steps,)``"""
+    starts: Ints
+    """``(chains,)``, the place in `values` where each chain begins."""
+
+    @classmethod
+    def of(cls, values: Floats, bounds: Ints) -> Segments:
+        """From ``(chains + 1,)`` bounds, the last where all end; an empty chain becomes one step at `FLOOR`."""
+        import numpy as np
+
+        is_empty = np.diff(bounds) == 0
+        if not is_empty.any():
+            return cls(values, bounds[:-1])
+        filled = np.insert(values, bounds[:-1][is_empty], FLOOR)
+        return cls(filled, bounds[:-1] + np.cumsum(is_empty) - is_empty)
+
+    @property
+    def lengths(self) -> Ints:
+        """``(chains,)`` steps of each chain."""
+        import numpy as np
+
+        return np.diff(self.starts, append=len(self.values))
+
+    def reduced(self, ufunc: str, values: Floats | None = None) -> Floats:
+        """``(chains,)``: the scores of each chain, or other values in their places, reduced by a ufunc of numpy."""
+        import numpy as np
+
+        own = self.values if values is None else values
+        reduced: Floats = getattr(np, ufunc).reduceat(own, self.starts) if len(self.starts) else np.empty(0)
+        return reduced
+
+    def log_sums(self) -> Floats:
+        """``(chains,)`` sums of logarithms."""
+        import numpy as np
+
+        is_zero = self.values < _TINY
+        logs = np.log(np.where(is_zero, 1.0, self.values))
+        return self.reduced("add", is_zero.astype(float)) * _LOG_TINY + self.reduced("add", logs)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregator:
+    """One way to make one score of several: everything that depends on it stands here."""
+
+    one: Callable[[Sequence[float]], float]
+    """Of the scores of a chain, at least one."""
+    many: Callable[[Segments], Floats]
+    """The same for every chain."""
+    help: str
+    """What it is, in a few words."""
+    is_logarithm: bool = False
+    """Whether it gives the logarithm of a probability, from -103.3 per step to 0."""
+
+
+def _log_sum(scores: Sequence[float]) -> float:
+    """Zeros are counted apart, so that the order of the scores makes no difference where one of two is 0."""
+    logs = [math.log(score) for score in scores if score >= _TINY]
+    return (len(scores) - len(logs)) * _LOG_TINY + sum(logs)
+
+
+AGGREGATORS: dict[str, Aggregator] = {
+    "min": Aggregator(min, lambda s: s.reduced("minimum"), "lowest score"),
+    "product": Aggregator(
+        _log_sum, Segments.log_sums, "product of the scores, as its logarithm: no underflow on long chains", True
+    ),
+    "geometric-mean": Aggregator(
+        lambda scores: _log_sum(scores) / len(scores),
+        lambda s: s.log_sums() / s.lengths,
+        "product that does not fall with the number of steps, as its logarithm",
+        True,
+    ),
+    "mean": Aggregator(lambda scores: sum(scores) / len(scores), lambda s: s.reduced("add") / s.lengths, "mean score"),
+    "last": Aggregator(
+        lambda scores: scores[-1], lambda s: s.values[s.starts + s.lengths - 1], "score of the last step"
+    ),
+    "max": Aggregator(max, lambda s: s.reduced("maximum"), "highest score"),
 }
-"""Name to function. `min` and `product`: Let's Verify Step by Step, arXiv 2305.20050, appendix F; `product` and
-`geometric-mean`, the product that a chain's length does not lower, are given as their logarithms, in (-inf, 0]."""
+"""Name to aggregator. `min` and `product`: Let's Verify Step by Step, arXiv 2305.20050, appendix F."""
+
+
+def aggregator_named(name: str) -> Aggregator:
+    """The aggregator of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in AGGREGATORS:
+        raise InputError(f"unknown aggregator {name!r}", f"choose from {', '.join(AGGREGATORS)}")
+    return AGGREGATORS[name]
+
+
+def is_logarithm(aggregator: str) -> bool:
+    """Whether an aggregator gives logarithms of probabilities; an ORM's scores, whose aggregator is "", are none."""
+    return aggregator != "" and aggregator_named(aggregator).is_logarithm
 
 
 def aggregate(scores: Sequence[float], aggregator: str = "min") -> float:
-    """One score for a chain, higher is better; -inf for a chain without steps.
+    """One score for a chain, higher is better, always finite; an empty chain counts as one step of score 0.
 
     >>> aggregate([0.9, 0.2, 0.8], "min")
     0.2
 
     Raises:
-        InputError: there is no such aggregator.
+        InputError: the aggregator is unknown.
     """
-    if aggregator not in AGGREGATORS:
-        raise InputError(f"there is no aggregator {aggregator!r}", f"choose from {', '.join(AGGREGATORS)}")
-    return float(AGGREGATORS[aggregator](scores)) if scores else -math.inf
+    return float(aggregator_named(aggregator).one(scores or (FLOOR,)))

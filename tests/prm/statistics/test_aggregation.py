@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prm.errors import InputError
-from prm.statistics.aggregation import AGGREGATORS, aggregate
+from prm.statistics.aggregation import AGGREGATORS, Segments, aggregate
 
 BY_HAND = {  # of 0.25, 0.75 and 0.5, whose product is 0.09375
     "min": 0.25,
@@ -26,14 +27,26 @@ def test_by_hand(name):
 
 
 @pytest.mark.parametrize("name", AGGREGATORS)
-def test_a_chain_without_steps_is_last(name):
-    assert aggregate([], name) == -math.inf
+def test_a_chain_without_steps_counts_as_one_step_of_score_0(name):
+    assert aggregate([], name) == aggregate([0.0], name)
+    assert math.isfinite(aggregate([], name))
 
 
 @pytest.mark.parametrize("name", LOGS)
 @pytest.mark.parametrize("score", [0.0, -0.5])
-def test_a_step_of_probability_zero_makes_the_product_zero(name, score):
-    assert aggregate([0.9, score], name) == aggregate([score, 0.9, 0.9], name) == -math.inf
+def test_a_step_of_probability_zero_is_the_lowest_but_finite(name, score):
+    """2^-149, the least positive number in 32 bits, stands for 0."""
+    assert aggregate([score], name) == pytest.approx(-149 * math.log(2))
+    assert aggregate([1.0, score], "product") == aggregate([score, 1.0, 1.0], "product") > -math.inf
+    assert aggregate([1.0, score], name) < aggregate([1.0, 1e-40], name)
+
+
+@given(chains=st.lists(st.lists(st.floats(-2, 1), max_size=5), max_size=6))
+def test_many_chains_at_once_are_as_each_alone(chains):
+    bounds = np.cumsum([0, *map(len, chains)])
+    segments = Segments.of(np.array([score for chain in chains for score in chain], dtype=float), bounds)
+    for name, aggregator in AGGREGATORS.items():
+        assert aggregator.many(segments) == pytest.approx([aggregate(chain, name) for chain in chains])
 
 
 def test_a_long_product_does_not_underflow():
