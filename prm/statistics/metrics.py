@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 _NEVER_SURE = 2.0**-24
 """A probability is taken as no nearer to 0 or 1 than 32-bit numbers are to 1, where its logarithm is asked for."""
@@ -23,19 +23,8 @@ def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
     positives, negatives = int(is_positive.sum()), int((~is_positive).sum())
     if not positives or not negatives:
         return None
-    ranks = average_ranks(values)
+    ranks = rankdata(values)
     return float((ranks[is_positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def average_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank of each value from 1; equal values share the mean of theirs.
-
-    >>> average_ranks(np.array([5.0, 2.0, 5.0])).tolist()
-    [2.5, 1.0, 2.5]
-    """
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return ranks
 
 
 def grouped_auroc(groups: Iterable[tuple[object, float, bool]]) -> float | None:

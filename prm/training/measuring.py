@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from prm.models.heads import token_head
@@ -102,4 +102,4 @@ def _rank_correlation(left: Sequence[float], right: Sequence[float]) -> float | 
     """Spearman's; None where one side is all the same."""
     if len(set(left)) < 2 or len(set(right)) < 2:
         return None
-    return float(np.corrcoef(rankdata(left), rankdata(right))[0, 1])
+    return float(spearmanr(left, right).statistic)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import brier_score_loss, f1_score, matthews_corrcoef, roc_auc_score
 
 from prm.benchmarks.numbers import Settings
@@ -16,7 +16,7 @@ from prm.benchmarks.suites.truth import StepTruth
 from prm.data.records import StepScores
 from prm.errors import InputError
 from prm.statistics.bootstrap import resample
-from prm.statistics.metrics import average_ranks, expected_calibration_error, grouped_auroc
+from prm.statistics.metrics import expected_calibration_error, grouped_auroc
 from prm.statistics.metrics import localization as located
 
 DRAWS = 25
@@ -219,7 +219,7 @@ def test_the_other_numbers_in_each_draw(seed):
     found = measured(localization, truths, scores, lengths)
     lowest = np.array([min(scores[t.chain_id]) for t in truths])
     wrong = np.array([t.first_error is not None for t in truths])
-    ranks = [average_ranks(values.astype(float)) for values in (lengths, lowest)]
+    ranks = [rankdata(values) for values in (lengths, lowest)]
     for draw, rows in enumerate(drawn(truths)):
         expected = {
             ("solution_auroc", "min"): roc_auc_score(~wrong[rows], lowest[rows]),
