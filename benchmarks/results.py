@@ -1,7 +1,7 @@
-"""What an evaluation says, as one JSON file (`eval/1`): numbers with intervals, and what their definitions leave open.
+"""The result of an evaluation, as one JSON file (`eval/1`): numbers with intervals, and the settings behind them.
 
-A result is complete by itself: tables, reports and leaderboards are made from such files alone. Beside it lies
-`<result>.chains.jsonl` (`shown-chain/1`), the chains that a person may want to look at, with truth and scores.
+A result is self-contained: tables, reports and leaderboards are made from these files alone. `<result>.chains.jsonl`
+(`shown-chain/1`) sits beside it and holds chains for a person to look at, with truth and scores.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, Literal
 from prm.data.rows import Row, read_rows
 from prm.errors import InputError
 
-SCHEMA = "eval/1"
+RESULT_SCHEMA = "eval/1"
 SHOWN_SCHEMA = "shown-chain/1"
 Protocol = Literal["localization", "steps", "best-of-n", "preference"]
 
 
 def label_of(scorer: str, variant: str) -> str:
-    """What tables and legends call a way of choosing or judging.
+    """Name of a scorer's variant, or of a baseline, in tables and legends.
 
     >>> label_of("PRM", "min vote"), label_of("ORM", ""), label_of("", "majority")
     ('PRM min vote', 'ORM', 'majority')
@@ -34,25 +34,26 @@ class Metric:
     """One number of one scorer."""
 
     scorer: str
-    """Name of the scorer; "" for one that needs none (majority, pass@k, length)."""
+    """Name of the scorer; "" for a baseline (majority, pass@k, length)."""
     name: str
-    """Such as "f1", "first_error_accuracy", "accuracy", "prmscore"; also in the docs, with its definition."""
+    """Such as "f1", "first_error_accuracy", "accuracy", "prmscore"; the docs define each."""
     split: str
-    """A part of the suite; or "macro" (mean of the parts), "weighted" (their mean weighted by rows), "all" (pooled)."""
+    """A split of the suite; or "macro" (mean over splits), "weighted" (mean weighted by rows), "all" (rows pooled)."""
     variant: str
-    """What else the number depends on: a threshold mode, an aggregator, a way of choosing; "" for nothing."""
+    """What else the number depends on: a threshold mode, an aggregator, a selector; "" for nothing."""
     value: float | None
-    """None where it is not defined, as an AUROC without a wrong step."""
+    """None if undefined, such as an AUROC without a wrong step."""
     low: float | None = None
-    """Of the 95% interval."""
+    """Lower end of the 95% interval."""
     high: float | None = None
+    """Upper end of the 95% interval."""
     n: int = 0
-    """Rows it is made from."""
+    """Rows behind the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`a` minus `b` of one metric, both resampled alike (paired bootstrap)."""
+    """`a` minus `b` in one metric (paired bootstrap: both are resampled together)."""
 
     a: str
     b: str
@@ -61,13 +62,14 @@ class Difference:
     variant: str
     value: float
     low: float
+    """Lower end of the 95% interval."""
     high: float
-    """The 95% interval."""
+    """Upper end of the 95% interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place on a curve, with its 95% interval."""
+    """A point of a curve, with its 95% interval."""
 
     x: float
     value: float
@@ -77,13 +79,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line of a picture."""
+    """One line of a chart."""
 
     kind: Literal["best-of-k", "over-optimization"]
     """best-of-k: x is k, the value is the share of right choices. over-optimization: x is the KL divergence of best of
     n from the policy, in nats."""
     name: str
-    """What the legend says: the selector; for over-optimization "gold" or "proxy" is in `variant`."""
+    """The selector, as the legend shows it; for over-optimization, `variant` is "gold" or "proxy"."""
     scorer: str
     variant: str
     points: tuple[Point, ...]
@@ -102,17 +104,17 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a scorer's diagram of one kind is drawn from."""
+    """The data of one diagram of a scorer."""
 
     kind: Literal["reliability", "margins", "lengths"]
-    """reliability: bins of scores with the share that is right. margins: a histogram of the score of the better minus
-    that of the worse. lengths: points of (characters, score, is right)."""
+    """reliability: bins of scores with the share that is right. margins: a histogram of the better response's score
+    minus the worse one's. lengths: points of (characters, score, is right)."""
     scorer: str
     variant: str
-    """Of what: "steps", or an aggregator."""
+    """Which scores: "steps", or those of an aggregator."""
     bins: tuple[Bin, ...] = ()
     points: tuple[tuple[float, float, bool], ...] = ()
-    """At most some 2,000, drawn evenly."""
+    """At most some 2,000, sampled evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +124,25 @@ class Result:
     suite: str
     protocol: Protocol
     settings: Mapping[str, Any]
-    """All that a definition leaves open: threshold modes, aggregators, k, tie rule, draws, seed. Two results of one
-    suite can be compared where these are equal."""
+    """Every choice that a metric leaves open: threshold modes, aggregators, k, tie rule, draws, seed. Two results of
+    one suite are comparable if these are equal."""
     data: Mapping[str, Any]
     """Counts: "rows", "problems", "chains", "splits" {name: rows}, "dropped" {reason: rows}, "undecided", and the
-    digest of what was read."""
+    digest of the rows and their truth."""
     versions: Mapping[str, str]
     scorers: tuple[str, ...]
     headline: tuple[Metric, ...]
-    """The suite's own number for each scorer and for each baseline, in the order to be shown."""
+    """The suite's main metric for each scorer and baseline, in display order."""
     metrics: tuple[Metric, ...]
     differences: tuple[Difference, ...] = ()
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Picture, ...] = ()
-    schema: str = field(default=SCHEMA)
+    schema: str = field(default=RESULT_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
 class ShownChain:
-    """A chain as a person looks at it."""
+    """A chain for a person to look at."""
 
     problem_id: str
     problem: str
@@ -150,46 +152,46 @@ class ShownChain:
     split: str
     steps: tuple[str, ...]
     truth: tuple[bool | None, ...] | None
-    """As `StepTruth.steps`; None where nothing is known of its steps."""
+    """As `StepTruth.steps`; None if the truth of its steps is unknown."""
     is_right: bool | None
-    """Whether its final answer is right (best of n, localization), or whether it is of the better ones (preference)."""
+    """Whether its final answer is right (best of n, localization) or it is a better response (preference)."""
     scores: Mapping[str, tuple[float, ...]]
-    """By scorer: one a step, or exactly one for the whole chain."""
+    """By scorer: one score per step, or exactly one for the whole chain."""
     chosen_by: tuple[str, ...] = ()
-    """The selectors that choose it among all of its problem's."""
+    """The selectors that choose it among the chains of its problem."""
 
 
 _SHOWN_FIELDS = tuple(f.name for f in fields(ShownChain))
 
 
 def shown_path(result: Path) -> Path:
-    """Where the chains of a result lie."""
+    """Path of the chains that belong to a result."""
     return result.with_name(result.name + ".chains.jsonl")
 
 
 def result_to_json(result: Result) -> dict[str, Any]:
-    """One JSON object."""
+    """The result as a JSON object."""
     return asdict(result)
 
 
 def read_result(path: Path) -> Result:
-    """Read what `prm eval` wrote.
+    """Read a result of `prm eval`.
 
     Raises:
-        InputError: it is not such a file.
+        InputError: the file is not a result.
     """
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON: {error}", "give files that `prm eval` wrote") from error
-    if not isinstance(row, dict) or row.get("schema") != SCHEMA:
-        raise InputError(f"{path}: is not an {SCHEMA} file", "give files that `prm eval` wrote")
+        raise InputError(f"{path}: is not JSON: {error}", "give a result of `prm eval`") from error
+    if not isinstance(row, dict) or row.get("schema") != RESULT_SCHEMA:
+        raise InputError(f"{path}: is not an {RESULT_SCHEMA} file", "give a result of `prm eval`")
     try:
         return Result(**row | {name: tuple(build(part) for part in row[name]) for name, build in _PARTS.items()})
     except (TypeError, KeyError) as error:
-        raise InputError(f"{path}: is not a whole {SCHEMA} file: {error}", "make it anew with `prm eval`") from error
+        raise InputError(f"{path}: is not a valid {RESULT_SCHEMA} file: {error}", "rerun `prm eval`") from error
 
 
 def _curve(row: dict[str, Any]) -> Curve:
@@ -212,16 +214,16 @@ _PARTS: dict[str, Any] = {
 
 
 def shown_to_json(chain: ShownChain) -> str:
-    """One line of JSONL."""
+    """The chain as one line of JSONL."""
     row = {name: getattr(chain, name) for name in _SHOWN_FIELDS}  # asdict would copy every step
     return json.dumps({"schema": SHOWN_SCHEMA, **row}, ensure_ascii=False)
 
 
 def read_shown(path: Path) -> list[ShownChain]:
-    """The chains that lie beside a result; none where there is no such file.
+    """Read the chains beside a result; none if the file is missing.
 
     Raises:
-        InputError: naming file and line, for a row that is no such chain.
+        InputError: a row is not such a chain; the message names file and line.
     """
     return [_shown(path, number, row) for number, row in read_rows(path)] if path.exists() else []
 
@@ -234,7 +236,6 @@ def _shown(path: Path, number: int, row: Row) -> ShownChain:
         lists = {name: row[name] if row[name] is None else tuple(row[name]) for name in ("steps", "truth", "chosen_by")}
         return ShownChain(**{name: row[name] for name in _SHOWN_FIELDS} | lists | {"scores": scores})
     except KeyError as error:
-        message = f"{path}:{number}: lacks the field {error}"
-        raise InputError(message, "make it anew with `prm eval`") from error
+        raise InputError(f"{path}:{number}: the field {error} is missing", "rerun `prm eval`") from error
     except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}:{number}: {error}", "make it anew with `prm eval`") from error
+        raise InputError(f"{path}:{number}: {error}", "rerun `prm eval`") from error

@@ -1,4 +1,4 @@
-"""The chains of a report: which of them are shown, and the data from which the page shows them."""
+"""The chains of a report: the selection, and the data that the page renders."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ _DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How the scores of one scorer become colors: `low` and below is one end, `high` and above the other."""
+    """Color scale of one scorer: `low` and below is one end, `high` and above the other."""
 
     name: str
     is_outcome: bool
-    """It gives a whole chain one score, not each step one."""
+    """It scores whole chains, not steps."""
     low: float
     middle: float
-    """Neither one nor the other; for a scorer of steps, what is called wrong lies below it at first."""
+    """Neutral score; for a scorer of steps, also the initial threshold of the page."""
     high: float
 
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """What stands in the page."""
+    """The chains in the page."""
 
     data: Mapping[str, Any]
     """JSON, read by `browser.js`."""
     shown: int
+    """Chains in the page."""
     total: int
     """Chains in the files."""
 
 
 def make_browser(results: Mapping[str, Result], chains: Mapping[str, Sequence[ShownChain]], most: int) -> Browser:
-    """Choose chains, and put together what the page needs of them.
+    """Select chains, and collect what the page needs to show them.
 
     Args:
-        results: by name of the file.
+        results: by file name.
         chains: by the same names.
-        most: chains shown at most; whole problems are taken evenly from all that there are.
+        most: limit on the chains; whole problems are sampled evenly from all files.
     """
     everything = [(file, chain) for file, own in chains.items() for chain in own]
     shown = chosen_evenly(everything, [(file, chain.problem_id) for file, chain in everything], most)
@@ -55,29 +56,29 @@ def make_browser(results: Mapping[str, Result], chains: Mapping[str, Sequence[Sh
 
 
 def chosen_evenly(rows: Sequence[Any], problems: Sequence[object], most: int) -> list[Any]:
-    """At most so many rows, of problems that lie evenly among all; every row of a problem that is taken.
+    """Select at most `most` rows: evenly spaced problems, each with all of its rows.
 
-    Only where a single problem has more than `most` rows are some of them left out.
+    A problem is cut only if it alone has more than `most` rows.
 
     >>> chosen_evenly("aabbccdd", "aabbccdd", 5)
     ['a', 'a', 'c', 'c']
     """
-    places: dict[object, list[int]] = {}
-    for place, problem in enumerate(problems):
-        places.setdefault(problem, []).append(place)
-    groups = list(places.values())
+    rows_of: dict[object, list[int]] = {}
+    for index, problem in enumerate(problems):
+        rows_of.setdefault(problem, []).append(index)
+    groups = list(rows_of.values())
     fitting = bisect_right(range(1, len(groups) + 1), most, key=lambda count: sum(map(len, _every(groups, count))))
     taken = _every(groups, max(fitting, min(1, len(groups))))
     return [rows[i] for i in sorted(i for group in taken for i in group)[:most]]
 
 
 def _every(groups: Sequence[list[int]], count: int) -> list[list[int]]:
-    """So many of the groups, evenly."""
+    """Select `count` groups, evenly spaced."""
     return [groups[i * len(groups) // count] for i in range(count)]
 
 
 def _scales(chains: Iterable[ShownChain], results: Mapping[str, Result]) -> list[Scale]:
-    """One for each scorer that the chains have scores of, in the order of the results."""
+    """Scales of the scorers with scores in the chains, in the order of the results."""
     lengths: dict[str, set[tuple[int, int]]] = {}
     values: dict[str, list[float]] = {}
     for chain in chains:
@@ -98,7 +99,7 @@ def _is_outcome(lengths: set[tuple[int, int]]) -> bool:
 
 
 def _thresholds(results: Iterable[Result]) -> dict[str, float]:
-    """What the results were measured with, by scorer."""
+    """Thresholds that the results used, by scorer."""
     found: dict[str, float] = {}
     for result in results:
         given = result.settings.get("threshold")
@@ -108,10 +109,10 @@ def _thresholds(results: Iterable[Result]) -> dict[str, float]:
 
 
 def _scale(name: str, is_outcome: bool, values: Sequence[float], threshold: float | None) -> Scale:
-    """Probabilities from 0 to 1; others as far on either side of the middle as nine in ten of them reach.
+    """Range of the colors: 0 to 1 for probabilities; otherwise symmetric around the middle, covering 90% of the scores.
 
-    The middle is the threshold where there is one, else 0.5 of probabilities, 0 for other scores of steps, and the
-    median of rewards.
+    The middle of step scores is the threshold, if there is one, else 0.5 for probabilities and 0 for others; the middle
+    of rewards is their median.
     """
     if not values or (min(values) >= 0 and max(values) <= 1 and not is_outcome):
         return Scale(name, is_outcome, 0.0, 0.5 if threshold is None else threshold, 1.0)
@@ -125,8 +126,8 @@ def _scale(name: str, is_outcome: bool, values: Sequence[float], threshold: floa
 def _data(
     shown: Sequence[tuple[str, ShownChain]], results: Mapping[str, Result], scales: Sequence[Scale], total: int
 ) -> dict[str, Any]:
-    files = _Places(results)
-    problems, splits, selectors = _Places(), _Places(), _Places()
+    files = _Indexes(results)
+    problems, splits, selectors = _Indexes(), _Indexes(), _Indexes()
     rows = [
         {
             "suite": files.of(file),
@@ -153,14 +154,14 @@ def _data(
     }
 
 
-class _Places(dict[Any, int]):
-    """Numbers from 0 for what is met, in the order in which it is met."""
+class _Indexes(dict[Any, int]):
+    """Index of each distinct value, counted from 0 in order of first use."""
 
     def __init__(self, known: Iterable[Any] = ()) -> None:
-        super().__init__({value: place for place, value in enumerate(known)})
+        super().__init__({value: index for index, value in enumerate(known)})
 
     def of(self, value: Any) -> int:
-        """The number of a value, a new one where it was not met before."""
+        """Index of a value; a new value gets the next one."""
         return self.setdefault(value, len(self))
 
 

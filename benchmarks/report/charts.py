@@ -1,4 +1,4 @@
-"""The charts of a report: what each kind of result is drawn as, and the table of its numbers beneath."""
+"""The charts of a report, each with the table of its numbers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .tables import Table
 from .wording import NOTHING, is_share, metric_text, number, owner, scaled, title_of, unit_of, with_interval
 
 _SMALL, _LARGE = 340, 480
-"""Widths in CSS pixels: of charts that stand three in a row, and two in a row."""
+"""Widths in CSS pixels: of charts shown three to a row, and two to a row."""
 _STYLES = ("solid", "dashed", "dotted", "dashdot")
 _LINE = 15
-"""Pixels between the labels of lines."""
+"""Distance between the labels of lines, in pixels."""
 _LENGTH_BINS = 10
 MEANS = ("macro", "weighted", "all")
-"""Splits that are none, but stand for several or all."""
+"""Pseudo-splits: summaries over several splits or all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Chart:
     """A drawing and its numbers."""
 
     title: str
-    """Short: the heading of the part says what is drawn."""
+    """Short, since the heading of the part names the kind of chart."""
     note: str
-    """Beside the title; "" for nothing."""
+    """Shown beside the title; may be empty."""
     svg: str
     table: Table
     is_large: bool = False
@@ -45,7 +45,7 @@ class _Line:
 
 
 def best_of_k(key: str, scorer: str, curves: Sequence[Curve], baselines: Sequence[Curve]) -> Chart:
-    """The share of right choices over k, a line for each way of choosing; baselines in gray."""
+    """Share of right choices over k, one line per selector; baselines in gray."""
     lines = [*_lines(curves), *_baseline_lines(baselines)]
     ks = sorted({point.x for line in lines for point in line.points})
 
@@ -59,7 +59,7 @@ def best_of_k(key: str, scorer: str, curves: Sequence[Curve], baselines: Sequenc
 
 
 def over_optimization(key: str, name: str, curves: Sequence[Curve]) -> Chart:
-    """Gold and proxy over the KL divergence of best of n from the policy."""
+    """Gold and proxy score over the KL divergence of best of n from the policy."""
 
     def axis(axes: Any) -> None:
         axes.set(xlabel="KL from the policy, nats", ylabel="mean")
@@ -69,7 +69,7 @@ def over_optimization(key: str, name: str, curves: Sequence[Curve]) -> Chart:
 
 
 def _lines(curves: Sequence[Curve]) -> list[_Line]:
-    """A color for each variant; a vote has that of the scores it is weighted by, dashed."""
+    """One color per variant; a vote is dashed, in the color of its weights."""
     bases = list(dict.fromkeys(_base(curve) for curve in curves))
     return [
         _Line(
@@ -123,7 +123,7 @@ def _paint_line(axes: Any, line: _Line, factor: float) -> None:
 
 
 def _paint_labels(axes: Any, lines: Sequence[_Line], factor: float, pixels: float) -> None:
-    """Write each name at the right, as near to the end of its line as the others leave room."""
+    """Label each line at the right, as close to its end as the other labels allow."""
     low, high = axes.get_ylim()
     ends = [factor * line.points[-1].value for line in lines]
     places = apart(ends, (high - low) * _LINE / pixels, low, high)
@@ -136,7 +136,7 @@ def _paint_labels(axes: Any, lines: Sequence[_Line], factor: float, pixels: floa
 
 
 def apart(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places as near to the values as may be, in their order, at least `gap` apart, from `low` on.
+    """Positions close to the values, in the same order, at least `gap` apart and not below `low`.
 
     >>> apart([5.0, 5.0, 1.0], 2.0, 0.0, 10.0)
     [4.0, 6.0, 1.0]
@@ -151,7 +151,7 @@ def apart(values: Sequence[float], gap: float, low: float, high: float) -> list[
 
 
 def _spread(values: Sequence[float], gap: float) -> list[float]:
-    """Rising values, pushed apart by groups: each group stands around the mean of what its members want."""
+    """Spread ascending values: values closer than the gap form a group, centered on their mean."""
     groups: list[list[float]] = []
     for value in values:
         groups.append([value])
@@ -176,13 +176,13 @@ def _points_table(x: str, lines: Sequence[_Line], name: str) -> Table:
 
 
 def bars(key: str, metrics: Sequence[Metric], owners: Mapping[str, str], title: str) -> Chart:
-    """One metric by split, a bar for each owner, with its interval.
+    """One metric by split, one bar per owner, with its interval.
 
     Args:
         key: see `draw`.
-        metrics: of one name; at most one for each split and owner.
-        owners: name, as `prm.benchmarks.report.wording.owner` gives it, to color, in the order of the bars.
-        title: without the unit.
+        metrics: all of the same name; at most one per split and owner.
+        owners: name (see `prm.benchmarks.report.wording.owner`) to color, in the order of the bars.
+        title: heading without the unit.
     """
     splits = list(dict.fromkeys(m.split for m in metrics))
     cells = {(m.split, owner(m)): m for m in metrics}
@@ -207,13 +207,13 @@ def bars(key: str, metrics: Sequence[Metric], owners: Mapping[str, str], title: 
 
 
 def _places(splits: Sequence[str]) -> dict[str, float]:
-    """Where the bars of each split stand: the means a little apart from the splits."""
+    """Position of each split's bars; summaries are set apart from the splits."""
     first_mean = next((i for i, split in enumerate(splits) if split in MEANS), 0)
     return {split: i + (0.35 if first_mean and i >= first_mean else 0.0) for i, split in enumerate(splits)}
 
 
 def _offset(place: int, count: int) -> float:
-    """Of a bar from the middle of its group, which takes up four fifths of a unit."""
+    """Offset of a bar from the middle of its group, which is 0.8 units wide."""
     return 0.8 * ((place + 0.5) / count - 0.5)
 
 
@@ -238,7 +238,7 @@ def _range_of(metrics: Sequence[Metric]) -> tuple[float, float]:
 
 
 def reliability(key: str, picture: Picture, note: str) -> Chart:
-    """The share that is right over the mean score; on the diagonal a score is the probability that it claims."""
+    """Share right over mean score; on the diagonal, scores are calibrated."""
     rows = [b for b in picture.bins if b.count and b.mean_score is not None and b.share_right is not None]
     most = max((b.count for b in rows), default=1.0)
 
@@ -261,7 +261,7 @@ def reliability(key: str, picture: Picture, note: str) -> Chart:
 
 
 def margins(key: str, picture: Picture) -> Chart:
-    """A histogram of the score of the better minus that of the worse; below 0 the order is wrong."""
+    """Histogram of the better response's score minus the worse one's; below 0 the order is wrong."""
 
     def paint(axes: Any) -> None:
         for b in picture.bins:
@@ -276,7 +276,7 @@ def margins(key: str, picture: Picture) -> Chart:
 
 
 def lengths(key: str, picture: Picture, words: tuple[str, str]) -> Chart:
-    """Scores over the number of characters; `words` for right and wrong."""
+    """Scores over length in characters; `words` names right and wrong chains."""
 
     def paint(axes: Any) -> None:
         for is_right, color, cap in ((True, RIGHT, "round"), (False, WRONG, "projecting")):
@@ -291,7 +291,7 @@ def lengths(key: str, picture: Picture, words: tuple[str, str]) -> Chart:
 
 
 def _paint_points(axes: Any, points: Sequence[tuple[float, float]], color: str, cap: str) -> None:
-    """Draw points as one path of lines without length, whose caps are the dots: thousands of them stay one element."""
+    """Draw points as the caps of zero-length lines in a single path, so that thousands of them are one element."""
     xs = [x for point in points for x in (point[0], point[0], math.nan)]
     ys = [y for point in points for y in (point[1], point[1], math.nan)]
     axes.plot(xs, ys, color=color, linewidth=3.4, solid_capstyle=cap, alpha=0.5)
@@ -313,7 +313,7 @@ def _bin_row(b: Bin) -> tuple[str, ...]:
 
 
 def _lengths_table(points: Sequence[tuple[float, float, bool]], words: tuple[str, str]) -> Table:
-    """Means in tenths of the chains by length."""
+    """Mean scores by decile of length."""
     ordered = sorted(points)
     edges = [round(i * len(ordered) / _LENGTH_BINS) for i in range(_LENGTH_BINS + 1)]
     header = ("characters", *(f"{word}{part}" for word in words for part in ("", ", mean score")))
@@ -330,7 +330,7 @@ def _lengths_row(part: Sequence[tuple[float, float, bool]]) -> tuple[str, ...]:
 
 
 def calibration_note(metrics: Sequence[Metric], picture: Picture) -> str:
-    """ECE and Brier score of what a reliability diagram shows."""
+    """ECE and Brier score of the scores in a reliability diagram."""
     own = [m for m in metrics if m.scorer == picture.scorer and m.variant in (picture.variant, "")]
     found = {m.name: m for m in own if m.name in ("ece", "brier") and m.value is not None}
     return " · ".join(

@@ -1,7 +1,7 @@
-"""A matplotlib figure as SVG that stands inside a page: in the page's font and colors, and without a name of its own.
+"""A matplotlib figure as SVG to embed in a page: it uses the page's font and colors, and its ids are unique there.
 
-Colors are written as variables of the page, so that one drawing is right in light and in dark. There are no style
-attributes in it, which the page's content policy forbids.
+Colors become CSS variables, so that one drawing suits both light and dark theme. Style attributes, which the page's
+content security policy forbids, become presentation attributes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from prm.plots import new_figure
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
-"""Okabe and Ito 2008, Color Universal Design, in the order in which lines get them; the page shades them by theme."""
+"""Okabe and Ito 2008, Color Universal Design, in the order of use; the page shades them by theme."""
 RIGHT, WRONG = SERIES[0], SERIES[1]
 MUTED, FAINT = "#808080", "#c0c0c0"
 _THEME = {
@@ -49,9 +49,9 @@ _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What is drawn on, in CSS pixels where the drawing is shown in its own size.
+    """Size and margins of a drawing, in CSS pixels at its natural size.
 
-    The margins are given, so that drawings beside each other line up; to let matplotlib find them takes twice as long.
+    Fixed margins make neighboring drawings line up; letting matplotlib compute them takes twice as long.
     """
 
     width: float
@@ -63,7 +63,7 @@ class Canvas:
 
     @property
     def margins(self) -> dict[str, float]:
-        """As matplotlib wants them: parts of width and height, from the lower left corner."""
+        """Margins in matplotlib's terms: fractions of width and height, from the lower left corner."""
         return {
             "left": self.left / self.width,
             "right": 1 - self.right / self.width,
@@ -73,13 +73,13 @@ class Canvas:
 
 
 def draw(key: str, title: str, canvas: Canvas, paint: Callable[[Any], None]) -> str:
-    """An `<svg>` element.
+    """Draw an `<svg>` element.
 
     Args:
-        key: unique on the page; ids in the drawing begin with it.
-        title: what a screen reader says.
-        canvas: its size and margins.
-        paint: gets the axes to draw on.
+        key: unique on the page; prefix of all ids in the drawing.
+        title: text for screen readers.
+        canvas: size and margins.
+        paint: draws on the axes it is given.
 
     Raises:
         PrmError: matplotlib is not installed.
@@ -90,31 +90,31 @@ def draw(key: str, title: str, canvas: Canvas, paint: Callable[[Any], None]) -> 
 
     image = BytesIO()
     with rc_context({**_RC, "svg.hashsalt": key}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has the glyph; only its width is a guess
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has the glyph; only its width is estimated
         paint(figure.subplots(gridspec_kw=canvas.margins))
         figure.savefig(image, format="svg", transparent=True, metadata=_NO_METADATA)
     return _inlined(image.getvalue(), key, title)
 
 
 def class_of(color: str) -> str:
-    """The class of the style sheet that has this color."""
+    """CSS class of a color."""
     return f"series-{SERIES.index(color) + 1}" if color in SERIES else "faint" if color == FAINT else "baseline"
 
 
 def width_of(texts: Iterable[str]) -> float:
-    """About how many pixels the longest of these names takes up, as `legible` writes it."""
+    """Approximate width in pixels of the longest of these names, as `legible` writes it."""
     return 6.4 * max((len(legible(text)) for text in texts), default=0)
 
 
 def legible(text: str, most: int = 26) -> str:
-    """A name as it can stand in a drawing: on one line, without control characters, and not too long."""
+    """A name fit for a drawing: on one line, without control characters, and at most `most` characters long."""
     clean = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
     return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 
 def _inlined(svg: bytes, key: str, title: str) -> str:
     root = ElementTree.fromstring(svg)
-    for name in ("metadata", "defs"):  # of the whole drawing: those of its parts lie deeper
+    for name in ("metadata", "defs"):  # top level only: the parts of the drawing have their own
         for element in root.findall(_SVG + name):
             if element.find(_SVG + "clipPath") is None:
                 root.remove(element)
@@ -129,7 +129,7 @@ def _inlined(svg: bytes, key: str, title: str) -> str:
 
 
 def _themed(element: ElementTree.Element, key: str, referred: set[str]) -> None:
-    """Take an element into the page: its names, style and numbers."""
+    """Adapt an element to the page: its ids, style and numbers."""
     element.tag = element.tag.removeprefix(_SVG)
     element.tail = None
     if element.tag != "text":
@@ -154,5 +154,5 @@ def _attributes(name: str, value: str, key: str, referred: set[str]) -> dict[str
 
 
 def _short(value: str) -> str:
-    """Coordinates to a hundredth of a pixel."""
+    """Round coordinates to a hundredth of a pixel."""
     return " ".join(re.sub(r"-?\d+\.\d+", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), value).split())

@@ -1,4 +1,4 @@
-"""A result's own numbers and differences, as rows with a place on a small axis."""
+"""The headline numbers and differences of a result, as table rows with a small interval plot."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from .drawing import MUTED, class_of
 from .wording import interval, number, owner, title_of, unit_of
 
 _FEW = 12
-"""Differences that are all shown at once; of more only some are."""
+"""Up to this many differences are all shown; of more, only a selection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A number and its interval as places on a small axis, in percent of its width."""
+    """A number and its interval as positions on a small axis, in percent of its width."""
 
     value: float
     low: float
     high: float
     zero: float | None = None
-    """Where 0 lies, if it is on the axis."""
+    """Position of 0, if it is on the axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ class HeadlineRow:
 
     name: str
     detail: str
-    """Variant, and metric where they differ within the table."""
+    """Variant, and the metric if the table mixes several."""
     value: str
     interval: str
     span: Span | None
     n: str
     color: str
-    """A class of the style sheet: `series-1`, …; `baseline`."""
+    """CSS class: `series-1`, …; `baseline`."""
     is_baseline: bool
     is_first: bool
-    """Of the rows of this name that follow each other."""
+    """First of consecutive rows of one scorer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,13 @@ class DifferenceRow:
 
 
 def headline_title(headline: Sequence[Metric]) -> str:
-    """What the numbers are; "Value" where they are of several metrics."""
+    """Metric of the numbers; "Value" if there are several."""
     names = list(dict.fromkeys(m.name for m in headline))
     return title_of(names[0]) + unit_of(names[0]) if len(names) == 1 else "Value"
 
 
 def headline_rows(headline: Sequence[Metric], colors: Mapping[str, str]) -> tuple[HeadlineRow, ...]:
-    """One row a number, all on one axis; `colors` by scorer."""
+    """One row per number, all on one axis; `colors` by scorer."""
     low, high = _axis([v for m in headline for v in (m.value, m.low, m.high) if v is not None])
     mixed = len({m.name for m in headline}) > 1
     before = [None, *(m.scorer or None for m in headline)]
@@ -90,7 +90,7 @@ def _headline_row(
 
 
 def _axis(values: Sequence[float]) -> tuple[float, float]:
-    """A little wider than the values."""
+    """Range of the values with a small margin."""
     if not values:
         return 0.0, 1.0
     margin = 0.04 * (max(values) - min(values)) or 0.01
@@ -104,7 +104,7 @@ def _span(value: float, low: float | None, high: float | None, start: float, end
 
 
 def differences(result: Result) -> tuple[tuple[DifferenceRow, ...], tuple[DifferenceRow, ...]]:
-    """Those to be seen at once, and the others."""
+    """The differences to show, and those to fold away."""
     main = {(m.name, m.split, variant) for m in result.headline for variant in (m.variant, "")}
     named = [d for d in result.differences if (d.name, d.split, d.variant) in main] or list(result.differences)
     shown = named if len(named) <= _FEW else _between_firsts(named, result.headline)
@@ -113,7 +113,7 @@ def differences(result: Result) -> tuple[tuple[DifferenceRow, ...], tuple[Differ
 
 
 def _between_firsts(found: Sequence[Difference], headline: Sequence[Metric]) -> list[Difference]:
-    """Between each scorer's first way of choosing and those of the others, and the baselines."""
+    """Differences between the scorers' first variants, and between these and the baselines."""
     firsts = {m.scorer: m for m in reversed(headline)}
     scorers = {name for s, m in firsts.items() if s for name in (s, label_of(s, m.variant))}
     names = scorers | {owner(m) for m in headline if not m.scorer}

@@ -1,9 +1,9 @@
-r"""Several results as one table: a row for each scorer, a column for each suite, the suite's own number in the cells.
+r"""Several results as one table: one row per scorer, one column per suite, the suite's main metric in the cells.
 
     prm leaderboard runs/*/eval.json --format markdown
 
-Results of one suite share a column only if they were made alike: equal settings, equal data. Settings that hold a value
-for each scorer, such as thresholds, are compared for the scorers that both have.
+Results of one suite share a column only if their settings and data are equal. Settings with one value per scorer, such
+as thresholds, are compared for the scorers in both results.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .wording import NOTHING, is_lower_better, number, owner, title_of, unit_of
 Format = Literal["markdown", "json", "latex"]
 _SCHEMA = "leaderboard/1"
 ALL = "all"
-"""Stands for every variant."""
-_HALF = "± is half of the 95% interval."
+"""Selects every variant."""
+_HALF = "± is half the width of the 95% interval."
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a scorer reaches on a suite."""
+    """The result of one scorer on one suite."""
 
     metric: str
     value: float | None
@@ -36,18 +36,18 @@ class Cell:
     high: float | None
     n: int
     is_best: bool
-    """Of the scorers, as shown; never a baseline."""
+    """Best among the scorers, after rounding; never true of a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LeaderboardRow:
     """One scorer or baseline."""
 
     name: str
     is_baseline: bool
     """Needs no scorer: majority, pass@k, length."""
     cells: Mapping[str, Cell]
-    """By suite; none for a suite that it was not measured on."""
+    """By suite; suites it was not measured on are absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class Leaderboard:
     """A table of scorers over suites."""
 
     suites: Mapping[str, tuple[str, ...]]
-    """To the names of the metrics in its column."""
-    rows: tuple[Row, ...]
-    """Scorers by the mean of their cells, those with more cells first; then baselines."""
+    """Suite to the names of the metrics in its column."""
+    rows: tuple[LeaderboardRow, ...]
+    """Scorers, those with the most cells first, then by the mean of their cells; baselines last."""
     notes: tuple[str, ...]
-    """What a reader has to know, such as where results were not made alike."""
+    """Caveats for the reader, such as results with different settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,17 @@ class _Entry:
 def leaderboard(
     results: Mapping[str, Result], variants: Sequence[str] = (), *, allow_mixed: bool = False
 ) -> Leaderboard:
-    """Put results together.
+    """Combine results into one table.
 
     Args:
-        results: by name of the file, which stands in messages.
-        variants: of a scorer with several numbers on a suite, one for each aggregator perhaps, which to show; `ALL`
-            for every one. Of a scorer that has none of these, the first is shown. A note names what was chosen.
-        allow_mixed: take results of one suite together even if they were not made alike; a note says what differs.
+        results: by file name, which messages quote.
+        variants: variants to show of a scorer with several numbers on a suite, such as one per aggregator; `ALL` shows
+            every one. A scorer with none of these variants shows its first. A note names the choice.
+        allow_mixed: combine results of one suite even if settings or data differ; a note says how.
 
     Raises:
         InputError: results of one suite differ in settings or data, or give one scorer two numbers; or no scorer has
-            a variant.
+            one of the variants.
     """
     results = dict(sorted(results.items()))
     _require_known(results.values(), variants)
@@ -93,7 +93,7 @@ def leaderboard(
     if mixed and not allow_mixed:
         raise InputError(
             f"the results cannot share a table: {mixed[0]}" + (f" (and {len(mixed) - 1} more)" if mixed[1:] else ""),
-            "evaluate with equal settings and data, or give --allow-mixed, which says so under the table",
+            "evaluate with equal settings and data, or accept the mix with --allow-mixed",
         )
     named = [entry for name, same in _by_name(entries).items() for entry in _told_apart(name, same)]
     suites = sorted({entry.suite for entry in named})
@@ -110,7 +110,7 @@ def _require_known(results: Iterable[Result], variants: Sequence[str]) -> None:
 
 
 def _mixed(results: Mapping[str, Result]) -> Iterator[str]:
-    """What differs between the first result of each suite and the others."""
+    """Yield the differences between the first result of each suite and the others."""
     first: dict[str, str] = {}
     for file, result in results.items():
         other = first.setdefault(result.suite, file)
@@ -119,7 +119,7 @@ def _mixed(results: Mapping[str, Result]) -> Iterator[str]:
 
 
 def _differing(one: Result, two: Result) -> list[str]:
-    """Settings and data that are not the same; of equal digests the data are equal, whatever else was dropped."""
+    """List the settings and data that differ; equal digests mean equal data, whatever was dropped."""
     same_rows = one.data.get("digest") is not None and one.data.get("digest") == two.data.get("digest")
     sides = [
         {"protocol": r.protocol, **_flat("settings", r.settings, r.scorers)}
@@ -136,7 +136,7 @@ def _differing(one: Result, two: Result) -> list[str]:
 
 
 _OfScorer = tuple[str, str]
-"""Key of a setting that holds a value for each scorer: (setting, scorer)."""
+"""Key of a setting with one value per scorer: (setting, scorer)."""
 
 
 def _flat(name: str, value: Any, scorers: Sequence[str]) -> dict[str | _OfScorer, Any]:
@@ -160,7 +160,7 @@ def _shown(value: Any) -> str:
 
 
 def _entries(file: str, result: Result, variants: Sequence[str]) -> Iterator[_Entry]:
-    """One for each number that is shown; where a scorer keeps several, with what tells them apart."""
+    """Yield an entry per number shown; where a scorer keeps several, their names say how they differ."""
     kept = _kept(result.headline, variants)
     for metric in kept:
         own = [m for m in kept if (m.scorer, owner(m)) == (metric.scorer, owner(metric))]
@@ -180,7 +180,7 @@ def _kept(headline: Sequence[Metric], variants: Sequence[str]) -> list[Metric]:
 
 
 def _choices(results: Iterable[Result], variants: Sequence[str]) -> Iterator[str]:
-    """What was chosen where a scorer has several numbers on a suite."""
+    """Yield a note on the variants shown, for suites where a scorer has several numbers."""
     found: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for result in results:
         times = Counter(m.scorer for m in result.headline if m.scorer)
@@ -189,7 +189,7 @@ def _choices(results: Iterable[Result], variants: Sequence[str]) -> Iterator[str
                 found[result.suite][metric.variant or "plain score"].add(metric.scorer)
     for suite, chosen in sorted(found.items()):
         texts = [f"{variant} ({', '.join(sorted(scorers))})" for variant, scorers in sorted(chosen.items())]
-        yield f"{suite}: of several variants {', '.join(texts)}."
+        yield f"Variants shown on {suite}: {', '.join(texts)}."
 
 
 def _traits(metric: Metric) -> tuple[str, str, str]:
@@ -204,16 +204,16 @@ def _by_name(entries: Sequence[_Entry]) -> dict[tuple[str, bool], list[_Entry]]:
 
 
 def _double(entries: Sequence[_Entry]) -> list[str]:
-    """Where one name has two numbers on one suite."""
+    """Describe each name with two numbers on one suite."""
     return [
-        f"{name} has other numbers on {', '.join(suites)} in each of several results"
+        f"{name} has different numbers on {', '.join(suites)} in several results"
         for (name, _), same in _by_name(entries).items()
         if (suites := _disputed(same))
     ]
 
 
 def _disputed(same: Sequence[_Entry]) -> list[str]:
-    """The suites on which these entries of one name disagree."""
+    """Suites on which these entries of one name disagree."""
     found: defaultdict[str, set[tuple[float | None, ...]]] = defaultdict(set)
     for entry in same:
         found[entry.suite].add((entry.metric.value, entry.metric.low, entry.metric.high))
@@ -221,16 +221,18 @@ def _disputed(same: Sequence[_Entry]) -> list[str]:
 
 
 def _told_apart(name: tuple[str, bool], same: Sequence[_Entry]) -> list[_Entry]:
-    """The same entries; where they disagree, with the file in their names."""
+    """Return the entries; if they disagree, add the file to their names."""
     if not _disputed(same):
         return list(same)
     return [_Entry(e.file, e.suite, e.metric, f"{name[0]} [{e.file}]") for e in same]
 
 
-def _rows(entries: Sequence[_Entry]) -> Iterator[Row]:
+def _rows(entries: Sequence[_Entry]) -> Iterator[LeaderboardRow]:
     best = _best(entries)
     for (name, is_baseline), own in _by_name(entries).items():
-        yield Row(name, is_baseline, {e.suite: _cell_of(e, best) for e in sorted(own, key=lambda e: e.suite)})
+        yield LeaderboardRow(
+            name, is_baseline, {e.suite: _cell_of(e, best) for e in sorted(own, key=lambda e: e.suite)}
+        )
 
 
 def _cell_of(entry: _Entry, best: Mapping[tuple[str, str], str]) -> Cell:
@@ -240,7 +242,7 @@ def _cell_of(entry: _Entry, best: Mapping[tuple[str, str], str]) -> Cell:
 
 
 def _best(entries: Sequence[_Entry]) -> dict[tuple[str, str], str]:
-    """The best number of the scorers, as shown, by suite and metric."""
+    """Best number of the scorers, as displayed, by suite and metric."""
     found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for entry in entries:
         if entry.metric.scorer and entry.metric.value is not None:
@@ -248,23 +250,23 @@ def _best(entries: Sequence[_Entry]) -> dict[tuple[str, str], str]:
     return {key: number(key[1], (min if is_lower_better(key[1]) else max)(values)) for key, values in found.items()}
 
 
-def _rank(row: Row) -> tuple[bool, int, float, str]:
+def _rank(row: LeaderboardRow) -> tuple[bool, int, float, str]:
     values = [-c.value if is_lower_better(c.metric) else c.value for c in row.cells.values() if c.value is not None]
     return row.is_baseline, -len(values), -sum(values) / max(1, len(values)), row.name
 
 
 def write(board: Leaderboard, form: Format) -> str:
-    """The table as text, with a newline at its end."""
+    """Format the table; the text ends with a newline."""
     return _WRITERS[form](board)
 
 
 def plus_minus(cell: Cell) -> str:
-    """Half of the interval, or "" where there is none."""
+    """Half the width of the interval; "" without one."""
     return "" if cell.low is None or cell.high is None else number(cell.metric, (cell.high - cell.low) / 2)
 
 
 def heading(suite: str, metrics: Sequence[str]) -> str:
-    """Of a column: the suite and what it measures."""
+    """Heading of a column: the suite and its metrics."""
     return f"{suite} ({' / '.join(title_of(name) + unit_of(name) for name in metrics)})"
 
 
@@ -324,7 +326,7 @@ def _latex(board: Leaderboard) -> str:
     )
 
 
-def _latex_row(row: Row, board: Leaderboard) -> str:
+def _latex_row(row: LeaderboardRow, board: Leaderboard) -> str:
     name = f"\\emph{{{_tex(row.name)}}}" if row.is_baseline else _tex(row.name)
     cells = [_latex_cell(row.cells.get(suite)) for suite in board.suites]
     return " & ".join([name, *cells]) + " \\\\"

@@ -1,7 +1,7 @@
-"""The page: sections, charts and chains put into one HTML file that opens from a disk, without network or server.
+"""The page: sections, charts and chains in one HTML file that opens from disk, without network or server.
 
-A strict content policy lets nothing run but the two scripts of this package, by their digests, and nothing be fetched.
-Texts of models and data sets are escaped where they stand in the page, and put in as text by the script.
+A strict content security policy admits the two scripts of this package by their digests, and blocks every request.
+Texts of models and data sets are escaped in the HTML, and inserted as text by the script.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from ..results import Result, ShownChain
 from .browse import Browser, make_browser
-from .leaderboard import Row, heading, leaderboard, plus_minus
+from .leaderboard import LeaderboardRow, heading, leaderboard, plus_minus
 from .sections import sections
 from .wording import NOTHING, number
 
@@ -36,12 +36,12 @@ def make_page(results: Mapping[str, Result], chains: Mapping[str, Sequence[Shown
     """Make the report of some results.
 
     Args:
-        results: by name of the file.
-        chains: those that lie beside them, by the same names.
-        most: chains to browse at most.
+        results: by file name.
+        chains: the chains stored beside the results, by the same names.
+        most: limit on the chains to browse.
 
     Raises:
-        PrmError: there is something to draw, and matplotlib is not installed.
+        PrmError: there are charts to draw, but matplotlib is not installed.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -66,12 +66,12 @@ def _part(name: str) -> str:
 
 
 def _embedded(browser: Browser) -> str:
-    """JSON in which no tag can begin or end."""
+    """Data as JSON that cannot open or close a tag."""
     return json.dumps(browser.data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _policy(style: str, *scripts: str) -> str:
-    """Only these run and are applied; the page may load nothing, send nothing, and make no HTML out of text."""
+    """Content security policy: only these scripts and this style; nothing loaded or sent, and no HTML from text."""
     return "; ".join(
         [
             "default-src 'none'",
@@ -91,7 +91,7 @@ def _digest(text: str) -> str:
 
 
 def _overview(results: Mapping[str, Result]) -> dict[str, Any] | None:
-    """All results as one table, where there are several."""
+    """All results as one table; None for a single result."""
     if len(results) < 2:
         return None
     board = leaderboard(results, allow_mixed=True)
@@ -100,7 +100,7 @@ def _overview(results: Mapping[str, Result]) -> dict[str, Any] | None:
     return {"columns": columns, "rows": rows, "notes": board.notes}
 
 
-def _overview_row(row: Row, suites: Sequence[str]) -> dict[str, Any]:
+def _overview_row(row: LeaderboardRow, suites: Sequence[str]) -> dict[str, Any]:
     cells = [
         {"value": number(c.metric, c.value), "half": plus_minus(c), "is_best": c.is_best}
         if (c := row.cells.get(suite))

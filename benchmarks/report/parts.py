@@ -1,4 +1,4 @@
-"""The charts of a result, under headings; what it holds nothing for is left out."""
+"""The charts of a result, under headings; charts without data are omitted."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _FIRST = (
     "accuracy_normal",
     "accuracy_hard",
 )
-"""Shown side by side, in this order."""
+"""Metrics shown first, in this order."""
 _OPEN = 3
-"""Parts of bars that are open at first."""
+"""Number of bar-chart parts shown unfolded."""
 _STYLES = ("accuracy_easy", "accuracy_normal", "accuracy_hard")
-"""RM-Bench (arXiv 2410.16184, section 3.4): by the styles of the two responses."""
+"""RM-Bench (arXiv 2410.16184, section 3.4): accuracy by the styles of the two responses."""
 _MATRIX = (*_STYLES, "accuracy")
 _PICTURES = {
     "reliability": (
         "Reliability",
-        "On the dashed line a score is the probability that it claims. Gray: how many scores lie there.",
+        "On the dashed line, scores are calibrated. Gray bars: number of scores.",
     ),
-    "margins": ("Margins", "Left of 0 the worse response has the higher score."),
+    "margins": ("Margins", "Left of 0, the worse response has the higher score."),
     "lengths": ("Score against length", "An even sample of the chains."),
 }
-"""By kind: title and note."""
+"""Kind to title and note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Part:
     note: str
     charts: tuple[Chart, ...]
     legend: tuple[tuple[str, str], ...] = ()
-    """(name, class of the style sheet)."""
+    """(name, CSS class)."""
     more: tuple[Chart, ...] = ()
-    """Those of other aggregators, folded."""
+    """Folded charts: those of the other aggregators."""
     table: Table | None = None
-    """Beside the charts, or in their place."""
+    """Shown beside the charts, or instead of them."""
     is_folded: bool = False
 
 
@@ -60,8 +60,8 @@ def parts_of(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Pa
     """All charts of a result.
 
     Args:
-        key: begins every id.
-        result: what `prm eval` wrote.
+        key: prefix of every id.
+        result: a result of `prm eval`.
         colors: by scorer.
     """
     makers: tuple[Callable[..., Iterator[Part]], ...] = (_best_of_k, _styles, _bars, _over_optimization, _pictures)
@@ -76,8 +76,10 @@ def _best_of_k(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[
     drawn = tuple(
         charts.best_of_k(f"{key}-best-{i}", scorer, own, baselines) for i, (scorer, own) in enumerate(panels.items())
     )
-    note = "The share of problems for which the chosen one of k solutions is right."
-    yield Part(f"{key}-best-of-k", "Best of k", note + (" Gray: without a scorer." if baselines else ""), drawn)
+    note = "Share of problems where the solution chosen from k is right."
+    yield Part(
+        f"{key}-best-of-k", "Best of k", note + (" Gray: baselines, which use no scorer." if baselines else ""), drawn
+    )
 
 
 def _over_optimization(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
@@ -85,18 +87,18 @@ def _over_optimization(key: str, result: Result, colors: Mapping[str, str]) -> I
     rewards = {curve.name for curve in curves if not all(0 <= point.value <= 1 for point in curve.points)}
     groups: defaultdict[tuple[str, str], list[Curve]] = defaultdict(list)
     for curve in curves:
-        apart = curve.variant if curve.name in rewards else ""  # a share and a reward have no axis in common
+        apart = curve.variant if curve.name in rewards else ""  # a share and a reward share no axis
         groups[f"{curve.scorer} {apart}", f"{curve.name}: {apart}" if apart else curve.name].append(curve)
     shown, more = _first_and_others(
         (first, charts.over_optimization(f"{key}-over-{i}", name, own))
         for i, ((first, name), own) in enumerate(groups.items())
     )
-    note = "What is really gained (gold) and what the scorer sees (proxy), over the distance from the policy."
+    note = "True quality (gold) and the score itself (proxy), over the distance from the policy."
     yield Part(f"{key}-over-optimization", "Over-optimization", note, shown, more=more)
 
 
 def _first_and_others(drawn: Iterable[tuple[str, Chart]]) -> tuple[tuple[Chart, ...], tuple[Chart, ...]]:
-    """Of (scorer, chart) the first chart of each scorer, and all others."""
+    """Split (scorer, chart) pairs into the first chart of each scorer and all others."""
     first: dict[str, Chart] = {}
     more = []
     for scorer, chart in drawn:
@@ -106,7 +108,7 @@ def _first_and_others(drawn: Iterable[tuple[str, Chart]]) -> tuple[tuple[Chart, 
 
 
 def _styles(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
-    """Easy, normal and hard pairs as a matrix, over the splits of the headline."""
+    """Table of easy, normal and hard pairs, over the splits of the headline."""
     splits = {m.split for m in result.headline}
     own = [m for m in result.metrics if m.name in (*_STYLES, "accuracy") and m.split in splits]
     if not set(_STYLES) <= {m.name for m in own}:
@@ -122,7 +124,7 @@ def _styles(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Par
     )
     table = Table(("", "variant", *(f"{name.removeprefix('accuracy_')}, %" for name in _MATRIX)), rows)
     yield Part(
-        f"{key}-styles", "By style", "Hard pairs have the more ornate response as the worse one.", (), table=table
+        f"{key}-styles", "By style", "In hard pairs, the worse response is the more ornate one.", (), table=table
     )
 
 
@@ -135,7 +137,7 @@ def _by_scorer(curves: Sequence[Curve], kind: str) -> dict[str, list[Curve]]:
 
 
 def _bars(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
-    """Every metric that is reported by split, the variants of a kind together; lone ones in a part of their own."""
+    """Every metric reported by split, one part per kind of variant; single charts share a part."""
     groups = {
         (mode, name): own
         for name in sorted({m.name for m in result.metrics}, key=_place)
@@ -155,12 +157,12 @@ def _bars(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]
 
 
 def _title(name: str, mode: str, part: str) -> str:
-    """Of a chart: the metric, with its mode unless that is the title of the part."""
+    """Title of a chart: the metric, and its mode unless the part has it as title."""
     return title_of(name) if mode in ("", part) else f"{title_of(name)} ({mode})"
 
 
 def _parts_of_modes(members: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    """Title of each part to its (mode, name)s: a part for each mode that has several, and one for all others."""
+    """Title of each part to its (mode, name) pairs: one part per mode with several, and one for the rest."""
     modes = Counter(mode for mode, _ in members)
     several = {mode: [m for m in members if m[0] == mode] for mode, count in modes.items() if count > 1}
     lone = [m for m in members if m[0] not in several]
@@ -168,7 +170,7 @@ def _parts_of_modes(members: Sequence[tuple[str, str]]) -> dict[str, list[tuple[
 
 
 def _by_mode(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
-    """Numbers of one name by variant; those of scorers without variants and of baselines stand beside each."""
+    """Numbers of one metric by variant; scorers without variants and baselines appear under every one."""
     modes = {m.scorer: set[str]() for m in metrics}
     for m in metrics:
         modes[m.scorer].add(_mode(m))
@@ -178,7 +180,7 @@ def _by_mode(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
 
 
 def _mode(metric: Metric) -> str:
-    """The variant; for a scorer's own threshold without the number, and "" for what names a baseline."""
+    """The variant, where fixed thresholds omit the number; "" for a baseline."""
     if not metric.scorer:
         return ""
     return "fixed threshold" if metric.variant.startswith("fixed ") else metric.variant
@@ -189,7 +191,7 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def _owners(metrics: Iterable[Metric], colors: Mapping[str, str]) -> dict[str, str]:
-    """Who has bars, to their color."""
+    """Owners of bars to their colors."""
     baselines = dict.fromkeys(owner(m) for m in metrics if not m.scorer)
     grays = dict(zip(baselines, (MUTED, FAINT) * len(baselines), strict=False))
     return {m.scorer: colors.get(m.scorer, MUTED) for m in metrics if m.scorer} | grays

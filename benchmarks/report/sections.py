@@ -1,4 +1,4 @@
-"""What each result has to say, as plain values for the page: headline, differences, charts, all numbers."""
+"""The contents of each result, as plain values for the page: headline, differences, charts, all numbers."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Section:
     title: str
     protocol: str
     facts: tuple[tuple[str, str], ...]
-    """The protocol, spelled out: (setting, value)."""
+    """The protocol in words: (setting, value)."""
     counts: tuple[tuple[str, str], ...]
-    """What the data held."""
+    """Size of the data: (name, count)."""
     dropped: tuple[tuple[str, str], ...]
     """(reason, rows)."""
     versions: str
@@ -40,16 +40,16 @@ class Section:
     headline: tuple[HeadlineRow, ...]
     differences: tuple[DifferenceRow, ...]
     more_differences: tuple[DifferenceRow, ...]
-    """Of other metrics and splits."""
+    """Differences in other metrics and splits."""
     parts: tuple[Part, ...]
     numbers: Table
 
 
 def sections(results: Mapping[str, Result]) -> tuple[Section, ...]:
-    """A section for each result.
+    """One section per result.
 
     Args:
-        results: by name of the file; it tells results of one suite apart.
+        results: by file name, which distinguishes results of one suite.
     """
     colors = _colors(results.values())
     titles = titles_of(results)
@@ -60,13 +60,13 @@ def sections(results: Mapping[str, Result]) -> tuple[Section, ...]:
 
 
 def titles_of(results: Mapping[str, Result]) -> dict[str, str]:
-    """By file: the name of the suite; with that of the file where several results are of one suite."""
+    """Titles by file: the suite, with the file name if several results share the suite."""
     times = Counter(result.suite for result in results.values())
     return {file: r.suite if times[r.suite] == 1 else f"{r.suite} [{file}]" for file, r in results.items()}
 
 
 def _colors(results: Iterable[Result]) -> dict[str, str]:
-    """A scorer has the same color wherever it is drawn."""
+    """Color of each scorer, the same in every chart."""
     names = dict.fromkeys(name for result in results for name in result.scorers)
     return {name: SERIES[i % len(SERIES)] for i, name in enumerate(names)}
 
@@ -95,7 +95,7 @@ def _spelled_out(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    """A setting as a person writes it.
+    """A setting in readable form.
 
     >>> _text({"PRM": 0.5, "ks": [1, 2]}), _text(True), _text(None), _text(12000)
     ('PRM 0.5, ks 1 2', 'yes', 'none', '12,000')

@@ -1,4 +1,4 @@
-"""A plain table, as it stands beneath a chart."""
+"""The table of numbers beneath a chart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Texts in rows; the first column names the row."""
+    """Rows of text; the first column names the row."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]

@@ -1,4 +1,4 @@
-"""How the numbers of a result are written for a person: names, shares in percent, and intervals."""
+"""How a report writes numbers: names of metrics, shares in percent, and intervals."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SPELLED = {
 }
 _JOINED = {"first error accuracy": "first-error accuracy", "all right accuracy": "all-right accuracy"}
 _PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
-"""Parts of names whose numbers are no shares, and are shown as they are."""
+"""A metric with one of these words in its name is not a share, and is shown unscaled."""
 _LOWER = ("brier", "ece", "error", "loss")
-"""Last parts of names of which less is better."""
+"""A metric whose name ends in one of these words is better the lower it is."""
 NOTHING = "-"
-"""Stands for a number that is not defined."""
+"""Shown for an undefined number."""
 
 
 def title_of(name: str) -> str:
@@ -38,22 +38,22 @@ def is_share(name: str) -> bool:
 
 
 def is_lower_better(name: str) -> bool:
-    """Whether less is better."""
+    """Whether a lower value is better."""
     return name.split("_")[-1] in _LOWER
 
 
 def unit_of(name: str) -> str:
-    """What stands behind the name in a heading."""
+    """Unit after the name in a heading; "" without one."""
     return ", %" if is_share(name) else ""
 
 
 def scaled(name: str, value: float) -> float:
-    """The number in the unit in which it is shown."""
+    """The value in its display unit."""
     return 100 * value if is_share(name) else value
 
 
 def number(name: str, value: float | None) -> str:
-    """One number of a metric.
+    """A value of a metric as text.
 
     >>> number("f1", 0.7125), number("ece", 0.0413), number("f1", None)
     ('71.2', '0.041', '-')
@@ -64,7 +64,7 @@ def number(name: str, value: float | None) -> str:
 
 
 def interval(name: str, low: float | None, high: float | None) -> str:
-    """An interval, from its lower end to its upper; "" where there is none.
+    """An interval as text; "" without one.
 
     >>> interval("f1", 0.6, 0.7), interval("f1", None, None)
     ('60.0 to 70.0', '')
@@ -73,7 +73,7 @@ def interval(name: str, low: float | None, high: float | None) -> str:
 
 
 def with_interval(name: str, value: float | None, low: float | None, high: float | None) -> str:
-    """A number with its interval behind it.
+    """A value followed by its interval.
 
     >>> with_interval("f1", 0.65, 0.6, 0.7)
     '65.0 (60.0 to 70.0)'
@@ -83,17 +83,17 @@ def with_interval(name: str, value: float | None, low: float | None, high: float
 
 
 def metric_text(metric: Metric | None) -> str:
-    """A metric's number with its interval; a dash where there is none."""
+    """A metric's value with its interval; a dash if undefined."""
     return NOTHING if metric is None else with_interval(metric.name, metric.value, metric.low, metric.high)
 
 
 def words_of(protocol: str) -> tuple[str, str]:
-    """What a chain with `is_right` is called, and one without."""
+    """Words for chains with and without `is_right`."""
     return ("better", "worse") if protocol == "preference" else ("right", "wrong")
 
 
 def owner(metric: Metric) -> str:
-    """Whose number it is: the scorer's, or that of a baseline, which its variant names.
+    """Who the number belongs to: the scorer, or the baseline that the variant names.
 
     >>> owner(Metric("", "accuracy", "all", "majority", 0.5))
     'majority'

@@ -1,4 +1,4 @@
-"""Commands on the embedded example: `world` (its problems) and `demo` (the whole way)."""
+"""Commands of the built-in example: `world` (its problems) and `demo` (the whole pipeline)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from .options import Out, Overwrite, Seed
 
 
 def world(
-    out: Out, count: Annotated[int, typer.Option(min=1)] = 300, seed: Seed = 0, overwrite: Overwrite = False
+    out: Out,
+    count: Annotated[int, typer.Option(min=1, help="problems to write")] = 300,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Write problems of the arithmetic world, whose every step can be decided exactly."""
+    """Write problems of the arithmetic world, where the truth of every step is known exactly."""
     job = Job(out, "world", {"count": count, "seed": seed}, {})
     with making(job, "problems", overwrite) as counts:
         if counts is not None:
@@ -37,9 +40,9 @@ def world(
 
 def demo(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="directory for everything")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="output directory")] = Path("runs/demo"),
 ) -> None:
-    """The whole way on the embedded default: sample, label, train, score, rerank, compare."""
+    """Run the whole pipeline on the built-in example: sample, label, train, score, rerank, compare."""
     started, prm = time.time(), context.find_root().command
     for arguments in _demo_commands(str(out), str(POLICY)):
         console.say(f"\n$ prm {' '.join(arguments)}")
@@ -56,11 +59,11 @@ _FIT = {
     "prm": ["--epochs=2", "--lr=2e-4", "--batch-size=2", "--steps=first-error"],
     "orm": ["--epochs=3", "--lr=3e-4", "--batch-size=1", *_ORM_LOSSES],
 }
-"""Found on training problems alone. Both objectives sit on a plateau at first; small batches get off it."""
+"""Tuned on training problems alone. Both objectives start on a plateau; small batches leave it sooner."""
 
 
 def _demo_commands(out: str, policy: str) -> Iterator[list[str]]:
-    """The demo is nothing but these commands; each can be run alone."""
+    """Yield the commands of the demo; each also runs on its own."""
     train, held_out = (
         [f"--problems={out}/{part}.problems.jsonl", f"--chains={out}/{part}.chains.jsonl"] for part in ("train", "test")
     )

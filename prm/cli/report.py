@@ -18,11 +18,11 @@ from .options import Out, Overwrite
 if TYPE_CHECKING:
     from prm.benchmarks.results import Result
 
-Results = Annotated[list[Path], typer.Argument(help="files that `prm eval` wrote", show_default=False)]
+Results = Annotated[list[Path], typer.Argument(help="results of `prm eval`", show_default=False)]
 
 
 class Form(StrEnum):
-    """How a leaderboard is written."""
+    """Format of a leaderboard."""
 
     markdown = "markdown"
     json = "json"
@@ -32,10 +32,10 @@ class Form(StrEnum):
 def report(
     results: Results,
     out: Out,
-    browse: Annotated[int, typer.Option(min=0, help="chains to look at in the page, at most")] = 5000,
+    browse: Annotated[int, typer.Option(min=0, help="most chains to browse in the page")] = 5000,
     overwrite: Overwrite = False,
 ) -> None:
-    """Results → one HTML page: numbers with intervals, charts, and a browser of chains. It opens without a network."""
+    """Results → one HTML page: numbers with intervals, charts, and a browser of chains. Needs no network."""
     from prm.benchmarks.results import shown_path
 
     results = _without_manifests(results)
@@ -59,21 +59,21 @@ def report(
 
 def leaderboard(
     results: Results,
-    form: Annotated[Form, typer.Option("--format", help="how to write it")] = Form.markdown,
+    form: Annotated[Form, typer.Option("--format", help="output format")] = Form.markdown,
     out: Annotated[Path | None, typer.Option(help="file to write (default: print it)")] = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
-            help="of a scorer with several numbers on a suite, such as one for each aggregator, which to show; may be "
-            "given several times; all for every one (default: its first)"
+            help="variant to show if a scorer has several numbers on a suite, such as one per aggregator; repeatable; "
+            "'all' shows every one (default: the first)"
         ),
     ] = None,
     allow_mixed: Annotated[
-        bool, typer.Option("--allow-mixed", help="also of results with other settings or data; a note says so")
+        bool, typer.Option("--allow-mixed", help="accept results whose settings or data differ, and say so in a note")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Results → one table: a row for each scorer, a column for each suite."""
+    """Results → one table: one row per scorer, one column per suite."""
     results = _without_manifests(results)
     if out is None:
         typer.echo(_leaderboard(results, form, variant or [], allow_mixed), nl=False)
@@ -96,15 +96,15 @@ def _leaderboard(results: Sequence[Path], form: Form, variants: Sequence[str], a
 
 
 def _without_manifests(paths: Sequence[Path]) -> list[Path]:
-    """The results alone: a `*` finds the manifests beside them too."""
+    """Leave out manifests, which a `*` matches too."""
     return [path for path in paths if not path.name.endswith(".manifest.json")] or list(paths)
 
 
 def _read(paths: Sequence[Path]) -> dict[str, Result]:
-    """By the name of the file; by the whole path where names are the same.
+    """Read results, by file name; by path where two share a name.
 
     Raises:
-        InputError: one of them is not a result, or is given twice.
+        InputError: a file is not a result, or is given twice.
     """
     from prm.benchmarks.results import read_result
 

@@ -1,4 +1,4 @@
-"""What `prm eval` prints of a result: the suite's own number first, then what else is said of all rows."""
+"""The tables that `prm eval` prints: the suite's main metric first, then the other metrics over all rows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from prm.benchmarks.report.wording import NOTHING, number, title_of, unit_of
 from prm.benchmarks.results import Metric, Result, label_of
 
 _MOST_KS = 6
-"""Of more, the table of best of k leaves out every other."""
+"""With more, the best-of-k table shows every other k."""
 _MOST_SPLITS = 10
-"""Of more, the table shows what they are together; the result holds all."""
+"""With more, the table shows only their summary; the result holds all."""
 
 
 def show_result(result: Result) -> None:
-    """The tables of a result, on stdout."""
+    """Print the tables of a result on stdout."""
     if result.protocol == "best-of-n":
         _show_curves(result)
     else:
@@ -37,11 +37,11 @@ def _show_curves(result: Result) -> None:
 
 
 def _show_splits(result: Result) -> None:
-    """The suite's own metric: a row a scorer and variant, a column a split."""
+    """Print the suite's main metric: one row per scorer and variant, one column per split."""
     name, split = result.headline[0].name, result.headline[0].split
     own = [metric for metric in result.metrics if metric.name == name]
     others = [s for s in dict.fromkeys(metric.split for metric in own) if s != split]
-    splits = others if 1 < len(others) <= _MOST_SPLITS else []  # the only split says the same as all
+    splits = others if 1 < len(others) <= _MOST_SPLITS else []  # a single split repeats the column of all rows
     cells = {(m.scorer, m.variant, m.split): m for m in own}
     rows = []
     for scorer, variant in dict.fromkeys((m.scorer, m.variant) for m in own):
@@ -54,11 +54,11 @@ def _show_splits(result: Result) -> None:
 
 
 def _show_others(result: Result, headline: str) -> None:
-    """What else is said of all rows together, as the report writes it: a row a metric, a column a scorer."""
+    """Print the other metrics over all rows, as the report formats them: one row per metric, one column per scorer."""
     first: dict[tuple[str, str], Metric] = {}
     for metric in result.metrics:
         if metric.split == "all" and metric.name != headline and metric.scorer and metric.value is not None:
-            first.setdefault((metric.scorer, metric.name), metric)  # of several variants the first: fixed, or min
+            first.setdefault((metric.scorer, metric.name), metric)  # first variant only: fixed, or min
     names = list(dict.fromkeys(name for _, name in first))
     cells = {key: number(metric.name, metric.value) for key, metric in first.items()}
     rows = [
@@ -66,7 +66,7 @@ def _show_others(result: Result, headline: str) -> None:
     ]
     by = next((m.variant for m in first.values() if m.variant), "") if result.protocol == "preference" else ""
     if names:
-        console.table(f"Of all rows together{by and f', steps by {by}'}", ["metric", *result.scorers], rows)
+        console.table(f"All rows{by and f', steps by {by}'}", ["metric", *result.scorers], rows)
 
 
 def _value(metric: Metric | None) -> str:

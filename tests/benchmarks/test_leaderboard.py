@@ -32,7 +32,7 @@ BASE = {
 }
 
 
-def test_markdown_has_a_row_a_scorer_a_column_a_suite_and_the_best_in_bold():
+def test_markdown_has_a_row_per_scorer_a_column_per_suite_and_the_best_in_bold():
     assert write(leaderboard(BASE), "markdown") == (
         "| scorer | math (Accuracy, % / F1, %) | processbench (F1, %) |\n"
         "| :-- | --: | --: |\n"
@@ -40,7 +40,7 @@ def test_markdown_has_a_row_a_scorer_a_column_a_suite_and_the_best_in_bold():
         "| A | 60.0 ± 3.0 | 50.0 ± 3.0 |\n"
         "| *majority* | 90.0 ± 3.0 | - |\n"
         "\n"
-        "± is half of the 95% interval.\n"
+        "± is half the width of the 95% interval.\n"
     )
 
 
@@ -57,7 +57,7 @@ def test_latex_has_the_same_cells():
         "\\emph{majority} & 90.0 $\\pm$ 3.0 & - \\\\\n"
         "\\bottomrule\n"
         "\\end{tabular}\n"
-        "\\par{\\footnotesize $\\pm$ is half of the 95\\% interval.}\n"
+        "\\par{\\footnotesize $\\pm$ is half the width of the 95\\% interval.}\n"
     )
 
 
@@ -112,7 +112,7 @@ def names(board):
 def test_of_several_numbers_the_first_is_shown_and_a_note_says_so():
     board = leaderboard(SEVERAL)
     assert names(board) == {"PRM": 0.6, "ORM": 0.55}
-    assert board.notes[1] == "math: of several variants min (PRM), plain score (ORM)."
+    assert board.notes[1] == "Variants shown on math: min (PRM), plain score (ORM)."
 
 
 def test_variants_can_be_named():
@@ -177,7 +177,7 @@ def test_results_of_several_suites_may_differ():
 
 def test_two_numbers_for_one_scorer_are_refused_or_told_apart_by_file():
     both = {"a.json": result(metric("A", 0.5)), "b.json": result(metric("A", 0.6))}
-    with pytest.raises(InputError, match="A has other numbers on processbench"):
+    with pytest.raises(InputError, match="A has different numbers on processbench"):
         leaderboard(both)
     assert [row.name for row in leaderboard(both, allow_mixed=True).rows] == ["A [b.json]", "A [a.json]"]
 

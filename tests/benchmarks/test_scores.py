@@ -330,14 +330,14 @@ def wrong_results():
         "nested": ("[" * 100_000, "is not JSON"),
         "a list": ("[]", "is not an eval/1 file"),
         "schema": (json.dumps(row | {"schema": "best-of-n/1"}), "is not an eval/1 file"),
-        "a field more": (json.dumps(row | {"more": 1}), "is not a whole eval/1 file"),
-        "a field less": (json.dumps({k: v for k, v in row.items() if k != "metrics"}), "is not a whole eval/1 file"),
-        "no settings": (json.dumps({k: v for k, v in row.items() if k != "settings"}), "is not a whole eval/1 file"),
-        "no list": (json.dumps(row | {"metrics": 5}), "is not a whole eval/1 file"),
-        "no metric": (json.dumps(row | {"metrics": ["f1"]}), "is not a whole eval/1 file"),
-        "half a metric": (json.dumps(row | {"metrics": [{"name": "f1"}]}), "is not a whole eval/1 file"),
-        "no curve": (json.dumps(row | {"curves": [None]}), "is not a whole eval/1 file"),
-        "no points": (json.dumps(row | {"pictures": [{"kind": "lengths"}]}), "is not a whole eval/1 file"),
+        "a field more": (json.dumps(row | {"more": 1}), "is not a valid eval/1 file"),
+        "a field less": (json.dumps({k: v for k, v in row.items() if k != "metrics"}), "is not a valid eval/1 file"),
+        "no settings": (json.dumps({k: v for k, v in row.items() if k != "settings"}), "is not a valid eval/1 file"),
+        "no list": (json.dumps(row | {"metrics": 5}), "is not a valid eval/1 file"),
+        "no metric": (json.dumps(row | {"metrics": ["f1"]}), "is not a valid eval/1 file"),
+        "half a metric": (json.dumps(row | {"metrics": [{"name": "f1"}]}), "is not a valid eval/1 file"),
+        "no curve": (json.dumps(row | {"curves": [None]}), "is not a valid eval/1 file"),
+        "no points": (json.dumps(row | {"pictures": [{"kind": "lengths"}]}), "is not a valid eval/1 file"),
     }
 
 
@@ -375,5 +375,5 @@ def test_a_wrong_line_of_shown_chains_is_named(tmp_path, change, message):
 
 
 def test_a_shown_chain_that_lacks_a_field(tmp_path):
-    refused(read_shown, write(tmp_path / "shown.jsonl", '{"schema": "shown-chain/1"}'), ":1: lacks the field 'scores'")
+    refused(read_shown, write(tmp_path / "shown.jsonl", '{"schema": "shown-chain/1"}'), ":1: the field 'scores' is missing")
     refused(read_shown, write(tmp_path / "shown.jsonl", "{"), ":1: is not JSON")
