@@ -10,7 +10,6 @@ is noted in `drops`, and the result says how many.
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -250,7 +249,7 @@ def _choices(pool: Pool, scorers: Mapping[str, ScoreTable]) -> Iterator[tuple[st
     for name, table in scorers.items():
         for aggregator in table.aggregators:
             answered = [
-                -math.inf if group is None else aggregate(table[chain_id].tolist(), aggregator or "last")
+                None if group is None else aggregate(table[chain_id].tolist(), aggregator or "last")
                 for chain_id, group in zip(pool.chain_ids, pool.groups, strict=True)
             ]
             label = label_of(name, aggregator)

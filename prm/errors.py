@@ -31,7 +31,17 @@ class InputError(PrmError):
 
 
 class RenderError(PrmError):
-    """Text that cannot be turned into token ids with sure step ends."""
+    """Text that cannot be turned into token ids with sure step ends.
+
+    Args:
+        message: what is wrong, in one line.
+        hint: what to do about it, in one line; empty where there is nothing to add.
+        reason: the kind of fault, a fixed phrase by which refused chains are counted.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, reason: str = "cannot be rendered") -> None:
+        super().__init__(message, hint)
+        self.reason = reason
 
 
 class ModelError(PrmError):

@@ -37,7 +37,8 @@ from prm.models.heads import token_head
 from prm.models.rendering import Renderer
 from prm.scoring.backends import TokenRow, TransformersBackend
 from prm.scoring.batching import batches_by_tokens, pad, positions_of
-from prm.scoring.scorer import CHAINS_A_ROUND, Scorer, score_chains
+from prm.scoring.reward_model import RewardModel
+from prm.scoring.scorer import CHAINS_A_ROUND, score_chains
 
 from ..arithmetic import POLICY
 from .job import machine
@@ -58,7 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model = load_model(str(POLICY), "prm")
     backend = TransformersBackend(model, token_head, tokens_a_batch=arguments.tokens_per_pass)
-    scorer = Scorer(backend, Renderer(load_tokenizer(str(POLICY))), "softmax", "prm")
+    scorer = RewardModel(backend, Renderer(load_tokenizer(str(POLICY))), "softmax", "prm")
     problems, chains = real_chains(arguments.data)
     chains = [c for c in chains if len(rows_of(scorer, problems, [c])[0][0]) <= backend.max_length]
     short = [replace(c, steps=c.steps[:STEPS]) for c in chains if len(c.steps) >= STEPS][: arguments.step_chains]
@@ -89,13 +90,13 @@ def real_chains(data: Path) -> tuple[Problems, list[Chain]]:
     return problems, chains
 
 
-def rows_of(scorer: Scorer, problems: Problems, chains: Sequence[Chain]) -> list[TokenRow]:
+def rows_of(scorer: RewardModel, problems: Problems, chains: Sequence[Chain]) -> list[TokenRow]:
     """Ids of chains, and the places to be read."""
     rendered = (scorer.renderer.render(problems[chain.problem_id].text, chain.steps) for chain in chains)
     return [(item.ids, item.step_ends) for item in rendered]
 
 
-def against_steps(scorer: Scorer, problems: Problems, chains: Sequence[Chain], repeats: int) -> dict[str, float]:
+def against_steps(scorer: RewardModel, problems: Problems, chains: Sequence[Chain], repeats: int) -> dict[str, float]:
     """Our scorer and a forward pass for each step, over the same chains."""
     rows = rows_of(scorer, problems, chains)
     prefixes: list[TokenRow] = [(ids[: end + 1], (end,)) for ids, ends in rows for end in ends]
@@ -122,7 +123,7 @@ def tokens_of(rows: Sequence[TokenRow]) -> int:
 
 
 def against_bare(
-    scorer: Scorer, backend: TransformersBackend, problems: Problems, chains: Sequence[Chain], repeats: int
+    scorer: RewardModel, backend: TransformersBackend, problems: Problems, chains: Sequence[Chain], repeats: int
 ) -> dict[str, float]:
     """Our scorer and the bare model over the same tokens, and how many of them are padding."""
     rows = rows_of(scorer, problems, chains)

@@ -171,7 +171,7 @@ def rerank(
                 [scored[c.id].scores for c in group],
                 kind=kind,
                 aggregate=aggregate,
-                selection=selection,  # type: ignore[arg-type]  # an unknown one is refused there
+                selection=selection,
             )
             for problem_id, group in groups.items()
         )

@@ -42,7 +42,7 @@ _KEYS: dict[type[Record], str] = {
 }
 """The field that is unique in a file; rollouts and drops have none."""
 
-_OPTIONAL = {"answer", "meta", "finish", "unchecked", "given", "detail"}
+_OPTIONAL = {"answer", "meta", "finish", "unchecked", "given", "refusals", "detail"}
 
 
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:

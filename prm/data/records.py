@@ -8,7 +8,7 @@ All are frozen and validated when made: a record that exists is consistent.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -55,6 +55,10 @@ class Message:
     """Who speaks: "system", "user", "assistant", or whom else the chat template knows."""
     content: str
     """What is said."""
+
+
+Asked = str | Sequence[Message]
+"""A problem as a model is asked it: a text, or the messages of a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +309,12 @@ class Choice:
     """Its place among the solutions given, from 0."""
     answer: str | None
     """Its extracted answer; None where it has none."""
-    scores: tuple[float, ...]
-    """Score of each solution, in the order given; -inf for one without an answer."""
+    scores: tuple[float | None, ...]
+    """Score of each solution, in the order given; None for one that the scorer refused."""
     step_scores: tuple[tuple[float, ...], ...]
-    """Scores of each solution's steps, in the order given."""
+    """Scores of each solution's steps, in the order given; none for a refused one."""
+    refusals: tuple[str | None, ...] = ()
+    """Why the scorer refused a solution, in the order given; None for one with a score."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol
 
+from prm.data.records import Asked
 from prm.errors import RenderError
 
 from .rendering import Rendered
@@ -34,7 +35,7 @@ class Layout:
     """For each step, where the token that is read ends; rising."""
 
 
-Layouter = Callable[[Any, str, Sequence[str]], Layout]
+Layouter = Callable[[Any, Asked, Sequence[str]], Layout]
 """Of a tokenizer, a problem and its steps."""
 _NUMBERED = re.compile(r"Step \d+:")
 
@@ -44,17 +45,19 @@ class StepRenderer(Protocol):
 
     tokenizer: Any
 
-    def render(self, problem: str, steps: Sequence[str]) -> Rendered:
+    def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
         """Ids of the problem and its steps, and the places that are read."""
 
-    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> Sequence[Rendered | RenderError]:
+    def render_many(
+        self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]
+    ) -> Sequence[Rendered | RenderError]:
         """The same of many, in order; the error itself in place of a chain that cannot be rendered."""
 
 
 class _ManyRenderer(ABC):
     """A renderer that makes one of what it makes of many."""
 
-    def render(self, problem: str, steps: Sequence[str]) -> Rendered:
+    def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
         """See `StepRenderer.render`.
 
         Raises:
@@ -66,7 +69,9 @@ class _ManyRenderer(ABC):
         return item
 
     @abstractmethod
-    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> Sequence[Rendered | RenderError]:
+    def render_many(
+        self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]
+    ) -> Sequence[Rendered | RenderError]:
         """See `StepRenderer.render_many`."""
 
 
@@ -86,8 +91,8 @@ def _strip(steps: Sequence[str]) -> list[str]:
 def plain_marked(marker: str, joint: str) -> Layouter:
     """Problem, a space, and the steps with `marker` after and `joint` between them."""
 
-    def lay_out(_: Any, problem: str, steps: Sequence[str]) -> Layout:
-        return _marked(problem + " ", number_steps(steps), marker, joint)
+    def lay_out(_: Any, problem: Asked, steps: Sequence[str]) -> Layout:
+        return _marked(_text_of(problem) + " ", number_steps(steps), marker, joint)
 
     return lay_out
 
@@ -95,7 +100,7 @@ def plain_marked(marker: str, joint: str) -> Layouter:
 def chat_marked(marker: str, system: str) -> Layouter:
     """A chat in which the assistant says all steps, `marker` after each."""
 
-    def lay_out(tokenizer: Any, problem: str, steps: Sequence[str]) -> Layout:
+    def lay_out(tokenizer: Any, problem: Asked, steps: Sequence[str]) -> Layout:
         marked = _marked("", _strip(steps), marker, "")
         whole = _chat(tokenizer, problem, marked.text, system)
         return Layout(whole.text, whole.start, tuple(whole.start + end for end in marked.ends))
@@ -109,16 +114,17 @@ def chat_turns(answer: str) -> Layouter:
     What is read is the token before each answer.
     """
 
-    def lay_out(tokenizer: Any, problem: str, steps: Sequence[str]) -> Layout:
+    def lay_out(tokenizer: Any, problem: Asked, steps: Sequence[str]) -> Layout:
         first, *later = _strip(steps) or [""]
-        says = [f"{problem} {first}".strip(), *later]
-        turns = [t for s in says for t in ({"role": "user", "content": s}, {"role": "assistant", "content": answer})]
+        *before, asked = _turns(problem)
+        says = [{**asked, "content": f"{asked['content']} {first}".strip()}, *map(_user, later)]
+        turns = [*before, *(turn for say in says for turn in (say, {"role": "assistant", "content": answer}))]
         text = _apply(tokenizer, turns)
         ends = []
         for number in range(1, len(steps) + 1):
-            before = _apply(tokenizer, turns[: 2 * number - 1], is_open=True)
-            _require_shown(text, before + answer)
-            ends.append(len(before))
+            shown = _apply(tokenizer, turns[: len(before) + 2 * number - 1], is_open=True)
+            _require_shown(text, shown + answer)
+            ends.append(len(shown))
         return Layout(text, ends[0] if ends else len(text), tuple(ends))
 
     return lay_out
@@ -127,7 +133,7 @@ def chat_turns(answer: str) -> Layouter:
 def chat_spans(joint: str) -> Layouter:
     """A chat in which the assistant says all steps with `joint` between them; a step ends with the joint after it."""
 
-    def lay_out(tokenizer: Any, problem: str, steps: Sequence[str]) -> Layout:
+    def lay_out(tokenizer: Any, problem: Asked, steps: Sequence[str]) -> Layout:
         says = number_steps(steps)
         whole = _chat(tokenizer, problem, joint.join(says), None)
         ends = list(accumulate((len(s + joint) for s in says), initial=whole.start))[1:]
@@ -139,7 +145,7 @@ def chat_spans(joint: str) -> Layouter:
 def chat_whole(system: str | None = None) -> Layouter:
     """A chat in which the assistant says the solution; it is read at its end."""
 
-    def lay_out(tokenizer: Any, problem: str, steps: Sequence[str]) -> Layout:
+    def lay_out(tokenizer: Any, problem: Asked, steps: Sequence[str]) -> Layout:
         solution = "".join(s if s[-1:].isspace() else s + "\n" for s in steps).strip()
         whole = _chat(tokenizer, problem, solution, system)
         return Layout(whole.text, whole.start, (len(whole.text),))
@@ -155,9 +161,29 @@ def _marked(before: str, steps: Sequence[str], marker: str, joint: str) -> Layou
     return Layout(text, len(before), tuple(ends))
 
 
-def _chat(tokenizer: Any, problem: str, solution: str, system: str | None) -> Layout:
-    asked = [{"role": "user", "content": problem}]
-    if system is not None:
+def _text_of(problem: Asked) -> str:
+    """The text of a problem, for a layout without a chat template."""
+    if isinstance(problem, str):
+        return problem.strip()
+    raise RenderError("messages for a model without a chat template", "give a text", reason="messages, not a text")
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def _turns(problem: Asked) -> list[dict[str, str]]:
+    """The turns of a chat that ask a problem; the last is the user's."""
+    if isinstance(problem, str):
+        return [_user(problem.strip())]
+    if not problem or problem[-1].role != "user":
+        raise RenderError("the last message is not the user's", "end with the question", reason="messages, not a text")
+    return [{"role": message.role, "content": message.content} for message in problem]
+
+
+def _chat(tokenizer: Any, problem: Asked, solution: str, system: str | None) -> Layout:
+    asked = _turns(problem)
+    if system is not None and asked[0]["role"] != "system":
         asked.insert(0, {"role": "system", "content": system})
     text = _apply(tokenizer, [*asked, {"role": "assistant", "content": solution}])
     before = _apply(tokenizer, asked, is_open=True)
@@ -166,7 +192,12 @@ def _chat(tokenizer: Any, problem: str, solution: str, system: str | None) -> La
 
 
 def _apply(tokenizer: Any, messages: Sequence[dict[str, str]], *, is_open: bool = False) -> str:
-    text: str = tokenizer.apply_chat_template(messages, add_generation_prompt=is_open, tokenize=False)
+    from jinja2 import TemplateError
+
+    try:
+        text: str = tokenizer.apply_chat_template(messages, add_generation_prompt=is_open, tokenize=False)
+    except TemplateError as error:
+        raise RenderError(f"the chat template refuses the messages: {error}", "drop the chain") from error
     return text
 
 
@@ -209,7 +240,7 @@ class TextRenderer(_ManyRenderer):
         self.is_before = is_before
         self.reads_on = reads_on
 
-    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
+    def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """See `StepRenderer.render_many`."""
         layouts = [self._lay_out(p, s) for p, s in zip(problems, chains, strict=True)]
         texts = [x.text for x in layouts if isinstance(x, Layout)]
@@ -219,10 +250,10 @@ class TextRenderer(_ManyRenderer):
         rows = zip(found["input_ids"], found["offset_mapping"], strict=True)
         return [x if isinstance(x, RenderError) else self._read(x, *next(rows)) for x in layouts]
 
-    def _lay_out(self, problem: str, steps: Sequence[str]) -> Layout | RenderError:
+    def _lay_out(self, problem: Asked, steps: Sequence[str]) -> Layout | RenderError:
         try:
             _require_plain(problem, steps, self.forbidden)
-            return self.lay_out(self.tokenizer, problem.strip(), steps)
+            return self.lay_out(self.tokenizer, problem, steps)
         except RenderError as error:
             return error
 
@@ -256,16 +287,16 @@ class WholeRenderer(_ManyRenderer):
         self.forbidden = forbidden
         self.pad_id = pad_id
 
-    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
+    def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """See `StepRenderer.render_many`."""
         texts = [self._text(p, s) for p, s in zip(problems, chains, strict=True)]
         rows = iter(_tokenized(self.tokenizer, [t for t in texts if isinstance(t, str)]))
         return [text if isinstance(text, RenderError) else self._read(next(rows)) for text in texts]
 
-    def _text(self, problem: str, steps: Sequence[str]) -> str | RenderError:
+    def _text(self, problem: Asked, steps: Sequence[str]) -> str | RenderError:
         try:
             _require_plain(problem, steps, self.forbidden)
-            return self.lay_out(self.tokenizer, problem.strip(), steps).text
+            return self.lay_out(self.tokenizer, problem, steps).text
         except RenderError as error:
             return error
 
@@ -305,7 +336,7 @@ class PieceRenderer(_ManyRenderer):
         self.splits_lines = splits_lines
         (self.separator,) = _tokenized(tokenizer, [separator])
 
-    def render_many(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
+    def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """See `StepRenderer.render_many`. The tokenizer sees each distinct piece once."""
         split = [self._split(p, s) for p, s in zip(problems, chains, strict=True)]
         usable = [item for item in split if not isinstance(item, RenderError)]
@@ -313,13 +344,14 @@ class PieceRenderer(_ManyRenderer):
         ids = dict(zip(distinct, _tokenized(self.tokenizer, distinct), strict=True))
         return [item if isinstance(item, RenderError) else self._join(ids, *item) for item in split]
 
-    def _split(self, problem: str, steps: Sequence[str]) -> tuple[str, list[list[str]]] | RenderError:
+    def _split(self, problem: Asked, steps: Sequence[str]) -> tuple[str, list[list[str]]] | RenderError:
         try:
             _require_plain(problem, steps, self.forbidden)
+            text = _text_of(problem)
         except RenderError as error:
             return error
         texts = (step.rstrip() for step in steps)
-        return problem.strip() + self.problem_end, [t.split("\n") if self.splits_lines else [t] for t in texts]
+        return text + self.problem_end, [t.split("\n") if self.splits_lines else [t] for t in texts]
 
     def _join(self, ids: dict[str, list[int]], problem: str, steps: Sequence[Sequence[str]]) -> Rendered:
         joined = [*self.before, *ids[problem]]
@@ -334,11 +366,16 @@ def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return list(tokenizer(list(texts), add_special_tokens=False)["input_ids"]) if texts else []
 
 
-def _require_plain(problem: str, steps: Sequence[str], forbidden: Collection[str]) -> None:
-    for number, text in enumerate((problem, *steps)):
+def _require_plain(problem: Asked, steps: Sequence[str], forbidden: Collection[str]) -> None:
+    asked = problem if isinstance(problem, str) else "\n".join(message.content for message in problem)
+    for number, text in enumerate((asked, *steps)):
         where = f"step {number}" if number else "the problem"
         if number and not text.strip():
-            raise RenderError(f"{where} is blank: {text!r}", "drop blank steps")
+            raise RenderError(f"{where} is blank: {text!r}", "drop blank steps", reason="blank step")
         for mark in forbidden:
             if mark in text:
-                raise RenderError(f"{where} spells {mark!r}, which this model takes for a mark", "drop the chain")
+                raise RenderError(
+                    f"{where} holds {mark!r}, which this model takes for a mark",
+                    "drop the chain",
+                    reason="marker in the text",
+                )

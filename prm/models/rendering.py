@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from prm.data.records import Message
+from prm.data.records import Asked, Message
 from prm.errors import RenderError
 
 _ANCHOR = "\n"
@@ -72,7 +72,7 @@ class Renderer:
                 "this tokenizer does not spell a text that is tokenized in pieces", "use another tokenizer"
             )
 
-    def render(self, problem: str | Sequence[Message], steps: Sequence[str]) -> Rendered:
+    def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
         """Token ids of the problem and all steps, and where each step ends.
 
         Raises:
@@ -84,9 +84,7 @@ class Renderer:
             raise rendered
         return rendered
 
-    def render_many(
-        self, problems: Sequence[str | Sequence[Message]], chains: Sequence[Sequence[str]]
-    ) -> list[Rendered | RenderError]:
+    def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """Render many chains with one call of the tokenizer, which sees each distinct piece once.
 
         Args:
@@ -96,11 +94,8 @@ class Renderer:
         Returns:
             In the order given, what `render` returns for each chain; in place of a chain that cannot be rendered
             stands the error that `render` raises, for the caller to raise or to drop that chain alone.
-
-        Raises:
-            RenderError: there are messages, but no chat: that is no fault of a single chain.
         """
-        contexts = [self._context(problem) for problem in problems]
+        contexts = [problem if isinstance(problem, str) else tuple(problem) for problem in problems]
         prompts = {context: self._prompt(context) for context in dict.fromkeys(contexts)}
         ids = self._ids_by_text(
             [part for parts in prompts.values() if isinstance(parts, list) for part in parts if isinstance(part, str)]
@@ -108,7 +103,7 @@ class Renderer:
         )
         return [self._joined(prompts[context], steps, ids) for context, steps in zip(contexts, chains, strict=True)]
 
-    def prompt_ids(self, problem: str | Sequence[Message]) -> list[int]:
+    def prompt_ids(self, problem: Asked) -> list[int]:
         """Token ids of what stands before the first step; raises as `render`."""
         return list(self.render(problem, ()).ids)
 
@@ -123,7 +118,7 @@ class Renderer:
             text = self._step_text(step)
             piece = ids_by_text[text] + self._separator_ids if text else []
             if not piece:
-                return RenderError(f"step {number} has no token: {step!r}", "drop blank steps")
+                return RenderError(f"step {number} has no token: {step!r}", "drop blank steps", reason="blank step")
             ids += piece
             ends.append(len(ids) - 1)
         return Rendered(tuple(ids), tuple(ends), prompt_length)
@@ -131,17 +126,10 @@ class Renderer:
     def _step_text(self, step: str) -> str:
         return step if self.separator is None else step.rstrip()
 
-    def _context(self, problem: str | Sequence[Message]) -> str | tuple[Message, ...]:
-        if isinstance(problem, str):
-            return problem
-        if not self.chat:
-            raise RenderError("a conversation can only be rendered with a chat template", "give --chat")
-        return tuple(problem)
-
     def _prompt(self, context: str | tuple[Message, ...]) -> list[Part] | RenderError:
         """What stands before the first step."""
-        if isinstance(context, str) and not self.chat:
-            return [self._first_ids, context.rstrip("\n") + "\n"]
+        if not self.chat:
+            return _plain(self._first_ids, context)
         try:
             return self._chat_prompt((Message("user", context),) if isinstance(context, str) else context)
         except RenderError as error:
@@ -231,6 +219,13 @@ class Renderer:
     def _decode(self, ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
         return text.lstrip(" ")
+
+
+def _plain(first: list[int], context: str | tuple[Message, ...]) -> list[Part] | RenderError:
+    """The prompt without a chat template."""
+    if isinstance(context, str):
+        return [first, context.rstrip("\n") + "\n"]
+    return RenderError("messages for a model without a chat template", "use chat=True, or give a text")
 
 
 def _trimmed(content: str, left: str, right: str) -> str:

@@ -19,6 +19,7 @@ from prm.models.public import PublicModel, load_public, load_reading
 from prm.statistics.calibration import Calibration
 
 from .backends import Backend, TransformersBackend
+from .reward_model import RewardModel
 from .scorer import Scorer
 
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -105,7 +106,7 @@ def _served_scorer(name: str, dialect: str | None, serve: Callable[[], Backend])
 
 
 def _speaking(backend: Backend, renderer: StepRenderer, spoken: Dialect) -> Scorer:
-    return Scorer(
+    return RewardModel(
         backend, renderer, spoken.readout, spoken.kind, threshold=spoken.threshold, aggregator=spoken.aggregator
     )
 
@@ -133,8 +134,10 @@ def _own_scorer(name: str, head: Head | None, is_calibrated: bool, make_backend:
     renderer = renderer_of(load_tokenizer(name), metadata)
     backend = make_backend(metadata.kind)
     if is_step:
-        return Scorer(backend, renderer, "softmax", "prm", threshold=0.5, aggregator="min", calibration=calibration)
-    return Scorer(backend, renderer, "reward", "orm", calibration=calibration)
+        return RewardModel(
+            backend, renderer, "softmax", "prm", threshold=0.5, aggregator="min", calibration=calibration
+        )
+    return RewardModel(backend, renderer, "reward", "orm", calibration=calibration)
 
 
 def _stored_calibration(name: str, metadata: Metadata, is_step: bool) -> Calibration:

@@ -1,97 +1,88 @@
 """Choose one of many chains of a problem: best-of-n, majority vote, weighted vote.
 
 A chain without an answer is never chosen while another has one, whatever its score: a scorer has rarely seen an empty
-or broken-off text, and such texts win best-of-n by accident. Ties go to the first, so a result never depends on chance.
+or broken-off text, and such texts win best-of-n by accident. A chain that the scorer refuses ranks behind them all.
+Ties go to the first, so a result never depends on chance.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol, get_args
+from collections.abc import Callable, Iterable, Sequence
 
-from prm.data.records import Choice, Problem, StepScores
+from prm.data.records import Asked, Choice, Problem, StepScores
 from prm.data.steps import split_steps
 from prm.errors import InputError
 from prm.statistics.aggregation import aggregate as aggregate_scores
+from prm.statistics.aggregation import aggregator_named
 from prm.verifiers import Outcome, answer_key, check, extract_answer
 
-Selection = Literal["best-of-n", "majority", "weighted"]
-"""Highest score; most frequent answer; answer with the greatest sum of weights."""
-
-
-class Scorer(Protocol):
-    """Scores the steps of chains (PRM: one score a step) or chains (ORM: one score)."""
-
-    kind: Literal["prm", "orm"]
-
-    def score(self, problems: Sequence[str], chains: Sequence[Sequence[str]]) -> list[tuple[float, ...]]:
-        """Scores of each chain, in the order given."""
+from .scorer import Kind, Refusal, Scorer, Scores
 
 
 def rerank(
-    problem: Problem | str,
+    problem: Problem | Asked,
     solutions: Sequence[str],
     scorer: Scorer,
     *,
     aggregate: str = "min",
-    selection: Selection = "best-of-n",
+    selection: str = "best-of-n",
     splitter: str = "newline",
 ) -> Choice:
     """Choose one of the solutions of a problem.
 
     Args:
-        problem: a record, or the text of the problem.
+        problem: a record, the text of the problem, or messages where the scorer takes them.
         solutions: at least one text.
         scorer: see `prm.load_scorer`.
         aggregate: name in `prm.AGGREGATORS`; an ORM's single score needs none and ignores it.
-        selection: how to choose; votes group answers by value (`0.5` with `1/2`).
+        selection: name in `SELECTIONS`; votes group answers by value (`0.5` with `1/2`).
         splitter: how to cut the solutions into steps.
 
     Returns:
-        The choice, with the scores of all solutions in the order given.
+        The choice, with the scores of all solutions in the order given. A solution that the scorer refuses ranks last,
+        and `Choice.refusals` says why.
 
     Raises:
         InputError: no solution, or an unknown aggregator, selection or splitter.
     """
-    if not solutions:
-        raise InputError("there is no solution to choose from", "give at least one")
-    text = problem if isinstance(problem, str) else problem.text
-    chains = [split_steps(s, splitter) for s in solutions]
-    step_scores = scorer.score([text] * len(chains), chains)
-    problem_id = "" if isinstance(problem, str) else problem.id
-    return choose(problem_id, solutions, step_scores, kind=scorer.kind, aggregate=aggregate, selection=selection)
+    if isinstance(solutions, str) or not solutions:
+        what = "a text where a list of solutions is expected" if solutions else "there is no solution to choose from"
+        raise InputError(what, "give a list of at least one text")
+    given = problem.text if isinstance(problem, Problem) else problem
+    chains = [split_steps(solution, splitter) for solution in solutions]
+    results = scorer.score_each([given] * len(chains), chains)
+    problem_id = problem.id if isinstance(problem, Problem) else ""
+    return choose(problem_id, solutions, results, kind=scorer.kind, aggregate=aggregate, selection=selection)
 
 
 def choose(
     problem_id: str,
     solutions: Sequence[str],
-    step_scores: Sequence[tuple[float, ...]],
+    results: Sequence[Scores | Refusal],
     *,
-    kind: Literal["prm", "orm"] = "prm",
+    kind: Kind = "prm",
     aggregate: str = "min",
-    selection: Selection = "best-of-n",
+    selection: str = "best-of-n",
 ) -> Choice:
-    """Choose by scores of one `kind` that are there already; see `rerank`."""
-    aggregate_scores((), aggregate)  # an unknown name is refused whatever the solutions and the kind are
+    """Choose by results of one `kind` that a scorer gave before, one per solution; see `rerank`."""
+    aggregator_named(aggregate)  # an unknown name is refused whatever the solutions and the kind are
     if kind == "orm":
         aggregate = "last"  # its single score
-    groups = group_answers(solutions)
-    scores = [
-        aggregate_scores(s, aggregate) if g is not None else -math.inf for s, g in zip(step_scores, groups, strict=True)
-    ]
-    index = select(scores, groups, selection)
+    scores = [None if isinstance(item, Refusal) else aggregate_scores(item, aggregate) for item in results]
+    index = select(scores, group_answers(solutions), selection)
     return Choice(
         problem_id=problem_id,
         best=solutions[index],
         index=index,
         answer=extract_answer(solutions[index]),
         scores=tuple(scores),
-        step_scores=tuple(step_scores),
+        step_scores=tuple(() if isinstance(item, Refusal) else tuple(item) for item in results),
+        refusals=tuple(str(item) if isinstance(item, Refusal) else None for item in results),
     )
 
 
-def common_kind(scores: Iterable[StepScores]) -> Literal["prm", "orm"]:
+def common_kind(scores: Iterable[StepScores]) -> Kind:
     """The kind of the scores that one scorer gave; "prm" where there is none.
 
     Raises:
@@ -99,30 +90,30 @@ def common_kind(scores: Iterable[StepScores]) -> Literal["prm", "orm"]:
     """
     kinds = {s.kind for s in scores}
     if len(kinds) > 1:
-        raise InputError("a file of scores mixes PRM and ORM scores", "one scorer a file")
+        raise InputError("a file of scores mixes PRM and ORM scores", "one scorer per file")
     return "orm" if kinds == {"orm"} else "prm"
 
 
-def select(scores: Sequence[float], groups: Sequence[int | None], selection: Selection = "best-of-n") -> int:
+def select(scores: Sequence[float | None], groups: Sequence[int | None], selection: str = "best-of-n") -> int:
     """Index of the chosen chain.
 
     Args:
-        scores: one a chain, higher is better.
+        scores: one per chain, higher is better; None for a refused chain.
         groups: `group_answers` of the chains.
-        selection: see `Selection`. A weighted vote weighs a chain by its score where no score is below 0 and some
-            are above, and by the exponential of its score otherwise (logarithms, rewards).
+        selection: name in `SELECTIONS`.
 
     Raises:
-        InputError: there is no such selection.
+        InputError: the selection is unknown.
     """
-    if selection not in get_args(Selection):
-        raise InputError(f"there is no selection {selection!r}", f"choose from {', '.join(get_args(Selection))}")
-    answered = [i for i, group in enumerate(groups) if group is not None]
+    if selection not in SELECTIONS:
+        raise InputError(f"unknown selection {selection!r}", f"choose from {', '.join(SELECTIONS)}")
+    known = [-math.inf if score is None else score for score in scores]
+    answered = [i for i, group in enumerate(groups) if group is not None and scores[i] is not None]
     if not answered:
-        return max(range(len(scores)), key=scores.__getitem__)
-    if selection == "best-of-n":
-        return max(answered, key=scores.__getitem__)
-    weights = dict.fromkeys(answered, 1.0) if selection == "majority" else _weights(scores, answered)
+        return max(range(len(known)), key=known.__getitem__)
+    weights = SELECTIONS[selection]({i: known[i] for i in answered})
+    if weights is None:
+        return max(answered, key=known.__getitem__)
     totals: dict[int | None, float] = {}
     for i in answered:
         totals[groups[i]] = totals.get(groups[i], 0.0) + weights[i]
@@ -130,13 +121,25 @@ def select(scores: Sequence[float], groups: Sequence[int | None], selection: Sel
     return max((i for i in answered if groups[i] == winner), key=lambda i: weights[i])
 
 
-def _weights(scores: Sequence[float], answered: Sequence[int]) -> dict[int, float]:
-    highest = max(scores[i] for i in answered)
-    if highest > 0 and all(scores[i] >= 0 for i in answered):
-        return {i: scores[i] for i in answered}
-    if highest == -math.inf:
-        return dict.fromkeys(answered, 1.0)
-    return {i: math.exp(scores[i] - highest) for i in answered}
+Weights = dict[int, float]
+"""Of each chain with an answer, by its place."""
+
+
+def _by_score(scores: Weights) -> Weights:
+    highest = max(scores.values())
+    if highest > 0 and min(scores.values()) >= 0:
+        return scores
+    return {i: math.exp(score - highest) for i, score in scores.items()}
+
+
+SELECTIONS: dict[str, Callable[[Weights], Weights | None]] = {
+    "best-of-n": lambda _: None,
+    "majority": lambda scores: dict.fromkeys(scores, 1.0),
+    "weighted": _by_score,
+}
+"""How to choose: from the scores of the chains with an answer, what each weighs in a vote on the answer; None for no
+vote, the highest score wins. A weighted vote weighs a chain by its score where no score is below 0 and some are above,
+and by the exponential of its score otherwise (logarithms, rewards)."""
 
 
 def group_answers(solutions: Sequence[str]) -> list[int | None]:

@@ -1,6 +1,7 @@
-"""Every public family, on tiny models of its architecture: scores as its card computes them, whatever stands beside."""
+"""Every public family, on tiny models of its architecture: scores as its card computes them, in any batch."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from places import ROOT
 from transformers import LlamaTokenizer
 
 import prm
-from prm.data.records import Chain, Problem
+from prm.data.records import Chain, Message, Problem
 from prm.errors import ModelError, RenderError
 from prm.models import public as public_models
 from prm.models.checkpoint import Metadata
 from prm.models.dialects import DIALECTS, choose_dialect, dialect_renderer, mark_id
 from prm.models.layouts import Layout, number_steps
 from prm.scoring import backends
+from prm.scoring.backends import TransformersBackend
 from prm.scoring.scorer import score_chains
 
 PROBLEMS = ["what is 2 + 2?", "a much longer problem = than the others have", "is it 12 / 3?"]
@@ -159,6 +161,20 @@ def test_many_are_rendered_as_one_by_one(scorer):
     assert all(r.step_ends[-1] == len(r.ids) - 1 for r in together)
 
 
+def test_a_renderer_can_be_pickled(scorer):
+    problems, chains = zip(*MANY, strict=True)
+    copied = pickle.loads(pickle.dumps(scorer.renderer))
+    assert copied.render_many(problems, chains) == scorer.renderer.render_many(problems, chains)
+
+
+def test_a_head_can_be_pickled(scorer):
+    renderer, backend = scorer.renderer, scorer.backend
+    rows = [(rendered.ids, rendered.step_ends) for rendered in map(renderer.render, *zip(*MANY[:4], strict=True))]
+    copied = TransformersBackend(backend.model, pickle.loads(pickle.dumps(backend.head)))
+    for one, other in zip(backend.outputs(rows), copied.outputs(rows), strict=True):
+        assert torch.equal(one, other)
+
+
 MARKS = {"math-shepherd": "ки", "openr": "\n\n\n\n\n", "qwen": "<extra_0>"}
 
 
@@ -168,7 +184,7 @@ def test_text_that_spells_a_mark_is_refused_and_no_other_chain(name, scorers):
     marks = [renderer.tokenizer.eos_token, *([MARKS[name]] if name in MARKS else [])]
     for mark in marks:
         for problem, steps in (("q", ("a", f"b{mark} c")), (f"q {mark} r", ("a",))):
-            with pytest.raises(RenderError, match="spells"):
+            with pytest.raises(RenderError, match="holds"):
                 renderer.render(problem, steps)
             first, second, third = renderer.render_many(["q", problem, "q"], [("a",), steps, ("b",)])
             assert isinstance(second, RenderError)
@@ -327,7 +343,7 @@ def test_a_base_model_called_a_classifier_is_refused(copy):
 def test_a_weight_too_many_is_refused(name, copy):
     path = copy(name)
     edit_weights(path, lambda w: w.update({"more.weight": torch.zeros(2)}))
-    with pytest.raises(ModelError, match=r"besides the model, .*more\.weight"):
+    with pytest.raises(ModelError, match=r"unexpected weights: .*more\.weight"):
         prm.load_scorer(str(path), dialect=name, **options(name, path))
 
 
@@ -364,20 +380,37 @@ def test_a_mark_that_is_several_tokens_is_refused(copy, paths):
 
 
 def test_a_reference_is_needed_where_there_is_a_ratio_and_nowhere_else(paths):
-    with pytest.raises(ModelError, match="second model"):
+    with pytest.raises(ModelError, match="needs a reference model"):
         prm.load_scorer(str(paths["implicit"]), dialect="implicit")
-    with pytest.raises(ModelError, match="no causal language model with the vocabulary"):
+    with pytest.raises(ModelError, match="not a causal language model with the vocabulary"):
         prm.load_scorer(str(paths["implicit"]), dialect="implicit", reference=str(paths["math-shepherd"]))
-    with pytest.raises(ModelError, match="not read beside a reference"):
+    with pytest.raises(ModelError, match="takes no reference model"):
         prm.load_scorer(str(paths["qwen"]), reference=str(paths["implicit"]))
 
 
 def test_a_chain_that_spells_a_mark_is_dropped_alone(scorers):
     chains = [Chain("a", "p", ("one\n",)), Chain("b", "p", ("two <extra_0>\n",)), Chain("c", "p", ("three\n",))]
     found = list(score_chains(scorers["qwen"], chains, {"p": Problem("p", "q")}))
-    assert [getattr(x, "reason", "scored") for x in found] == ["scored", "cannot be rendered", "scored"]
-    with pytest.raises(RenderError, match="chain 1: step 1 spells"):
+    assert [getattr(x, "reason", "scored") for x in found] == ["scored", "marker in the text", "scored"]
+    with pytest.raises(RenderError, match="chain 1: marker in the text: step 1 holds"):
         scorers["qwen"].score(["q", "q"], [("a",), ("<extra_0>",)])
+
+
+@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.has_chat])
+def test_the_user_turn_as_messages_is_the_text(name, scorers):
+    (text, steps) = MANY[2]
+    as_message = scorers[name].renderer.render((Message("user", text),), steps)
+    assert as_message == scorers[name].renderer.render(text, steps)
+    talk = (Message("user", "hello"), Message("assistant", "yes?"), Message("user", text))
+    assert len(scorers[name].renderer.render(talk, steps).ids) > len(as_message.ids)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_messages_that_a_model_cannot_take_are_a_refusal_and_no_other_chain(name, scorers):
+    talk = (Message("user", "q"), Message("assistant", "half an answer"))
+    refused, scores = scorers[name].score_each([talk, "q"], [("a",), ("b",)])
+    assert refused.reason == "messages, not a text"
+    assert scores == pytest.approx(scorers[name].score(["q"], [("b",)])[0], abs=1e-5)
 
 
 def test_our_own_models_say_themselves_how_they_are_read(copy):

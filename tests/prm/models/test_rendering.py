@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import pickle
 
 import pytest
 from conftest import TOKENIZERS, byte_level
@@ -280,9 +281,10 @@ def test_a_template_with_the_time_in_it(monkeypatch):
 
 def test_messages_without_a_chat_are_refused(any_tokenizer):
     renderer = Renderer(any_tokenizer)
-    with pytest.raises(RenderError, match="chat template") as caught:
-        renderer.render_many(["what", TALK], [("a",), ("b",)])
-    assert "--chat" in caught.value.hint
+    fine, refused = renderer.render_many(["what", TALK], [("a",), ("b",)])
+    assert fine == renderer.render("what", ("a",))
+    assert "chat template" in str(refused)
+    assert "chat=True" in refused.hint
 
 
 RENDERERS = {
@@ -313,6 +315,16 @@ def test_many_are_what_each_is_alone(kind, separator, chat, rows):
     assert [len(r.step_ends) for r in many if isinstance(r, Rendered)] == [
         len(steps) for r, (_, steps) in zip(many, rows, strict=True) if isinstance(r, Rendered)
     ]
+
+
+@pytest.mark.parametrize("key", RENDERERS, ids=str)
+def test_a_renderer_can_be_pickled(key):
+    """Before its first use and after it, when it has remembered ids."""
+    kind, separator, chat = key
+    new = Renderer(RENDERERS[key].tokenizer, separator=separator, chat=chat)
+    for renderer in (new, RENDERERS[key]):
+        copied = pickle.loads(pickle.dumps(renderer))
+        assert copied.render(PROBLEM, STEPS) == renderer.render(PROBLEM, STEPS)
 
 
 def test_one_that_cannot_be_rendered_takes_no_other_with_it():

@@ -1,25 +1,29 @@
 """Choosing among chains, worked out by hand."""
 
 import itertools
+import json
+import math
 
 import pytest
 
+from prm.data.files import to_json
 from prm.data.records import Problem
 from prm.errors import InputError
-from prm.scoring.reranking import choose, group_answers, rerank, select
+from prm.scoring.reranking import SELECTIONS, choose, group_answers, rerank, select
+from prm.scoring.scorer import Refusal, Scorer
 
 
 def texts(*answers):
     return [f"So it is.\nThe answer is {a}" if a is not None else "I do not know." for a in answers]
 
 
-class Fixed:
+class Fixed(Scorer):
     """Scores by the solution's text."""
 
     def __init__(self, table, kind="prm"):
         self.table, self.kind = table, kind
 
-    def score(self, problems, chains):
+    def score_each(self, problems, chains):
         return [self.table["".join(c)] for c in chains]
 
 
@@ -87,7 +91,8 @@ def test_a_choice_by_hand(aggregate, index):
     assert (choice.index, choice.best, choice.answer) == (index, solutions[index], str(7 + index))
     assert choice.problem_id == "p"
     assert choice.step_scores == tuple(STEP_SCORES)
-    assert choice.scores[3] == float("-inf")
+    assert choice.scores[3] == pytest.approx(0.99**2 if aggregate != "product" else 2 * math.log(0.99), abs=0.02)
+    assert choice.refusals == (None,) * 4
 
 
 @pytest.mark.parametrize("selection", BY_HAND)
@@ -102,6 +107,24 @@ def test_permuting_solutions_permutes_scores(selection):
         assert other.answer == first.answer
 
 
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_a_refused_solution_ranks_last_and_says_why(selection):
+    solutions = texts(7, None, 7, 8)
+    results = [Refusal("blank step", "step 2 is blank"), (0.1,), Refusal("too long"), (0.2,)]
+    choice = choose("p", solutions, results, selection=selection)
+    assert (choice.index, choice.answer) == (3, "8")
+    assert choice.scores == (None, 0.1, None, 0.2)
+    assert choice.step_scores == ((), (0.1,), (), (0.2,))
+    assert choice.refusals == ("blank step: step 2 is blank", None, "too long", None)
+    assert json.loads(to_json(choice), parse_constant=pytest.fail)["refusals"][2] == "too long"
+
+
+def test_where_every_answer_is_refused_a_scored_solution_is_chosen_and_else_the_first():
+    refused = Refusal("too long")
+    assert choose("p", texts(7, 8, None), [refused, refused, (0.1,)]).index == 2
+    assert choose("p", texts(7, 8), [refused, refused]).index == 0
+
+
 @pytest.mark.parametrize("aggregate", ["min", "product", "mean"])
 def test_an_orm_needs_no_aggregator(aggregate):
     solutions = texts(7, 8, 9)
@@ -111,9 +134,10 @@ def test_an_orm_needs_no_aggregator(aggregate):
     assert choice.scores == (-3.0, -1.0, -2.0)
 
 
-def test_no_solution_is_refused():
-    with pytest.raises(InputError, match="no solution"):
-        rerank("?", [], Fixed({}))
+@pytest.mark.parametrize(("solutions", "message"), [([], "no solution"), ("The answer is 7", "list of solutions")])
+def test_no_solution_and_a_bare_text_are_refused(solutions, message):
+    with pytest.raises(InputError, match=message):
+        rerank("?", solutions, Fixed({}))
 
 
 @pytest.mark.parametrize("answers", [(7,), (None,)], ids=["answer", "no answer"])

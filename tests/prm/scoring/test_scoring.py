@@ -2,20 +2,22 @@
 
 import json
 import math
+import pickle
 
 import pytest
 import torch
 
 import prm
 from prm.data.records import Chain, Drop, Problem, StepScores
-from prm.errors import ModelError, RenderError
+from prm.errors import InputError, ModelError, RenderError
 from prm.models.checkpoint import Metadata, load_metadata, load_model, load_tokenizer, renderer_of, save_model
 from prm.models.heads import token_head
 from prm.scoring import scorer as scoring
 from prm.scoring.backends import TransformersBackend
 from prm.scoring.batching import batches_by_tokens
 from prm.scoring.loading import load_scorer
-from prm.scoring.scorer import Scorer, score_chains
+from prm.scoring.reward_model import RewardModel
+from prm.scoring.scorer import Refusal, score_chains
 from prm.statistics.calibration import Calibration
 
 CHAINS = [("So 2.\n", "The answer is 4"), ("x",), ("a\n", "b\n", "c " * 20 + "\n", "d"), ("y\n", "z")]
@@ -29,7 +31,7 @@ def make(base_model, kind):
     torch.manual_seed(1)
     model.score.weight.data.normal_(0, 1)
     renderer = renderer_of(load_tokenizer(base_model), Metadata(kind))
-    return Scorer(TransformersBackend(model, token_head), renderer, "softmax" if kind == "prm" else "reward", kind)
+    return RewardModel(TransformersBackend(model, token_head), renderer, "softmax" if kind == "prm" else "reward", kind)
 
 
 @pytest.fixture(scope="module", params=["prm", "orm"])
@@ -75,8 +77,54 @@ def test_an_empty_chain_and_no_chain(step_scorer):
 
 
 def test_a_chain_longer_than_the_context_is_never_cut(scorer):
-    with pytest.raises(RenderError, match="chain 1 has"):
+    with pytest.raises(RenderError, match="chain 1: longer than the model's context"):
         scorer.score(["?", "?"], [("a",), ("12 " * 300,)])
+
+
+BAD = {
+    "not a list of texts": "So 2.\nThe answer is 4",
+    "longer than the model's context": ("12 " * 300,),
+    "blank step": ("a", " \n"),
+}
+
+
+def test_each_chain_answers_for_itself(scorer):
+    chains = [CHAINS[0], *BAD.values(), ("a", 5), CHAINS[1]]
+    found = scorer.score_each([TEXTS[0]] * len(chains), chains)
+    assert [item.reason for item in found[1:-1]] == [*BAD, "not a list of texts"]
+    assert all(isinstance(item, Refusal) and item.detail for item in found[1:-1])
+    expected = scorer.score([TEXTS[0]] * 2, [CHAINS[0], CHAINS[1]])
+    assert [found[0], found[-1]] == [pytest.approx(scores, **CLOSE) for scores in expected]
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_score_raises_on_the_first_refusal(scorer, reason):
+    with pytest.raises(RenderError, match=f"chain 1: {reason}") as caught:
+        scorer.score(["?"] * 3, [("a",), BAD[reason], ("12 " * 300,)])
+    assert caught.value.reason == reason
+
+
+def test_one_problem_for_many_chains_is_refused(scorer):
+    with pytest.raises(InputError, match="one text for 2 chains"):
+        scorer.score_each("??", [("a",), ("b",)])
+
+
+def test_scores_that_are_not_numbers_are_a_refusal(scorer, monkeypatch):
+    outputs = scorer.backend.outputs
+
+    def broken(rows):
+        first, *others = outputs(rows)
+        return [first * float("nan"), *others]
+
+    monkeypatch.setattr(scorer.backend, "outputs", broken)
+    refused, scores = scorer.score_each(["?", "?"], [("a",), ("b",)])
+    assert refused.reason == "scores that are not finite"
+    assert all(map(math.isfinite, scores))
+
+
+def test_a_scorer_can_be_sent_to_another_process(scorer):
+    sent = pickle.loads(pickle.dumps(scorer))
+    assert sent.score(TEXTS, CHAINS) == scorer.score(TEXTS, CHAINS)
 
 
 def test_score_chains_keeps_order_and_says_why_a_chain_has_no_scores(step_scorer, monkeypatch):

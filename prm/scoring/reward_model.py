@@ -1,0 +1,101 @@
+"""A reward model as a scorer: one forward pass per chain, however many steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from prm.data.records import Asked
+from prm.errors import RenderError
+from prm.models.layouts import StepRenderer
+from prm.models.rendering import Rendered
+from prm.statistics.calibration import Calibration
+
+from .backends import Backend
+from .scorer import NOT_FINITE, TOO_LONG, Kind, Refusal, Scorer, Scores, malformed, require_as_many
+
+Readout = Callable[[Tensor], Tensor]
+READOUTS: dict[str, Readout] = {
+    "softmax": lambda outputs: outputs[:, :2].softmax(dim=-1)[:, 1],
+    "difference": lambda outputs: ((outputs[:, 1] - outputs[:, 0]) / 2).tanh(),
+    "sigmoid": lambda outputs: outputs[:, -1].sigmoid(),
+    "reward": lambda outputs: outputs[:, -1],
+    "sum": lambda outputs: outputs[:, -1],
+}
+"""The outputs of a head, ``(reads, channels)`` → one score per read, all in float32, where no gap between logits makes
+a score disappear: it becomes 0 or 1. `difference` is p1 - p0 of a softmax. For `sum` every token of the solution is
+read, and the score of a step is the sum from the first token to the step's end."""
+
+
+class RewardModel(Scorer):
+    """A PRM or ORM.
+
+    Args:
+        backend: where it runs.
+        renderer: how it is fed.
+        readout: a name in `READOUTS`.
+        kind: whether it scores steps or whole chains.
+        threshold: score from which a step counts as right; None for none.
+        aggregator: how its authors make one score of a chain's, a name in `prm.AGGREGATORS`; None for an ORM.
+        calibration: applied to its scores; None for none.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        renderer: StepRenderer,
+        readout: str,
+        kind: Kind,
+        *,
+        threshold: float | None = None,
+        aggregator: str | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.backend = backend
+        self.renderer = renderer
+        self.readout = readout
+        self.kind = kind
+        self.threshold = threshold
+        self.aggregator = aggregator
+        self.calibration = calibration
+
+    def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
+        """See `Scorer.score_each`. A chain over the model's context is refused; none is ever cut."""
+        items = self._rendered(problems, chains)
+        rendered = [item for item in items if isinstance(item, Rendered)]
+        outputs = iter(self.backend.outputs([(item.ids, self._reads(item)) for item in rendered]))
+        return [item if isinstance(item, Refusal) else self._scores(item, next(outputs)) for item in items]
+
+    def _rendered(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | Refusal]:
+        require_as_many(problems, chains)
+        faults = [malformed(steps) for steps in chains]
+        places = [place for place, fault in enumerate(faults) if fault is None]
+        rendered = iter(self.renderer.render_many([problems[i] for i in places], [chains[i] for i in places]))
+        return [fault or self._fitting(next(rendered)) for fault in faults]
+
+    def _fitting(self, item: Rendered | RenderError) -> Rendered | Refusal:
+        if isinstance(item, RenderError):
+            return Refusal.of(item)
+        if len(item.ids) > self.backend.max_length:
+            most = self.backend.max_length
+            return Refusal(TOO_LONG, f"{len(item.ids)} tokens, the model takes {most}", "drop the chain")
+        return item
+
+    def _reads(self, rendered: Rendered) -> Sequence[int]:
+        if self.readout == "sum":
+            return range(rendered.prompt_length, len(rendered.ids))
+        return rendered.step_ends if self.kind == "prm" else (len(rendered.ids) - 1,)
+
+    def _scores(self, rendered: Rendered, outputs: Tensor) -> Scores | Refusal:
+        values = READOUTS[self.readout](outputs)
+        if self.readout == "sum":
+            values = values.cumsum(dim=0)[[end - rendered.prompt_length for end in rendered.step_ends]]
+        if not values.isfinite().all():
+            return Refusal(NOT_FINITE, "", "load the model in bfloat16 or float32")
+        scores = values.tolist()
+        return tuple(scores if self.calibration is None else self.calibration.apply(scores).tolist())
+
+    def close(self) -> None:
+        """Free what the backend holds."""
+        self.backend.close()
