@@ -1,4 +1,4 @@
-"""`prm convert`: a checkpoint in the architecture that another tool wants."""
+"""`prm convert`: a checkpoint in the architecture that another tool expects."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from .options import Out, Overwrite
 
 def convert(
     scorer: Annotated[Path, typer.Option(help="checkpoint directory from `prm train`")],
-    to: Annotated[str, typer.Option(help="qwen2-process-reward: Qwen2.5-Math-PRM's architecture, for PRMs on Qwen2")],
+    to: Annotated[
+        str, typer.Option(help="target architecture; qwen2-process-reward: that of Qwen2.5-Math-PRM, for PRMs on Qwen2")
+    ],
     out: Out,
     overwrite: Overwrite = False,
 ) -> None:
-    """Checkpoint → checkpoint of another architecture, with the same scores."""
+    """Convert a checkpoint to another architecture, with the same scores."""
     job = Job(out, "convert", {"to": to}, {"scorer": scorer})
     with making(job, "checkpoint", overwrite) as counts:
         if counts is None:
@@ -29,7 +31,7 @@ def convert(
         from prm.models.conversion import CONVERSIONS
 
         if to not in CONVERSIONS:
-            raise InputError(f"nothing can be converted to {to!r}", f"choose from {', '.join(CONVERSIONS)}")
+            raise InputError(f"unknown target architecture {to!r}", f"choose from {', '.join(CONVERSIONS)}")
         with whole_directory(out) as directory:
             CONVERSIONS[to](scorer, directory)
         counts["converted models"] = 1

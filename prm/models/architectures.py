@@ -1,7 +1,7 @@
-"""Models and heads that transformers lacks, and loading that leaves no weight to chance.
+"""Models and heads that transformers lacks, and loading that refuses missing weights.
 
-Transformers fills a head that is not in the file with random numbers and says so in a warning; here that is an error.
-No remote code is run: the few architectures that need it on the Hub are written out below.
+Transformers initializes a head that is missing from the file at random, with a warning; here that is an error. No
+remote code is run: the few architectures that need it on the Hub are implemented below.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from prm.errors import ModelError
 
 
 class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
-    """Qwen2 with two layers on top, two classes a token; modeling_qwen2_rm.py of Qwen/Qwen2.5-Math-PRM-7B."""
+    """Qwen2 with a two-layer head, two classes per token; modeling_qwen2_rm.py of Qwen/Qwen2.5-Math-PRM-7B."""
 
     labels = 2
 
@@ -34,7 +34,7 @@ class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
 
 
 class Qwen2ForRewardModel(Qwen2ForProcessRewardModel):
-    """The same with one number; modeling_qwen2_rm.py of Qwen/Qwen2.5-Math-RM-72B."""
+    """The same with one output per token; modeling_qwen2_rm.py of Qwen/Qwen2.5-Math-RM-72B."""
 
     labels = 1
 
@@ -59,14 +59,14 @@ ARCHITECTURES: dict[str, Any] = {
     "Qwen2ForRewardModel": Qwen2ForRewardModel,
     "Qwen2ForPrmModel": Qwen2ForPrmModel,
 }
-"""By the name in config.json; all others are transformers' own."""
+"""By their name in config.json; all others come from transformers."""
 
 
 def load_config(name: str) -> Any:
-    """The configuration of a directory or Hub name; of an adapter, that of the model under it.
+    """Load the configuration of a directory or Hub name.
 
     Raises:
-        ModelError: there is none, or it names no architecture.
+        ModelError: it is missing, or names no architecture.
     """
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
@@ -78,11 +78,11 @@ def load_config(name: str) -> Any:
 
 
 def load_strictly(name: str, config: Any, dtype: str | torch.dtype = "auto") -> Any:
-    """A model of the architecture that its configuration names, every weight from the file.
+    """Load a model of the architecture that its configuration names, with every weight from the file.
 
     Raises:
-        ModelError: transformers has no such architecture, or weights are missing, left over or of another shape.
-            Only the output embedding of a language model may be left over.
+        ModelError: transformers has no such architecture, or weights are missing, unexpected or of another shape.
+            Only a language model's output embedding is allowed in addition.
     """
     architecture = config.architectures[0]
     model_class = ARCHITECTURES.get(architecture) or getattr(transformers, architecture, None)
@@ -92,26 +92,26 @@ def load_strictly(name: str, config: Any, dtype: str | torch.dtype = "auto") -> 
         model, info = model_class.from_pretrained(name, config=config, dtype=dtype, output_loading_info=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{name}: cannot be loaded as {architecture}: {first_line(error)}", GIVE_A_MODEL) from error
-    # a classifier's file may still hold the output embedding of the language model that it was made from
+    # a classifier's file may still hold the output embedding of the language model that it was trained from
     left_over = [key for key in info["unexpected_keys"] if key != "lm_head.weight"]
     require_complete(name, info["missing_keys"], left_over)
     return model
 
 
 def require_complete(name: str, missing: Sequence[str], unexpected: Sequence[str] = ()) -> None:
-    """Refuse a model that its file does not describe wholly.
+    """Refuse a model with missing or unexpected weights.
 
     Raises:
-        ModelError: it does not; names up to three weights.
+        ModelError: there are some; the message names up to three.
     """
-    for keys, what in ((missing, "lacks"), (unexpected, "holds, besides the model,")):
+    for keys, what in ((missing, "lacks"), (unexpected, "has unexpected weights:")):
         if keys:
             shown = ", ".join(sorted(keys)[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-            raise ModelError(f"{name}: its file of weights {what} {shown}", "give the directory of the trained model")
+            raise ModelError(f"{name}: its weight file {what} {shown}", "give the directory of the trained model")
 
 
 def adapter_base(name: str) -> str | None:
-    """What a LoRA adapter is put on, as its configuration says; None where `name` is no adapter."""
+    """The base model of a LoRA adapter, as its configuration names it; None if `name` is not an adapter."""
     try:
         found = find_adapter_config_file(name)
     except (OSError, ValueError):
@@ -120,12 +120,12 @@ def adapter_base(name: str) -> str | None:
         return None
     base = json.loads(Path(found).read_text(encoding="utf-8")).get("base_model_name_or_path")
     if not base:
-        raise ModelError(f"{name}: its adapter_config.json does not say what the adapter is put on", _ADAPTER)
+        raise ModelError(f"{name}: its adapter_config.json names no base model", _ADAPTER)
     return str(base)
 
 
 def load_adapted(name: str, base: Any) -> Any:
-    """`base` with the adapter of directory or Hub name `name` in it.
+    """Load the adapter `name`, a directory or Hub name, into the model `base`.
 
     Raises:
         ModelError: peft is not installed, or the adapter does not fit.
@@ -133,35 +133,37 @@ def load_adapted(name: str, base: Any) -> Any:
     try:
         import peft
     except ModuleNotFoundError as error:
-        raise ModelError(f"{name}: is an adapter; peft is not installed", "pip install 'prm-toolkit[lora]'") from error
+        raise ModelError(
+            f"{name}: is an adapter, but peft is not installed", "pip install 'prm-toolkit[lora]'"
+        ) from error
     try:
         model = peft.PeftModel(base, peft.PeftConfig.from_pretrained(name, inference_mode=True))
         found = model.load_adapter(name, "default")
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{name}: cannot be put on its model: {first_line(error)}", GIVE_A_MODEL) from error
+        raise ModelError(f"{name}: does not fit its base model: {first_line(error)}", GIVE_A_MODEL) from error
     require_complete(name, found.missing_keys, found.unexpected_keys)
     adapted = model.get_base_model()
     if type(adapted.get_output_embeddings()) is not nn.Linear:
-        raise ModelError(f"{name}: changes the output embedding, of which only some rows are read", _ADAPTER)
+        raise ModelError(f"{name}: adapts the output embedding, of which only some rows are read", _ADAPTER)
     return adapted
 
 
 def require_model(name: str, *files: str) -> None:
-    """Refuse an existing directory that has none of these files, where the message can be plain.
+    """Refuse a missing directory, or one with none of these files, with a plain message.
 
-    Without any named: those of a checkpoint of ours, a model and an adapter.
+    Without `files`, any file that marks one of our checkpoints, a model or an adapter will do.
     """
     path, files = Path(name), files or ("prm.json", "config.json", "adapter_config.json")
     if path.exists() and not any((path / file).is_file() for file in files):
         raise ModelError(f"{name}: is not a model directory (it has no {' or '.join(files)})", GIVE_A_MODEL)
     if not path.exists() and (path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
-        raise ModelError(f"{name}: there is no such directory", GIVE_A_MODEL)
+        raise ModelError(f"{name}: no such directory", GIVE_A_MODEL)
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first."""
+    """First line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-_ADAPTER = "merge it into its model first (peft's merge_and_unload) and give that"
+_ADAPTER = "merge it into its base model first (peft's merge_and_unload) and give the result"
 GIVE_A_MODEL = "give a Hugging Face model directory or a Hub name"

@@ -1,8 +1,8 @@
-"""A reward model on disk: an ordinary Hugging Face directory and one small file, `prm.json`, that says how to read it.
+"""A reward model on disk: an ordinary Hugging Face directory plus one small file, `prm.json`, on how to read it.
 
 A PRM is a token classifier with two labels (wrong and right, read at each step's end), an ORM a sequence classifier
 with one (the reward, read at the last token), a joint model a token classifier with all three. Plain transformers loads
-them all. In memory each is a token classifier, for the heads differ only in what is read, and where.
+them all. In memory each is a token classifier: the heads differ only in their channels and read positions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LABELS: dict[Kind, tuple[str, ...]] = {
     "orm": ("reward",),
     "joint": ("wrong", "right", "reward"),
 }
-"""Channels of the head of each kind."""
+"""Channels of each kind's head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,21 @@ class Metadata:
 
     kind: Kind
     separator: str = "\n"
-    """Ends every step; a PRM is read at its last token."""
+    """Ends every step; a PRM is read at the separator's last token."""
     chat: bool = False
-    """Whether the problem stands in the tokenizer's chat template."""
+    """Whether the problem is put into the tokenizer's chat template."""
     labels: str = "hard"
-    """What a step's score estimates: "hard" (some rollout succeeds), or "soft", "pooled" or "counts" (the share that
-    do); "outcome" for an ORM."""
+    """What a step's score estimates: "hard" (whether any rollout succeeds), or "soft", "pooled" or "counts" (the share
+    of rollouts that succeed); "outcome" for an ORM."""
     calibration: Mapping[str, Any] | None = None
-    """Calibrations as JSON, by level: of its "step" scores, of the "chain" scores that an aggregator makes of them,
-    and of its "reward", as JSON, where there is one."""
+    """Calibrations as JSON, by level: of "step" scores, of the "chain" scores aggregated from them, and of the
+    "reward". None without any."""
 
     def __post_init__(self) -> None:
         if self.kind not in LABELS:
             raise ValueError(f"kind must be one of {', '.join(LABELS)}, not {self.kind!r}")
         if not isinstance(self.separator, str) or not self.separator:
-            raise ValueError(f"separator must be a text that is not empty, not {self.separator!r}")
+            raise ValueError(f"separator must be a non-empty string, not {self.separator!r}")
         if not isinstance(self.chat, bool):
             raise ValueError(f"chat must be true or false, not {self.chat!r}")
         if self.calibration is not None:
@@ -72,7 +72,7 @@ class Metadata:
 
 def _require_calibrations(by_level: Mapping[str, Any]) -> None:
     if not isinstance(by_level, dict) or not set(by_level) <= {"step", "chain", "reward"}:
-        raise ValueError(f"calibration must be an object of step, chain and reward, not {by_level!r}")
+        raise ValueError(f"calibration must be an object with keys among step, chain and reward, not {by_level!r}")
     for row in by_level.values():
         Calibration.from_json(row)
 
@@ -81,32 +81,32 @@ def load_metadata(directory: Path) -> Metadata:
     """Read `prm.json`.
 
     Raises:
-        ModelError: the directory is none of ours.
+        ModelError: `prm.json` is missing, unreadable or of another version.
     """
     try:
         row = json.loads((directory / METADATA).read_text(encoding="utf-8"))
         if not isinstance(row, dict):
             raise ValueError("it is not a JSON object")
         if row.pop("schema") != CHECKPOINT_SCHEMA:
-            raise ModelError(f"{directory}/{METADATA}: is of another version", "train it again or update prm-toolkit")
+            raise ModelError(f"{directory}/{METADATA}: has another version", "train it again or update prm-toolkit")
         return Metadata(**row)
     except OSError as error:
         raise ModelError(f"{directory}: has no {METADATA}", "give a directory that `prm train` wrote") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{directory}/{METADATA}: cannot be understood: {error}", "train it again") from error
+        raise ModelError(f"{directory}/{METADATA}: is not valid: {error}", "train it again") from error
 
 
 def load_tokenizer(name: str) -> Any:
     """Load the tokenizer of a directory or Hub name.
 
     Raises:
-        ModelError: there is none.
+        ModelError: it is missing or cannot be loaded.
     """
     require_model(name, "config.json")
     try:
         return AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{name}: has no tokenizer that can be loaded: {first_line(error)}", GIVE_A_MODEL) from error
+        raise ModelError(f"{name}: its tokenizer cannot be loaded: {first_line(error)}", GIVE_A_MODEL) from error
 
 
 def load_model(
@@ -118,12 +118,12 @@ def load_model(
     *,
     is_trained: bool = False,
 ) -> Any:
-    """Load a backbone with the head for `kind`: the stored one, or a new one on a base model, drawn from `seed`.
+    """Load a backbone with the head of `kind`: the stored head, or on a base model a new one, initialized from `seed`.
 
-    With `is_trained`, a model whose file lacks the head or another weight is refused.
+    `is_trained` refuses a model whose file lacks the head or any other weight.
 
     Returns:
-        A token classifier, whose logits are ``(chains, length, channels)``, see `LABELS`.
+        A token classifier with logits ``(chains, length, channels)``; see `LABELS` for the channels.
 
     Raises:
         ModelError: it is not a model, or the stored head has the wrong shape.
@@ -150,13 +150,13 @@ def load_model(
 
 
 def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, directory: Path) -> None:
-    """Write a model that `load_model` loaded in the form that plain transformers loads.
+    """Write a model from `load_model` in a form that plain transformers loads.
 
     Args:
         config: its configuration.
-        weights: its state.
-        kind: what it is.
-        directory: where to.
+        weights: its state dict.
+        kind: its kind.
+        directory: the directory to write.
     """
     auto = AutoModelForSequenceClassification if kind == "orm" else AutoModelForTokenClassification
     with torch.device("meta"):
@@ -166,7 +166,7 @@ def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, dir
 
 
 def context_length(name: str) -> int:
-    """How many tokens a model takes.
+    """Most tokens that a model takes.
 
     Raises:
         ModelError: it is not a model.

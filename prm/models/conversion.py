@@ -1,4 +1,4 @@
-"""A PRM of ours in another architecture, for servers and tools that know that one; its scores stay the same."""
+"""Convert one of our PRMs to another architecture, for servers and tools that support it; scores stay the same."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _FEEDING = (
     "merges.txt",
     "*.jinja",
 )
-"""Files that say how a model is fed. They are copied: transformers may write another tokenizer than it has read."""
+"""Files that define a model's input. They are copied: transformers may write a tokenizer other than the one it read."""
 
 
 def to_qwen2_process_reward(source: Path, target: Path) -> None:
-    """Write a PRM of ours on Qwen2 as a `Qwen2ForProcessRewardModel`, the architecture of Qwen2.5-Math-PRM.
+    """Write one of our PRMs on Qwen2 as a `Qwen2ForProcessRewardModel`, the architecture of Qwen2.5-Math-PRM.
 
-    That one has two layers with a ReLU between. As ReLU(x) - ReLU(-x) = x, a first layer of each label's weights and
-    their negatives, and a second of +1 and -1, compute our one layer exactly. It is fed and read as before: at the end
-    of each step's separator, which `prm.json` names, not at `<extra_0>`.
+    Its head has two layers with a ReLU between. Since ReLU(x) - ReLU(-x) = x, a first layer that holds each label's
+    weights and their negatives and a second of +1 and -1 compute our single layer exactly. Inputs stay the same, and so
+    does the read position: the end of each step's separator, which `prm.json` names, not `<extra_0>`.
 
     Args:
         source: a directory that `prm train` wrote.
         target: the directory to write.
 
     Raises:
-        ModelError: it is no PRM of ours, not on Qwen2, or narrower than the four rows that the first layer takes.
+        ModelError: it is not one of our PRMs, not on Qwen2, or narrower than the four rows that the first layer needs.
     """
     name, kind = str(source), load_metadata(source).kind
     config = load_config(name)
     if kind != "prm":
-        raise ModelError(f"{name}: is of kind {kind}; that architecture holds step scores alone", "give a PRM")
+        raise ModelError(f"{name}: is of kind {kind}; this architecture has step scores only", "give a PRM")
     if config.model_type != "qwen2":
-        raise ModelError(f"{name}: is a {config.model_type} model, that architecture is Qwen2", "leave it as it is")
+        raise ModelError(f"{name}: is a {config.model_type} model; this architecture is Qwen2", "give a PRM on Qwen2")
     if config.hidden_size < 4:
-        raise ModelError(f"{name}: has hidden size {config.hidden_size}, 4 are needed", "leave it as it is")
+        raise ModelError(f"{name}: has hidden size {config.hidden_size}; at least 4 is needed", "give a wider model")
     model = load_model(name, kind, dtype=config.dtype or torch.float32, is_trained=True)
     with torch.device("meta"):
         other = Qwen2ForProcessRewardModel(model.config)
@@ -60,7 +60,7 @@ def to_qwen2_process_reward(source: Path, target: Path) -> None:
 
 
 def _two_layers(head: Any) -> dict[str, Tensor]:
-    """Two layers that compute what `head`, of two labels, does."""
+    """Weights of two layers that compute the same as `head`, which has two labels."""
     weights: Tensor = head.weight.detach()
     labels, width = weights.shape
     first, second = weights.new_zeros(width, width), weights.new_zeros(labels, width)
@@ -76,4 +76,4 @@ def _two_layers(head: Any) -> dict[str, Tensor]:
 
 
 CONVERSIONS: dict[str, Callable[[Path, Path], None]] = {"qwen2-process-reward": to_qwen2_process_reward}
-"""By the name of what becomes of a checkpoint."""
+"""By the name of the target architecture."""

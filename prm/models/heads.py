@@ -1,4 +1,4 @@
-"""The heads of reward models: which a kind has, and how each is read at the places asked for."""
+"""The heads of reward models: which heads a kind has, and how each is read at given positions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from torch.nn.functional import linear
 Kind = Literal["prm", "orm", "joint"]
 Head = Literal["step", "outcome"]
 HEADS: dict[Kind, tuple[Head, ...]] = {"prm": ("step",), "orm": ("outcome",), "joint": ("step", "outcome")}
-"""The heads that a checkpoint of a kind has."""
+"""The heads of each kind of checkpoint."""
 
 ReadHead = Callable[[Any, dict[str, Tensor], Tensor, Tensor], Tensor]
-"""Of a model, its inputs, and (rows, places) to be read: what the head says there, ``(reads, channels)``."""
+"""``(model, inputs, rows, positions)`` → the head's outputs at these positions, ``(reads, channels)``. A function with
+further settings becomes one by `functools.partial`, so that all can be pickled."""
 LOGITS_AT_ONCE = 256
-"""Tokens whose whole vocabulary is looked at together by `reward_head`."""
+"""Tokens whose full logits `reward_head` holds at once."""
 
 
 class PolicyAndReference(nn.Module):
-    """Two causal models of one vocabulary, read together."""
+    """Two causal models that share a vocabulary, read together."""
 
     def __init__(self, policy: Any, reference: Any) -> None:
         super().__init__()
@@ -31,58 +32,65 @@ class PolicyAndReference(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where both are."""
+        """The device of both."""
         device: torch.device = self.policy.device
         return device
 
 
-def token_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, places: Tensor) -> Tensor:
-    """A head on every token: token classifiers, process reward models."""
+def token_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
+    """Read a model that has a head on every token, such as a token classifier."""
     logits: Tensor = model(**inputs).logits
-    return logits[rows, places]
+    return logits[rows, positions]
 
 
-def score_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, places: Tensor) -> Tensor:
-    """A classifier's or value head, at the places read alone."""
+def score_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
+    """Apply a classifier's or value head at the read positions only."""
     hidden = model.base_model(**inputs).last_hidden_state
-    values: Tensor = model.score(hidden[rows, places])
+    values: Tensor = model.score(hidden[rows, positions])
     return values
 
 
-def candidate_head(candidates: Sequence[int]) -> ReadHead:
-    """The logits of some tokens as what comes next: a causal model's output embedding cut down to their rows.
+def candidate_head(
+    model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor, *, candidates: Sequence[int]
+) -> Tensor:
+    """Next-token logits of a few tokens: a causal model whose output embedding is reduced to their rows.
 
     Args:
-        candidates: token ids, one for each channel.
+        model: a causal language model.
+        inputs: its inputs.
+        rows: the row of each read position.
+        positions: the read positions.
+        candidates: token ids, one per channel.
     """
-
-    def head(model: Any, inputs: dict[str, Tensor], rows: Tensor, places: Tensor) -> Tensor:
-        hidden = model.base_model(**inputs).last_hidden_state
-        return linear(hidden[rows, places], model.get_output_embeddings().weight[list(candidates)])
-
-    return head
+    hidden = model.base_model(**inputs).last_hidden_state
+    return linear(hidden[rows, positions], model.get_output_embeddings().weight[list(candidates)])
 
 
-def reward_head(beta: float) -> ReadHead:
-    """The implicit reward of each token read: beta · log(policy / reference). One channel.
+def reward_head(
+    model: PolicyAndReference, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor, *, beta: float
+) -> Tensor:
+    """Implicit reward of each token read: beta · log(policy / reference). One channel.
 
     Args:
-        beta: its scale.
+        model: policy and reference.
+        inputs: the inputs of both.
+        rows: the row of each read position.
+        positions: the read positions.
+        beta: scale of the reward.
 
     Source: Free Process Rewards without Process Labels, arXiv 2412.01981, equation 3.
     """
-
-    def head(model: Any, inputs: dict[str, Tensor], rows: Tensor, places: Tensor) -> Tensor:
-        policy, reference = (_log_probabilities(m, inputs, rows, places) for m in (model.policy, model.reference))
-        return (beta * (policy - reference)).unsqueeze(-1)
-
-    return head
+    policy, reference = (_log_probabilities(m, inputs, rows, positions) for m in (model.policy, model.reference))
+    return (beta * (policy - reference)).unsqueeze(-1)
 
 
-def _log_probabilities(model: Any, inputs: dict[str, Tensor], rows: Tensor, places: Tensor) -> Tensor:
-    """Of each token read, given all before it: ``(reads,)`` in float32. A part at a time, for a vocabulary is wide."""
-    hidden = model.base_model(**inputs).last_hidden_state[rows, places - 1]
-    tokens = inputs["input_ids"][rows, places]
+def _log_probabilities(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
+    """Log-probability of each token read, given all before it: ``(reads,)`` in float32.
+
+    Computed in parts, to save memory: each token has logits for the whole vocabulary.
+    """
+    hidden = model.base_model(**inputs).last_hidden_state[rows, positions - 1]
+    tokens = inputs["input_ids"][rows, positions]
     embedding = model.get_output_embeddings()
     parts = zip(torch.split(hidden, LOGITS_AT_ONCE), torch.split(tokens, LOGITS_AT_ONCE), strict=True)
     found = [embedding(h).float().log_softmax(dim=-1).gather(1, t.unsqueeze(1)).squeeze(1) for h, t in parts]

@@ -1,8 +1,9 @@
-"""Public reward models, ready to be read: the model with its head, and the renderer that feeds it."""
+"""Public reward models, ready to score: the model, its head, and the renderer that feeds it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prm.errors import ModelError
@@ -16,25 +17,25 @@ from .layouts import StepRenderer
 
 @dataclass(frozen=True, slots=True)
 class PublicModel:
-    """A public reward model and how it is used."""
+    """A public reward model and how to use it."""
 
     model: Any
-    """In memory."""
+    """The loaded model."""
     head: ReadHead
-    """How it is read."""
+    """Reads its outputs."""
     renderer: StepRenderer
-    """How it is fed."""
+    """Renders its inputs."""
     dialect: Dialect
-    """Of its family."""
+    """The dialect of its family."""
 
 
 def load_reading(name: str, wanted: str | None) -> tuple[StepRenderer, Dialect]:
-    """How a public model is fed, and the dialect of its family, without the model; raises as `load_public`."""
+    """Renderer and dialect of a public model, without loading the model; raises as `load_public`."""
     return _reading(name, name, load_config(name), wanted)
 
 
 def _reading(name: str, base: str, config: Any, wanted: str | None) -> tuple[StepRenderer, Dialect]:
-    """Of the model `name`, which is an adapter where `base` is another."""
+    """The same for the model `name`, which is an adapter if `base` differs from it."""
     dialect = DIALECTS[choose_dialect(name, config.architectures[0], config.num_labels, wanted)]
     return dialect_renderer(load_tokenizer(base), name, dialect, config.get_text_config().pad_token_id), dialect
 
@@ -50,18 +51,18 @@ def load_public(name: str, wanted: str | None, reference: str | None, dtype: str
     if dialect.needs_reference:
         model = PolicyAndReference(model, _load_reference(name, reference, config, dialect, dtype))
     elif reference:
-        raise ModelError(f"{name}: is not read beside a reference", "leave reference out")
+        raise ModelError(f"{name}: takes no reference model", "omit reference")
     return PublicModel(model, _head(model, renderer.tokenizer, name, dialect), renderer, dialect)
 
 
 def _load_reference(name: str, given: str | None, config: Any, dialect: Dialect, dtype: str) -> Any:
     reference = given or companion_of(name)
     if reference is None:
-        raise ModelError(f"{name}: an implicit reward is relative to a second model", "give reference=")
+        raise ModelError(f"{name}: an implicit reward needs a reference model", "give reference=")
     its_config = load_config(reference)
     if its_config.architectures[0] not in dialect.architectures or its_config.vocab_size != config.vocab_size:
         raise ModelError(
-            f"{reference}: is no causal language model with the vocabulary of {name}",
+            f"{reference}: is not a causal language model with the vocabulary of {name}",
             "give the model that it was trained from",
         )
     return load_strictly(reference, its_config, dtype)
@@ -69,9 +70,10 @@ def _load_reference(name: str, given: str | None, config: Any, dialect: Dialect,
 
 def _head(model: Any, tokenizer: Any, name: str, dialect: Dialect) -> ReadHead:
     if dialect.needs_reference:
-        return reward_head(BETA)
+        return partial(reward_head, beta=BETA)
     if dialect.answers is not None:
-        return candidate_head([mark_id(tokenizer, answer, name, dialect) for answer in dialect.answers])
+        ids = [mark_id(tokenizer, answer, name, dialect) for answer in dialect.answers]
+        return partial(candidate_head, candidates=ids)
     if getattr(model, "score", None) is None:
-        raise ModelError(f"{name}: a {type(model).__name__} is no decoder with a head", "see docs/scoring.md")
+        raise ModelError(f"{name}: a {type(model).__name__} has no head of the expected form", "see docs/scoring.md")
     return score_head

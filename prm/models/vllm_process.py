@@ -1,4 +1,4 @@
-"""A vLLM engine and the processes behind it: what generating and scoring with it share."""
+"""A vLLM engine and its processes, shared by generation and scoring."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from prm.errors import ModelError
 
 
 class VllmProcess:
-    """A started engine, which ends with the process that started it.
+    """A running engine that ends with the process that started it.
 
     Args:
         model: a Hugging Face directory or Hub name.
-        pooler: for a model that is pooled: fields of `vllm.config.PoolerConfig`.
-        options: passed on to `vllm.LLM` as they are (`tensor_parallel_size`, `max_model_len`, …).
+        pooler: for a pooling model, the fields of `vllm.config.PoolerConfig`; None for a generative model.
+        options: passed to `vllm.LLM` unchanged (`tensor_parallel_size`, `max_model_len`, …).
 
     Raises:
         ModelError: vLLM is not installed, or cannot load the model.
@@ -31,7 +31,7 @@ class VllmProcess:
         _quieten()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # vLLM's own, about PyTorch's names
+                warnings.simplefilter("ignore")  # vLLM's own, about names in PyTorch
                 from vllm import LLM
                 from vllm.config import PoolerConfig
         except ImportError as error:
@@ -56,9 +56,9 @@ class VllmProcess:
 
 
 def _watch_children() -> subprocess.Popen[bytes]:
-    """Start a process that kills the engine's when this one is gone, however it went.
+    """Start a process that kills the engine's processes once this one has ended, however it ended.
 
-    After a `kill -9` vLLM's own processes would go on, and hold the memory that the next run needs.
+    After a `kill -9`, vLLM's own processes would live on and keep the memory that the next run needs.
     """
     pids = [str(child.pid) for child in psutil.Process().children(recursive=True)]
     return subprocess.Popen([sys.executable, "-c", _WATCHER, *pids], stdin=subprocess.PIPE, start_new_session=True)
@@ -66,7 +66,7 @@ def _watch_children() -> subprocess.Popen[bytes]:
 
 _WATCHER = """
 import os, signal, sys
-sys.stdin.read()  # ends when the other end is closed, which the death of its process does
+sys.stdin.read()  # returns when the other end closes, at the latest when its process dies
 for pid in map(int, sys.argv[1:]):
     try:
         os.kill(pid, signal.SIGKILL)
@@ -76,7 +76,7 @@ for pid in map(int, sys.argv[1:]):
 
 
 def _quieten() -> None:
-    """Keep vLLM's log out of the way of progress bars unless asked for; never report usage."""
+    """Keep vLLM's log away from the progress bars unless asked for, and turn off usage reports."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -84,16 +84,16 @@ def _quieten() -> None:
 
 
 def _defaults() -> dict[str, Any]:
-    """Eager mode starts fastest without a GPU."""
+    """Defaults for `vllm.LLM`; without a GPU, eager mode starts fastest."""
     return {"disable_log_stats": True, **({} if has_gpu() else {"enforce_eager": True})}
 
 
 def has_gpu() -> bool:
-    """Whether vLLM will run on one; asked without loading PyTorch."""
+    """Whether there is a GPU for vLLM; checked without loading PyTorch."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
 def last_line(error: BaseException) -> str:
-    """What vLLM's long errors end with."""
+    """Last line of an error's message: vLLM's are long and end with the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -321,8 +321,8 @@ def test_many_are_what_each_is_alone(kind, separator, chat, rows):
 def test_a_renderer_can_be_pickled(key):
     """Before its first use and after it, when it has remembered ids."""
     kind, separator, chat = key
-    new = Renderer(RENDERERS[key].tokenizer, separator=separator, chat=chat)
-    for renderer in (new, RENDERERS[key]):
+    used = RENDERERS[key]
+    for renderer in (Renderer(used.tokenizer, separator=used.separator, chat=used.chat), used):
         copied = pickle.loads(pickle.dumps(renderer))
         assert copied.render(PROBLEM, STEPS) == renderer.render(PROBLEM, STEPS)
 
