@@ -1,11 +1,11 @@
-"""Is this answer right? Extraction, normalization and equivalence of the answers of mathematical solutions.
+"""Is this answer right? Extraction, normalization and equivalence of answers to math problems.
 
     >>> from prm.verifiers import check
     >>> check("He has 3 + 4 = 7 apples.", "#### 7").outcome
     <Outcome.CORRECT: 'correct'>
 
 A verdict is one of five: correct, incorrect, no answer, timeout, error. Only the first two are evidence. Text is never
-evaluated; algebra runs in a process of its own that is killed when late, and only that process imports sympy.
+evaluated as code. Algebra runs in a separate process, killed if it takes too long; only that process imports sympy.
 """
 
 from .checking import DEFAULT_TIMEOUT, answer_key, check, check_async, check_many, gold_problem

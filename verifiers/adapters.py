@@ -1,18 +1,27 @@
-r"""The checker and the rewards in the shapes that other tools call. None of them is needed to import this module.
+r"""The checker and the rewards in the forms that other tools call. Importing this module needs none of those tools.
 
-TRL (`GRPOTrainer`, `RLOOTrainer`; as of 1.16): give `accuracy_reward`, or `TrlReward(RuleReward(…))`, to
-`reward_funcs`. The gold answers are the column `solution` or `answer` of the data set. None leaves a completion out
-where no other reward function gives it a number; beside one, TRL counts None as 0, so weigh with `RuleReward` instead.
+TRL (`GRPOTrainer`, `RLOOTrainer`; as of 1.16): pass one of these as `reward_funcs`,
+
+    from prm.verifiers.adapters import TrlReward, accuracy_reward
+    from prm.verifiers.rewards import RuleReward
+
+    accuracy_reward
+    TrlReward(RuleReward({"correct": 1.0, "boxed": 0.1}))
+
+The gold answers are the column `solution` or `answer` of the data set. A reward of None excludes a completion if no
+other reward function gives it a number; if one does, TRL counts None as 0, so combine rewards in `RuleReward` instead.
 
 verl (as of 0.9), in the configuration:
 
-    reward.custom_reward_function.path=pkg://verifiers.adapters
+    reward.custom_reward_function.path=pkg://prm.verifiers.adapters
     reward.custom_reward_function.name=compute_score
     +reward.custom_reward_function.reward_kwargs.rules.weights='{correct: 1.0, boxed: 0.1}'
 
-An older verl takes only the path of a file; let that file import `compute_score` from here.
+Older versions of verl take only the path of a file, which can hold one line:
 
-lm-evaluation-harness (as of 0.4.13), in the YAML of a task of type `generate_until`, either of
+    from prm.verifiers.adapters import compute_score
+
+lm-evaluation-harness (as of 0.4.13), in the YAML of a task of type `generate_until`, either
 
     process_results: !function prm.verifiers.adapters.process_results
     metric_list:
@@ -20,7 +29,7 @@ lm-evaluation-harness (as of 0.4.13), in the YAML of a task of type `generate_un
       - {metric: no_answer, aggregation: mean, higher_is_better: false}
       - {metric: undecided, aggregation: mean, higher_is_better: false}
 
-or, where `doc_to_target` gives the gold answer,
+or, if `doc_to_target` gives the gold answer,
 
     metric_list:
       - {metric: !function prm.verifiers.adapters.answer_match, aggregation: mean, higher_is_better: true}
@@ -38,9 +47,9 @@ from .rewards import Reward, RuleReward
 from .verdict import Outcome, Verdict
 
 Completion = str | Sequence[Mapping[str, Any]]
-"""A text, or the messages of a conversation, of which the last one is the completion."""
+"""A text, or the messages of a conversation, the last of which is the completion."""
 LogExtra = Callable[[str, list[Any]], None]
-"""How TRL takes columns for its table of completions: name and values."""
+"""TRL's callback that adds a column (name, values) to its table of completions."""
 
 _GOLD_FIELDS = ("answer", "solution", "gold", "ground_truth", "target")
 
@@ -52,10 +61,11 @@ def accuracy_reward(
     log_extra: LogExtra | None = None,
     **kwargs: Any,
 ) -> list[float | None]:
-    r"""TRL: 1.0 for a correct completion, 0.0 for one that is incorrect or has no answer, None where undecided.
+    r"""TRL: 1.0 if the completion is correct, 0.0 if it is incorrect or has no answer, None if undecided.
 
     See `TrlReward` for the arguments.
 
+    >>> from prm.verifiers.adapters import accuracy_reward
     >>> accuracy_reward([r"\boxed{0.5}", [{"role": "assistant", "content": r"\boxed{2}"}]], solution=["1/2", "3"])
     [1.0, 0.0]
     """
@@ -64,7 +74,13 @@ def accuracy_reward(
 
 @dataclass(frozen=True, slots=True)
 class TrlReward:
-    """TRL: a `RuleReward` as one reward function, with its parts in the table of completions."""
+    r"""TRL: a `RuleReward` as one reward function, with its parts in the table of completions.
+
+    >>> from prm.verifiers.adapters import TrlReward
+    >>> from prm.verifiers.rewards import RuleReward
+    >>> TrlReward(RuleReward({"correct": 1.0, "boxed": 0.5}))([r"\boxed{7}", "It is 7."], answer=["7", "7"])
+    [1.5, 1.0]
+    """
 
     rule: RuleReward
 
@@ -77,24 +93,24 @@ class TrlReward:
         log_extra: LogExtra | None = None,
         **kwargs: Any,
     ) -> list[float | None]:
-        """One reward for each completion, in order.
+        """One reward per completion, in order.
 
         Args:
-            completions: texts, or conversations.
-            solution: gold answers, one for each completion, as `check` takes them; numbers are taken as text. A
-                completion whose gold answer is None is left out.
-            answer: the same, looked at where there is no `solution`.
+            completions: texts or conversations.
+            solution: gold answers, one per completion, as for `check`; numbers are converted to text. A completion
+                whose gold answer is None is excluded.
+            answer: the same, used if there is no `solution`.
             completion_ids: token ids of each completion.
-            log_extra: takes a column of verdicts, with their reasons, and one for each part.
-            kwargs: what else TRL passes on; not looked at.
+            log_extra: receives a column of verdicts with their reasons, and one column per part.
+            kwargs: further arguments from TRL, ignored.
 
         Raises:
-            TypeError: a completion or a gold answer is of another kind.
-            ValueError: there is neither `solution` nor `answer`, or there are not as many as completions.
+            TypeError: a completion or a gold answer has the wrong type.
+            ValueError: `solution` and `answer` are both missing, or their number differs from that of the completions.
         """
         golds = solution if solution is not None else answer
         if golds is None:
-            raise ValueError("there are no gold answers: the data set needs a column 'solution' or 'answer'")
+            raise ValueError("no gold answers: the data set needs a column 'solution' or 'answer'")
         tokens = completion_ids if completion_ids is not None else [None] * len(completions)
         rewards = [
             None if gold is None else self.rule(completion_text(completion), _as_text(gold), ids)
@@ -106,7 +122,9 @@ class TrlReward:
 
     def _log(self, rewards: Sequence[Reward | None], log_extra: LogExtra) -> None:
         if "correct" in self.rule.weights:
-            log_extra("verdict", [_say(reward.verdict) if reward and reward.verdict else None for reward in rewards])
+            log_extra(
+                "verdict", [_describe(reward.verdict) if reward and reward.verdict else None for reward in rewards]
+            )
         for name in self.rule.weights:
             log_extra(name, [reward.parts.get(name) if reward else None for reward in rewards])
 
@@ -120,26 +138,27 @@ def compute_score(
     rules: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> dict[str, float | str]:
-    """verl: the score of one completion, with what it is made of.
+    """verl: the score of one completion, with its parts.
 
     Args:
-        data_source: not looked at: the answer itself says how it is to be compared.
+        data_source: ignored: the answer itself determines how it is compared.
         solution_str: the completion.
-        ground_truth: the gold answer as `check` takes it; a number is taken as text.
-        extra_info: not looked at.
-        rules: fields of `RuleReward`, from `reward_kwargs`. verl knows no completion that is left out, so `undecided`
-            is 0.0 unless given, and cannot be None; nor does it hand token ids over, so the text is measured.
-        kwargs: what else verl passes on; not looked at.
+        ground_truth: the gold answer as for `check`; a number is converted to text.
+        extra_info: ignored.
+        rules: fields of `RuleReward`, from `reward_kwargs`. verl cannot exclude a completion, so `undecided` defaults
+            to 0.0 and cannot be None; it passes no token ids, so lengths are measured in text.
+        kwargs: further arguments from verl, ignored.
 
     Returns:
-        "score", the total; each part by its name; and, where "correct" is a part, "acc" (1.0 if shown to be correct),
-        "decided" (1.0 or 0.0, which verl averages: watch it), "pred" (a key for majority votes, "" for none) and
+        "score", the total; each part by name; and, if "correct" is a part, "acc" (1.0 if shown to be correct),
+        "decided" (1.0 or 0.0; verl averages it: keep an eye on it), "pred" (a key for majority votes, "" for none) and
         "verdict" with its reason.
 
     Raises:
-        TypeError: the ground truth is of another kind.
-        ValueError: the rules mean nothing, or leave a completion out.
+        TypeError: the ground truth has the wrong type.
+        ValueError: the rules are invalid, or would exclude a completion.
 
+    >>> from prm.verifiers.adapters import compute_score
     >>> score = compute_score("gsm8k", "The answer is 7", "7")
     >>> score["score"], score["acc"], score["decided"], score["pred"]
     (1.0, 1.0, 1.0, '7')
@@ -156,23 +175,26 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str | Sequence[str
     """lm-evaluation-harness: the measures of one document.
 
     Args:
-        doc: a row of the data set; its gold answer is the first there is of answer, solution, gold, ground_truth and
-            target.
-        results: one element: a text, or several where the task repeats its requests.
+        doc: a row of the data set; its gold answer is the first of the fields answer, solution, gold, ground_truth and
+            target that is present.
+        results: one element: a text, or several texts if the task repeats its requests.
 
     Returns:
-        Shares of the texts, in [0, 1]: "exact_match" (shown to be correct), "no_answer", and "undecided" (the check
+        Fractions of the texts, in [0, 1]: "exact_match" (shown to be correct), "no_answer", and "undecided" (the check
         ran out of time or failed).
 
     Raises:
         ValueError: the document has no gold answer.
 
+    >>> from prm.verifiers.adapters import process_results
     >>> process_results({"question": "3 + 4?", "answer": "#### 7"}, ["It is 7."])
     {'exact_match': 1.0, 'no_answer': 0.0, 'undecided': 0.0}
     """
     gold = next((doc[name] for name in _GOLD_FIELDS if doc.get(name) is not None), None)
     if gold is None:
-        raise ValueError(f"the document has no gold answer: none of {', '.join(_GOLD_FIELDS)} in {', '.join(doc)}")
+        raise ValueError(
+            f"the document has no gold answer: its fields are {', '.join(doc)}, none of {', '.join(_GOLD_FIELDS)}"
+        )
     texts = [results[0]] if isinstance(results[0], str) else results[0]
     outcomes = [check(text, _as_text(gold)).outcome for text in texts]
     return {
@@ -183,8 +205,9 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str | Sequence[str
 
 
 def answer_match(references: Sequence[Any], predictions: Sequence[str], **kwargs: Any) -> float:
-    """lm-evaluation-harness: the share of predictions shown to be correct, as a metric of its own.
+    """lm-evaluation-harness: the fraction of predictions shown to be correct, as a metric.
 
+    >>> from prm.verifiers.adapters import answer_match
     >>> answer_match(references=["1/2", "3"], predictions=["0.5", "4"])
     0.5
     """
@@ -193,23 +216,25 @@ def answer_match(references: Sequence[Any], predictions: Sequence[str], **kwargs
 
 
 def completion_text(completion: Completion) -> str:
-    """The text of a completion: of a conversation, that of its last message ("" for one that only calls a tool).
+    """The text of a completion; for a conversation, of its last message ("" if that only calls a tool).
 
     Raises:
-        TypeError: it is neither a text nor messages with a text.
+        TypeError: the completion is neither a text nor messages with text.
     """
     if isinstance(completion, str):
         return completion
     content: Any = completion[-1].get("content") if completion else None
-    if isinstance(content, list):  # the blocks of a model that sees pictures too
+    if isinstance(content, list):  # content blocks, as multimodal models have them
         return "".join(block.get("text") or "" for block in content)
     if content is None or isinstance(content, str):
         return content or ""
-    raise TypeError(f"a completion must be a text, or messages with a text, not hold a {type(content).__name__}")
+    raise TypeError(
+        f"a completion must be a text, or messages with text, but its content is a {type(content).__name__}"
+    )
 
 
 def _as_text(gold: Any) -> str:
-    """A gold answer as text; data sets hold numbers too."""
+    """A gold answer as text; in some data sets it is a number."""
     if isinstance(gold, bool) or not isinstance(gold, str | Real):
         raise TypeError(f"a gold answer must be a text or a number, not a {type(gold).__name__}")
     return str(gold)
@@ -221,11 +246,11 @@ def _verdict_fields(verdict: Verdict) -> dict[str, float | str]:
         "acc": float(verdict.is_correct),
         "decided": float(verdict.is_decided),
         "pred": key or verdict.answer or "",
-        "verdict": _say(verdict),
+        "verdict": _describe(verdict),
     }
 
 
-def _say(verdict: Verdict) -> str:
+def _describe(verdict: Verdict) -> str:
     return f"{verdict.outcome}: {verdict.reason}"
 
 

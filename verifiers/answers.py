@@ -1,7 +1,7 @@
-r"""One answer, read: a number, an expression, a list, words, or text that cannot be read.
+r"""Reads one answer: a number, an expression, a list, words, or unreadable text.
 
-`read_answer` is what extraction hands its text to. Reading never raises on any text; what cannot be read becomes an
-answer of kind "unread" (it can still be compared as text) or "unusable" (too long, empty, unbalanced).
+`read_answer` takes the extracted text and never raises. Text that it cannot read becomes an answer of kind "unread",
+which can still be compared as text, or "unusable" (too long, empty, unbalanced).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?),? (?:and|or) ?\} ?")
 _SIGNS = re.compile(r"\\pm(?![A-Za-z])|\\mp(?![A-Za-z])|\+/-")
 _FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since)"
 _MEMBER = r"[a-zA-Z](?:,[a-z]){0,5} ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+)?"
-_CLAUSE = re.compile(  # what says which values a free name has, or why: not part of the answer's form
+_CLAUSE = re.compile(  # which values a free variable takes, or why: not part of the answer's form
     rf"^\\text\{{ ?only ?\}} ?|,? ?\\text\{{ ?,? ?{_FREE}\b.*$"
     r"|,? (?:where|for (?:all|any|every|some|each)) .*$"
     rf"|,? ?\(?(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
@@ -49,9 +49,9 @@ _COMPOUND = re.compile(
     r"(\d+(?:\.\d+)?) ?(?:\\text\{ ?)?([a-z]+)\.?(?: ?\})?,? ?(?:\\text\{ ?)?(?:and ?)?(?:\} ?)?"
     r"(\d+(?:\.\d+)?) ?(?:\\text\{ ?)?([a-z]+)\.?(?: ?\})?"
 )
-"""2 hours and 30 minutes."""
+"""Such as "2 hours and 30 minutes"."""
 NOTHING = "no solution"
-"""The words of an answer that says that there is none."""
+"""The words of an answer that says there is no solution."""
 _MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 _MONTH = (
     "(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
@@ -69,7 +69,7 @@ _DATES = tuple(
 _GROUPED = re.compile(
     r"([+-]?)(\d{1,3}(?:(?:[ '\u2019]\d{3})+|(?:\.\d{3}){2,}))|([+-]?)(\d{1,3}(?:\.\d{3})+),(\d{1,2})"
 )
-"""Thousands as Europe writes them: 1 234 567, 1'234'567, 1.234.567, and 1.234,56."""
+"""Thousands in European notation: 1 234 567, 1'234'567, 1.234.567, and 1.234,56."""
 _DOLLARS = re.compile(r"-?\\?\$ ?-?[\d.,]+")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 _TIME = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([AaPp])\.? ?[Mm]\.?")
@@ -89,26 +89,26 @@ class Answer:
 
     kind: Kind
     text: str
-    """Tidied text without needless spaces: equal texts are equal answers."""
+    """Tidied text without meaningless spaces: equal texts are equal answers."""
     words: str = ""
-    """Lower-case words alone, for comparing answers that are text."""
+    """Lower-case words, numbers and signs, for comparing answers that are text."""
     value: Fraction | None = None
     """Exact value of a number; of a percentage, the number before the sign (50 for 50%)."""
     node: Node | None = None
-    """Tree of a number that was computed or of an expression; of an equation, its left side less its right."""
+    """Tree of an expression or computed number; for an equation, the left side minus the right."""
     family: str = ""
-    """The numbers that its name stands for, one value for each: "Z" for whole ones, "?" where the text says only that
-    the name is free; "" where it says nothing."""
+    """The set over which its variable ranges: one of "Z", "N", "Q" and "C"; "?" if the text says only that the variable
+    is free; "" if it says nothing."""
     items: tuple[Answer, ...] = ()
     brackets: str = ""
-    """Of a list: its two brackets, "{}" for a set, "U" for a union, "matrix 2x1", "" for none."""
+    """For a list: its two brackets, "{}" for a set, "U" for a union, ":" for a ratio, "matrix 2x1", or "" for none."""
     written: str = ""
-    """The digits of a number that is written as one decimal, such as "30.52"; "" for all else."""
+    """The digits of a number written as a decimal, such as "30.52"; "" for any other answer."""
     unit: str = ""
     label: str = ""
-    """What the answer is said to be the value of: "x" in "x = 5"."""
+    """The left side of a labeled answer: "x" in "x = 5"."""
     reason: str = ""
-    """Why it could not be read."""
+    """Why the answer could not be read; "" if it could."""
 
 
 @lru_cache(maxsize=16_384)
@@ -136,7 +136,7 @@ def _read_tidied(tidied: str) -> Answer:
 
 
 def _read_closed(tidied: str) -> Answer | None:
-    """What it is with the braces, or the one round bracket, that are missing at the end; None if that is nothing."""
+    """The answer with up to two braces, or one round bracket, added at the end; None if it is still unreadable."""
     plain = re.sub(r"\\.", "", tidied)
     missing = plain.count("{") - plain.count("}")
     is_open = plain.count("(") == plain.count(")") + 1 and not re.search(r"[\[\]]", plain)
@@ -150,7 +150,7 @@ def _read_closed(tidied: str) -> Answer | None:
 def _unusable(tidied: str) -> str:
     if not tidied:
         return "empty"
-    plain = re.sub(r"\\.", "", tidied)  # \{ and \} are brackets that are shown, and need not pair: \left\{ … \right.
+    plain = re.sub(r"\\.", "", tidied)  # \{ and \} are printed brackets, which need not pair: \left\{ … \right.
     if plain.count("{") != plain.count("}"):
         return "unbalanced braces"
     return "unbalanced brackets" if sum(_DEPTHS.get(mark, 0) for mark in plain) else ""
@@ -219,7 +219,7 @@ def _read_region(region: Region, depth: int) -> Answer:
 
 
 def _split_label(text: str) -> tuple[str, str]:
-    """Split `x = 5` into ("x", "5"), `5 = x` too; of `2 + 3 = 5` keep what stands last."""
+    """Split `x = 5` into ("x", "5"), `5 = x` too; of `2 + 3 = 5` keep the last part."""
     parts = _split_relations(text)
     if not 2 <= len(parts) <= 5 or not all(parts[1:]):
         return "", text
@@ -274,7 +274,7 @@ def _read_based(sign: str, digits: str, base: int) -> Answer | None:
 
 
 def _read_named(text: str) -> Answer | None:
-    """Nothing at all, in its many names; a date or a time of day."""
+    """No solution in any wording, an undefined value, a sum of units, a date or a time of day."""
     words = plain_words(text)
     if text in _EMPTY or words in _EMPTY:
         return Answer("words", "", words=NOTHING)
@@ -293,7 +293,7 @@ def _read_named(text: str) -> Answer | None:
 
 
 def _read_compound(first: str, unit: str, second: str, smaller: str) -> Answer | None:
-    """The sum of two numbers in units of one kind, in the first of them."""
+    """The sum of two numbers in units of one kind, in the first of the two units."""
     (_, unit), (_, smaller) = split_unit(f"1 {unit}"), split_unit(f"1 {smaller}")
     large, small = measure(unit), measure(smaller)
     if large is None or small is None or large.kind != small.kind:
@@ -311,7 +311,7 @@ def _read_date(words: str) -> str | None:
 
 
 def _read_ratio(text: str) -> Answer | None:
-    """3:4 and 6:8 are one ratio: each part is divided by the first."""
+    """A ratio, each part divided by the first, so that 3:4 equals 6:8."""
     parts = text.split(":")
     if not 2 <= len(parts) <= 6 or _CLOCK.fullmatch(text):
         return None
@@ -379,7 +379,7 @@ def _split_items(text: str) -> tuple[str, list[str]] | None:
 
 
 def _both_signs(part: str) -> list[str]:
-    r"""`1 \pm 2` is two answers; with several signs it is not said which go together."""
+    r"""`1 \pm 2` is two answers; several signs are left as they are, since their pairing is unknown."""
     if len(_SIGNS.findall(part)) != 1:
         return [part]
     return [" ".join(_SIGNS.sub(sign, part).split()).removeprefix("+").strip() for sign in ("+", "-")]
@@ -426,12 +426,12 @@ def _is_short_phrase(text: str) -> bool:
         parse(text)
     except ParseError:
         return True
-    # "Yes", "Bob" and "two of us" parse as products of letters; no product is written with so many.
+    # "Yes" and "Bob" parse as products of letters, but nobody writes a product that way.
     return (text[0].isupper() and len(text) > 2 and text[1:].islower()) or text.casefold() in ("yes", "no", "true")
 
 
 def _read_equation(text: str) -> Answer | None:
-    """Two sides that both have names, or of which neither is a name alone."""
+    """An equation that is not a label and its value."""
     left, equals, right = text.partition("=")
     if not equals or "=" in right:
         return None

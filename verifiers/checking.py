@@ -1,4 +1,4 @@
-"""From two texts to a verdict: extraction, reading and comparison put together."""
+"""From two texts to a verdict: extraction, reading and comparison combined."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ DEFAULT_TIMEOUT = 2.0
 """Seconds of symbolic work allowed for one check."""
 MAX_TIMEOUT = 86_400
 LOOK_AHEAD = 1_000
-"""Pairs that `check_many` reads ahead of the verdict it yields, at most."""
+"""Most pairs that `check_many` reads ahead of the verdict it yields."""
 _NO_ANSWER = Verdict(Outcome.NO_ANSWER, "no answer in the prediction", None)
 _NO_GOLD = Verdict(Outcome.ERROR, "no answer in the gold", None)
-_PUT_OFF = Finding(Outcome.ERROR, "needs algebra")
+_DEFERRED = Finding(Outcome.ERROR, "needs algebra")
 
 
 def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
@@ -32,13 +32,13 @@ def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Ve
     Args:
         prediction: A whole solution, or a bare answer.
         gold: A whole solution (with `#### 72` or `\boxed{72}`), or a bare answer.
-        timeout: Seconds, above 0, that algebra may take; plain numbers take microseconds and are not timed.
+        timeout: Seconds, above 0, that algebra may take. Plain numbers take microseconds and are not timed.
 
     Returns:
-        The verdict. No text makes this function raise: what cannot be decided is `error` or `timeout` with a reason.
+        The verdict. No text makes this function raise: undecided pairs are `error` or `timeout`, with a reason.
 
     Raises:
-        TypeError: one of the texts is no string.
+        TypeError: one of the texts is not a string.
         ValueError: `timeout` is not above 0, or above a day.
 
     >>> check("3 + 4 = 7\nThe answer is 7.", "#### 7").is_correct
@@ -52,19 +52,19 @@ def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Ve
 
 
 async def check_async(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
-    """`check` for coroutines: other tasks run while algebra is done, and canceling it ends the algebra.
+    """`check` for coroutines: other tasks run during the algebra, and canceling the coroutine ends the algebra.
 
-    Any number may be awaited at once; those that need algebra wait for a free worker, which takes none of their time.
+    Any number may be awaited at once. Those that need algebra wait for a free worker; waiting uses none of their time.
 
     Raises:
-        TypeError: one of the texts is no string.
+        TypeError: one of the texts is not a string.
         ValueError: `timeout` is not above 0, or above a day.
     """
-    import asyncio  # slow to import, and loaded already where a coroutine runs
+    import asyncio  # slow to import, and already loaded wherever a coroutine runs
 
     _require_texts(prediction, gold)
     _require_timeout(timeout)
-    await asyncio.sleep(0)  # a long row of plain numbers must let other tasks have their turn
+    await asyncio.sleep(0)  # a long run of plain numbers must give other tasks a turn
     begun = _begin(prediction, gold, timeout)
     if isinstance(begun, Verdict):
         return begun
@@ -79,17 +79,17 @@ def check_many(
 ) -> Iterator[Verdict]:
     """Check (prediction, gold) pairs: one verdict for each, in order; the stream may be endless.
 
-    While algebra is done on a pair, the pairs after it are begun: up to `LOOK_AHEAD` of them are read, in the thread
-    that asks for verdicts. An error raised by `pairs` is raised after the verdicts on the pairs before it.
+    While one pair needs algebra, later pairs are started: up to `LOOK_AHEAD` of them are read, in the thread that asks
+    for verdicts. An error raised by `pairs` is raised after the verdicts on the pairs before it.
 
     Args:
         pairs: (prediction, gold), each a whole solution or a bare answer.
         timeout: Seconds, above 0, that algebra may take for one pair.
-        workers: Pairs that algebra is done on at the same time, from 1; None for one on each processor, up to eight.
-            With 1, no pair is read before it is asked for.
+        workers: Number of pairs to run algebra on at the same time, from 1; None for one per processor, up to eight.
+            With 1, no pair is read before its verdict is asked for.
 
     Raises:
-        TypeError: one of the texts is no string; raised in its place in the stream.
+        TypeError: one of the texts is not a string; raised at its place in the stream.
         ValueError: `timeout` is not above 0, or above a day; `workers` is below 1.
 
     >>> [verdict.is_correct for verdict in check_many([("7", "7"), ("7", "8")])]
@@ -107,7 +107,7 @@ def check_many(
 def gold_problem(gold: str) -> str | None:
     """Why a gold answer cannot be used, in one line; None if it can.
 
-    An answer that is only text can be used: it is compared as text.
+    An answer of words can be used: it is compared as text.
 
     >>> gold_problem("#### 72") is None, gold_problem(" ")
     (True, 'no answer in the gold')
@@ -121,8 +121,8 @@ def gold_problem(gold: str) -> str | None:
 def answer_key(text: str) -> str | None:
     r"""A key for grouping the votes of several solutions: equal keys mean equal answers; None for no answer.
 
-    Numbers have one key whatever their spelling, without unit; a percentage has the key of its fraction. Expressions
-    that are written differently keep different keys, even if algebra would find them equal.
+    The key of a number ignores its spelling and unit; a percentage has the key of its fraction. Expressions written
+    differently have different keys, even if algebra would find them equal.
 
     >>> {answer_key(text) for text in ("0.5", "1/2", r"\frac{1}{2}", r"50\%", "x = .50")}
     {'1/2'}
@@ -164,7 +164,7 @@ def _require_timeout(timeout: float) -> None:
 def _verdict(prediction: str, gold: str, decide: Decide) -> Verdict:
     try:
         return _check(prediction, gold, decide)
-    except Exception as error:  # the boundary: a bug met by one text must not end a run, nor call an answer wrong
+    except Exception as error:  # the boundary: a bug on one text must not end a run or make an answer wrong
         return Verdict(Outcome.ERROR, f"the checker failed: {type(error).__name__}", None)
 
 
@@ -206,7 +206,7 @@ def _find(text: str, gold: Answer) -> str | None:
 
 
 def _decide_within(budget: Budget) -> Decide:
-    """A `decide` whose calls share one budget, so that a long list gets no more than one expression."""
+    """A `decide` whose calls share one budget, so that a long list gets no more time than a single expression."""
 
     def decide(answer: Node, gold: Node) -> Finding:
         return WORKER.compare(answer, gold, budget)
@@ -219,19 +219,19 @@ def _decide_within(budget: Budget) -> Decide:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A check that goes on in a thread."""
+    """A check that is running in a thread."""
 
     future: Future[Verdict]
     budget: Budget
 
     def cancel(self) -> None:
-        """End it, unless it is done."""
+        """Stop the check unless it is done."""
         if not self.future.done() and not self.future.cancel():
             WORKER.cancel(self.budget)
 
 
 def _begin(prediction: str, gold: str, timeout: float, slots: Semaphore | None = None) -> Verdict | _Running:
-    """The verdict where it takes microseconds; a thread, once there is a slot, where it takes algebra."""
+    """The verdict if it needs no algebra; else a check running in a thread, started once there is a slot."""
     verdict = _without_algebra(prediction, gold)
     if verdict is not None:
         return verdict
@@ -247,12 +247,12 @@ def _begin(prediction: str, gold: str, timeout: float, slots: Semaphore | None =
 def _without_algebra(prediction: str, gold: str) -> Verdict | None:
     is_needed = False
 
-    def put_off(_answer: Node, _gold: Node) -> Finding:
+    def defer(_answer: Node, _gold: Node) -> Finding:
         nonlocal is_needed
         is_needed = True
-        return _PUT_OFF
+        return _DEFERRED
 
-    verdict = _verdict(prediction, gold, put_off)
+    verdict = _verdict(prediction, gold, defer)
     return None if is_needed else verdict
 
 
@@ -263,7 +263,7 @@ def _begin_each(
         for prediction, gold in pairs:
             _require_texts(prediction, gold)
             yield _begin(prediction, gold, timeout, slots)
-    except Exception as error:  # it has its place in the stream, after the verdicts that are still to come
+    except Exception as error:  # raised at its place in the stream, after the verdicts still to come
         yield error
 
 

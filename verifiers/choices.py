@@ -1,4 +1,4 @@
-"""Multiple choice where the options are known: an answer may be the letter of its option, or the option's text."""
+"""Multiple choice with known options: an answer may be an option's letter or its text."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .verdict import Outcome, Verdict
 
 
 def check_choice(prediction: str, gold: str, options: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
-    """`verifiers.check` for a question with options, the first of which is A.
+    """`verifiers.check` for a multiple-choice question; the first option is A.
 
     Args:
         prediction: A whole solution, or a bare answer: a letter, a letter with text, or the text of an option.
         gold: The same.
-        options: Their texts, from 2 to 26.
+        options: The texts of the options, from 2 to 26.
         timeout: See `check`.
 
     Returns:
-        The verdict on the option that is meant; `error` where the gold is none of the options.
+        The verdict on the chosen option; `error` if the gold is not among the options.
 
     Raises:
-        ValueError: there are fewer than 2 or more than 26 options.
+        ValueError: fewer than 2 or more than 26 options.
 
     >>> check_choice("So it is 12 cm.", "B", ["10 cm", "12 cm"]).outcome
     <Outcome.CORRECT: 'correct'>
@@ -36,10 +36,10 @@ def check_choice(prediction: str, gold: str, options: Sequence[str], *, timeout:
         raise ValueError(f"there must be 2 to 26 options, not {len(options)}")
     expected = _option(gold, options, timeout)
     if expected is None:
-        return Verdict(Outcome.ERROR, "the gold answer is none of the options", None)
+        return Verdict(Outcome.ERROR, "the gold answer is not among the options", None)
     found = extract_answer(prediction) or single_line(prediction)
     chosen = None if found is None else choice_letter(read_answer(found))
-    is_text = any(chosen == option.strip() for option in options)  # options that are letters are meant by their text
+    is_text = any(chosen == option.strip() for option in options)  # an option may be a letter itself
     if chosen is None or is_text or chosen not in ascii_uppercase[: len(options)]:
         return check(prediction, options[expected], timeout=timeout)
     is_equal = chosen == ascii_uppercase[expected]
@@ -47,7 +47,7 @@ def check_choice(prediction: str, gold: str, options: Sequence[str], *, timeout:
 
 
 def _option(gold: str, options: Sequence[str], timeout: float) -> int | None:
-    """The place of the gold among the options, by its text or else by its letter."""
+    """The index of the gold among the options, by its text or else by its letter; None if it is not there."""
     equal = [i for i, option in enumerate(options) if check(option, gold, timeout=timeout).is_correct]
     letter = choice_letter(read_answer(extract_answer(gold) or gold))
     by_letter = ascii_uppercase.index(letter) if letter else len(options)

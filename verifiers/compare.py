@@ -1,18 +1,18 @@
-r"""Whether two answers that were read are the same, and the policy of this package on what "same" means.
+r"""Decides whether two answers are the same; the policy of this package on what "same" means.
 
 * Numbers are compared exactly, as fractions: `18.00` = `18`, `0.5` = `1/2`, but `0.333` is not `1/3`: an answer may not
-  be less exact than the gold. Where the gold is a decimal of three digits or more it is taken for rounded, and an
-  answer that rounds to it is correct (`1587/52` against `30.52`); of two digits, for an answer that no decimal is.
-* Percent: `50%` = `50%`; `50%` = `0.5` either way round; the sign may be left out, as GSM8K's golds do: `50%` = `50`.
+  be less exact than the gold. A decimal gold of three digits or more counts as rounded, and any answer that rounds to
+  it is correct (`1587/52` against `30.52`); with two digits, only an answer that is not a finite decimal.
+* Percent: `50%` = `50%`; `50%` = `0.5` in both directions; the sign is optional, as in GSM8K's golds: `50%` = `50`.
   `0.5%` against a gold `0.5` is undecided.
-* A unit may be left out on either side. Units of one kind are converted (`5 km` = `5000 m`), of two known kinds are
-  incorrect, and of an unknown kind undecided where the numbers agree. Bases must both be named. Degrees are converted
-  to radians where the other side has a pi.
-* Tuples and vectors are compared item by item, in order; sets (`\{1, 2\}`), unions and items without brackets, which
-  are the solutions of something, in any order. A tuple's brackets may be left out, and those of a set of one.
+* A unit is optional on either side. Units of one kind are converted (`5 km` = `5000 m`), known units of different kinds
+  are incorrect, and unknown units are undecided. Both bases must be stated. Degrees are converted to radians if the
+  other side contains pi.
+* Tuples and vectors are compared item by item, in order; sets (`\{1, 2\}`), unions and items without brackets (the
+  solutions of something) in any order. The brackets of a tuple are optional, and so are those of a set of one.
 * Inequalities and set-builder notation are intervals: `-1 \leq a \leq 3` = `[-1, 3]`.
 * `x = 5` equals `5`; `x = 5` against `y = 5` is undecided. Equations are equal if one is a multiple of the other.
-* A name that stands for any whole number may be another letter: `\pi k` = `n\pi`.
+* A variable that ranges over the integers may have another letter: `\pi k` = `n\pi`.
 * Words are compared without case and punctuation.
 * Everything else goes to `decide`, which compares two trees symbolically.
 """
@@ -43,16 +43,16 @@ _CHOICE = re.compile(
 """The letter of a choice: B, (B), B. 5, \\text{(B)}."""
 _ROUNDED = Finding(Outcome.CORRECT, "equal to the digits of the gold")
 _EACH = Finding(Outcome.CORRECT, "equal item by item")
-_OTHER_NAME = Finding(Outcome.ERROR, "the answers name different variables")
+_OTHER_LABEL = Finding(Outcome.ERROR, "the answers name different variables")
 _FUNCTION = re.compile(r"y/[a-z] [a-z]|[a-z] [a-z]/y")
 _UNORDERED = frozenset({"", "{}"})
 _WHOLE = frozenset("kmnl")
-"""Names that stand for whole numbers where a text says so, or speaks of angles."""
+"""Letters that may range over the integers, where the text says so or the values are angles."""
 _UNIT_DIFFERS = Finding(Outcome.INCORRECT, "the units differ")
 
 
 def compare(answer: Answer, gold: Answer, decide: Decide) -> Finding:
-    """Compare a predicted answer with the gold answer; `decide` is called for what needs algebra."""
+    """Compare a predicted answer with the gold answer; `decide` compares trees that need algebra."""
     if "unusable" in (answer.kind, gold.kind):
         return _cannot_read(answer, gold)
     if answer.text == gold.text:
@@ -60,8 +60,8 @@ def compare(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     if (chosen := choice_letter(gold)) and (choice := choice_letter(answer)):
         is_equal = choice == chosen
         return Finding(Outcome.CORRECT, "same choice") if is_equal else Finding(Outcome.INCORRECT, "different choices")
-    if answer.label and gold.label and not _are_one_name(answer.label, gold.label):
-        return _compare_equations(answer, gold, decide) if _are_turned(answer, gold) else _OTHER_NAME
+    if answer.label and gold.label and not _are_same_label(answer.label, gold.label):
+        return _compare_equations(answer, gold, decide) if _share_variables(answer, gold) else _OTHER_LABEL
     if answer.kind == gold.kind == "number":
         return _compare_numbers(answer, gold)
     if "words" in (answer.kind, gold.kind):
@@ -79,19 +79,19 @@ def _compare_mathematics(answer: Answer, gold: Answer, decide: Decide) -> Findin
     return _compare_expressions(answer, gold, decide)
 
 
-def _are_one_name(first: str, second: str) -> bool:
-    """The same, or y for the value of a function."""
+def _are_same_label(first: str, second: str) -> bool:
+    """The same text, or y on one side and a function's value, such as f(x), on the other."""
     return first == second or (_FUNCTION.fullmatch(f"{first}/{second}") is not None)
 
 
-def _are_turned(answer: Answer, gold: Answer) -> bool:
-    """Whether both are equations in the same names, as a = b and b = a are."""
+def _share_variables(answer: Answer, gold: Answer) -> bool:
+    """Whether both are equations in the same variables, as a = b and b = a are."""
     first, second = _equation(answer), _equation(gold)
     return first is not None and second is not None and names(first) == names(second)
 
 
 def choice_letter(answer: Answer) -> str | None:
-    """The letter of a multiple choice, with or without the text of the option; None for what names no choice."""
+    """The letter of a multiple-choice option, with or without its text; None for any other answer."""
     match = _CHOICE.match(answer.text)
     return match[1] if match and not re.search(r"(?:and|or|,|;) ?\(?[A-J]+\)", answer.text[match.end() :]) else None
 
@@ -104,7 +104,7 @@ def _cannot_read(answer: Answer, gold: Answer) -> Finding:
 
 def _compare_words(answer: Answer, gold: Answer) -> Finding:
     if NOTHING in (answer.words, gold.words) and {"number", "expression", "list"} & {answer.kind, gold.kind}:
-        return Finding(Outcome.INCORRECT, "only one says that there is none")
+        return Finding(Outcome.INCORRECT, "only one side says there is no solution")
     if _is_wordlike(answer) and _is_wordlike(gold):
         if answer.words == gold.words:
             return Finding(Outcome.CORRECT, "same words")
@@ -116,12 +116,12 @@ def _compare_words(answer: Answer, gold: Answer) -> Finding:
 
 
 def _is_wordlike(answer: Answer) -> bool:
-    """Words, or a single letter, which may be the letter of a choice."""
+    """Whether it is words, or a single letter that may be the letter of a choice."""
     return answer.kind == "words" or (answer.kind == "expression" and len(answer.text) == 1)
 
 
 def _shown(answer: Answer) -> str:
-    """The text without the command that sets it as text, for answers such as "4:30 p.m."."""
+    r"""The text without `\text{…}`, for answers such as "4:30 p.m."."""
     return answer.text.replace(r"\text{", "").replace("}", "").strip(" .").casefold()
 
 
@@ -145,12 +145,12 @@ def _compare_numbers(answer: Answer, gold: Answer) -> Finding:
 def _compare_values(answer: Answer, value: Fraction, gold: Answer) -> Finding:
     if value == gold.value:
         return _SAME_NUMBER
-    is_decimal = bool(answer.written) or not _recurs(value)
+    is_decimal = bool(answer.written) or not _is_recurring(value)
     return _ROUNDED if _rounds_to(value, gold, 3 if is_decimal else 2) else _OTHER_NUMBER
 
 
-def _recurs(value: Fraction) -> bool:
-    """Whether a fraction has no end as a decimal."""
+def _is_recurring(value: Fraction) -> bool:
+    """Whether the decimal expansion of a fraction never ends."""
     rest = value.denominator
     for factor in (2, 5):
         while rest % factor == 0:
@@ -159,7 +159,7 @@ def _recurs(value: Fraction) -> bool:
 
 
 def _rounds_to(value: Fraction, gold: Answer, digits: int) -> bool:
-    """Whether a value is the gold when it is rounded to the gold's places, and the gold has so many digits."""
+    """Whether a value rounds to the gold at its number of places, and the gold has at least `digits` digits."""
     if len(gold.written.replace(".", "").lstrip("0")) < digits or gold.value is None:
         return False
     unit = Fraction(1, 10 ** len(gold.written.partition(".")[2]))
@@ -169,7 +169,7 @@ def _rounds_to(value: Fraction, gold: Answer, digits: int) -> bool:
 def _compare_units(answer: Answer, gold: Answer) -> Finding:
     mine, theirs = measure(answer.unit), measure(gold.unit)
     if mine is None or theirs is None:
-        return Finding(Outcome.ERROR, "units that are not known")
+        return Finding(Outcome.ERROR, "unknown units")
     if mine.kind != theirs.kind or answer.value is None or gold.value is None:
         return _UNIT_DIFFERS
     is_equal = answer.value * mine.size == gold.value * theirs.size
@@ -178,8 +178,8 @@ def _compare_units(answer: Answer, gold: Answer) -> Finding:
 
 def _against_bare_gold(percent: Fraction, gold: Fraction) -> Finding:
     if percent == gold:
-        is_clear = abs(gold) > 1  # 0.5% against 0.5 may be a hundredfold apart
-        return Finding(Outcome.CORRECT if is_clear else Outcome.ERROR, "the gold answer has left out the percent sign")
+        is_clear = abs(gold) > 1  # 0.5% and 0.5 may differ by a factor of 100
+        return Finding(Outcome.CORRECT if is_clear else Outcome.ERROR, "the gold answer omits the percent sign")
     return _as_percentage(percent == 100 * gold)
 
 
@@ -190,14 +190,14 @@ def _as_percentage(is_equal: bool) -> Finding:
 def _compare_bases(answer: Answer, gold: Answer) -> Finding:
     if answer.unit and gold.unit and answer.value != gold.value:
         return Finding(Outcome.INCORRECT, "the bases differ")
-    return Finding(Outcome.ERROR, "another base, or one that is not named")
+    return Finding(Outcome.ERROR, "a different or unstated base")
 
 
 def _compare_expressions(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     if answer.unit and gold.unit and answer.unit != gold.unit:
         return _UNIT_DIFFERS
     if (answer.unit and answer.value and names(_tree(gold))) or (gold.unit and gold.value and names(_tree(answer))):
-        return Finding(Outcome.ERROR, "a unit against a name")
+        return Finding(Outcome.ERROR, "a unit against a variable")
     first, second = _tree(answer), _tree(gold)
     if answer.unit != gold.unit and (sign := answer.unit or gold.unit) in ("%", "°"):
         if sign == "%" or "pi" not in constants(first) | constants(second):
@@ -206,7 +206,7 @@ def _compare_expressions(answer: Answer, gold: Answer, decide: Decide) -> Findin
     if gold.written and gold.value is not None and (value := approximate(first)) is not None:
         return _ROUNDED if _rounds_to(Fraction(value), gold, 3) else _OTHER_NUMBER
     if answer.family != gold.family and answer.family and gold.family:
-        return Finding(Outcome.ERROR, "the names stand for different numbers")
+        return Finding(Outcome.ERROR, "the variables range over different numbers")
     finding = _compare_trees(_renamed(first, answer, second, gold), second, decide)
     if finding.outcome is Outcome.INCORRECT and _is_family(first, answer) and _is_family(second, gold):
         return _compare_steps(first, second)
@@ -214,15 +214,15 @@ def _compare_expressions(answer: Answer, gold: Answer, decide: Decide) -> Findin
 
 
 def _compare_steps(first: Node, second: Node) -> Finding:
-    """Two families that are not the same as they are counted: with other steps between values they differ."""
+    """Compare two families whose values differ term by term: different steps between values prove them different."""
     mine, theirs = step_of(first), step_of(second)
     if mine is not None and theirs is not None and abs(abs(mine) - abs(theirs)) > 1e-9:
         return Finding(Outcome.INCORRECT, "different steps")
-    return Finding(Outcome.ERROR, "families that may be one, counted otherwise")
+    return Finding(Outcome.ERROR, "families that may be the same, counted from another value")
 
 
 def _is_family(tree: Node, answer: Answer) -> bool:
-    """Whether a tree stands for one value for each whole number: a text says so, or it is linear, with a pi."""
+    """Whether a tree has one value per integer: the text says so, or the tree is linear and contains pi."""
     found = names(tree)
     if len(found) != 1 or not found <= _WHOLE:
         return False
@@ -234,23 +234,23 @@ def _radians(degrees: Node) -> Node:
 
 
 def _renamed(tree: Node, answer: Answer, other: Node, gold: Answer) -> Node:
-    """The tree with the other's letter for a whole number, where each has one such name and no more."""
+    """The tree with the other side's integer variable, if both are families; else unchanged."""
     if names(tree) == names(other) or not (_is_family(tree, answer) and _is_family(other, gold)):
         return tree
     return substitute(tree, {next(iter(names(tree))): Node("name", next(iter(names(other))))})
 
 
 def _compare_equations(answer: Answer, gold: Answer, decide: Decide) -> Finding:
-    """Both are `f = 0` and `g = 0`; with their values a and b at some point, a multiple has f·b = g·a everywhere."""
+    """Compare `f = 0` with `g = 0`: if f is a multiple of g, and their values at some point are a and b, f·b = g·a."""
     first, second = _equation(answer), _equation(gold)
     if first is None or second is None:
         return Finding(Outcome.ERROR, "only one of the answers is an equation")
     if names(first) != names(second):
-        return Finding(Outcome.ERROR, "the equations have different names")
+        return Finding(Outcome.ERROR, "the equations have different variables")
     point = {name: Node("num", str(Fraction(7 + 4 * i, 3 + i))) for i, name in enumerate(sorted(names(first)))}
     a, b = fold(substitute(first, point)), fold(substitute(second, point))
     if not a or not b:
-        return Finding(Outcome.ERROR, "equations that are not compared")
+        return Finding(Outcome.ERROR, "equations that could not be compared")
     mine, theirs = (Node("*", args=(tree, Node("num", str(by)))) for tree, by in ((first, b), (second, a)))
     finding = _compare_trees(mine, theirs, decide)
     if finding.outcome is Outcome.INCORRECT and not (is_linear(first) and is_linear(second)):
@@ -274,12 +274,12 @@ def _compare_trees(answer: Node, gold: Node, decide: Decide) -> Finding:
     if answer == gold:
         return Finding(Outcome.CORRECT, "same expression")
     if _are_anagrams(answer, gold):
-        return Finding(Outcome.ERROR, "the same letters in another order, a word or a product")
+        return Finding(Outcome.ERROR, "the same letters in another order: a word or a product")
     return Finding(Outcome.INCORRECT, "different values") if certainly_differ(answer, gold) else decide(answer, gold)
 
 
 def _are_anagrams(answer: Node, gold: Node) -> bool:
-    """Products of three letters or more and nothing else, the same letters: they may be words."""
+    """Whether both are products of the same letters, three or more, and nothing else: they may be words."""
     letters = [[arg.value for arg in tree.args if arg.op in ("name", "const")] for tree in (answer, gold)]
     is_word = all(
         tree.op == "*" and len(tree.args) == len(found) > 2 for tree, found in zip((answer, gold), letters, strict=True)
@@ -319,29 +319,29 @@ def _compare_lists(answer: Answer, gold: Answer, decide: Decide) -> Finding:
 
 
 def _compare_unions(answer: Answer, gold: Answer, decide: Decide) -> Finding:
-    """Equal interval by interval; else undecided, for [1,2] and [2,3] together are [1,3]."""
+    """Equal if the intervals match; otherwise mostly undecided, because [1,2] and [2,3] together are [1,3]."""
     if answer.brackets == gold.brackets and len(answer.items) == len(gold.items):
         finding = _in_any_order(answer, gold, decide)
         are_apart = all(item.brackets in ("()", "{}") for item in (*answer.items, *gold.items))
         if finding.outcome is not Outcome.INCORRECT or are_apart:
             return finding
-    return Finding(Outcome.ERROR, "unions that are not the same piece by piece")
+    return Finding(Outcome.ERROR, "unions that do not match piece by piece")
 
 
 def _by_label(answer: Answer, other: Answer) -> Answer:
-    """Items without brackets that are named, in the order of their names, to be compared with a tuple."""
+    """Labeled items without brackets, sorted by label for comparison with a tuple; else unchanged."""
     is_named = answer.brackets == "" != other.brackets and all(len(item.label) == 1 for item in answer.items)
     return replace(answer, items=tuple(sorted(answer.items, key=lambda item: item.label))) if is_named else answer
 
 
 def _are_vectors(answer: Answer, gold: Answer) -> bool:
-    """A tuple, and a matrix of one row or one column."""
+    """Whether one is a tuple and the other a matrix of one row or column."""
     shape = f"matrix {len(gold.items)}x1", f"matrix 1x{len(gold.items)}"
     return "()" in (answer.brackets, gold.brackets) and (answer.brackets in shape or gold.brackets in shape)
 
 
 def _only_one_is_list(answer: Answer, gold: Answer) -> Finding:
-    """Undecided for prose with a comma or an "and", and for a comma that may be a decimal mark."""
+    """Incorrect; undecided for prose with a comma or "and", and for a comma that may be a decimal mark."""
     alone = answer if answer.kind == "list" else gold
     is_decimal = re.fullmatch(r"-?\d+,\d+", alone.text) is not None
     unclear = is_decimal or _has_unread_items(answer) or _has_unread_items(gold)
@@ -358,7 +358,7 @@ def _brackets_differ(answer: Answer, gold: Answer) -> Finding:
 
 
 def _all_of(findings: Iterable[Finding]) -> Finding:
-    """Incorrect as soon as one is; else the first that is undecided; else correct."""
+    """The first incorrect finding; else the first undecided one; else correct."""
     undecided: list[Finding] = []
     for finding in findings:
         if finding.outcome is Outcome.INCORRECT:
@@ -369,12 +369,12 @@ def _all_of(findings: Iterable[Finding]) -> Finding:
 
 
 def _in_any_order(answer: Answer, gold: Answer, decide: Decide) -> Finding:
-    """Pair each gold item with an equal one; equality is transitive, so the first that fits will do."""
+    """Pair each gold item with an equal one; equality is transitive, so the first match will do."""
     left = list(answer.items)
     are_named = "" not in (labels := {item.label for item in left}) and labels == {item.label for item in gold.items}
     for theirs in gold.items:
         findings = [
-            Finding(Outcome.INCORRECT, "another name")
+            Finding(Outcome.INCORRECT, "different labels")
             if are_named and mine.label != theirs.label
             else compare(mine, theirs, decide)
             for mine in left

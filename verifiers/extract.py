@@ -1,16 +1,16 @@
-r"""Where in a solution its answer stands.
+r"""Finds the answer in a solution.
 
-Precedence, each looked for in the last `TAIL` characters only, so that a megabyte costs what a page costs:
+In this order of precedence, in the last `TAIL` characters only, so that a megabyte costs no more than a page:
 
-1. the last complete, non-empty `\boxed{…}` or `\fbox{…}` (of nested ones the outermost that is complete);
+1. the last complete, non-empty `\boxed{…}` or `\fbox{…}` (if nested, the outermost complete one);
 2. the line after the last `####`, unless that line is a Markdown heading (`#### Step 2: …`);
-3. the last "answer is …", "answer: …", up to the end of the line or sentence (a decimal point ends neither);
+3. the text after the last "answer is" or "answer:", to the end of the line or sentence (a decimal point ends neither);
 4. the whole text, if it is itself an answer: one line of at most `MAX_BARE` characters that reads as a number, a
-   list or an expression, or cannot be read and has no words;
+   list or an expression, or that cannot be read but has no words;
 5. the last number in the text, unless it is part of something else: the 2 of `\frac{1}{2}`, the 4 of "minus 4".
 
-A gold answer without a marker (1 to 3) that is a single line is taken whole. A prediction is treated alike when it is
-one short line and the gold answer is words; the last number (5) answers only where the gold is a number or percentage.
+A one-line gold answer without a marker (1 to 3) is taken whole, and so is a prediction of one short line if the gold
+answer is words. The last number (5) counts only if the gold is a number or percentage.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .units import FRACTION_WORDS, NOT_UNITS
 Boxes = Literal["last", "first", "all"]
 
 TAIL = 20_000
-"""How many characters at the end of a text are looked at."""
+"""Number of characters searched, at the end of a text."""
 MAX_BARE = 200
-"""The longest line, in characters, that can itself be an answer."""
+"""Length, in characters, of the longest line that can itself be an answer."""
 
 _LITERAL = r"(?:\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?(?![eE]?\d)"
 _NUMBER = re.compile(
@@ -38,18 +38,18 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|\s(?:because|since|which)\s", re.IGNORECASE)
-_LOUD = re.compile(r"(\d\d)!$")
-"""What is no factorial, for nobody would write it so."""
+_EXCLAMATION = re.compile(r"(\d\d)!$")
+"""An exclamation mark, not a factorial: nobody writes one of a number this large."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
 _PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan)\b)[A-Za-z]{2,}[ ,'\u2019]")
 _NUMBER_THEN_PROSE = re.compile(rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)(?=/[A-Za-z]{{3,}}| (?:an? )?[A-Za-z]{{2,}})")
 _OPERATION_WORDS = "plus minus multiplied divided raised sin cos tan log ln exp root roots factorial squared cubed"
 _OPERATIONS = frozenset(_OPERATION_WORDS.split())
 _JOINED = NOT_UNITS - {"for", "through", "is", "are", "if", "by", "but", "not", "to", "out"}
-"""Words that, behind a number, go on with it."""
+"""Words after a number that continue it."""
 _MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|(?<!['\u2019])\b(?!a\b|I\b)[A-Za-z]\b")
 _CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|when|while|by) |^ (?:for|after) ")
-"""Where prose goes on to when, where and what for: of "50 miles in 7 hours" the miles are the answer."""
+"""Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 _DENIED = re.compile(r"\b(?:not|never|cannot|doubt|neither|nor)\b|n['\u2019]t\b", re.IGNORECASE)
 _COUNTED = re.compile(
@@ -62,11 +62,11 @@ _LAST_LINES = 600
 
 
 def extract_answer(text: str, *, boxes: Boxes = "last") -> str | None:
-    r"""Find the answer in a text by the precedence of this module; None if there is none.
+    r"""Find the answer in a text by the precedence above; None if there is none.
 
     Args:
         text: A whole solution, or a bare answer.
-        boxes: Which of several boxes counts: the last, the first, or all of them as a list.
+        boxes: Which boxes count if there are several: the last, the first, or all of them as a list.
 
     >>> extract_answer(r"So it is $\boxed{\frac{1}{2}}$."), extract_answer("3 + 4 = 7\n#### 7")
     ('\\frac{1}{2}', '7')
@@ -80,7 +80,7 @@ def extract_answer(text: str, *, boxes: Boxes = "last") -> str | None:
 
 
 def marked_answer(text: str, boxes: Boxes = "last") -> str | None:
-    """The answer that a marker announces (1 to 3 of the precedence), or None."""
+    """The answer after a marker (1 to 3 of the precedence), or None."""
     tail = text[-TAIL:]
     if tagged := _last_between(tail, "<answer>", "</answer>")[1]:
         return _boxed(tagged, boxes) or _after_phrase(tagged) or tagged
@@ -88,7 +88,7 @@ def marked_answer(text: str, boxes: Boxes = "last") -> str | None:
 
 
 def without_thought(text: str) -> str:
-    """What follows the last `</think>`; nothing of a thought that was not ended.
+    """The text after the last `</think>`, without any unfinished thought.
 
     >>> without_thought("<think>5? no.</think>It is 6."), without_thought("<think>It is 6")
     ('It is 6.', '')
@@ -98,7 +98,7 @@ def without_thought(text: str) -> str:
 
 
 def last_math(text: str) -> str | None:
-    r"""The last piece of inline or displayed mathematics, or None.
+    r"""The last piece of inline or displayed math, or None.
 
     >>> last_math(r"So the area is $12\pi$ square units.")
     '12\\pi'
@@ -108,7 +108,7 @@ def last_math(text: str) -> str | None:
 
 
 def _last_between(text: str, opening: str, closing: str) -> tuple[int, str]:
-    """Where the last closing mark stands, and what is between it and the opening one before it; (-1, "") if nothing."""
+    """The position of the last closing mark, and the text from its opening mark to it; (-1, "") if there is none."""
     end = text.rfind(closing)
     start = text.rfind(opening, 0, max(end, 0))
     content = text[start + len(opening) : end].strip() if start >= 0 else ""
@@ -133,13 +133,13 @@ def bare_answer(text: str) -> str | None:
 
 
 def _is_readable_list(line: str) -> bool:
-    """False for prose that has a comma in it, which reads as a list of unread items."""
+    """False for prose with a comma, which reads as a list of unreadable items."""
     answer = read_answer(line)
     return answer.kind != "list" or all(item.kind not in ("unread", "words") for item in answer.items)
 
 
 def single_line(text: str) -> str | None:
-    """The stripped text if it is one line, not empty and short enough to be an answer."""
+    """The stripped text if it is one non-empty line, short enough to be an answer; else None."""
     if len(text) > 4 * MAX_BARE:
         return None
     line = text.strip()
@@ -147,7 +147,7 @@ def single_line(text: str) -> str | None:
 
 
 def last_number(text: str) -> str | None:
-    """The last number of a text as written, or None (5 of the precedence)."""
+    """The last number of a text, as written, or None (5 of the precedence)."""
     for tail in (text[-_LAST_LINES:], text[-TAIL:]):
         found = None
         for found in _NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
@@ -158,7 +158,7 @@ def last_number(text: str) -> str | None:
 
 
 def _is_part(before: str, after: str) -> bool:
-    """Whether what stands around a number makes it part of something else, its opposite, denied, counted or asked."""
+    """Whether a number's context makes it part of something else, denied, an ordinal, a label or a question."""
     if before.endswith(("{", "^", "_")) or _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None:
         return True
     said, following = _SENTENCE.split(before)[-1], _SENTENCE.split(after + "\n")[0]
@@ -171,8 +171,8 @@ def _is_part(before: str, after: str) -> bool:
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:
     if "\\boxed" not in text and "\\fbox" not in text:
         return None
-    found: list[tuple[int, str]] = []  # where the content starts, and the content, of complete boxes in no other
-    opened: list[int | None] = []  # for each open brace: where the box's content starts, None for another brace
+    found: list[tuple[int, str]] = []  # start and content of complete boxes that lie in no other
+    opened: list[int | None] = []  # for each open brace: the start of its box's content, None if it opens no box
     for match in _BOX_OR_BRACE.finditer(text):
         token = match[0]
         if token == "}":
@@ -202,12 +202,12 @@ def _after_phrase(text: str) -> str | None:
         end = _PHRASE_END.search(text, match.end())
         content = text[match.end() : end.start() if end else len(text)].strip()
         if content:
-            return _without_prose(_LOUD.sub(r"\1", content))
+            return _without_prose(_EXCLAMATION.sub(r"\1", content))
     return None
 
 
 def _without_prose(content: str) -> str:
-    """Of "that she has 18 apples" keep the 18; of "18 apples for 3 children" keep "18 apples"."""
+    """Reduce "that she has 18 apples" to "18", and "18 apples for 3 children" to "18"."""
     if _PROSE.match(content) and not _NEGATION.search(content):
         numbers = _NUMBER.findall(content)
         return numbers[0] if len(numbers) == 1 else content

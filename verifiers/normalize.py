@@ -1,7 +1,7 @@
-r"""One spelling for the many ways to typeset the same answer.
+r"""One spelling for the many ways to typeset an answer.
 
 `tidy` turns LaTeX, unicode and Markdown decoration into a small plain dialect: `\frac`, `\text{…}`, `°`, `%`, no
-dollar signs, single spaces. It changes how an answer is written, never what it says. All patterns are linear.
+dollar signs, single spaces. It changes how an answer is written, never what it means. All patterns take linear time.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _CHARACTERS = str.maketrans(
 )
 _RAISED = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
 _LOWERED = re.compile(f"[{''.join(_SUBSCRIPTS)}]+")
-_EATEN = (  # "\\frac" in a text whose backslashes were read as escapes
+_UNESCAPED = (  # a backslash and letter that were read as an escape: the form feed of "\\frac"
     (re.compile("\x0c(?=rac|box)"), r"\\f"),
     (re.compile("\t(?=ext|imes|heta|frac|an[ (^{\\\\])"), r"\\t"),
     (re.compile("\x08(?=oxed|inom|eta|ar|ig|egin|mod)"), r"\\b"),
@@ -82,7 +82,7 @@ _EATEN = (  # "\\frac" in a text whose backslashes were read as escapes
 _POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(+-])")
 _ROOT_OF_DIGITS = re.compile(r"√(\d+)")
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
-_SAME = (  # commands that say the same
+_SAME = (  # commands with the same meaning
     (re.compile(r"\\(?:leqslant|leqq|le)(?![A-Za-z])"), r"\\leq"),
     (re.compile(r"\\(?:geqslant|geqq|ge)(?![A-Za-z])"), r"\\geq"),
     (re.compile(r"\\(?:neq|ne|not ?=)(?![A-Za-z])"), r"\\neq"),
@@ -122,13 +122,13 @@ _LOOSE_ENDS = " \t\r\n.,;:*\"'`"
 
 
 def tidy(text: str) -> str:
-    r"""Write `text` in the plain dialect that the readers of this package expect.
+    r"""Write `text` in the plain dialect that this package reads.
 
     >>> tidy(r" $\dfrac{1}{2}\,\mathrm{cm}.$ ")
     '\\frac{1}{2} \\text{cm}'
     """
     text = _DOLLAR_OF.sub("", text)
-    for pattern, command in _EATEN:
+    for pattern, command in _UNESCAPED:
         text = pattern.sub(command, text)
     text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", _POWER.sub("^", text.replace(r"\$", " ").replace("{,}", ",")))
     text = _RAISED.sub(_raised, text) if not text.isascii() else text
@@ -157,8 +157,8 @@ def _tidy_commands(text: str) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """Take off what may stand around an answer: loose punctuation, a box, one pair of braces."""
-    for _ in range(4):  # a box in braces in a box is the most that real text shows
+    """Remove loose punctuation, boxes and outer braces."""
+    for _ in range(4):  # real text nests no deeper than a box in braces in a box
         text, before = _unwrap_once(text), text
         if text == before:
             break
@@ -184,7 +184,7 @@ def _closes_at_end(text: str, start: int) -> bool:
 
 
 def compact(tidied: str) -> str:
-    """Drop the spaces that carry no meaning; `1 1/2` keeps its own.
+    """Drop the spaces that carry no meaning; `1 1/2` keeps its space.
 
     >>> compact("( 1, 2 ) + 1 1/2")
     '(1,2)+1 1/2'
@@ -193,7 +193,7 @@ def compact(tidied: str) -> str:
 
 
 def plain_words(tidied: str) -> str:
-    r"""Give the words alone, in lower case, for answers that are text.
+    r"""The words alone, in lower case, for answers that are text.
 
     >>> plain_words(r"\text{The Ellipse}")
     'the ellipse'
@@ -202,7 +202,7 @@ def plain_words(tidied: str) -> str:
 
 
 def shown_words(tidied: str) -> str:
-    r"""Words, numbers and signs, in lower case and without an article before them, for comparing answers that are text.
+    r"""Words, numbers and signs, in lower case, without a leading article, for comparing answers that are text.
 
     >>> shown_words(r"\text{The Ellipse}"), shown_words(r"\text{x+1}"), shown_words("A-")
     ('ellipse', 'x + 1', 'a -')

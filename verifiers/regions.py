@@ -1,6 +1,6 @@
-r"""Sets of real numbers as people write them: inequalities, set-builder notation, and what is all or nothing.
+r"""Sets of real numbers as people write them: inequalities, set-builder notation, all reals, all but one.
 
-Each is rewritten as intervals, so that `-1 \leq a \leq 3`, `\{x \mid -1 \leq x \leq 3\}` and `[-1, 3]` are read alike.
+Each is rewritten as intervals: that way `-1 \leq a \leq 3`, `\{x \mid -1 \leq x \leq 3\}` and `[-1, 3]` are read alike.
 Texts are tidied (`prm.verifiers.normalize`).
 """
 
@@ -23,16 +23,16 @@ _NO_ZERO = re.compile(r"\\mathbb\{R\} ?(?:\\setminus|\\backslash|-|\\) ?\\\{(.*)
 
 
 class Region(NamedTuple):
-    """Intervals, and the variable that is in them."""
+    """Intervals, and the variable that lies in them."""
 
     intervals: tuple[str, ...]
-    """Each as a text with its brackets: "(-\\infty,3]"."""
+    """Each as text with its brackets: "(-\\infty,3]"."""
     variable: str
     """"" for a dummy variable, as in set-builder notation."""
 
 
 def read_region(text: str) -> Region | None:
-    r"""Read a text that is no interval but means one, or several.
+    r"""Read a text that describes intervals without writing them; None for any other text.
 
     >>> read_region(r"x < 1 or x \geq 3")
     Region(intervals=('(-\\infty,1)', '[3,\\infty)'), variable='x')
@@ -48,7 +48,7 @@ def read_region(text: str) -> Region | None:
 
 
 def built_member(text: str) -> str | None:
-    r"""Of a set-builder text the members' form: of `\{x | x = 3k, k \in \mathbb{Z}\}` it is `x = 3k, k \in …`."""
+    r"""The condition of a set-builder text: `x = 3k, k \in …` for `\{x | x = 3k, k \in \mathbb{Z}\}`."""
     built = _BUILDER.fullmatch(text)
     return built[2].strip() if built else None
 
@@ -64,7 +64,7 @@ def _read_condition(text: str) -> Region | None:
 
 
 def _read_conjunction(text: str) -> Region | None:
-    """One chain of relations, or two that are a lower and an upper bound of the same variable."""
+    """One chain of relations, or two that bound the same variable from below and above."""
     parts = [_read_chain(part) for part in _AND.split(text)]
     if len(parts) == 1:
         return parts[0]
@@ -97,7 +97,7 @@ def _read_chain(text: str) -> Region | None:
 
 
 def _around(variable: str, sign: str, bound: str) -> Region | None:
-    r"""`|x| < 2` and its like."""
+    r"""`|x| < 2` and similar."""
     inner = {"<": f"(-({bound}),{bound})", r"\leq": f"[-({bound}),{bound}]"}
     outer = {">": ("<", ">"), r"\geq": (r"\leq", r"\geq")}
     if sign in inner:

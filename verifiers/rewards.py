@@ -1,6 +1,6 @@
-r"""Rewards by rule for reinforcement learning: is it correct, is it in form, is it too long, does it repeat itself?
+r"""Rule-based rewards for reinforcement learning: correctness, format, length, repetition.
 
-Each rule is a pure function; `RuleReward` weighs several and keeps every part visible:
+Each rule is a pure function; `RuleReward` weighs several and reports every part:
 
     >>> reward = RuleReward({"correct": 1.0, "boxed": 0.5})
     >>> reward(r"3 + 4 = 7, so \boxed{7}", "#### 7").total
@@ -22,7 +22,7 @@ from .extract import TAIL
 from .verdict import Outcome, Verdict
 
 PARTS = ("correct", "boxed", "steps", "think", "overlong", "repetition")
-"""What a reward can be made of; all but the first are told from the completion alone."""
+"""The possible parts of a reward; all but the first depend on the completion alone."""
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _VISIBLE = re.compile(r"[^\W_]")
@@ -33,10 +33,10 @@ def correctness(verdict: Verdict, *, undecided: float | None = None, no_answer: 
     """1.0 for a correct answer, 0.0 for an incorrect one.
 
     Args:
-        verdict: from `verifiers.check`.
-        undecided: the reward where the check ran out of time or failed; None = leave the completion out.
-        no_answer: the reward where the prediction holds no answer; None = leave the completion out. The default is
-            0.0 because a policy that may leave out its answer for free learns to do so where it expects to be wrong.
+        verdict: from `prm.verifiers.check`.
+        undecided: the reward if the check ran out of time or failed; None = exclude the completion.
+        no_answer: the reward if the prediction contains no answer; None = exclude the completion. The default is 0.0
+            because a policy that can skip the answer at no cost learns to do so when it expects to be wrong.
 
     >>> from prm.verifiers import check
     >>> correctness(check("7", "7")), correctness(check("8", "7")), correctness(check("7", ""))
@@ -50,7 +50,7 @@ def correctness(verdict: Verdict, *, undecided: float | None = None, no_answer: 
 def boxed_format(text: str) -> float:
     r"""1.0 if the text ends in an answer in `\boxed{…}`, else 0.0.
 
-    The box must be complete and hold something, and no line of text may follow the one it ends in.
+    The box must be complete and not empty, and no line of text may follow the line in which it ends.
 
     >>> boxed_format(r"So $\boxed{\frac{1}{2}}$ dollars."), boxed_format("\\boxed{2}\nWait, let me check.")
     (1.0, 0.0)
@@ -65,9 +65,9 @@ def boxed_format(text: str) -> float:
 
 
 def step_format(text: str, steps: int) -> float:
-    r"""1.0 if the text has at least so many steps, else 0.0.
+    r"""1.0 if the text has at least `steps` steps, else 0.0.
 
-    Steps are lines with a letter or digit in them, or what "Step 1:", "Step 2:" and so on mark, whichever are more.
+    Steps are the lines with a letter or digit, or the marks "Step 1:", "Step 2:" and so on, whichever are more.
 
     >>> step_format("2 + 2 = 4\n\nThe answer is 4", 2), step_format("Step 1: add. Step 2: done.", 3)
     (1.0, 0.0)
@@ -91,24 +91,24 @@ def think_format(text: str) -> float:
 
 
 def overlong_penalty(length: int, longest: int, cache: int) -> float:
-    """DAPO's soft overlong punishment, in [-1, 0]: arXiv 2503.14476, section 3.4, equation 13.
+    """DAPO's soft overlong penalty, in [-1, 0]: arXiv 2503.14476, section 3.4, equation 13.
 
     0 up to `longest - cache`, from there linear to -1 at `longest`, and -1 beyond.
 
     Args:
-        length: of the completion, from 0, in whatever unit the limits are in (tokens, in the paper).
+        length: length of the completion, from 0, in the same unit as the limits (tokens, in the paper).
         longest: L_max, from 0 (16,384 to 20,480 tokens in the paper).
-        cache: L_cache, from 0 to `longest`: over how many the punishment grows (4,096 tokens in the paper).
+        cache: L_cache, from 0 to `longest`: the range over which the penalty grows (4,096 tokens in the paper).
 
     Raises:
-        ValueError: one of them is out of its range.
+        ValueError: an argument is out of range.
 
     >>> [overlong_penalty(length, longest=100, cache=20) for length in (80, 90, 100, 500)]
     [0.0, -0.5, -1.0, -1.0]
     """
     if length < 0 or not 0 <= cache <= longest:
         raise ValueError(
-            f"needed: length from 0, and cache from 0 to longest; not length {length}, cache {cache}, longest {longest}"
+            f"length must be from 0, and cache from 0 to longest, not length {length}, cache {cache}, longest {longest}"
         )
     if length <= longest - cache:
         return 0.0
@@ -116,18 +116,18 @@ def overlong_penalty(length: int, longest: int, cache: int) -> float:
 
 
 def repetition_penalty(units: Sequence[Hashable], size: int = 3) -> float:
-    """Minus the share of n-grams that came before in the same completion, in (-1, 0].
+    """Minus the share of n-grams that occurred earlier in the same completion, in (-1, 0].
 
     This is the penalty of open-r1 and TRL (`get_repetition_penalty_reward`, whose defaults are n-grams of 3 and -1).
-    Differs from: arXiv 2502.03373, appendix C.2, on which those rest, and where each repeated token is punished for
-    itself; here the completion gets one number.
+    Differs from: arXiv 2502.03373, appendix C.2, on which those are based, and which penalizes each repeated token
+    separately; here the completion gets one number.
 
     Args:
         units: tokens or words of the completion.
         size: n, from 1.
 
     Returns:
-        0.0 where nothing is repeated, and for a completion of fewer than n units.
+        0.0 if nothing is repeated, or for a completion of fewer than n units.
 
     Raises:
         ValueError: `size` is below 1.
@@ -136,65 +136,65 @@ def repetition_penalty(units: Sequence[Hashable], size: int = 3) -> float:
     (-0.75, 0.0)
     """
     if size < 1:
-        raise ValueError(f"n-grams need a size from 1, not {size}")
+        raise ValueError(f"the n-gram size must be at least 1, not {size}")
     grams = [tuple(units[i : i + size]) for i in range(len(units) - size + 1)]
     return len(set(grams)) / len(grams) - 1 if grams else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """A reward and what it is made of."""
+    """A reward and its parts."""
 
     total: float | None
-    """Sum of the parts, each times its weight; None where the completion is to be left out."""
+    """Weighted sum of the parts; None if the completion is excluded."""
     parts: Mapping[str, float]
-    """Each part before its weight, by name; "correct" is missing where the completion is to be left out."""
+    """Each unweighted part by name; "correct" is missing if the completion is excluded."""
     verdict: Verdict | None
-    """The check of the answer; None where correctness is no part."""
+    """The verdict on the answer; None if "correct" is not a part."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleReward:
-    """A weighted sum of rules. An instance is called with a completion and its gold answer, and can be pickled.
+    """A weighted sum of rules. Call an instance with a completion and its gold answer; it can be pickled.
 
     Raises:
-        ValueError: from the start, for weights or limits that mean nothing.
+        ValueError: at construction, if weights or limits are invalid.
 
     >>> RuleReward({"correct": 1, "overlong": 1}, longest=10, cache=4, measured_in="text")("so it is 7", "7").parts
     {'correct': 1.0, 'overlong': -1.0}
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: {"correct": 1.0})
-    """Finite weights; a part without one is not looked at. All are 0 or above: penalties are negative by themselves."""
+    """Finite weights, 0 or above (penalties are already negative); a part without a weight is not computed."""
     undecided: float | None = None
     """See `correctness`."""
     no_answer: float | None = 0.0
     """See `correctness`."""
     steps: int = 2
-    """For "steps": how many are asked for."""
+    """For "steps": the number required."""
     longest: int = 0
     """For "overlong": L_max, above 0, in tokens or characters."""
     cache: int = 0
     """For "overlong": L_cache, from 0 to `longest`."""
     ngram: int = 3
-    """For "repetition": how many tokens or words, from 1."""
+    """For "repetition": n-gram size in tokens or words, from 1."""
     measured_in: Literal["tokens", "text"] = "tokens"
-    """What "overlong" and "repetition" count: the token ids given with each completion, or characters and words."""
+    """The units of "overlong" and "repetition": the token ids given with each completion, or characters and words."""
     timeout: float = DEFAULT_TIMEOUT
     """See `check`."""
 
     def __post_init__(self) -> None:
-        """Refuse what would only be noticed in the midst of a training."""
+        """Reject settings that would otherwise fail in the middle of training."""
         unknown = [name for name in self.weights if name not in PARTS]
         if unknown or not self.weights:
-            raise ValueError(f"weights must be of {', '.join(PARTS)}, not {', '.join(unknown) or 'of none'}")
+            raise ValueError(f"weights must name some of {', '.join(PARTS)}, not {', '.join(unknown) or 'none'}")
         wrong = {name: weight for name, weight in self.weights.items() if not 0 <= weight < math.inf}
         if wrong:
-            raise ValueError(f"weights must be finite and from 0, not {wrong}")
+            raise ValueError(f"weights must be finite and at least 0, not {wrong}")
         if self.measured_in not in ("tokens", "text"):
             raise ValueError(f"measured_in must be 'tokens' or 'text', not {self.measured_in!r}")
         if "overlong" in self.weights and self.longest <= 0:
-            raise ValueError("the part 'overlong' needs longest, above 0")
+            raise ValueError("the part 'overlong' needs longest above 0")
         overlong_penalty(0, self.longest, self.cache)
         repetition_penalty([], self.ngram)
 
@@ -203,11 +203,11 @@ class RuleReward:
 
         Args:
             text: the completion.
-            gold: as `check` takes it.
-            tokens: token ids of the completion; not looked at where only the text is measured.
+            gold: the gold answer, as for `check`.
+            tokens: token ids of the completion; unused if measured in text.
 
         Raises:
-            ValueError: a part is measured in tokens, and none are given.
+            ValueError: a part is measured in tokens, but none are given.
         """
         parts = {name: self._form(name, text, tokens) for name in self.weights if name != "correct"}
         if "correct" not in self.weights:
@@ -239,12 +239,12 @@ class RuleReward:
         if self.measured_in == "text":
             return pieces
         if tokens is None:
-            raise ValueError("the parts 'overlong' and 'repetition' need token ids; or set measured_in='text'")
+            raise ValueError("the parts 'overlong' and 'repetition' need token ids, or measured_in='text'")
         return tokens
 
 
 def _closing_brace(text: str, opening: int) -> int | None:
-    """Where the brace that opens at `opening` is closed, or None."""
+    """The position of the brace that closes the one at `opening`, or None."""
     depth = 0
     for mark in _BRACE.finditer(text, opening):
         depth += {"{": 1, "}": -1}.get(mark[0], 0)

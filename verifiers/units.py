@@ -1,11 +1,12 @@
-r"""What stands behind a number: a percent sign, a degree sign, or the words of a unit.
+r"""The unit after a number: a percent sign, a degree sign, or words.
 
 Rules:
 
-* `18 dollars`, `18 \text{ cm}^2`, `40 %` and `40°` are numbers with a unit. The words must be set off by a space or by
-  `\text{…}`: in `3m` the letter is a variable. Without `\text{…}` a single letter is never a unit.
-* Words that connect (`5 or 6`) are no unit. Scale words multiply: `3 million dollars` is 3,000,000 dollars.
-* Common spellings of one unit are one (`grams`, `gm`). Units of one kind have a size each, to be compared by.
+* `18 dollars`, `18 \text{ cm}^2`, `40 %` and `40°` are numbers with a unit. A space or
+  `\text{…}` must come before the words: in `3m` the letter is a variable. Without `\text{…}` a single letter is not a
+  unit.
+* Connecting words (`5 or 6`) are not units. Scale words multiply: `3 million dollars` is 3,000,000 dollars.
+* Common spellings of a unit are merged (`grams`, `gm`). Each unit has a size, by which units of one kind compare.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ FRACTION_WORDS = frozenset(part + end for part in _PARTS.split() for end in ("",
     "factorial",
     "squared",
 }
-"""Words that make another number of the one before them."""
+"""Words that change the number before them."""
 NOT_UNITS = frozenset(_CONNECTIVES.split()) | FRACTION_WORDS
-"""Words behind a number that are no unit, and mean that the number is not all."""
+"""Words after a number that are not a unit, and mean that the answer goes on."""
 _SCALES = {
     "dozen": 12, "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12
 }  # fmt: skip
 _LETTERS = frozenset("mgslhLNJWVAKCFt")
-"""Single letters that are units where they are set as text."""
+"""Single letters that are units when set as text."""
 _SPELLINGS = {
     "pct": "%",
     "percent": "%",
@@ -82,7 +83,7 @@ _SIZES = {
 }  # fmt: skip
 _SHORT_NAMES = "cm mm km dm kg mg ml cl ft in yd lb oz hr kw hz pa ms am pm mi px gb mb kb tb db"
 _SHORT = frozenset(_SHORT_NAMES.split())
-"""Units of two letters; any other two letters are names."""
+"""Units of two letters; any other two letters are variables."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z.'/-]*")
 _TRIGONOMETRY = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _TEMPERATURE = re.compile(r"° ?(?:\\text\{ ?)?([CF])(?: ?\})?$")
@@ -91,22 +92,22 @@ _MAX_WORDS = 8
 
 
 class Split(NamedTuple):
-    """A text and the unit taken from its end."""
+    """A text without its unit, and the unit."""
 
     core: str
     unit: str
-    """The unit in one spelling; "" for none."""
+    """The unit in its canonical spelling; "" for none."""
 
 
 class Measure(NamedTuple):
-    """What a unit measures, and how much of it."""
+    """The kind of quantity that a unit measures, and the unit's size."""
 
     kind: str
     size: Fraction
 
 
 def measure(unit: str) -> Measure | None:
-    """The measure of a unit in the spelling of `split_unit`; None for one that is not known.
+    """The measure of a unit in the spelling of `split_unit`; None for an unknown unit.
 
     >>> measure("km"), measure("cm^2"), measure("apple")
     (Measure(kind='length', size=Fraction(1000, 1)), Measure(kind='length^2', size=Fraction(1, 10000)), None)
@@ -131,7 +132,7 @@ _MEASURES = {name: Measure(kind, Fraction(size)) for kind, sizes in _SIZES.items
 
 
 def split_unit(tidied: str) -> Split:
-    r"""Take a unit from the end of a tidied answer.
+    r"""Split the unit from the end of a tidied answer.
 
     >>> split_unit("18 square inches"), split_unit(r"12 \text{ gm}"), split_unit("5 or 6")
     (Split(core='18', unit='in^2'), Split(core='12', unit='g'), Split(core='5 or 6', unit=''))

@@ -1,7 +1,7 @@
-"""The five things a check can say, and why.
+"""The five possible outcomes of a check, and the reason for each.
 
-Only `correct` and `incorrect` are evidence. What could not be decided stays undecided and says why; it is never
-turned into "wrong".
+Only `correct` and `incorrect` are evidence. An undecided pair stays undecided and says why; it is never turned into
+"wrong".
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import NamedTuple
 
 
 class Outcome(StrEnum):
-    """What a check found; the closed set of five."""
+    """The outcome of a check: one of five."""
 
     CORRECT = "correct"
     INCORRECT = "incorrect"
     NO_ANSWER = "no_answer"
-    """The prediction holds no answer."""
+    """The prediction contains no answer."""
     TIMEOUT = "timeout"
-    """Out of time or of memory before it was decided."""
+    """Time or memory ran out before a decision."""
     ERROR = "error"
     """One of the answers cannot be read, or the two cannot be compared."""
 
 
 class Finding(NamedTuple):
-    """An outcome and its reason, before it is tied to a prediction."""
+    """An outcome and its reason, without the answer found in the prediction."""
 
     outcome: Outcome
     reason: str
@@ -41,16 +41,16 @@ class Verdict:
 
     outcome: Outcome
     reason: str
-    """Short, for people and for counting, such as "equal as numbers"."""
+    """Short, for people to read and for counting, such as "equal as numbers"."""
     answer: str | None
     """The answer found in the prediction, as written there; None where none was found."""
 
     @property
     def is_correct(self) -> bool:
-        """True only when the answer was shown to equal the gold answer."""
+        """True only if the answer was shown to equal the gold answer."""
         return self.outcome is Outcome.CORRECT
 
     @property
     def is_decided(self) -> bool:
-        """True only for correct and incorrect: the two outcomes that are evidence."""
+        """True only for correct and incorrect, the two outcomes that are evidence."""
         return self.outcome is Outcome.CORRECT or self.outcome is Outcome.INCORRECT

@@ -1,4 +1,4 @@
-"""The shapes that other tools call, as TRL 1.16, verl 0.9.1 and lm-evaluation-harness 0.4.13 call them."""
+"""The adapters, called as TRL 1.16, verl 0.9.1 and lm-evaluation-harness 0.4.13 call them."""
 
 import pickle
 
@@ -22,7 +22,7 @@ def messages(text):
 
 
 def trl(reward, completions, **columns):
-    """What the trainer passes on to every reward function."""
+    """Call a reward function with the arguments that the trainer passes."""
     prompts = ["What is 3 + 4?"] * len(completions)
     ids = [list(range(len(c) if isinstance(c, str) else 5)) for c in completions]
     extra = {"trainer_state": object(), "log_extra": None, "log_metric": None}
@@ -35,7 +35,7 @@ def test_trl_takes_texts_and_conversations():
     assert trl(accuracy_reward, [messages(text) for text in TEXTS], answer=gold) == [1.0, 0.0, 0.0]
 
 
-def test_trl_is_given_none_where_nothing_is_decided():
+def test_trl_gets_none_for_undecided_answers():
     assert trl(accuracy_reward, TEXTS, solution=["7", "", None]) == [1.0, None, None]
 
 
@@ -55,12 +55,12 @@ def test_trl_without_gold_answers_is_refused():
         trl(accuracy_reward, ["7"], solution=[True])
 
 
-def test_trl_weighs_the_parts_and_logs_them():
+def test_trl_weights_the_parts_and_logs_them():
     columns = {}
     reward = TrlReward(RuleReward({"correct": 1.0, "overlong": 0.5}, longest=15, cache=10))
     completions = [messages("The answer is 7"), "The answer is 7", "The answer is 8", "7"]
     golds = ["7", "7", "", None]
-    # Token ids as the helper makes them: 5 for a conversation, as many as characters (15) for a text.
+    # Token ids from the helper: 5 for a conversation, one per character (15) for a text.
     found = trl(reward, completions, solution=golds, log_extra=lambda name, values: columns.update({name: values}))
     assert found == [1.0, 0.5, None, None]
     assert columns["correct"] == [1.0, 1.0, None, None]
@@ -97,12 +97,12 @@ def test_a_completion_without_a_text_is_refused():
 
 
 def verl(text, gold, **reward_kwargs):
-    """What the reward manager passes on, with what the router and the configuration add."""
+    """Call the score with the arguments of the reward manager, the router and the configuration."""
     row = {"data_source": "gsm8k", "solution_str": text, "ground_truth": gold, "extra_info": {"num_turns": None}}
     return compute_score(**row, reward_router_address=None, **reward_kwargs)
 
 
-def test_verl_is_given_a_score_and_what_it_is_made_of():
+def test_verl_gets_a_score_and_its_parts():
     assert verl("3 + 4 is 7, so the answer is 7.0", "7") == {
         "score": 1.0,
         "correct": 1.0,
@@ -115,7 +115,7 @@ def test_verl_is_given_a_score_and_what_it_is_made_of():
     assert (wrong["score"], wrong["acc"], wrong["decided"], wrong["pred"]) == (0.0, 0.0, 1.0, "8")
 
 
-def test_verl_undecided_is_a_number_that_is_told_from_wrong():
+def test_verl_undecided_is_a_number_marked_as_undecided():
     score = verl("The answer is 7", "")
     assert (score["score"], score["acc"], score["decided"], score["pred"]) == (0.0, 0.0, 0.0, "")
     assert score["verdict"] == "error: no answer in the gold"
@@ -134,7 +134,7 @@ def test_every_verl_score_has_the_same_fields():
     assert len({tuple(verl(text, gold)) for text in TEXTS for gold in ("7", "", 7)}) == 1
 
 
-def test_verl_cannot_leave_out():
+def test_verl_cannot_exclude_a_completion():
     for option in ("undecided", "no_answer"):
         with pytest.raises(ValueError, match="every completion"):
             verl("7", "7", rules={option: None})

@@ -1,4 +1,4 @@
-"""The table of cases: what equals what, and what is left undecided."""
+"""The table of cases: equal, different and undecided pairs."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ def test_case(case):
     assert verdict.outcome == case["outcome"], verdict
 
 
-def test_the_table_goes_both_ways_and_names_no_pair_twice():
+def test_the_table_covers_both_outcomes_and_repeats_no_pair():
     outcomes = Counter(case["outcome"] for case in CASES)
     assert min(outcomes["correct"], outcomes["incorrect"]) >= 50
     assert set(outcomes) <= set(Outcome)

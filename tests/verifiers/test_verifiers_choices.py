@@ -1,4 +1,4 @@
-"""Multiple choice with the options given: letters and texts are one."""
+"""Multiple choice with known options: a letter and its text are the same answer."""
 
 import pytest
 
@@ -23,11 +23,11 @@ OPTIONS = ["10 cm", r"$\frac{1}{2}$", "x+1", "none of these"]
         ("A", "7", "error"),
     ],
 )
-def test_a_letter_and_its_text_are_one(prediction, gold, outcome):
+def test_a_letter_and_its_text_are_the_same_answer(prediction, gold, outcome):
     assert check_choice(prediction, gold, OPTIONS).outcome == Outcome(outcome)
 
 
-def test_options_must_be_a_choice():
+def test_too_few_options_are_refused():
     with pytest.raises(ValueError, match="2 to 26 options, not 1"):
         check_choice("A", "A", ["5"])
 

@@ -1,4 +1,4 @@
-"""Where the answer of a text stands, in the order of precedence."""
+"""Finding the answer in a text, in the order of precedence."""
 
 import pytest
 

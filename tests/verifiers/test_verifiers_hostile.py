@@ -1,4 +1,4 @@
-"""Text that means harm."""
+"""Hostile text."""
 
 import subprocess
 import sys

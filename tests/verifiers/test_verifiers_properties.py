@@ -1,4 +1,4 @@
-"""What holds for every number and every text."""
+"""Properties of every number and every text."""
 
 import os
 import string
@@ -13,12 +13,12 @@ INTEGERS = st.integers(-(10**30), 10**30)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=4)
 MATH = st.text(alphabet=string.digits + "xy+-*/^(){}[]\\|!_,.=$% eE" + "\u221a\u03c0\u2212", max_size=40)
 FAST = settings(max_examples=int(os.environ.get("PRM_FUZZ_EXAMPLES", "150")), deadline=None)
-"""`PRM_FUZZ_EXAMPLES=100000` makes a fuzzer of these tests."""
+"""`PRM_FUZZ_EXAMPLES=100000` turns these tests into a fuzzer."""
 
 
 @FAST
 @given(INTEGERS | DECIMALS)
-def test_a_number_equals_itself_however_it_is_given(number):
+def test_a_number_equals_itself_however_it_is_marked(number):
     text = f"{number:f}" if not isinstance(number, int) else str(number)
     for prediction in (text, f"#### {text}", f"So \\boxed{{{text}}}.", f"The answer is {text}.", f"It is {text}"):
         assert check(prediction, text).is_correct
@@ -26,7 +26,7 @@ def test_a_number_equals_itself_however_it_is_given(number):
 
 @FAST
 @given(INTEGERS)
-def test_the_next_number_is_another(number):
+def test_the_next_number_is_different(number):
     assert check(str(number + 1), str(number)).outcome is Outcome.INCORRECT
 
 
@@ -48,7 +48,7 @@ def test_thousands_separators_do_not_matter(number):
 @FAST
 @given(st.lists(st.sampled_from(["x", "+", "2", "*", "(", "y", ")"]), min_size=1), st.data())
 def test_spaces_between_signs_do_not_matter(tokens, data):
-    # Between two digits or letters a space may mean something (a mixed number), so those are kept apart always.
+    # A space between two digits or letters may mean something (a mixed number), so there is always at least one.
     text = "#### " + " ".join(tokens)
     gaps = data.draw(st.lists(st.integers(1, 3), min_size=len(tokens), max_size=len(tokens)))
     spaced = "#### " + "".join(token + " " * gap for token, gap in zip(tokens, gaps, strict=True))
@@ -69,7 +69,7 @@ EXPRESSIONS = st.recursive(
 
 @FAST
 @given(EXPRESSIONS)
-def test_one_more_is_another_and_rewriting_is_not(text):
+def test_adding_one_changes_the_answer_and_rewriting_does_not(text):
     gold = f"\\boxed{{{text}}}"
     assert not check(f"\\boxed{{{text} + 1}}", gold, timeout=10).is_correct
     rewritten = (

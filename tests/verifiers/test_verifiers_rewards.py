@@ -1,4 +1,4 @@
-"""Rewards by rule, with values worked out by hand."""
+"""Rule-based rewards, with values worked out by hand."""
 
 import pickle
 
@@ -36,7 +36,7 @@ def test_correctness_of_the_five_outcomes(outcome, by_default, given):
     assert correctness(verdict(outcome), undecided=0.5, no_answer=-0.25) == given
 
 
-def test_a_missing_answer_can_be_left_out():
+def test_a_missing_answer_can_be_excluded():
     assert correctness(verdict(Outcome.NO_ANSWER), no_answer=None) is None
 
 
@@ -120,7 +120,7 @@ def test_limits_out_of_range_are_refused(length, longest, cache):
         ([], 3, 0.0),
         ([1, 2], 3, 0.0),
         ([1, 2, 3], 3, 0.0),
-        ([1, 2, 1, 2, 1], 2, -0.5),  # 12, 21, 12, 21: two of four came before
+        ([1, 2, 1, 2, 1], 2, -0.5),  # 12, 21, 12, 21: two of four are repeats
         (["so"] * 10, 1, -0.9),
         ("to be or not to be".split(), 2, -0.2),  # noqa: SIM905
     ],
@@ -141,7 +141,7 @@ def test_the_parts_stay_visible_and_the_total_is_their_weighted_sum():
     weights = {"correct": 2.0, "boxed": 0.5, "steps": 0.25, "think": 1.0, "overlong": 1.0, "repetition": 0.1}
     rule = RuleReward(weights, steps=6, longest=10, cache=4, ngram=2)
     reward = rule(TEXT, "#### 7", tokens=[1, 2, 3, 4, 1, 2, 3, 9, 9])
-    # 9 tokens of at most 10, of which 4 are punished: (6 - 9) / 4. Pairs: 12 23 34 41 12 23 39 99, two of eight again.
+    # 9 tokens of at most 10, the last 4 penalized: (6 - 9) / 4. Pairs: 12 23 34 41 12 23 39 99, two of eight repeated.
     parts = {"correct": 1.0, "boxed": 1.0, "steps": 0.0, "think": 1.0, "overlong": -0.75, "repetition": -0.25}
     assert reward.parts == parts
     assert set(parts) == set(PARTS)
@@ -152,12 +152,12 @@ def test_the_parts_stay_visible_and_the_total_is_their_weighted_sum():
 def test_measured_in_text():
     rule = RuleReward({"overlong": 1.0, "repetition": 1.0}, longest=20, cache=10, ngram=1, measured_in="text")
     reward = rule("So so it goes.", "7", tokens=range(1000))
-    assert reward.parts == {"overlong": -0.4, "repetition": -0.25}  # 14 characters; of 4 words one came before
+    assert reward.parts == {"overlong": -0.4, "repetition": -0.25}  # 14 characters; one of 4 words is a repeat
     assert reward.verdict is None
     assert reward.total == pytest.approx(-0.65)
 
 
-def test_an_undecided_answer_leaves_the_completion_out_but_not_its_parts():
+def test_an_undecided_answer_excludes_the_completion_but_keeps_its_parts():
     weights = {"correct": 1.0, "boxed": 1.0}
     reward = RuleReward(weights)(r"\boxed{7}", "")
     assert (reward.total, reward.parts, reward.verdict.outcome) == (None, {"boxed": 1.0}, Outcome.ERROR)
@@ -165,7 +165,7 @@ def test_an_undecided_answer_leaves_the_completion_out_but_not_its_parts():
     assert (reward.total, reward.parts) == (1.5, {"correct": 0.5, "boxed": 1.0})
 
 
-def test_no_answer_is_told_from_a_wrong_one():
+def test_no_answer_differs_from_a_wrong_one():
     rule = RuleReward(no_answer=-1.0)
     assert [rule(text, "7").total for text in ("It is 7.", "It is 8.", "I do not know")] == [1.0, 0.0, -1.0]
 
@@ -184,11 +184,11 @@ def test_a_part_measured_in_tokens_needs_them():
         ({"weights": {"correct": float("nan")}}, "nan"),
         ({"weights": {"overlong": 1.0}}, "longest"),
         ({"weights": {"overlong": 1.0}, "longest": 5, "cache": 6}, "cache 6"),
-        ({"ngram": 0}, "size from 1"),
+        ({"ngram": 0}, "at least 1, not 0"),
         ({"measured_in": "words"}, "'words'"),
     ],
 )
-def test_a_rule_that_means_nothing_is_refused_from_the_start(options, message):
+def test_an_invalid_rule_is_refused_at_construction(options, message):
     with pytest.raises(ValueError, match=message):
         RuleReward(**options)
 

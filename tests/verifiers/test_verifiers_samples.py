@@ -1,4 +1,4 @@
-"""Golds and solutions of real data sets."""
+"""Golds and solutions from real data sets."""
 
 import time
 
@@ -32,7 +32,7 @@ def test_candidates_agree_with_their_labels():
     verdicts = [(check(solution, gold), label) for solution, gold, label in pairs]
     agreed = sum(verdict.is_correct == label for verdict, label in verdicts)
     assert agreed >= 0.995 * len(pairs)
-    # What disagrees is undecided: no label is contradicted.
+    # Every disagreement is undecided: no label is contradicted.
     assert [verdict for verdict, label in verdicts if verdict.is_decided and verdict.is_correct != label] == []
 
 
@@ -49,4 +49,4 @@ def test_plain_numbers_are_fast():
     start = time.perf_counter()
     for _ in range(2_000):
         check("So 3 + 4 = 7\nThe answer is 7", "7")
-    assert 2_000 / (time.perf_counter() - start) > 10_000  # 280,000 on an idle core: a busy machine must pass too
+    assert 2_000 / (time.perf_counter() - start) > 10_000  # 280,000 on an idle core; a busy machine must pass too

@@ -1,4 +1,4 @@
-"""The processes that do algebra: their limits, their callers, and what is left of them."""
+"""The algebra processes: their limits, their callers, and cleanup."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ LARGE_TREES = parse(f"{_LARGE}(x+1)"), parse(f"{_LARGE}x+{_LARGE}")
 EQUAL, OTHER = (parse("x+1"), parse("1+x")), (parse("x+1"), parse("x+2"))
 ON_LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 SECONDS = 60
-"""How long these tests wait for something that takes a second on an idle machine."""
+"""Longest wait for an event that takes a second on an idle machine."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def thread():
 
 
 def pair(number):
-    """An ordinary pair that needs algebra, and whether it is equal; each number has its own."""
+    """An ordinary pair that needs algebra, different for each number, and whether it is equal."""
     wrong = number % 3 == 0
     return f"{number}(x+1)^2", f"{number}x^2+{2 * number}x+{number + wrong}", not wrong
 
@@ -63,7 +63,7 @@ def until(condition):
 
 
 def is_gone(pid):
-    """Whether a process has ended, be it waited for or not."""
+    """Whether a process has ended, waited for or not."""
     try:
         return b") Z " in Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
@@ -87,16 +87,16 @@ def test_a_late_worker_is_killed_and_replaced(pool):
 def test_comparisons_of_one_check_share_the_time(pool, monkeypatch):
     budget = Budget(0.2)
     assert pool.compare(*SLOW_TREES, budget) == pool.compare(*EQUAL, budget)
-    assert pool.pids == []  # the second one was not asked
+    assert pool.pids == []  # the second question was not asked
     budgets = []
-    monkeypatch.setattr(WORKER, "compare", lambda _left, _right, budget: budgets.append(budget) or checking._PUT_OFF)
+    monkeypatch.setattr(WORKER, "compare", lambda _left, _right, budget: budgets.append(budget) or checking._DEFERRED)
     check(r"\boxed{((x+1)^2, (x+2)^2, (x+3)^2)}", "(x^2+2x+1, x^2+4x+4, x^2+6x+9)")
     assert len(budgets) == 3
     assert all(budget is budgets[0] for budget in budgets)
 
 
 @ON_LINUX
-def test_time_that_the_machine_gives_to_others_does_not_count(pool, thread):
+def test_time_spent_on_other_processes_does_not_count(pool, thread):
     pool.compare(*EQUAL, Budget(10))
     os.kill(pool.pids[0], signal.SIGSTOP)
     asked = thread.submit(pool.compare, *OTHER, Budget(0.5))
@@ -106,14 +106,14 @@ def test_time_that_the_machine_gives_to_others_does_not_count(pool, thread):
     assert asked.result(SECONDS).outcome is Outcome.INCORRECT
 
 
-def test_a_worker_that_never_gets_on_is_given_up(pool):
+def test_a_stalled_worker_is_killed(pool):
     pool.compare(*EQUAL, Budget(10))
     os.kill(pool.pids[0], signal.SIGSTOP)
     assert pool.compare(*EQUAL, Budget(0.05)).outcome is Outcome.TIMEOUT
     assert pool.pids == []
 
 
-def test_waiting_for_a_worker_counts_against_nobody(thread):
+def test_waiting_for_a_worker_costs_no_time(thread):
     pool = Pool(1)
     late = thread.submit(pool.compare, *SLOW_TREES, Budget(2))
     until(lambda: pool.pids)
@@ -144,7 +144,7 @@ def _lines(path):
         return []
 
 
-def test_a_tree_that_the_worker_does_not_know_is_an_error(pool):
+def test_an_unknown_tree_is_an_error(pool):
     assert pool.compare(Node("eval", "1"), parse("1"), Budget(10)).outcome is Outcome.ERROR
     (pid,) = pool.pids
     assert pool.compare(*EQUAL, Budget(10)).outcome is Outcome.CORRECT
@@ -238,7 +238,7 @@ def test_asyncio_with_hostile_and_ordinary_pairs():
     verdicts, turns = asyncio.run(all_of_them())
     expected = [Outcome.TIMEOUT if n % 20 == 0 else Outcome.CORRECT if n % 3 else Outcome.INCORRECT for n in range(200)]
     assert [verdict.outcome for verdict in verdicts] == expected
-    assert turns > 20  # the loop was free meanwhile
+    assert turns > 20  # the loop stayed free
 
 
 def test_canceled_checks_are_ended():
@@ -276,7 +276,7 @@ def test_process_pools(method, thread):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {method}")
     assert check(*symbolic([1])[0], timeout=10).is_correct
-    late = thread.submit(check, *SLOW, timeout=1)  # the parent is in the middle of a question when it forks
+    late = thread.submit(check, *SLOW, timeout=1)  # the parent forks in the middle of a question
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
         outcomes, pids = zip(*pool.map(check_in_child, symbolic(range(1, 9))), strict=True)
     assert [outcome is Outcome.CORRECT for outcome in outcomes] == [pair(number)[2] for number in range(1, 9)]
@@ -309,7 +309,7 @@ def test_check_many_keeps_order_and_reads_no_more_than_it_must():
     verdicts.close()
 
 
-def test_plain_numbers_are_not_read_ahead_nor_is_anything_with_one_worker():
+def test_neither_plain_numbers_nor_a_single_worker_read_ahead():
     pairs = iter([("1", "1"), ("1", "2"), *symbolic([1, 3]), ("never", "asked for")])
     verdicts = check_many(pairs, workers=2)
     assert [next(verdicts).is_correct, next(verdicts).is_correct] == [True, False]
@@ -318,7 +318,7 @@ def test_plain_numbers_are_not_read_ahead_nor_is_anything_with_one_worker():
     assert next(pairs) == ("never", "asked for")
 
 
-def test_an_error_of_the_source_has_its_place():
+def test_an_error_in_the_source_is_raised_in_its_place():
     verdicts = check_many([*symbolic([1, 3]), (None, "1")], timeout=10, workers=2)
     assert [next(verdicts).is_correct, next(verdicts).is_correct] == [True, False]
     with pytest.raises(TypeError, match="NoneType"):
@@ -341,8 +341,8 @@ def test_check_many_uses_two_workers(monkeypatch):
     meeting = threading.Barrier(2, timeout=SECONDS)
 
     def meet(_left, _right, _budget):
-        meeting.wait()  # breaks unless two are here at once
-        return checking._PUT_OFF
+        meeting.wait()  # breaks unless two threads arrive
+        return checking._DEFERRED
 
     monkeypatch.setattr(WORKER, "threads", ThreadPoolExecutor(2))
     monkeypatch.setattr(WORKER, "compare", meet)
@@ -357,7 +357,7 @@ def test_wrong_arguments_of_check_many_raise_at_once():
         check_many([], timeout=0)
 
 
-# What is left.
+# Cleanup.
 
 BUSY_AND_IDLE = f"""
 import json, threading, time
@@ -366,7 +366,7 @@ from prm.verifiers.expressions.symbolic import WORKER
 WORKER.size, slow = 2, {SLOW!r}
 assert check("2(x+1)^2", "2x^2+4x+2", timeout=10).is_correct
 threading.Thread(target=check, args=slow, kwargs={{"timeout": 2}}, daemon=True).start()
-while len(WORKER.pids) < 2:  # the first is busy by now, or soon
+while len(WORKER.pids) < 2:  # the first is or soon will be busy
     assert check("2(x+1)^2", "2x^2+4x+2", timeout=10).is_correct
 print(json.dumps(WORKER.pids), flush=True)
 """

@@ -1,4 +1,4 @@
-"""The sample data that these tests read, and a skip with a reason where it is absent."""
+"""The sample data that these tests read; skips with a reason if it is absent."""
 
 import json
 

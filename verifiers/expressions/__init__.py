@@ -1,1 +1,1 @@
-"""Expressions: text to trees, trees to numbers, and trees compared with sympy in processes that can be killed."""
+"""Expressions: text to trees, trees to numbers, and comparison of trees with sympy in killable processes."""

@@ -1,14 +1,14 @@
-"""Two trees compared with sympy. Imported by the worker process only: everything here may hang or eat memory.
+"""Compares two trees with sympy. Imported by the worker process only: everything here may hang or eat memory.
 
-A tree is what `Node.as_json` gives: `[op, value, [arguments]]`. Sizes of powers and factorials are bounded before
-sympy builds them; what is still too slow is stopped from outside, by killing the process.
+A tree has the form that `Node.as_json` returns: `[op, value, [arguments]]`. Sizes of powers and factorials are bounded
+before sympy builds them; a comparison that is still too slow is stopped from outside, by killing the process.
 
-First both trees are evaluated at the same few points with 50 digits: unequal values are proof of difference. Points
-where either value is not finite, or where just one of the two is real, decide nothing. Equal values at all points are
-then tried for proof, with `expand` and `simplify`; a difference that is a number other than zero is proof of
-difference, and without either proof equality at all points is taken for equality, which the reason says.
+First both trees are evaluated at the same few points with 50 digits: unequal values prove a difference. Points where
+either value is not finite, or where a value should be real but is not, decide nothing. If the values agree at all
+points, `expand` and `simplify` look for a proof: a difference that is a nonzero number proves the trees different.
+Without a proof either way, equality at all points counts as equality, and the reason says so.
 
-A `log` without a base is kept apart from `ln`: it may mean either, so it is `k * ln` with an unknown k.
+A `log` without a base may be base 10 or e, so it is `k * ln` with an unknown k, distinct from `ln`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any
 import sympy
 
 MAX_BITS = 100_000
-"""Largest integer, in bits, that a power may make."""
+"""Largest integer, in bits, that a power may produce."""
 MAX_FACTORIAL = 5_000
 DIGITS = 50
 POINTS = 10
 """Points drawn per comparison; half of them may be negative in each variable."""
 SCALES = (1, 1, 1, 1, 1, 10, 100, 1000)
-"""What the coordinates of the points are multiplied by: |x - 100| is 100 - x for small ones."""
+"""Factors for the coordinates of the points: small ones alone cannot tell |x - 100| from 100 - x."""
 _LOG_FACTOR = sympy.Symbol("log_base_factor", positive=True)
 _CONSTANTS = {"pi": sympy.pi, "oo": sympy.oo, "i": sympy.I, "e": sympy.E}
 _FUNCTIONS = {
@@ -72,25 +72,25 @@ def compare(left: list[Any], right: list[Any]) -> tuple[str, str]:
 
 
 def _compare_bases(first: Any, second: Any) -> tuple[str, str]:
-    """Where one side has a `log` without a base: undecided if e makes them equal, right if only 10 does."""
+    """Only one side has a `log` without a base: undecided if base e makes them equal, correct if only base 10 does."""
     found = {}
     for base in (10, sympy.E):
         sides = [side.subs(_LOG_FACTOR, 1 / sympy.log(base)) for side in (first, second)]
         found[base] = _compare_finite(*sides)[0]
     if found[sympy.E] == "correct":
-        return "error", "a logarithm whose base is not named"
-    return (found[10], "as a logarithm of base 10") if found[10] == "correct" else ("incorrect", "different values")
+        return "error", "a logarithm without a stated base"
+    return (found[10], "equal as base-10 logarithms") if found[10] == "correct" else ("incorrect", "different values")
 
 
 def _compare_infinite(first: Any, second: Any) -> tuple[str, str]:
     if first.has(sympy.nan, sympy.zoo) or second.has(sympy.nan, sympy.zoo):
         return "error", "not a number"
-    return "incorrect", "only one is infinite, or with another sign"
+    return "incorrect", "only one side is infinite, or the signs differ"
 
 
 def _compare_finite(first: Any, second: Any) -> tuple[str, str]:
     agreed = 0
-    # With names and no i, a value that is not real comes from leaving a function's domain, as in ln(-2).
+    # With variables and no i, a non-real value comes from leaving a function's domain, as in ln(-2).
     is_complex = first.has(sympy.I) or second.has(sympy.I) or not (first.free_symbols | second.free_symbols)
     for point in _points(first, second):
         if not is_complex and (_leaves_domain(first, point) or _leaves_domain(second, point)):
@@ -103,7 +103,7 @@ def _compare_finite(first: Any, second: Any) -> tuple[str, str]:
 
 
 def _leaves_domain(expression: Any, point: dict[Any, Any]) -> bool:
-    """Whether an even root, or a logarithm, of a negative number has to be taken at a point."""
+    """Whether a point leads to an even root or a logarithm of a negative number."""
     inner = [power.base for power in expression.atoms(sympy.Pow) if power.exp.is_Rational and power.exp.q % 2 == 0]
     inner += [log.args[0] for log in expression.atoms(sympy.log)]
     return any(argument.subs(point).is_negative for argument in inner)
@@ -116,27 +116,27 @@ def _prove(difference: Any, agreed: int) -> tuple[str, str]:
     if simplified == 0 or sympy.simplify(_of_reals(difference)) == 0:
         return "correct", "equal in sympy"
     if simplified.is_Rational or _is_other_polynomial(difference) or _is_other_number(simplified):
-        return "incorrect", "they differ, by little"
+        return "incorrect", "different by a small amount"
     if difference.has(sympy.Abs, sympy.floor, sympy.ceiling):
         return "error", f"equal at {agreed} points, without proof"
     return ("correct", f"equal at {agreed} points") if agreed else ("error", "no point to compare at")
 
 
 def _of_reals(expression: Any) -> Any:
-    """The expression with names that stand for real numbers, where it has no i: of them the root of x^2 is |x|."""
+    """The expression with its variables real, if it has no i: then the root of x^2 is |x|."""
     if expression.has(sympy.I):
         return expression
     return expression.subs({s: sympy.Symbol(s.name, real=True) for s in expression.free_symbols})
 
 
 def _is_other_polynomial(difference: Any) -> bool:
-    """Whether a difference that did not expand to 0 is a polynomial, and so is not 0 everywhere."""
+    """Whether a difference that did not expand to 0 is a polynomial, and so not 0 everywhere."""
     symbols = difference.free_symbols
     return bool(symbols) and bool(difference.is_polynomial(*symbols)) and not difference.has(sympy.Abs)
 
 
 def _is_other_number(difference: Any) -> bool:
-    """Whether a difference without names is certainly not 0, with as many digits as that takes, up to 400."""
+    """Whether a difference without variables is certainly not 0, at whatever precision that takes, up to 400 digits."""
     if difference.free_symbols:
         return False
     value = difference.evalf(15, maxn=400)
@@ -164,7 +164,7 @@ def _value(expression: Any, point: dict[Any, Any]) -> Any:
 
 
 def _agree(first: Any, second: Any, is_complex: bool) -> bool | None:
-    """True or False if the values tell; None where one is not finite, or only one is real and both should be."""
+    """Whether the values agree; None if one is not finite, or not real where both should be."""
     if not (first.is_finite and second.is_finite and first.is_number and second.is_number):
         return None
     if not is_complex and not (_is_real(first) and _is_real(second)):
@@ -213,7 +213,7 @@ def _power(base: Any, exponent: Any) -> Any:
         # (a + b)^1000 is harmless until it is expanded, and that is what the difference will be.
         if (base.is_Rational and _bits(base) * size > MAX_BITS) or (not base.is_Rational and size > 1_000):
             raise TooLargeError("power too large")
-        # Of a negative number an odd root is meant to be the real one; sympy takes the principal one.
+        # An odd root of a negative number means the real root; sympy takes the principal one.
         if base.is_Rational and base < 0 and exponent.q % 2 == 1:
             return (-1) ** exponent.p * sympy.Pow(-base, exponent)
     return sympy.Pow(base, exponent)

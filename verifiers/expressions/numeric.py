@@ -1,7 +1,7 @@
-"""The value of a tree in floating point, with a bound on its error: what is far apart needs no algebra.
+"""The value of a tree in floating point, with an error bound: values that are far apart need no algebra.
 
-Every value carries the largest error that rounding can have made, so that two values are called different only where
-they are. What leaves the real numbers or the range of floats has no value here.
+Every value carries a bound on its rounding error, so that two values are called different only if they are. A tree that
+leaves the real numbers or the range of floats has no value here.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from .parser import Node, names
 _EPSILON = 2.0**-50
 _LARGEST = 1e250
 _SCALES = (0.7310585, 1.8214927, -1.2941176)
-"""The names are given the roots of 1, 2, 3, … times each of these."""
+"""The variables take the square roots of 1, 2, 3, … times each of these."""
 _CONSTANTS = {"pi": math.pi, "e": math.e}
 
 
 class Value(NamedTuple):
-    """A number, and how far from it the true value may be."""
+    """A number, and a bound on its distance from the true value."""
 
     value: float
     error: float
 
 
 def evaluate(node: Node, values: Mapping[str, float]) -> Value | None:
-    """The value of a tree with these values for its names.
+    """The value of a tree at these values of its variables.
 
     Returns:
-        None where it is not a real number, too large, or where a small error of an argument is not small any more.
+        None if it is not a real number or too large, or if a small error in an argument leaves the function's domain.
     """
     try:
         found = _evaluate(node, values)
@@ -41,7 +41,7 @@ def evaluate(node: Node, values: Mapping[str, float]) -> Value | None:
 
 
 def approximate(node: Node) -> float | None:
-    """The value of a tree without names to ten digits, or None where it cannot be told so well.
+    """The value of a tree without variables, good to ten digits; None if that precision is out of reach.
 
     >>> approximate(Node("const", "pi"))
     3.141592653589793
@@ -51,7 +51,7 @@ def approximate(node: Node) -> float | None:
 
 
 def certainly_differ(first: Node, second: Node) -> bool:
-    """Whether two trees have different values at one of a few points; False says nothing.
+    """Whether two trees have different values at one of a few points; False proves nothing.
 
     >>> certainly_differ(Node("name", "x"), Node("name", "y"))
     True
@@ -64,14 +64,14 @@ def certainly_differ(first: Node, second: Node) -> bool:
 
 
 def step_of(tree: Node) -> float | None:
-    """How much a linear tree of one name grows from one whole number to the next; None for any other tree."""
+    """The growth of a linear tree in one variable from one integer to the next; None if not linear."""
     (variable,) = names(tree)
     first, second = (evaluate(tree, {variable: value}) for value in (1.0, 2.0))
     return second.value - first.value if first and second and is_linear(tree) else None
 
 
 def is_linear(tree: Node) -> bool:
-    """Whether a tree's values lie on a line along two directions: it is taken for a linear function of its names.
+    """Whether a tree's values lie on a line in two directions: then it counts as linear in its variables.
 
     >>> is_linear(Node("*", args=(Node("name", "x"), Node("num", "2"))))
     True
@@ -149,7 +149,7 @@ def _root(degree: Value, radicand: Value) -> Value:
 
 
 def _spread(function: Callable[..., float], *arguments: Value) -> Value:
-    """A function's value; its error from how much it moves when its arguments move by theirs, twice over."""
+    """A function's value; its error is twice how far it moves when its arguments move by their errors."""
     value = function(*(argument.value for argument in arguments))
     moved = 0.0
     for i, argument in enumerate(arguments):

@@ -1,14 +1,14 @@
-r"""Mathematics written as LaTeX or as plain text, read into a small tree. Nothing is ever evaluated here.
+r"""Parses math in LaTeX or plain text into a small tree. Nothing is ever evaluated as code.
 
-Grammar, by recursive descent (the source never reaches `eval`, `sympify` or `parse_expr`):
+Recursive descent on this grammar (the text never reaches `eval`, `sympify` or `parse_expr`):
 
     sum      = ["+" | "-"] product {("+" | "-") product}
-    product  = factor {["*" | "/"] factor}          a missing sign is multiplication, from left to right
+    product  = factor {["*" | "/"] factor}          a missing sign is a multiplication, from left to right
     factor   = ("-" | "+") factor | power
     power    = atom ["!"] ["^" factor]
     atom     = number | name | "(" sum ")" | "{" sum "}" | "|" sum "|" | \frac a b | \sqrt[n] a | function atom
 
-Letters side by side are a product (`xy`), a run of more than four that is no known function is a word and an error.
+Letters side by side are a product (`xy`); a run of more than four that is not a known function is a word, and an error.
 A whole number before a fraction of whole numbers is a mixed number: `1\frac{1}{2}` and `1 1/2` are 3/2.
 """
 
@@ -29,7 +29,7 @@ MAX_DIGITS = 400
 MAX_EXPONENT = 400
 """Largest power of ten in scientific notation, either sign."""
 MAX_BITS = 12_000
-"""Largest integer, in bits, that `fold` builds; below the 4,300 digits at which Python refuses to print one."""
+"""Largest integer, in bits, that `fold` builds; below the 4,300 digits beyond which Python refuses to print it."""
 _MAX_FACTORIAL = 800
 _MAX_TOP = 2_000
 
@@ -61,7 +61,7 @@ _TOKEN = re.compile(
 
 
 class ParseError(ValueError):
-    """The text is not mathematics that this parser knows, or it is over a limit."""
+    """The text is not math that this parser knows, or it exceeds a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +78,18 @@ class Node:
     args: tuple[Node, ...] = ()
 
     def as_json(self) -> list[Any]:
-        """The tree as nested lists, for the pipe to the worker."""
+        """The tree as nested lists, to send to the worker."""
         return [self.op, self.value, [arg.as_json() for arg in self.args]]
 
 
 def parse(text: str) -> Node:
-    r"""Read `text`.
+    r"""Parse `text`.
 
     >>> parse("2x").op, parse(r"\frac12") == parse("1/2")
     ('*', True)
 
     Raises:
-        ParseError: it cannot be read, or is longer, deeper or larger than the limits above.
+        ParseError: the text cannot be parsed, or is longer, deeper or larger than the limits above.
     """
     if len(text) > MAX_CHARACTERS:
         raise ParseError("too long")
@@ -99,7 +99,7 @@ def parse(text: str) -> Node:
 
 
 def fold(node: Node) -> Fraction | None:
-    """The exact rational value of a tree without names, or None: not rational, not constant or too large.
+    """The exact value of a tree; None if it is not rational, not constant or too large.
 
     >>> fold(parse("1 1/2 + 2^-1"))
     Fraction(2, 1)
@@ -156,7 +156,7 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
 
 
 def _root(degree: Fraction, radicand: Fraction) -> Fraction | None:
-    """The root, where it is rational: of negative numbers the real one, and only of odd degree."""
+    """The root if it is rational, else None; of a negative number the real root, of odd degree only."""
     if degree.denominator != 1 or not 1 < degree <= 12 or (radicand < 0 and degree % 2 == 0):
         return None
     parts = [_whole_root(abs(part), int(degree)) for part in (radicand.numerator, radicand.denominator)]
@@ -166,7 +166,7 @@ def _root(degree: Fraction, radicand: Fraction) -> Fraction | None:
 
 
 def _whole_root(value: int, degree: int) -> int | None:
-    """By Newton's method, from above."""
+    """The root if it is whole, else None; by Newton's method, from above."""
     if degree == 2:
         root = isqrt(value)
     else:
@@ -193,7 +193,7 @@ def constants(node: Node) -> frozenset[str]:
 
 
 def substitute(node: Node, values: Mapping[str, Node]) -> Node:
-    """The tree with other trees in place of names."""
+    """The tree with other trees in place of variables."""
     if node.op == "name":
         return values.get(node.value, node)
     return replace(node, args=tuple(substitute(arg, values) for arg in node.args)) if node.args else node
@@ -231,7 +231,7 @@ def _repeating(text: str) -> Fraction:
 
 
 class _Parser:
-    """A cursor over the tokens, with the counts that the limits need."""
+    """A cursor over the tokens, with the counts needed for the limits."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self.tokens = tokens
@@ -311,7 +311,7 @@ class _Parser:
         return self.kind() == "word" and self.peek() not in _TIMES | _OVER | {"\\rfloor", "\\rceil"}
 
     def adjacent(self) -> Node:
-        """What follows a factor with no sign between; two numbers side by side have no agreed meaning."""
+        """The factor after one with no sign between; two numbers side by side have no agreed meaning."""
         if self.kind() == "number":
             raise ParseError("two numbers side by side")
         return self.power()
@@ -340,7 +340,7 @@ class _Parser:
         return self.node("^", base, self.exponent()) if self.accept("^") else base
 
     def exponent(self) -> Node:
-        """A factor, and not a mixed number: the 2 of `x^2 1/3` is all of it."""
+        """A factor, but not a mixed number: the exponent of `x^2 1/3` is just 2."""
         may_mix, self.may_mix = self.may_mix, False
         tree = self.factor()
         self.may_mix = may_mix
@@ -391,7 +391,7 @@ class _Parser:
         return self.node("num", value=text.replace(",", ""))
 
     def mixed_part(self) -> Node | None:
-        r"""The fraction of a mixed number if one follows: `\frac{1}{2}` or `1/2`, of whole numbers only."""
+        r"""The fraction of a mixed number, if one follows: `\frac{1}{2}` or `1/2`, of whole numbers only."""
         start = self.at
         if self.accept("\\frac"):
             part = self.fraction()
@@ -431,7 +431,7 @@ class _Parser:
 
     def root(self) -> Node:
         degree = self.group("]") if self.accept("[") else self.node("num", value="2")
-        # In LaTeX \sqrt12 is the root of 1, then 2; in plain text it is the root of 12. Undecided.
+        # In LaTeX \sqrt12 is the root of 1 times 2; in plain text it is the root of 12: undecided.
         if self.kind() == "number" and len(self.peek()) > 1:
             raise ParseError("a root without braces")
         return self.node("root", degree, self.argument())
@@ -465,13 +465,13 @@ class _Parser:
         return tree if exponent is None else self.node("^", tree, exponent)
 
     def inverse(self, name: str, exponent: Node) -> str:
-        r"""The name of what `\sin^{-1}` means."""
+        r"""The name of the function that `\sin^{-1}` means."""
         if f"arc{name}" not in FUNCTIONS or exponent.args != (Node("num", "1"),):
             raise ParseError("a negative power of a function's name")
         return f"arc{name}"
 
     def call_argument(self) -> Node:
-        """A bracketed argument, or as in `sin 2x` the product that follows without a sign."""
+        """A bracketed argument, or the product that follows without a sign, as in `sin 2x`."""
         if self.peek() in ("(", "{", "["):
             return self.argument() if self.peek() == "{" else self.atom()
         factors = [self.factor()]

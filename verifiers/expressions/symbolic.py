@@ -1,11 +1,11 @@
-"""Two expressions compared in processes that can be killed.
+"""Compares two expressions in processes that can be killed.
 
-A thread cannot be stopped while it raises an integer to a huge power; a process can. A few worker processes are
-started as they are needed, one for each thread that asks at the same time, and live until the program ends; one that
-is late is killed, and a later question starts another.
+A thread cannot be stopped while it raises an integer to a huge power; a process can. A few worker processes start on
+demand, one per thread that asks at the same time, and live until the program ends. A worker that runs out of time is
+killed, and a later question starts another.
 
-What counts is the processor time that a worker spends on a question. Waiting for a worker, its start, and a machine
-that is busy with other things count against nobody, so that a verdict under load is the verdict at rest.
+Only the processor time that a worker spends on a question counts against its limit. Waiting for a worker, its start,
+and a machine busy with other things do not, so that the verdict is the same under load as at rest.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ MAX_WORKERS = 8
 START_SECONDS = 60.0
 """Time allowed for a worker to start and import sympy; not part of any question's time."""
 WALL_FACTOR = 20
-"""How many times the allowed processor time may pass on the clock, on a machine busy with other things."""
+"""Limit on wall-clock time, as a multiple of the allowed processor time, for a machine busy with other things."""
 ATTEMPTS = 2
-"""Workers that may be lost over one question: killed by someone else, for want of memory say."""
+"""Workers that one question may lose before it fails: killed from outside, for lack of memory for example."""
 _POLL_SECONDS = 0.02
 _MAX_REPLY = 65_536
 _CANCELED = Finding(Outcome.ERROR, "the check was canceled")
@@ -42,21 +42,21 @@ _LOST = Finding(Outcome.ERROR, "the symbolic worker ended or did not start")
 
 @dataclass(slots=True)
 class Budget:
-    """The time that the comparisons of one check share. It belongs to one thread."""
+    """The time shared by the comparisons of one check. It belongs to one thread."""
 
     seconds: float
     """Seconds of processor time allowed in all."""
     left: float = field(init=False)
     """Seconds not yet used by a worker."""
     is_canceled: bool = field(init=False, default=False)
-    """Whether nobody waits for the verdict any more."""
+    """Whether nobody is waiting for the verdict any more."""
 
     def __post_init__(self) -> None:
-        """Start with all of it left."""
+        """Start with all of the time left."""
         self.left = self.seconds
 
     def overrun(self) -> Finding:
-        """Use up what is left, and say so."""
+        """Use up the time left, and return the timeout."""
         self.left = 0
         return Finding(Outcome.TIMEOUT, f"not decided in {self.seconds:g} s")
 
@@ -66,26 +66,26 @@ class Worker:
 
     def __init__(self, budget: Budget) -> None:
         self.budget: Budget | None = budget
-        """Whose question it works on; None while it is free."""
+        """The budget of its current question; None while it is free."""
         self._process = _start()
-        self._spent = 0.0  # seconds of processor time up to its last line; 0 before the first, which says it is ready
+        self._spent = 0.0  # seconds of processor time at its last line; 0 before the first, which says that it is ready
         self._unread = b""
 
     @property
     def pid(self) -> int:
-        """The id of the process."""
+        """The process id."""
         return self._process.pid
 
     def is_running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def ask(self, trees: dict[str, Any], budget: Budget) -> tuple[Finding, bool]:
-        """Have two trees compared: the finding, and whether the worker is fit for another question.
+        """Compare two trees; return the finding, and whether the worker is fit for another question.
 
         Raises:
             EOFError: the process ended or did not start.
-            BrokenPipeError: the same, seen when writing.
+            BrokenPipeError: the same, noticed while writing.
         """
         if not self._spent:
             self._wait_ready()
@@ -98,18 +98,18 @@ class Worker:
         return Finding(Outcome(reply["outcome"]), str(reply["reason"])), bool(reply["is_fit"])
 
     def kill(self) -> None:
-        """End the process and wait for its end; safe from any thread, and while another one asks."""
+        """End the process and wait until it has ended; safe from any thread, even while another thread asks."""
         self._process.kill()
         self._process.wait()
 
     def close_pipes(self) -> None:
-        """Close the pipes; only for the thread that asks."""
+        """Close the pipes; only for the asking thread."""
         _stdout(self._process).close()
         _stdin(self._process).close()
 
     def forget(self) -> None:
-        """Let go of the process of the parent, in a forked child."""
-        self._process.returncode = 0  # ours to forget, not to wait for
+        """Release the parent's process, in a forked child."""
+        self._process.returncode = 0  # not our child, so not ours to wait for
         self.close_pipes()
 
     def _wait_ready(self) -> None:
@@ -123,7 +123,7 @@ class Worker:
             unwritten = unwritten[os.write(_stdin(self._process).fileno(), unwritten) :]
 
     def _wait_working(self, limit: float, wall_seconds: float) -> bool:
-        """Wait for a reply until the worker has spent `limit` seconds of processor time since it started."""
+        """Wait for a reply; False once the worker has spent `limit` seconds of processor time since its start."""
         deadline = time.monotonic() + wall_seconds
         left = limit - self._spent
         while not self._wait(left):
@@ -134,7 +134,7 @@ class Worker:
         return True
 
     def _wait(self, seconds: float) -> bool:
-        """Whether the process writes, or ends, within `seconds`."""
+        """Whether the process writes or ends within `seconds`."""
         with selectors.DefaultSelector() as selector:  # select.select fails on descriptors above 1,023
             selector.register(_stdout(self._process), selectors.EVENT_READ)
             return bool(selector.select(seconds))
@@ -152,22 +152,22 @@ class Worker:
 
 
 class Pool:
-    """Up to `size` workers, for any number of threads."""
+    """Up to `size` workers, shared by any number of threads."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.threads = ThreadPoolExecutor(size, "verifiers")
-        """Threads for callers that cannot wait for a worker themselves; started when first used."""
+        """Threads for callers that cannot block on a worker themselves; started on first use."""
         self._workers: list[Worker] = []
         self._changed = threading.Condition()
 
     @property
     def pids(self) -> list[int]:
-        """The ids of the worker processes."""
+        """The process ids of the workers."""
         return [worker.pid for worker in self._workers]
 
     def compare(self, left: Node, right: Node, budget: Budget) -> Finding:
-        """Compare two trees within what is left of `budget`; never raises for what the trees hold."""
+        """Compare two trees within the time left in `budget`; never raises because of the trees' content."""
         trees = {"left": left.as_json(), "right": right.as_json()}
         for _ in range(ATTEMPTS):
             if budget.left <= 0:
@@ -177,14 +177,14 @@ class Pool:
         return _CANCELED if budget.is_canceled else _LOST
 
     def cancel(self, budget: Budget) -> None:
-        """Have the comparison on `budget` end at once, and no other begin."""
+        """End the comparison on `budget` at once, and let no other begin."""
         with self._changed:
             budget.is_canceled = True
             for worker in self._of(budget):
                 worker.kill()
 
     def close(self) -> None:
-        """End all workers, and the questions they work on; a later question starts another."""
+        """End all workers and their questions; a later question starts another worker."""
         with self._changed:
             for worker in self._workers:
                 if worker.budget is not None:
@@ -193,11 +193,11 @@ class Pool:
             self._drop_ended()
 
     def hold(self) -> None:
-        """Start no worker until `resume`: a child forked meanwhile would hold its pipes open."""
+        """Start no worker until `resume`: a child forked in between would hold its pipes open."""
         self._changed.acquire()
 
     def resume(self) -> None:
-        """End of `hold`."""
+        """Allow workers to start again after `hold`."""
         self._changed.release()
 
     def abandon(self) -> None:
@@ -209,7 +209,7 @@ class Pool:
             worker.forget()
 
     def _ask(self, trees: dict[str, Any], budget: Budget) -> Finding:
-        is_fit = False  # an interrupt between question and answer would leave the answer for the next question
+        is_fit = False  # after an interrupt, the pending answer must not reach the next question
         try:
             finding, is_fit = self._borrow(budget).ask(trees, budget)
             return finding
@@ -249,7 +249,7 @@ class Pool:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # -P: a sympy.py in the current folder must not be what the worker imports.
+    # -P: the worker must not import a sympy.py from the current folder.
     package = __package__ or ""
     root = Path(__file__).parents[len(package.split("."))]
     paths = [str(root), os.environ.get("PYTHONPATH", "")]
@@ -258,14 +258,14 @@ def _start() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        bufsize=0,  # a forked child that closes its copies must not write what its parent was about to
+        bufsize=0,  # a forked child that closes its copies must not flush what its parent had buffered
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        start_new_session=True,  # Ctrl-C in a terminal is for the parent, which then closes the worker
+        start_new_session=True,  # Ctrl-C in a terminal goes to the parent, which then closes the worker
     )
 
 
 def _processor_seconds(pid: int) -> float | None:
-    """Processor time that a process has used so far, in steps of some 10 ms; None where only the clock can tell."""
+    """Seconds of processor time used by a process so far, in steps of about 10 ms; None if the system does not say."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except FileNotFoundError:  # not Linux

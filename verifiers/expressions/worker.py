@@ -1,10 +1,10 @@
 """The process that compares expressions, started by `symbolic` beside this module with `python -m`.
 
-It reads one JSON object a line, `{"left": tree, "right": tree, "seconds": s}`, and answers each with one line,
-`{"outcome": …, "reason": …, "spent": s, "is_fit": false where another worker must take over}`, after a first line
-`{"spent": s}` when sympy is loaded; `spent` is the processor time it has used since it started. It ends with its
-input. The parent watches its time and kills it; it limits its own memory, and a timer ends it should it be in the
-middle of a question with its parent gone.
+Once sympy is loaded it writes a line `{"spent": s}`. It then reads one JSON object per line, `{"left": tree, "right":
+tree, "seconds": s}`, and answers each with one line, `{"outcome": …, "reason": …, "spent": s, "is_fit": …}`. `spent` is
+its processor time since its start; `is_fit` is false if another worker must take over. It ends with its input. The
+parent watches its time and kills it. It limits its own memory, and a timer ends it if its parent disappears in the
+middle of a question.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 MEMORY_BYTES = 384 * 2**20
-"""Address space beyond what is in use when sympy is loaded (some 60 MB): below 512 MB together."""
+"""Address space allowed beyond that in use once sympy is loaded (about 60 MB): below 512 MB in total."""
 FIT_BYTES = 64 * 2**20
-"""Of these, what sympy's caches may keep after a question; a worker that holds more is replaced, so that a question
-finds the same memory whatever was asked before."""
+"""The part of it that sympy's caches may keep after a question. A worker that holds more is replaced, so that each
+question finds the same memory whatever was asked before."""
 _SEED = 0
 
 
@@ -33,10 +33,10 @@ def main() -> None:
     from . import algebra
 
     def compare(left: Any, right: Any) -> tuple[str, str]:
-        seed(_SEED)  # sympy draws numbers too, and no verdict may depend on what was asked before
+        seed(_SEED)  # sympy draws random numbers, and no verdict may depend on earlier questions
         return algebra.compare(left, right)
 
-    # Nothing but answers may reach the pipe, so anything printed by a library goes to stderr.
+    # Only answers may reach the pipe, so anything that a library prints goes to stderr.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     end_on_timer()
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _answer(compare: Callable[[Any, Any], tuple[str, str]], job: dict[str, Any], fit_bytes: int) -> dict[str, Any]:
-    # Twice and more what the parent allows, as the kernel counts this timer in coarse ticks.
+    # More than twice what the parent allows, because the kernel counts this timer in coarse ticks.
     signal.setitimer(signal.ITIMER_PROF, 2 * job["seconds"] + 1)
     outcome, reason, is_fit = _outcome(compare, job)
     signal.setitimer(signal.ITIMER_PROF, 0)
@@ -64,24 +64,24 @@ def _outcome(compare: Callable[[Any, Any], tuple[str, str]], job: dict[str, Any]
         return *compare(job["left"], job["right"]), True
     except MemoryError:
         return "timeout", "out of memory", False
-    except Exception as error:  # sympy raises anything on expressions it was not made for; nothing is called wrong
+    except Exception as error:  # sympy may raise anything on unusual expressions; that is never "wrong"
         return "error", f"sympy raised {type(error).__name__}", True
 
 
 def end_on_timer() -> None:
-    """Let SIGPROF end this process, whatever the parent did with signals: they are inherited."""
+    """Let SIGPROF end this process, whatever signal settings it inherited from its parent."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
 
 
 def address_space() -> int:
-    """Bytes of address space in use; 0 where the system does not tell (only Linux does)."""
+    """Bytes of address space in use; 0 if the system does not say (only Linux does)."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
 def limit_memory(size: int) -> None:
-    """Allow `size` bytes of address space in all, where the system can tell and limit it (Linux)."""
+    """Limit the address space to `size` bytes in total, if the system can (Linux)."""
     if address_space():
         import resource  # POSIX only
 
