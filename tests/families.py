@@ -1,4 +1,4 @@
-"""Tiny models of every public family, and each card's own way to score one chain with them, without batches."""
+"""Tiny models of every public family, and reference scores of single chains, computed as on each card."""
 
 from functools import cache
 
@@ -96,7 +96,7 @@ def llama_tokenizer():
 
 
 def mistral_tokenizer():
-    """As SentencePiece makes it: a space before every text, bytes for what it does not know."""
+    """Like SentencePiece: a space before every text, bytes for unknown characters."""
     characters = "▁abcdefghijklmnopqrstuvwxyzSTF0123456789+-=./,<>:?ки"
     merges = [("к", "и"), ("▁", "ки"), ("▁", "+"), ("▁", "-"), ("▁", "S"), ("t", "e"), ("=", "▁"), ("и", "▁")]
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), *characters, *(a + b for a, b in merges)]
@@ -152,11 +152,11 @@ MADE = {
     "outcome": lambda d: _save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
     "qwen-outcome": lambda d: _save(d, Qwen2ForRewardModel, Qwen2Config, qwen_tokenizer()),
 }
-"""Dialect to a function that writes a model of it into a directory and returns the one to be loaded."""
+"""Dialect → function that writes a model of it into a directory and returns the directory to load."""
 
 
 def options(dialect, path):
-    """What `load_scorer` must be told besides."""
+    """Further arguments that `load_scorer` needs."""
     return {"reference": str(path.parent / "reference")} if dialect == "implicit" else {}
 
 
@@ -170,7 +170,7 @@ def edit_weights(path, change):
 
 @torch.no_grad()
 def by_the_card(dialect, path, problem, steps):
-    """Scores of one chain as the family's card or script computes them."""
+    """Scores of one chain, computed as on the family's card or in its script."""
     return _CARDS[dialect](path, AutoTokenizer.from_pretrained(_base(path)), problem, steps)
 
 

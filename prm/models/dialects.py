@@ -1,8 +1,8 @@
-r"""Public reward models: how each family is fed and read, in one table.
+"""Public reward models: the input format and read-out of each family, in one table.
 
-A family (here: a dialect) is chosen by the name given, by an exact name on the Hub, or by an architecture that only one
-family has; never by a part of a name. Sources are the model cards and their authors' own scripts; `docs/scoring.md`
-shows the table. Left out: ReasonEval, and critics that generate.
+A family's conventions are its dialect. It is chosen by the caller, by an exact name on the Hub, or by an architecture
+that only one family has; never by part of a name. The sources are the model cards and their authors' scripts;
+`docs/scoring.md` shows the table. Left out: ReasonEval, and critics that generate text.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Literal
 
 from prm.errors import ModelError
@@ -27,9 +28,9 @@ from .layouts import (
 )
 
 SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
-"""What the authors of Qwen2.5-Math tell its reward models."""
+"""The system prompt of Qwen2.5-Math's reward models."""
 Maker = Callable[[Any, int | None, int | None], StepRenderer]
-"""Of a tokenizer, the id of the dialect's mark and the model's own token for padding."""
+"""``(tokenizer, id of the dialect's marker, id of the model's padding token)`` → renderer."""
 BETA = 0.001
 """Scale of the implicit reward, as on the card of EurusPRM-Stage2."""
 
@@ -39,101 +40,93 @@ class Mark:
     """A text that must be one token."""
 
     text: str
-    """What the tokenizer is asked for."""
+    """The text to tokenize."""
     hub_id: int
-    """Its id, as the source states it; checked for the models of `Dialect.hub_names`."""
+    """Its id according to the source; checked for the models in `Dialect.hub_names`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the models of one family are fed and read."""
+    """Input format and read-out of one family of models."""
 
     kind: Literal["prm", "orm"]
-    """Whether it scores steps or whole solutions."""
+    """Whether its models score steps or whole solutions."""
     architectures: tuple[str, ...]
-    """What `architectures` of config.json must say; `*` stands for any beginning."""
+    """Names allowed in `architectures` of config.json; `*` matches any prefix."""
     hub_names: tuple[str, ...]
-    """Models on the Hub that are known to speak it."""
+    """Models on the Hub known to use it."""
     form: str
-    """How the input looks, for people."""
+    """The input format, for people."""
     read_at: str
-    """Where it is read, for people."""
+    """The read position, for people."""
     make_renderer: Maker
-    """Makes what feeds it."""
+    """Makes the renderer of its input."""
     readout: str
-    """What becomes of the head's output: a name in `prm.scoring.scorer.READOUTS`."""
+    """How the head's output becomes a score: a name in `prm.scoring.reward_model.READOUTS`."""
     range: str
-    """In which the scores are."""
+    """The range of the scores."""
     threshold: float | None
-    """Above which score a step is held to be right; None where the source gives none."""
+    """Score above which a step counts as right; None where the source gives none."""
     aggregator: str | None
-    """How its authors make one score of a chain, or min where the source does not say; None for an outcome model."""
+    """The authors' aggregator of step scores, or min where the source names none; None for an outcome model."""
     source: str
-    """Where all this is written down."""
+    """Where all this is documented."""
     labels: int | None = None
-    """How many classes a classifier must have."""
+    """Number of classes that a classifier must have; None for any."""
     mark: Mark | None = None
-    """What stands where it is read, or right after."""
+    """The token at the read position, or right after it."""
     answers: tuple[Mark, Mark] | None = None
-    """A causal model's tokens for a wrong and a right step, which its head is cut down to."""
+    """A causal model's tokens for a wrong and a right step; its output embedding is reduced to their rows."""
     companion: str | None = None
-    """For `hub_names`: the model that belongs to it, under an adapter or as the reference."""
+    """For `hub_names`: the base model of an adapter, or the reference model."""
     needs_reference: bool = False
-    """Whether a second model is read beside it."""
+    """Whether scores need a reference model too."""
     has_chat: bool = False
-    """Whether the tokenizer's chat template is used."""
+    """Whether it uses the tokenizer's chat template."""
     is_automatic: bool = False
-    """Whether it is taken where nothing but the architecture is known."""
+    """Whether it is the default for its architecture."""
 
 
-def _plain(marker: str, joint: str) -> Maker:
-    def make(tokenizer: Any, mark: int | None, _: int | None) -> StepRenderer:
-        lay_out = plain_marked(marker, joint)
-        return TextRenderer(tokenizer, lay_out, _special(tokenizer, marker.strip(" ")), has_bos=True, expected=mark)
-
-    return make
+def _plain(tokenizer: Any, mark: int | None, _: int | None, *, marker: str, joint: str) -> StepRenderer:
+    lay_out = partial(plain_marked, marker=marker, joint=joint)
+    return TextRenderer(tokenizer, lay_out, _special(tokenizer, marker.strip(" ")), has_bos=True, expected=mark)
 
 
 def _qwen(tokenizer: Any, mark: int | None, _: int | None) -> StepRenderer:
-    return TextRenderer(tokenizer, chat_marked("<extra_0>", SYSTEM), _special(tokenizer, "<extra_0>"), expected=mark)
+    lay_out = partial(chat_marked, marker="<extra_0>", system=SYSTEM)
+    return TextRenderer(tokenizer, lay_out, _special(tokenizer, "<extra_0>"), expected=mark)
 
 
 def _rlhflow(tokenizer: Any, mark: int | None, _: int | None) -> StepRenderer:
-    return TextRenderer(tokenizer, chat_turns("+"), _special(tokenizer), expected=mark, is_before=True)
+    lay_out = partial(chat_turns, answer="+")
+    return TextRenderer(tokenizer, lay_out, _special(tokenizer), expected=mark, is_before=True)
 
 
 def _implicit(tokenizer: Any, _mark: int | None, _: int | None) -> StepRenderer:
-    return TextRenderer(tokenizer, chat_spans("\n\n"), _special(tokenizer), reads_on=True)
+    return TextRenderer(tokenizer, partial(chat_spans, joint="\n\n"), _special(tokenizer), reads_on=True)
 
 
 def _skywork(tokenizer: Any, _mark: int | None, _: int | None) -> StepRenderer:
     if tokenizer.bos_token_id is None:
-        raise ModelError("the tokenizer names no first token (bos_token), which this dialect begins with", _TOKENIZER)
+        raise ModelError("the tokenizer has no bos_token, which starts this dialect's input", _TOKENIZER)
     return PieceRenderer(tokenizer, _special(tokenizer), [tokenizer.bos_token_id], problem_end="\n", splits_lines=True)
 
 
-def _trl(separator: str) -> Maker:
-    def make(tokenizer: Any, _mark: int | None, _: int | None) -> StepRenderer:
-        first = tokenizer.bos_token_id
-        before = [] if first is None else [first]
-        return PieceRenderer(tokenizer, _special(tokenizer), before, separator=separator)
-
-    return make
+def _trl(tokenizer: Any, _mark: int | None, _: int | None, *, separator: str) -> StepRenderer:
+    first = tokenizer.bos_token_id
+    return PieceRenderer(tokenizer, _special(tokenizer), [] if first is None else [first], separator=separator)
 
 
 def _pure(tokenizer: Any, _mark: int | None, _: int | None) -> StepRenderer:
     return PieceRenderer(tokenizer, _special(tokenizer), [])
 
 
-def _outcome(system: str | None) -> Maker:
-    def make(tokenizer: Any, _mark: int | None, pad_id: int | None) -> StepRenderer:
-        return WholeRenderer(tokenizer, chat_whole(system), _special(tokenizer), pad_id)
-
-    return make
+def _outcome(tokenizer: Any, _mark: int | None, pad_id: int | None, *, system: str | None) -> StepRenderer:
+    return WholeRenderer(tokenizer, partial(chat_whole, system=system), _special(tokenizer), pad_id)
 
 
 def _special(tokenizer: Any, *more: str) -> tuple[str, ...]:
-    """Texts that become special tokens wherever they stand."""
+    """Texts that the tokenizer always turns into special tokens, and `more`."""
     added = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
     return (*more, *added)
 
@@ -147,7 +140,7 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("peiyi9979/math-shepherd-mistral-7b-prm",),
         form="problem, space, `Step 1: … ки`, newline, `Step 2: … ки`",
         read_at="`ки`",
-        make_renderer=_plain(" ки", "\n"),
+        make_renderer=partial(_plain, marker=" ки", joint="\n"),
         readout="softmax",
         range="0 to 1",
         threshold=0.5,
@@ -160,7 +153,7 @@ DIALECTS: dict[str, Dialect] = {
         kind="prm",
         architectures=("LlamaForCausalLM",),
         hub_names=("RLHFlow/Llama3.1-8B-PRM-Mistral-Data", "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"),
-        form="chat: the user says problem, space, step 1, then step 2, …; the assistant answers each with `+`",
+        form="chat: user turns of problem, space, step 1, then step 2, …; the assistant answers each with `+`",
         read_at="token before each `+`",
         make_renderer=_rlhflow,
         readout="softmax",
@@ -176,7 +169,7 @@ DIALECTS: dict[str, Dialect] = {
         kind="prm",
         architectures=("Qwen2ForProcessRewardModel",),
         hub_names=("Qwen/Qwen2.5-Math-PRM-7B", "Qwen/Qwen2.5-Math-PRM-72B", "Qwen/Qwen2.5-Math-7B-PRM800K"),
-        form="chat with system prompt; the assistant says all steps, `<extra_0>` after each",
+        form="chat with system prompt; the assistant's turn holds all steps, each followed by `<extra_0>`",
         read_at="`<extra_0>`",
         make_renderer=_qwen,
         readout="softmax",
@@ -192,7 +185,7 @@ DIALECTS: dict[str, Dialect] = {
         kind="prm",
         architectures=("Qwen2ForPrmModel",),
         hub_names=("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B"),
-        form="first token, problem, newline; each line of the solution and its newline tokenized apart",
+        form="BOS, problem, newline; each line of the solution and its newline tokenized separately",
         read_at="newline after each step",
         make_renderer=_skywork,
         readout="sigmoid",
@@ -206,9 +199,9 @@ DIALECTS: dict[str, Dialect] = {
         kind="prm",
         architectures=("*ForTokenClassification",),
         hub_names=("trl-lib/Qwen2-0.5B-Reward-Math-Sheperd",),
-        form="first token if there is one, problem; steps and newlines tokenized apart",
+        form="BOS if there is one, problem; steps and newlines tokenized separately",
         read_at="newline after each step",
-        make_renderer=_trl("\n"),
+        make_renderer=partial(_trl, separator="\n"),
         readout="softmax",
         range="0 to 1",
         threshold=0.5,
@@ -224,9 +217,9 @@ DIALECTS: dict[str, Dialect] = {
             "HuggingFaceH4/Qwen2.5-Math-1.5B-Instruct-PRM-0.2",
             "HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2",
         ),
-        form="as trl, with blank lines for newlines",
+        form="as trl, with blank lines instead of newlines",
         read_at="blank line after each step",
-        make_renderer=_trl("\n\n"),
+        make_renderer=partial(_trl, separator="\n\n"),
         readout="softmax",
         range="0 to 1",
         threshold=0.5,
@@ -238,7 +231,7 @@ DIALECTS: dict[str, Dialect] = {
         kind="prm",
         architectures=("Qwen2ForTokenClassification",),
         hub_names=("jinachris/PURE-PRM-7B",),
-        form="problem; steps and newlines tokenized apart",
+        form="problem; steps and newlines tokenized separately",
         read_at="newline after each step",
         make_renderer=_pure,
         readout="difference",
@@ -254,7 +247,7 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("openreasoner/Math-psa",),
         form="problem, space, `Step 1: …`, space and five newlines, space, `Step 2: …`, …",
         read_at="token of space and five newlines",
-        make_renderer=_plain(" \n\n\n\n\n", " "),
+        make_renderer=partial(_plain, marker=" \n\n\n\n\n", joint=" "),
         readout="softmax",
         range="0 to 1",
         threshold=0.5,
@@ -268,8 +261,8 @@ DIALECTS: dict[str, Dialect] = {
         kind="prm",
         architectures=("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"),
         hub_names=("PRIME-RL/EurusPRM-Stage1", "PRIME-RL/EurusPRM-Stage2"),
-        form="chat; the assistant says `Step 1: …`, `Step 2: …` with blank lines between",
-        read_at="all tokens of the solution, summed up to the blank line after each step, or the end of the turn",
+        form="chat; the assistant's turn is `Step 1: …`, `Step 2: …` with blank lines between",
+        read_at="all tokens of the solution, summed up to the blank line after each step or the end of the turn",
         make_renderer=_implicit,
         readout="sum",
         range="any",
@@ -284,9 +277,9 @@ DIALECTS: dict[str, Dialect] = {
         kind="orm",
         architectures=("*ForSequenceClassification",),
         hub_names=("Skywork/Skywork-Reward-Llama-3.1-8B-v0.2",),
-        form="chat: the user says the problem, the assistant the solution",
+        form="chat: user turn with the problem, assistant turn with the solution",
         read_at="last token",
-        make_renderer=_outcome(None),
+        make_renderer=partial(_outcome, system=None),
         readout="reward",
         range="any",
         threshold=None,
@@ -300,9 +293,9 @@ DIALECTS: dict[str, Dialect] = {
         kind="orm",
         architectures=("Qwen2ForRewardModel",),
         hub_names=("Qwen/Qwen2.5-Math-RM-72B",),
-        form="chat with system prompt: the user says the problem, the assistant the solution",
+        form="chat with system prompt: user turn with the problem, assistant turn with the solution",
         read_at="last token",
-        make_renderer=_outcome(SYSTEM),
+        make_renderer=partial(_outcome, system=SYSTEM),
         readout="reward",
         range="any",
         threshold=None,
@@ -312,23 +305,23 @@ DIALECTS: dict[str, Dialect] = {
         has_chat=True,
     ),
 }
-"""Every dialect by its name."""
+"""Dialects by name."""
 
 
 def choose_dialect(name: str, architecture: str, labels: int, wanted: str | None = None) -> str:
-    """The dialect of a model: the one wanted, else that of a known name on the Hub, else of its architecture.
+    """Choose a model's dialect: the one wanted, else that of a known Hub name, else that of its architecture.
 
     Args:
-        name: directory or name on the Hub.
-        architecture: as in its config.json.
-        labels: how many classes its config.json states.
-        wanted: a name in `DIALECTS`, or None.
+        name: directory or Hub name of the model.
+        architecture: its architecture in config.json.
+        labels: its number of classes in config.json.
+        wanted: a name in `DIALECTS`, or None to choose.
 
     Raises:
-        ModelError: the architecture does not fit, or fits several; there is no such dialect.
+        ModelError: the dialect is unknown, the architecture does not fit it, or several dialects fit.
     """
     if wanted is not None and wanted not in DIALECTS:
-        raise ModelError(f"there is no dialect {wanted!r}", f"choose from {', '.join(DIALECTS)}")
+        raise ModelError(f"unknown dialect {wanted!r}", f"choose from {', '.join(DIALECTS)}")
     known = [key for key, dialect in DIALECTS.items() if name in dialect.hub_names]
     chosen = [wanted] if wanted else known
     if chosen:
@@ -340,10 +333,10 @@ def choose_dialect(name: str, architecture: str, labels: int, wanted: str | None
         return automatic[0]
     if fitting:
         raise ModelError(
-            f"{name}: a {architecture} may be read in several ways", f"give dialect=, one of: {', '.join(fitting)}"
+            f"{name}: several dialects read a {architecture}", f"give dialect=, one of: {', '.join(fitting)}"
         )
     raise ModelError(
-        f"{name}: no dialect reads a {architecture} with {labels} labels", f"there are: {', '.join(DIALECTS)}"
+        f"{name}: no dialect reads a {architecture} with {labels} labels", f"known dialects: {', '.join(DIALECTS)}"
     )
 
 
@@ -360,37 +353,37 @@ def _require_fit(name: str, key: str, architecture: str, labels: int) -> None:
     count = "" if dialect.labels is None else f" with {dialect.labels} label(s), not {labels}"
     raise ModelError(
         f"{name}: is a {architecture}; the dialect {key!r} reads {' or '.join(dialect.architectures)}{count}",
-        "leave the dialect out, or give the one it was trained in",
+        "omit dialect=, or give the one that the model was trained in",
     )
 
 
 def companion_of(name: str) -> str | None:
-    """The model that belongs to one on the Hub, if it is known."""
+    """The base or reference model of a known model on the Hub; None if unknown."""
     return next((d.companion for d in DIALECTS.values() if name in d.hub_names), None)
 
 
 def mark_id(tokenizer: Any, mark: Mark, name: str, dialect: Dialect) -> int:
-    """The id of a mark.
+    """Id of a mark's token.
 
     Raises:
-        ModelError: it is not one token, or not the one that the card of a known model states.
+        ModelError: it is not a single token, or not the one that a known model's card states.
     """
     ids: Sequence[int] = tokenizer(mark.text, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
-        raise ModelError(f"{name}: its tokenizer makes {len(ids)} tokens of {mark.text!r}, not one", _TOKENIZER)
+        raise ModelError(f"{name}: its tokenizer splits {mark.text!r} into {len(ids)} tokens, not one", _TOKENIZER)
     if name in dialect.hub_names and ids[0] != mark.hub_id:
         raise ModelError(f"{name}: its tokenizer gives {mark.text!r} the id {ids[0]}, not {mark.hub_id}", _TOKENIZER)
     return ids[0]
 
 
 def dialect_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | None) -> StepRenderer:
-    """What turns problems and steps into the ids of this dialect.
+    """Make the renderer of a model's dialect.
 
     Args:
-        tokenizer: the model's.
-        name: of the model.
-        dialect: which it speaks.
-        pad_id: the model's own token for padding, if it has one.
+        tokenizer: the model's tokenizer.
+        name: directory or Hub name of the model.
+        dialect: the model's dialect.
+        pad_id: the model's padding token, if it has one.
 
     Raises:
         ModelError: the tokenizer lacks what the dialect needs.
@@ -398,6 +391,6 @@ def dialect_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | 
     if dialect.has_chat and not tokenizer.chat_template:
         raise ModelError(f"{name}: its tokenizer has no chat template", _TOKENIZER)
     if not tokenizer.is_fast:
-        raise ModelError(f"{name}: its tokenizer does not know the characters of its tokens", _TOKENIZER)
+        raise ModelError(f"{name}: its tokenizer gives no character offsets (it is not a fast one)", _TOKENIZER)
     mark = None if dialect.mark is None else mark_id(tokenizer, dialect.mark, name, dialect)
     return dialect.make_renderer(tokenizer, mark, pad_id)

@@ -1,11 +1,11 @@
-"""From (problem, steps) to the token ids that a public reward model was trained on, and the places where it is read.
+"""From (problem, steps) to the token ids that a public reward model was trained on, and the positions where it is read.
 
-There are two ways. A whole text is tokenized once with character offsets, as its author does it, and what is read is
-found by the characters where it was put, never by looking for ids; or pieces are tokenized apart and joined as ids.
-Text that spells a special token or the family's marker is refused: it would add places, or shift them.
+There are two ways. Either the whole text is tokenized once with character offsets, as the model's authors do, and read
+positions are found by these offsets, never by searching for ids; or pieces are tokenized separately and joined as ids.
+Text that spells a special token or the family's marker is refused: it would add or shift positions.
 
-Each renderer offers what `prm.models.rendering.Renderer` offers. `Rendered.step_ends` holds the places that are read,
-and the ids end with the last of them: these models look back only, so nothing after it can matter.
+Each renderer has the methods of `prm.models.rendering.Renderer`. `Rendered.step_ends` holds the read positions, and the
+ids end with the last of them: these models are causal, so nothing after it matters. Renderers can be pickled.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ from .rendering import Rendered
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A text, and the characters in it that matter."""
+    """A text and the character offsets that matter."""
 
     text: str
-    """All of it, with the marks of a chat template."""
+    """The whole text, including any chat markup."""
     start: int
-    """Where the solution begins."""
+    """Offset of the solution."""
     ends: tuple[int, ...]
-    """For each step, where the token that is read ends; rising."""
+    """For each step, the offset where its read token ends; rising."""
 
 
 Layouter = Callable[[Any, Asked, Sequence[str]], Layout]
-"""Of a tokenizer, a problem and its steps."""
+"""``(tokenizer, problem, steps)`` → layout. A function with further settings becomes one by `functools.partial`."""
 _NUMBERED = re.compile(r"Step \d+:")
 
 
 class StepRenderer(Protocol):
-    """What turns problems and steps into token ids."""
+    """Turns problems and steps into token ids."""
 
     tokenizer: Any
 
     def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
-        """Ids of the problem and its steps, and the places that are read."""
+        """Render one chain: its ids and read positions."""
 
     def render_many(
         self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]
     ) -> Sequence[Rendered | RenderError]:
-        """The same of many, in order; the error itself in place of a chain that cannot be rendered."""
+        """Render many chains, in order; a chain that cannot be rendered yields its error."""
 
 
 class _ManyRenderer(ABC):
-    """A renderer that makes one of what it makes of many."""
+    """A renderer whose `render` follows from its `render_many`."""
 
     def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
         """See `StepRenderer.render`.
 
         Raises:
-            RenderError: a step is blank, the text spells a special token or marker, or what is read is not there.
+            RenderError: a step is blank, the text spells a special token or marker, or a read token is missing.
         """
         (item,) = self.render_many([problem], [steps])
         if isinstance(item, RenderError):
@@ -76,7 +76,7 @@ class _ManyRenderer(ABC):
 
 
 def number_steps(steps: Sequence[str]) -> list[str]:
-    r"""Begin each step with its number, unless it does.
+    r"""Prefix each step with its number unless it has one.
 
     >>> number_steps(["3 + 4 = 7.\n", "Step 2: So 7."])
     ['Step 1: 3 + 4 = 7.', 'Step 2: So 7.']
@@ -88,69 +88,49 @@ def _strip(steps: Sequence[str]) -> list[str]:
     return [step.strip() for step in steps]
 
 
-def plain_marked(marker: str, joint: str) -> Layouter:
-    """Problem, a space, and the steps with `marker` after and `joint` between them."""
-
-    def lay_out(_: Any, problem: Asked, steps: Sequence[str]) -> Layout:
-        return _marked(_text_of(problem) + " ", number_steps(steps), marker, joint)
-
-    return lay_out
+def plain_marked(_: Any, problem: Asked, steps: Sequence[str], *, marker: str, joint: str) -> Layout:
+    """Problem, a space, and the steps, with `marker` after each and `joint` between them."""
+    return _marked(_text_of(problem) + " ", number_steps(steps), marker, joint)
 
 
-def chat_marked(marker: str, system: str) -> Layouter:
-    """A chat in which the assistant says all steps, `marker` after each."""
-
-    def lay_out(tokenizer: Any, problem: Asked, steps: Sequence[str]) -> Layout:
-        marked = _marked("", _strip(steps), marker, "")
-        whole = _chat(tokenizer, problem, marked.text, system)
-        return Layout(whole.text, whole.start, tuple(whole.start + end for end in marked.ends))
-
-    return lay_out
+def chat_marked(tokenizer: Any, problem: Asked, steps: Sequence[str], *, marker: str, system: str) -> Layout:
+    """A chat whose assistant turn holds all steps, with `marker` after each."""
+    marked = _marked("", _strip(steps), marker, "")
+    whole = _chat(tokenizer, problem, marked.text, system)
+    return Layout(whole.text, whole.start, tuple(whole.start + end for end in marked.ends))
 
 
-def chat_turns(answer: str) -> Layouter:
-    """A chat in which the user says step after step, the problem before the first, and the assistant `answer` to each.
+def chat_turns(tokenizer: Any, problem: Asked, steps: Sequence[str], *, answer: str) -> Layout:
+    """A chat with one user turn per step, the problem before the first, and the assistant's `answer` to each.
 
-    What is read is the token before each answer.
+    The token before each answer is read.
     """
-
-    def lay_out(tokenizer: Any, problem: Asked, steps: Sequence[str]) -> Layout:
-        first, *later = _strip(steps) or [""]
-        *before, asked = _turns(problem)
-        says = [{**asked, "content": f"{asked['content']} {first}".strip()}, *map(_user, later)]
-        turns = [*before, *(turn for say in says for turn in (say, {"role": "assistant", "content": answer}))]
-        text = _apply(tokenizer, turns)
-        ends = []
-        for number in range(1, len(steps) + 1):
-            shown = _apply(tokenizer, turns[: len(before) + 2 * number - 1], is_open=True)
-            _require_shown(text, shown + answer)
-            ends.append(len(shown))
-        return Layout(text, ends[0] if ends else len(text), tuple(ends))
-
-    return lay_out
+    first, *later = _strip(steps) or [""]
+    *before, asked = _turns(problem)
+    says = [{**asked, "content": f"{asked['content']} {first}".strip()}, *map(_user, later)]
+    turns = [*before, *(turn for say in says for turn in (say, {"role": "assistant", "content": answer}))]
+    text = _apply(tokenizer, turns)
+    ends = []
+    for number in range(1, len(steps) + 1):
+        shown = _apply(tokenizer, turns[: len(before) + 2 * number - 1], is_open=True)
+        _require_shown(text, shown + answer)
+        ends.append(len(shown))
+    return Layout(text, ends[0] if ends else len(text), tuple(ends))
 
 
-def chat_spans(joint: str) -> Layouter:
-    """A chat in which the assistant says all steps with `joint` between them; a step ends with the joint after it."""
-
-    def lay_out(tokenizer: Any, problem: Asked, steps: Sequence[str]) -> Layout:
-        says = number_steps(steps)
-        whole = _chat(tokenizer, problem, joint.join(says), None)
-        ends = list(accumulate((len(s + joint) for s in says), initial=whole.start))[1:]
-        return Layout(whole.text, whole.start, (*ends[:-1], *(end - len(joint) for end in ends[-1:])))
-
-    return lay_out
+def chat_spans(tokenizer: Any, problem: Asked, steps: Sequence[str], *, joint: str) -> Layout:
+    """A chat whose assistant turn holds all steps with `joint` between them; a step ends with the joint after it."""
+    says = number_steps(steps)
+    whole = _chat(tokenizer, problem, joint.join(says), None)
+    ends = list(accumulate((len(s + joint) for s in says), initial=whole.start))[1:]
+    return Layout(whole.text, whole.start, (*ends[:-1], *(end - len(joint) for end in ends[-1:])))
 
 
-def chat_whole(system: str | None = None) -> Layouter:
-    """A chat in which the assistant says the solution; it is read at its end."""
-
-    def lay_out(tokenizer: Any, problem: Asked, steps: Sequence[str]) -> Layout:
-        solution = "".join(s if s[-1:].isspace() else s + "\n" for s in steps).strip()
-        whole = _chat(tokenizer, problem, solution, system)
-        return Layout(whole.text, whole.start, (len(whole.text),))
-
-    return lay_out
+def chat_whole(tokenizer: Any, problem: Asked, steps: Sequence[str], *, system: str | None) -> Layout:
+    """A chat whose assistant turn is the solution, read at its end."""
+    solution = "".join(s if s[-1:].isspace() else s + "\n" for s in steps).strip()
+    whole = _chat(tokenizer, problem, solution, system)
+    return Layout(whole.text, whole.start, (len(whole.text),))
 
 
 def _marked(before: str, steps: Sequence[str], marker: str, joint: str) -> Layout:
@@ -173,7 +153,7 @@ def _user(text: str) -> dict[str, str]:
 
 
 def _turns(problem: Asked) -> list[dict[str, str]]:
-    """The turns of a chat that ask a problem; the last is the user's."""
+    """The chat turns that pose a problem; the last is the user's."""
     if isinstance(problem, str):
         return [_user(problem.strip())]
     if not problem or problem[-1].role != "user":
@@ -204,21 +184,21 @@ def _apply(tokenizer: Any, messages: Sequence[dict[str, str]], *, is_open: bool 
 def _require_shown(text: str, beginning: str) -> None:
     if not text.startswith(beginning):
         raise RenderError(
-            "the chat template does not show what is said as it is", "load the tokenizer that belongs to the model"
+            "the chat template changes the text of a message", "load the tokenizer that belongs to the model"
         )
 
 
 class TextRenderer(_ManyRenderer):
-    """Tokenizes a whole text once and finds in it what is read.
+    """Tokenizes the whole text once and finds the read positions by character offset.
 
     Args:
-        tokenizer: a fast one, which knows the characters of each token.
+        tokenizer: a fast tokenizer, which gives the character offsets of its tokens.
         lay_out: see `Layouter`.
-        forbidden: texts that no problem or step may hold.
+        forbidden: texts that no problem or step may contain.
         has_bos: whether the tokenizer adds its special tokens; a chat template writes them itself.
-        expected: id of the token that is read; None where it may be any.
-        is_before: whether `expected` stands right after what is read.
-        reads_on: whether the last step is read one token further, at the end of the turn.
+        expected: id that the read token must have; None for any.
+        is_before: whether the token after the read one must have it instead.
+        reads_on: whether the last step is read one token later, at the end of the turn.
     """
 
     def __init__(
@@ -266,19 +246,19 @@ class TextRenderer(_ManyRenderer):
         for number, place in enumerate(places, start=1):
             checked = place + self.is_before
             if place < 0 or (self.expected is not None and ids[checked : checked + 1] != [self.expected]):
-                return RenderError(f"the mark of step {number} is no token of its own", "drop the chain")
+                return RenderError(f"the mark of step {number} is not a token of its own", "drop the chain")
         prompt_length = sum(end <= layout.start for end in token_ends)
         return Rendered(tuple(ids[: places[-1] + 1 if places else prompt_length]), tuple(places), prompt_length)
 
 
 class WholeRenderer(_ManyRenderer):
-    """Writes a problem and its solution as a chat, which is read at its last token: for outcome reward models.
+    """Writes a problem and its solution as a chat that is read at its last token: for outcome reward models.
 
     Args:
-        tokenizer: one with a chat template.
+        tokenizer: a tokenizer with a chat template.
         lay_out: see `Layouter`.
-        forbidden: texts that no problem or step may hold.
-        pad_id: the model's own token for padding, if it has one. Like transformers, we read the last other token.
+        forbidden: texts that no problem or step may contain.
+        pad_id: the model's padding token, if it has one. Like transformers, we read the last token that is not padding.
     """
 
     def __init__(self, tokenizer: Any, lay_out: Layouter, forbidden: Collection[str], pad_id: int | None) -> None:
@@ -308,15 +288,15 @@ class WholeRenderer(_ManyRenderer):
 
 
 class PieceRenderer(_ManyRenderer):
-    r"""Tokenizes the problem and each step apart and joins them as ids; reads the last token of the separator.
+    r"""Tokenizes the problem and each step separately and joins the ids; reads the last token of each separator.
 
     Args:
-        tokenizer: any.
-        forbidden: texts that no problem or step may hold.
+        tokenizer: any tokenizer.
+        forbidden: texts that no problem or step may contain.
         before: ids before the problem.
-        separator: what ends each step, in place of its own trailing whitespace.
-        problem_end: written after the problem, as part of it.
-        splits_lines: whether each line of a step is a piece of its own, with a separator. Only a step's last is read.
+        separator: ends each step, in place of its own trailing whitespace.
+        problem_end: appended to the problem before it is tokenized.
+        splits_lines: whether each line of a step is a piece with its own separator. Only a step's last line is read.
     """
 
     def __init__(
@@ -375,7 +355,7 @@ def _require_plain(problem: Asked, steps: Sequence[str], forbidden: Collection[s
         for mark in forbidden:
             if mark in text:
                 raise RenderError(
-                    f"{where} holds {mark!r}, which this model takes for a mark",
+                    f"{where} contains {mark!r}, which is a marker for this model",
                     "drop the chain",
                     reason="marker in the text",
                 )

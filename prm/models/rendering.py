@@ -1,9 +1,9 @@
 """From (problem, steps) to token ids and the position of each step's end: the one place where text becomes ids.
 
 Steps are tokenized one by one and joined as ids. So a separator can never merge with its neighbors, a step's ids
-never depend on what follows it, and the end of each step is known by construction rather than searched for. That the
-pieces still spell the text is checked when a renderer is made: some tokenizers put a space before every piece, which
-is taken off again, and one that cannot be joined at all is refused.
+never depend on what follows it, and the end of each step is known by construction rather than searched for. A new
+renderer checks that the joined pieces still spell the text: the space that some tokenizers put before every piece is
+removed, and a tokenizer whose pieces cannot be joined is refused.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from prm.errors import RenderError
 
 _ANCHOR = "\n"
 _BLANK = "\v"
-"""Around a placeholder it shows whether the chat template trims a message. No template writes one of its own."""
+"""Put around a placeholder, shows whether the chat template trims a message. No template writes one itself."""
 _PLACEHOLDER = re.compile(rf"({_BLANK}?)MESSAGE-(\d+)-GOES-HERE({_BLANK}?)")
 
 
 Part = str | list[int]
-"""Of a prompt: a text that is still to be tokenized, or ids."""
+"""Part of a prompt: text yet to be tokenized, or ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +34,33 @@ class Rendered:
     ids: tuple[int, ...]
     """Prompt and steps."""
     step_ends: tuple[int, ...]
-    """Index in `ids` of the last token of each step, rising; as many as there are steps."""
+    """Index in `ids` of the last token of each step, rising."""
     prompt_length: int
-    """How many of the ids stand before the first step."""
+    """Number of ids before the first step."""
 
 
 class Renderer:
     r"""Turns problems and steps into token ids.
 
     A problem is a text or, in a chat, the messages of a conversation. The ids of a conversation are those of the
-    tokenizer's `apply_chat_template`: a message that the template trims is trimmed. They differ where a message holds
-    the text of a special token, which stays text here; where a token would run across the end of a message; and by
-    the space that some tokenizers put before a message that follows a special token.
+    tokenizer's `apply_chat_template`, trimmed messages included. They differ in three cases: a message contains the
+    text of a special token, which stays text here; a token would run across the end of a message; the tokenizer puts a
+    space before a message that follows a special token.
 
     Args:
         tokenizer: any Hugging Face tokenizer.
-        separator: what ends each step in place of its own trailing whitespace, so that all scores are read at the
-            same token, also after the last step. None keeps the steps as they are (for continuing a text).
+        separator: ends each step, the last one too, in place of its own trailing whitespace, so that all scores are
+            read at the same token. None keeps the steps as they are (for continuing a text).
         chat: True puts the problem into the tokenizer's chat template as the user's turn, or its messages as turns,
-            and the steps into the assistant's; False writes the problem, a newline, the steps.
+            and the steps into the assistant's turn; False writes the problem, a newline, the steps.
 
     Raises:
-        RenderError: pieces tokenized apart would not spell the text, or there is no chat template.
+        RenderError: separately tokenized pieces would not spell the text, or there is no chat template.
     """
 
     def __init__(self, tokenizer: Any, *, separator: str | None = "\n", chat: bool = False) -> None:
         if chat and not tokenizer.chat_template:
-            raise RenderError("this tokenizer has no chat template", "leave --chat out")
+            raise RenderError("this tokenizer has no chat template", "use chat=False")
         if separator == "":
             raise RenderError("the step separator is empty", r"use None to keep steps as they are, or '\n'")
         self.tokenizer = tokenizer
@@ -76,8 +76,8 @@ class Renderer:
         """Token ids of the problem and all steps, and where each step ends.
 
         Raises:
-            RenderError: a step has no token of its own; the chat template refuses, hides or changes a message; or
-                there are messages, but no chat.
+            RenderError: a step has no token; the chat template refuses, hides or changes a message; or the problem is
+                a conversation and `chat` is False.
         """
         (rendered,) = self.render_many([problem], [steps])
         if isinstance(rendered, RenderError):
@@ -92,8 +92,8 @@ class Renderer:
             chains: steps of each chain.
 
         Returns:
-            In the order given, what `render` returns for each chain; in place of a chain that cannot be rendered
-            stands the error that `render` raises, for the caller to raise or to drop that chain alone.
+            For each chain, in order, the result of `render`, or the error that `render` would raise, so that the caller
+            can drop that chain alone.
         """
         contexts = [problem if isinstance(problem, str) else tuple(problem) for problem in problems]
         prompts = {context: self._prompt(context) for context in dict.fromkeys(contexts)}
@@ -104,7 +104,7 @@ class Renderer:
         return [self._joined(prompts[context], steps, ids) for context, steps in zip(contexts, chains, strict=True)]
 
     def prompt_ids(self, problem: Asked) -> list[int]:
-        """Token ids of what stands before the first step; raises as `render`."""
+        """Token ids before the first step; raises as `render`."""
         return list(self.render(problem, ()).ids)
 
     def _joined(
@@ -127,7 +127,7 @@ class Renderer:
         return step if self.separator is None else step.rstrip()
 
     def _prompt(self, context: str | tuple[Message, ...]) -> list[Part] | RenderError:
-        """What stands before the first step."""
+        """The prompt: everything before the first step."""
         if not self.chat:
             return _plain(self._first_ids, context)
         try:
@@ -136,25 +136,25 @@ class Renderer:
             return error
 
     def _chat_prompt(self, messages: Sequence[Message]) -> list[Part]:
-        """The messages in the chat template's frame; only this may hold special tokens.
+        """The messages in the chat template's frame, the only part that may contain special tokens.
 
-        The frame is looked for each time anew: there are templates that write today's date.
+        The frame is extracted anew each time: some templates write today's date.
         """
         marks = [Message(m.role, f"{_BLANK}MESSAGE-{i}-GOES-HERE{_BLANK}") for i, m in enumerate(messages)]
         pieces = _PLACEHOLDER.split(self._templated(marks))
         frame, lefts, numbers, rights = (pieces[i::4] for i in range(4))
         if numbers != [str(i) for i in range(len(messages))]:
-            raise RenderError("the chat template does not show every message once and in order", "leave --chat out")
+            raise RenderError("the chat template does not show every message once and in order", "use chat=False")
         contents = [_trimmed(m.content, left, right) for m, left, right in zip(messages, lefts, rights, strict=True)]
         between = list(zip(contents, frame[1:], strict=True))
         if "".join([frame[0], *(text for pair in between for text in pair)]) != self._templated(messages):
-            raise RenderError("the chat template changes the text of a message", "drop it, or leave --chat out")
+            raise RenderError("the chat template changes the text of a message", "drop the problem, or use chat=False")
         return self._chat_parts(frame[0], between)
 
     def _chat_parts(self, first: str, between: Sequence[tuple[str, str]]) -> list[Part]:
         """Ids for the frame, texts for the contents.
 
-        A space that the frame has before a message goes to the message: most tokenizers make it part of a word.
+        A space in the frame before a message is moved to the message: most tokenizers make it part of the next word.
         """
         before, anchor, parts = first, "", list[Part]()
         for content, after in between:
@@ -170,7 +170,7 @@ class Renderer:
         try:
             text: str = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         except TemplateError as error:
-            raise RenderError(f"the chat template refuses the messages: {error}", "drop them") from error
+            raise RenderError(f"the chat template refuses the messages: {error}", "drop the problem") from error
         return text
 
     def _frame_ids(self, text: str, anchor: str) -> list[int]:
@@ -197,7 +197,7 @@ class Renderer:
         return self._ids_by_text([text])[text]
 
     def _tokenized(self, texts: Sequence[str], anchor: str, *, split_special_tokens: bool) -> list[list[int]]:
-        """Ids of texts, each tokenized behind `anchor`, whose own ids are taken off again."""
+        """Ids of texts, each tokenized after `anchor`, whose own ids are then removed."""
         found = self.tokenizer(
             [anchor + text for text in [*texts, ""]],
             add_special_tokens=False,
@@ -209,7 +209,7 @@ class Renderer:
 
     @cached_property
     def _anchor(self) -> str:
-        """What stands before a piece when it is tokenized, so that it gets no space of the tokenizer's own."""
+        """Text put before a piece for tokenization, so that the tokenizer adds no space to the piece."""
         pieces = self._tokenized(["a", "b"], "", split_special_tokens=True)
         return "" if self._decode([i for ids in pieces for i in ids]) == "ab" else _ANCHOR
 
@@ -229,6 +229,6 @@ def _plain(first: list[int], context: str | tuple[Message, ...]) -> list[Part] |
 
 
 def _trimmed(content: str, left: str, right: str) -> str:
-    """A message's content, without the blanks on a side where the chat template takes them off."""
+    """A message's content, stripped on each side where the chat template strips it."""
     content = content if left else content.lstrip()
     return content if right else content.rstrip()

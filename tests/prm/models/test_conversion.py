@@ -1,4 +1,4 @@
-"""A PRM in another architecture says the very same."""
+"""A PRM in another architecture gives the same scores."""
 
 import json
 
@@ -23,7 +23,7 @@ def save(directory, model_class=Qwen2ForTokenClassification, config_class=Qwen2C
     tokenizer = qwen_tokenizer()
     model = model_class(config_class(**SIZES, vocab_size=len(tokenizer), num_labels=2, **options))
     for name, parameter in model.named_parameters():
-        if "norm" not in name:  # as made, no score would depend on what stands before
+        if "norm" not in name:  # with the default initialization, no score would depend on the text before it
             torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
@@ -63,7 +63,7 @@ def test_the_layers_are_the_weights_and_their_negatives(source, converted):
     assert torch.equal(second.bias, score.bias)
 
 
-def test_the_directory_is_one_that_others_know(converted, source):
+def test_the_directory_is_one_that_other_tools_load(converted, source):
     config = json.loads((converted / "config.json").read_text())
     assert (config["architectures"], config["model_type"]) == (["Qwen2ForProcessRewardModel"], "qwen2")
     for name in ("tokenizer.json", "tokenizer_config.json", "prm.json"):
@@ -77,7 +77,7 @@ def test_the_directory_is_one_that_others_know(converted, source):
         ({"kind": "joint"}, "is of kind joint"),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path, made, message):
+def test_a_model_that_does_not_fit_is_refused(tmp_path, made, message):
     with pytest.raises(ModelError, match=message) as caught:
         to_qwen2_process_reward(save(tmp_path / "ours", **made), tmp_path / "theirs")
     assert caught.value.hint

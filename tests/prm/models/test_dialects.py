@@ -38,7 +38,7 @@ RANGES = {"0 to 1": (0, 1), "-1 to 1": (-1, 1), "any": (-1e9, 1e9)}
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    """Models this small are slower on several."""
+    """Such small models are slower on several."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -68,7 +68,7 @@ def step_scorer(request, scorers):
 
 @pytest.fixture
 def copy(paths, tmp_path):
-    """A copy of a family's model, to be broken."""
+    """A function that copies a family's model, for a test to break."""
 
     def make(name):
         shutil.copytree(paths[name].parent if name in ("openr", "implicit") else paths[name], tmp_path / "copy")
@@ -90,14 +90,14 @@ def test_there_is_a_model_of_every_dialect():
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_one_score_a_step_in_range_and_as_on_the_card(name, scorers, paths):
+def test_one_score_per_step_in_range_and_as_on_the_card(name, scorers, paths):
     scores = score(scorers[name], MANY[:6])
     is_prm = DIALECTS[name].kind == "prm"
     assert [len(s) for s in scores] == [len(c) if is_prm else 1 for _, c in MANY[:6]]
     low, high = RANGES[DIALECTS[name].range]
     assert all(low <= v <= high for v in flat(scores))
     spread = max(flat(scores)) - min(flat(scores))
-    assert spread > (0.01 if name == "implicit" else 0.2), "all scores are alike: these tests would mean nothing"
+    assert spread > (0.01 if name == "implicit" else 0.2), "all scores are alike: these tests would prove nothing"
     for (problem, steps), found in zip(MANY[:6], scores, strict=True):
         assert list(found) == pytest.approx(by_the_card(name, paths[name], problem, steps), **CLOSE)
 
@@ -148,13 +148,13 @@ def test_a_probability_that_underflows_is_still_a_score(name, dtype, paths):
 
 
 @pytest.mark.parametrize("name", ["math-shepherd", "rlhflow", "openr"])
-def test_a_causal_model_says_two_numbers_and_not_its_vocabulary(name, scorers):
+def test_a_causal_model_gives_two_logits_and_not_its_vocabulary(name, scorers):
     rendered = scorers[name].renderer.render(*MANY[2])
     (outputs,) = scorers[name].backend.outputs([(rendered.ids, rendered.step_ends)])
     assert outputs.shape == (4, 2)
 
 
-def test_many_are_rendered_as_one_by_one(scorer):
+def test_many_chains_are_rendered_as_one_by_one(scorer):
     problems, chains = zip(*MANY, strict=True)
     together = scorer.renderer.render_many(problems, chains)
     assert list(together) == [scorer.renderer.render(p, c) for p, c in MANY]
@@ -179,12 +179,12 @@ MARKS = {"math-shepherd": "ки", "openr": "\n\n\n\n\n", "qwen": "<extra_0>"}
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_text_that_spells_a_mark_is_refused_and_no_other_chain(name, scorers):
+def test_a_text_that_contains_a_marker_is_refused_alone(name, scorers):
     renderer = scorers[name].renderer
     marks = [renderer.tokenizer.eos_token, *([MARKS[name]] if name in MARKS else [])]
     for mark in marks:
         for problem, steps in (("q", ("a", f"b{mark} c")), (f"q {mark} r", ("a",))):
-            with pytest.raises(RenderError, match="holds"):
+            with pytest.raises(RenderError, match="contains"):
                 renderer.render(problem, steps)
             first, second, third = renderer.render_many(["q", problem, "q"], [("a",), steps, ("b",)])
             assert isinstance(second, RenderError)
@@ -196,12 +196,12 @@ def test_text_that_spells_a_mark_is_refused_and_no_other_chain(name, scorers):
 def test_a_mark_that_merges_with_its_neighbor_is_refused(scorers, monkeypatch):
     renderer = scorers["openr"].renderer
     monkeypatch.setattr(renderer, "lay_out", lambda *_: Layout("a \n\n\n\n\n\nb", 0, (7,)))
-    with pytest.raises(RenderError, match="no token of its own"):
+    with pytest.raises(RenderError, match="not a token of its own"):
         renderer.render("a", ("b",))
 
 
 def test_the_ids_of_the_math_shepherd_card_are_those_of_mistral(tmp_path):
-    """With the vocabulary of Mistral-7B-v0.1 itself, which comes with vLLM."""
+    """With the vocabulary of Mistral-7B-v0.1 itself, which vLLM brings along."""
     mistral_common = pytest.importorskip("mistral_common")
     vocabulary = Path(mistral_common.__file__).parent / "data" / "tokenizer.model.v1"
     shutil.copy(vocabulary, tmp_path / "tokenizer.model")
@@ -241,27 +241,27 @@ def test_an_outcome_model_is_read_before_its_padding_token(scorers, paths, copy)
         ("qwen-outcome", "Qwen2ForRewardModel", 2),
     ],
 )
-def test_an_architecture_of_one_family_says_the_dialect(name, architecture, labels):
+def test_an_architecture_of_one_family_decides_the_dialect(name, architecture, labels):
     assert choose_dialect("my/model", architecture, labels) == name
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_name_on_the_hub_says_the_dialect(name):
+def test_a_name_on_the_hub_decides_the_dialect(name):
     dialect = DIALECTS[name]
     assert dialect.hub_names
     for known in dialect.hub_names:
         assert choose_dialect(known, dialect.architectures[0].replace("*", "Qwen2"), dialect.labels or 2) == name
 
 
-def test_a_part_of_a_name_says_nothing():
+def test_part_of_a_name_decides_nothing():
     known = DIALECTS["math-shepherd"].hub_names[0]
     for name in (known + "-v2", known.upper(), f"models/{known}", known.split("/")[1]):
-        with pytest.raises(ModelError, match=r"several ways|no dialect"):
+        with pytest.raises(ModelError, match=r"several dialects|no dialect"):
             choose_dialect(name, "LlamaForCausalLM", 2)
 
 
 def from_the_hub(monkeypatch, path):
-    """Give what is in `path` for any name."""
+    """Load the model in `path` for any name."""
     monkeypatch.setattr(public_models, "adapter_base", lambda _: None)
     for function in ("load_config", "load_tokenizer", "load_strictly"):
         own = getattr(public_models, function)
@@ -314,16 +314,16 @@ def test_another_number_of_labels_is_refused():
 
 
 def test_an_architecture_of_several_families_lists_them(paths):
-    with pytest.raises(ModelError, match="several ways") as caught:
+    with pytest.raises(ModelError, match="several dialects read") as caught:
         prm.load_scorer(str(paths["implicit"]))
     assert "openr, implicit" in caught.value.hint
-    with pytest.raises(ModelError, match="no dialect 'quen'") as caught:
+    with pytest.raises(ModelError, match="unknown dialect 'quen'") as caught:
         prm.load_scorer(str(paths["qwen"]), dialect="quen")
     assert "math-shepherd" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_a_head_that_is_not_in_the_file_is_refused(name, copy):
+def test_a_missing_head_is_refused(name, copy):
     path = copy(name)
     heads = ("score.", "v_head.")
     edit_weights(path, lambda w: [w.pop(key) for key in list(w) if key.startswith(heads)])
@@ -340,7 +340,7 @@ def test_a_base_model_called_a_classifier_is_refused(copy):
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_weight_too_many_is_refused(name, copy):
+def test_an_unexpected_weight_is_refused(name, copy):
     path = copy(name)
     edit_weights(path, lambda w: w.update({"more.weight": torch.zeros(2)}))
     with pytest.raises(ModelError, match=r"unexpected weights: .*more\.weight"):
@@ -348,14 +348,14 @@ def test_a_weight_too_many_is_refused(name, copy):
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_the_output_embedding_under_a_head_is_left_out(name, copy, scorers):
+def test_the_output_embedding_under_a_head_is_ignored(name, copy, scorers):
     path = copy(name)
     edit_weights(path, lambda w: w.update({"lm_head.weight": torch.zeros(2)}))
     found = score(prm.load_scorer(str(path), dialect=name), MANY[:2])
     assert flat(found) == pytest.approx(flat(score(scorers[name], MANY[:2])), **CLOSE)
 
 
-def test_the_code_that_a_model_brings_is_not_run(copy):
+def test_code_shipped_with_a_model_is_not_run(copy):
     """As on the Hub: config.json names code for AutoModel and AutoConfig."""
     path = copy("qwen")
     config = json.loads((path / "config.json").read_text())
@@ -372,14 +372,14 @@ def test_an_adapter_without_a_weight_is_refused(copy):
         prm.load_scorer(str(path), dialect="openr")
 
 
-def test_a_mark_that_is_several_tokens_is_refused(copy, paths):
+def test_a_marker_of_several_tokens_is_refused(copy, paths):
     path = copy("math-shepherd")
     (path / "tokenizer.json").write_bytes((paths["rlhflow"] / "tokenizer.json").read_bytes())
-    with pytest.raises(ModelError, match="tokens of 'ки', not one"):
+    with pytest.raises(ModelError, match=r"splits 'ки' into \d+ tokens, not one"):
         prm.load_scorer(str(path), dialect="math-shepherd")
 
 
-def test_a_reference_is_needed_where_there_is_a_ratio_and_nowhere_else(paths):
+def test_a_reference_is_needed_for_an_implicit_reward_only(paths):
     with pytest.raises(ModelError, match="needs a reference model"):
         prm.load_scorer(str(paths["implicit"]), dialect="implicit")
     with pytest.raises(ModelError, match="not a causal language model with the vocabulary"):
@@ -388,11 +388,11 @@ def test_a_reference_is_needed_where_there_is_a_ratio_and_nowhere_else(paths):
         prm.load_scorer(str(paths["qwen"]), reference=str(paths["implicit"]))
 
 
-def test_a_chain_that_spells_a_mark_is_dropped_alone(scorers):
+def test_a_chain_that_contains_a_marker_is_dropped_alone(scorers):
     chains = [Chain("a", "p", ("one\n",)), Chain("b", "p", ("two <extra_0>\n",)), Chain("c", "p", ("three\n",))]
     found = list(score_chains(scorers["qwen"], chains, {"p": Problem("p", "q")}))
     assert [getattr(x, "reason", "scored") for x in found] == ["scored", "marker in the text", "scored"]
-    with pytest.raises(RenderError, match="chain 1: marker in the text: step 1 holds"):
+    with pytest.raises(RenderError, match="chain 1: marker in the text: step 1 contains"):
         scorers["qwen"].score(["q", "q"], [("a",), ("<extra_0>",)])
 
 
@@ -413,7 +413,7 @@ def test_messages_that_a_model_cannot_take_are_a_refusal_and_no_other_chain(name
     assert scores == pytest.approx(scorers[name].score(["q"], [("b",)])[0], abs=1e-5)
 
 
-def test_our_own_models_say_themselves_how_they_are_read(copy):
+def test_our_own_models_define_how_they_are_read(copy):
     path = copy("trl")
     Metadata("prm").save(path)
     assert prm.load_scorer(str(path)).kind == "prm"

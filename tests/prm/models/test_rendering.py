@@ -1,4 +1,4 @@
-"""From text to ids: every step ends where its text ends, with every kind of tokenizer."""
+"""From text to ids: each step ends where its text ends, with every kind of tokenizer."""
 
 import functools
 import itertools
@@ -31,7 +31,7 @@ def spans(tokenizer, rendered):
     return [b[len(a) :] for a, b in zip([PROBLEM + "\n", *read], read, strict=False)]
 
 
-def test_the_tokenizers_do_what_makes_rendering_hard(tokenizer, any_tokenizer):
+def test_the_tokenizers_have_the_traits_that_make_rendering_hard(tokenizer, any_tokenizer):
     merged = tokenizer("First.\n\nThen", add_special_tokens=False)["input_ids"]
     assert any("\n" in t and t != "\n" * len(t) for t in map(tokenizer.decode, merged)), "no merge across a newline"
     prefixed = decode(any_tokenizer, any_tokenizer("a b")["input_ids"])
@@ -74,7 +74,7 @@ def test_a_later_step_never_changes_earlier_ids(any_tokenizer):
         assert other.ids[: len(cut.ids)] == cut.ids
 
 
-def test_bos_stands_once_and_only_where_the_tokenizer_puts_it(any_tokenizer):
+def test_bos_comes_once_and_only_where_the_tokenizer_puts_it(any_tokenizer):
     ids = Renderer(any_tokenizer).render(PROBLEM, STEPS).ids
     own = any_tokenizer("a")["input_ids"]
     assert ids.count(any_tokenizer.bos_token_id) == own.count(any_tokenizer.bos_token_id)
@@ -83,7 +83,7 @@ def test_bos_stands_once_and_only_where_the_tokenizer_puts_it(any_tokenizer):
 
 def test_text_never_becomes_a_special_token(any_tokenizer):
     special = {any_tokenizer.eos_token_id, any_tokenizer.pad_token_id}
-    assert any_tokenizer("a</s>b")["input_ids"].count(any_tokenizer.eos_token_id) == 1, "it would, left alone"
+    assert any_tokenizer("a</s>b")["input_ids"].count(any_tokenizer.eos_token_id) == 1, "without our care it would"
     rendered = Renderer(any_tokenizer).render("is </s> it?", ("so </s>\n", "<pad> 4</s>"))
     assert not special & set(rendered.ids)
 
@@ -105,7 +105,7 @@ def test_a_blank_step_is_refused(tokenizer, step):
         Renderer(tokenizer).render(PROBLEM, ("a", step))
 
 
-def test_an_empty_step_kept_as_it_is_is_refused(any_tokenizer):
+def test_an_empty_step_is_refused_without_a_separator(any_tokenizer):
     with pytest.raises(RenderError, match="step 1"):
         Renderer(any_tokenizer, separator=None).render(PROBLEM, ("",))
 
@@ -199,12 +199,12 @@ def templated(tokenizer, messages):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_conversation_is_what_the_template_makes_of_it(talking, count):
+def test_a_conversation_has_the_ids_of_the_template(talking, count):
     assert Renderer(talking, chat=True).prompt_ids(TALK[:count]) == templated(talking, TALK[:count])
 
 
 @pytest.mark.parametrize("template", ["llama-3", "chatml"])
-def test_a_system_message_is_what_the_template_makes_of_it(template):
+def test_a_system_message_has_the_ids_of_the_template(template):
     tokenizer = with_template(byte_level, TEMPLATES[template])
     talk = [Message("system", "be short"), *TALK]
     assert Renderer(tokenizer, chat=True).prompt_ids(talk) == templated(tokenizer, talk)
@@ -264,14 +264,14 @@ def test_a_message_that_looks_like_a_placeholder(talking):
         ("{{ messages[0].content.lstrip('\n') }}", [Message("user", "\nwhat")], "changes the text"),
     ],
 )
-def test_what_a_template_does_not_show_as_it_is_is_refused(template, talk, said):
+def test_a_template_that_hides_or_changes_a_message_is_refused(template, talk, said):
     renderer = Renderer(with_template(byte_level, template), chat=True)
     with pytest.raises(RenderError, match=said):
         renderer.render(talk, ("a",))
 
 
 def test_a_template_with_the_time_in_it(monkeypatch):
-    """What a template writes of its own may change while a job runs."""
+    """The template's own text may change while a job runs."""
     tokenizer = with_template(byte_level, "{{ day }} {{ messages[0].content }}.")
     renderer, plain = Renderer(tokenizer, chat=True), tokenizer.apply_chat_template
     for day in ("Monday", "Tuesday"):
@@ -301,7 +301,7 @@ CHAINS = st.lists(st.text("ab .\n\t<s>/é", max_size=6), max_size=4)
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @settings(max_examples=15)
 @given(rows=st.lists(st.tuples(st.sampled_from(["a", "b\n", " a</s>"]), CHAINS), max_size=6))
-def test_many_are_what_each_is_alone(kind, separator, chat, rows):
+def test_many_chains_are_rendered_as_each_alone(kind, separator, chat, rows):
     renderer = RENDERERS[kind, separator, chat]
 
     def alone(problem, steps):
@@ -319,15 +319,14 @@ def test_many_are_what_each_is_alone(kind, separator, chat, rows):
 
 @pytest.mark.parametrize("key", RENDERERS, ids=str)
 def test_a_renderer_can_be_pickled(key):
-    """Before its first use and after it, when it has remembered ids."""
-    kind, separator, chat = key
+    """Before its first use and after it, when it has cached ids."""
     used = RENDERERS[key]
     for renderer in (Renderer(used.tokenizer, separator=used.separator, chat=used.chat), used):
         copied = pickle.loads(pickle.dumps(renderer))
         assert copied.render(PROBLEM, STEPS) == renderer.render(PROBLEM, STEPS)
 
 
-def test_one_that_cannot_be_rendered_takes_no_other_with_it():
+def test_a_chain_that_cannot_be_rendered_affects_no_other():
     renderer = Renderer(with_template(byte_level, TEMPLATES["gemma"]), chat=True)
     good, blank, refused, last = renderer.render_many(
         ["what", "what", [Message("system", "be short"), *TALK], TALK], [("a",), ("a", " \n"), ("a",), ()]
