@@ -7,6 +7,7 @@ which can still be compared as text, or "unusable" (too long, empty, unbalanced)
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -14,7 +15,7 @@ from typing import Literal
 
 from .expressions.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, names, parse, without_spelling
 from .normalize import compact, plain_words, shown_words, tidy
-from .regions import Region, built_member, read_region
+from .regions import built_member, read_region
 from .units import measure, split_unit
 
 Kind = Literal["number", "expression", "equation", "list", "words", "unread", "unusable"]
@@ -130,8 +131,8 @@ def read_answer(raw: str) -> Answer:
     return _read_tidied(tidied)
 
 
-def _read_tidied(tidied: str) -> Answer:
-    answer = _read(tidied, 0)
+def _read_tidied(tidied: str, depth: int = 0) -> Answer:
+    answer = _read(tidied, depth)
     return replace(answer, text=compact(tidied), words=answer.words or shown_words(tidied))
 
 
@@ -179,43 +180,73 @@ def _european_number(text: str) -> Answer | None:
     return Answer("number", text, words=text, value=-value if "-" in (match[1], match[3]) else value)
 
 
+_Rule = Callable[[str, int], Answer | None]
+"""Reads a text at a depth of nesting; None if the text is not of the rule's form."""
+
+
 def _read(text: str, depth: int) -> Answer:
-    if (clause := _CLAUSE.search(text)) and depth < MAX_LIST_DEPTH and not _DENIAL.search(clause[0]):
-        answer = _read(_CLAUSE.sub("", text) or "?", depth + 1)
-        family = next((mark for mark in "ZNQC" if rf"\mathbb{{{mark}}}" in clause[0]), "?")
-        if family != "?" and answer.brackets in ("()", "[]", "(]", "[)"):
-            return Answer("unread", "", reason="an interval of whole numbers")
-        if answer.kind not in ("words", "unread"):
-            return replace(answer, family=family)
-    if (region := read_region(text)) is not None and depth < MAX_LIST_DEPTH:
-        return _read_region(region, depth)
-    if (named := _COLON_LABEL.fullmatch(text)) and not _DENIAL.search(named[0]):
-        return replace(_read(named[3], depth + 1), label=plain_words(named[1] or named[2]))
-    exact, about, rounded = text.partition(r"\approx")
-    if about:
-        return _read(
-            (exact if exact.strip() and not _LABEL.fullmatch(exact.strip()) else rounded).strip() or "?", depth + 1
-        )
-    label, text = _split_label(text)
-    if label:
-        return replace(_read(text, depth), label=label)
-    return (
-        _plain_number(text)
-        or _read_numeral(text)
-        or _read_named(text)
-        or _read_list(text, depth)
-        or _read_words(text)
-        or _read_ratio(text)
-        or _read_equation(text)
-        or _read_expression(text)
-    )
+    return _first((*_CONTEXTS, *_KINDS), text, depth)
 
 
-def _read_region(region: Region, depth: int) -> Answer:
+def _first(rules: tuple[_Rule, ...], text: str, depth: int) -> Answer:
+    """The answer of the first rule that reads the text; the last rule of each table reads any text."""
+    answers = (rule(text, depth) for rule in rules)
+    return next(answer for answer in answers if answer is not None)
+
+
+def _at_any_depth(rule: Callable[[str], Answer | None]) -> _Rule:
+    return lambda text, _depth: rule(text)
+
+
+# Contexts: an answer with something around it.
+
+
+def _read_with_clause(text: str, depth: int) -> Answer | None:
+    r"""`2k, k \in \mathbb{Z}`; None if the rest is words or unreadable."""
+    clause = _CLAUSE.search(text)
+    if clause is None or depth >= MAX_LIST_DEPTH or _DENIAL.search(clause[0]):
+        return None
+    answer = _read(_CLAUSE.sub("", text) or "?", depth + 1)
+    family = next((mark for mark in "ZNQC" if rf"\mathbb{{{mark}}}" in clause[0]), "?")
+    if family != "?" and answer.brackets in ("()", "[]", "(]", "[)"):
+        return Answer("unread", "", reason="an interval of whole numbers")
+    return None if answer.kind in ("words", "unread") else replace(answer, family=family)
+
+
+def _read_region(text: str, depth: int) -> Answer | None:
+    """An inequality, set-builder notation, or all real numbers, as intervals."""
+    region = read_region(text)
+    if region is None or depth >= MAX_LIST_DEPTH:
+        return None
     texts = [text.replace("(,", "(").replace(",)", ")") for text in region.intervals]
     read = [_read_list(text, depth + 1) or Answer("unread", "", reason="not an interval") for text in texts]
     answer = read[0] if len(read) == 1 else Answer("list", "", items=tuple(read), brackets="U")
     return replace(answer, label=region.variable)
+
+
+def _read_after_colon(text: str, depth: int) -> Answer | None:
+    """`Area: 5`."""
+    named = _COLON_LABEL.fullmatch(text)
+    if named is None or _DENIAL.search(named[0]):
+        return None
+    return replace(_read(named[3], depth + 1), label=plain_words(named[1] or named[2]))
+
+
+def _read_approximation(text: str, depth: int) -> Answer | None:
+    r"""The exact side of `\pi \approx 3.14`; the rounded side of `x \approx 3.14`."""
+    exact, about, rounded = text.partition(r"\approx")
+    if not about:
+        return None
+    is_exact = exact.strip() and not _LABEL.fullmatch(exact.strip())
+    return _read((exact if is_exact else rounded).strip() or "?", depth + 1)
+
+
+def _read_relation(text: str, depth: int) -> Answer | None:
+    """The right side of `x = 5`, with its label, or of `2 + 3 = 5`."""
+    label, value = _split_label(text)
+    if label:
+        return replace(_read(value, depth), label=label)
+    return None if value == text else _first(_KINDS, value, depth)
 
 
 def _split_label(text: str) -> tuple[str, str]:
@@ -273,27 +304,20 @@ def _read_based(sign: str, digits: str, base: int) -> Answer | None:
     return Answer("number", "", value=value, unit=f"base {base}")
 
 
-def _read_named(text: str) -> Answer | None:
-    """No solution in any wording, an undefined value, a sum of units, a date or a time of day."""
+def _read_nothing(text: str) -> Answer | None:
+    """No solution, in any wording, or an undefined value."""
     words = plain_words(text)
     if text in _EMPTY or words in _EMPTY:
         return Answer("words", "", words=NOTHING)
-    if words in _UNDEFINED:
-        return Answer("words", "", words="undefined")
-    if compound := _COMPOUND.fullmatch(text):
-        return _read_compound(*compound.groups())
-    if date := _read_date(words):
-        return Answer("words", "", words=date)
-    if moment := _TIME.fullmatch(text.replace(r"\text{", "").replace("}", "").strip()):
-        hour, minute, half = int(moment[1]), int(moment[2] or 0), (moment[3] or "").lower()
-        if half and 1 <= hour <= 12 and minute < 60:
-            hour = hour % 12 + (12 if half == "p" else 0)
-            return Answer("words", "", words=f"{hour}:{minute:02} o'clock")
-    return None
+    return Answer("words", "", words="undefined") if words in _UNDEFINED else None
 
 
-def _read_compound(first: str, unit: str, second: str, smaller: str) -> Answer | None:
+def _read_compound(text: str) -> Answer | None:
     """The sum of two numbers in units of one kind, in the first of the two units."""
+    compound = _COMPOUND.fullmatch(text)
+    if compound is None:
+        return None
+    first, unit, second, smaller = compound.groups()
     (_, unit), (_, smaller) = split_unit(f"1 {unit}"), split_unit(f"1 {smaller}")
     large, small = measure(unit), measure(smaller)
     if large is None or small is None or large.kind != small.kind:
@@ -301,13 +325,26 @@ def _read_compound(first: str, unit: str, second: str, smaller: str) -> Answer |
     return Answer("number", "", value=Fraction(first) + Fraction(second) * small.size / large.size, unit=unit)
 
 
-def _read_date(words: str) -> str | None:
-    for pattern in _DATES:
-        if match := pattern.fullmatch(words):
-            parts = match.groupdict()
-            month = int(parts["month"]) if parts["month"].isdigit() else _MONTHS.find(parts["month"][:3]) // 3 + 1
-            return f"{int(parts['year'] or 0):04}-{month:02}-{int(parts['day']):02}" if 1 <= month <= 12 else None
-    return None
+def _read_date(text: str) -> Answer | None:
+    words = plain_words(text)
+    match = next(filter(None, (pattern.fullmatch(words) for pattern in _DATES)), None)
+    if match is None:
+        return None
+    year, name, day = int(match["year"] or 0), match["month"], int(match["day"])
+    month = int(name) if name.isdigit() else _MONTHS.find(name[:3]) // 3 + 1
+    return Answer("words", "", words=f"{year:04}-{month:02}-{day:02}") if 1 <= month <= 12 else None
+
+
+def _read_time(text: str) -> Answer | None:
+    """A time of day."""
+    moment = _TIME.fullmatch(text.replace(r"\text{", "").replace("}", "").strip())
+    if moment is None:
+        return None
+    hour, minute = int(moment[1]), int(moment[2] or 0)
+    if not 1 <= hour <= 12 or minute >= 60:
+        return None
+    hour = hour % 12 + (12 if moment[3].lower() == "p" else 0)
+    return Answer("words", "", words=f"{hour}:{minute:02} o'clock")
 
 
 def _read_ratio(text: str) -> Answer | None:
@@ -330,9 +367,18 @@ def _read_ratio(text: str) -> Answer | None:
 
 
 def _read_list(text: str, depth: int) -> Answer | None:
-    if text[:1] == "(" and _encloses(text) and "," in text and len(both := _both_signs(text)) > 1:
-        return Answer("list", "", items=tuple(_read_item(part, depth) for part in both))
-    split = _split_matrix(text) or _split_union(text) or _split_items(text)
+    return _read_two_tuples(text, depth) or _read_items(text, depth)
+
+
+def _read_two_tuples(text: str, depth: int) -> Answer | None:
+    r"""`(1, \pm 2)` is (1, 2) and (1, -2)."""
+    if text[:1] != "(" or "," not in text or not _encloses(text) or len(both := _both_signs(text)) < 2:
+        return None
+    return Answer("list", "", items=tuple(_read_item(part, depth) for part in both))
+
+
+def _read_items(text: str, depth: int) -> Answer | None:
+    split = next(filter(None, (splitter(text) for splitter in _SPLITTERS)), None)
     if split is None:
         return None
     brackets, parts = split
@@ -345,8 +391,7 @@ def _read_list(text: str, depth: int) -> Answer | None:
 
 
 def _read_item(part: str, depth: int) -> Answer:
-    item = _read(part, depth + 1) if part else Answer("unread", "", reason="empty item")
-    return replace(item, text=compact(part), words=item.words or shown_words(part))
+    return _read_tidied(part, depth + 1) if part else Answer("unread", "", reason="empty item")
 
 
 def _split_matrix(text: str) -> tuple[str, list[str]] | None:
@@ -362,20 +407,50 @@ def _split_union(text: str) -> tuple[str, list[str]] | None:
     return ("U", [part.strip() for part in parts]) if len(parts) > 1 else None
 
 
-def _split_items(text: str) -> tuple[str, list[str]] | None:
-    if (member := built_member(text)) is not None:
-        return "{}", [member]
+def _split_built_set(text: str) -> tuple[str, list[str]] | None:
+    member = built_member(text)
+    return None if member is None else ("{}", [member])
+
+
+def _split_set(text: str) -> tuple[str, list[str]] | None:
+    r"""`\{1, 2\}`."""
     braces = text.replace(r"\{", "{").replace(r"\}", "}")
-    inner = braces if len(braces) == len(text) else ""
-    if inner == "" and _encloses(braces):
-        return "{}", _split_commas(braces[1:-1])
-    if text[0] in "([" and text[-1] in ")]" and _encloses(text):
-        parts = _split_commas(text[1:-1])
-        return (text[0] + text[-1], parts) if len(parts) > 1 else None
-    if text.startswith("\\langle") and text.endswith("\\rangle"):
-        return "()", _split_commas(text[7:-7])
+    return ("{}", _split_commas(braces[1:-1])) if len(braces) < len(text) and _encloses(braces) else None
+
+
+def _split_tuple(text: str) -> tuple[str, list[str]] | None:
+    parts = _split_commas(text[1:-1]) if _is_bracketed(text) else []
+    return (text[0] + text[-1], parts) if len(parts) > 1 else None
+
+
+def _split_vector(text: str) -> tuple[str, list[str]] | None:
+    r"""`\langle 1, 2 \rangle`."""
+    is_vector = text.startswith("\\langle") and text.endswith("\\rangle")
+    return ("()", _split_commas(text[7:-7])) if is_vector else None
+
+
+def _split_bare(text: str) -> tuple[str, list[str]] | None:
+    r"""`1, 2`, `1 and 2` or `\pm 1`."""
+    if _is_bracketed(text):
+        return None
     parts = _split_commas(_INNER_CONJUNCTION.sub(r"\1}, ", _CONJUNCTION.sub(", ", text)))
     return ("", parts) if len(parts) > 1 or len(_both_signs(parts[0])) > 1 else None
+
+
+_SPLITTERS = (
+    _split_matrix,
+    _split_union,
+    _split_built_set,
+    _split_set,
+    _split_tuple,
+    _split_vector,
+    _split_bare,
+)
+"""The kinds of list, in order: each gives the brackets and the items' texts, or None. The first that splits wins."""
+
+
+def _is_bracketed(text: str) -> bool:
+    return text[0] in "([" and text[-1] in ")]" and _encloses(text)
 
 
 def _both_signs(part: str) -> list[str]:
@@ -451,3 +526,27 @@ def _read_expression(text: str) -> Answer:
         return Answer("unread", "", reason=str(error))
     value = fold(node)
     return Answer("expression" if value is None else "number", "", value=value, node=node, unit=unit)
+
+
+_CONTEXTS: tuple[_Rule, ...] = (
+    _read_with_clause,
+    _read_region,
+    _read_after_colon,
+    _read_approximation,
+    _read_relation,
+)
+"""Tried first, in this order; each removes what surrounds an answer and reads the rest."""
+_KINDS: tuple[_Rule, ...] = (
+    _at_any_depth(_plain_number),
+    _at_any_depth(_read_numeral),
+    _at_any_depth(_read_nothing),
+    _at_any_depth(_read_compound),
+    _at_any_depth(_read_date),
+    _at_any_depth(_read_time),
+    _read_list,
+    _at_any_depth(_read_words),
+    _at_any_depth(_read_ratio),
+    _at_any_depth(_read_equation),
+    _at_any_depth(_read_expression),
+)
+"""The kinds of answer, in order; the last reads any text. A new kind is a function and a row here."""

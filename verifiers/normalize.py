@@ -98,7 +98,7 @@ _SAME = (  # commands with the same meaning
     (re.compile(r"\\(?:varnothing|empty)(?![A-Za-z])"), r"\\emptyset"),
     (re.compile(r"\\(?:Reals?|R|mathds ?\{R\}|mathbf ?\{R\})(?![A-Za-z])"), r"\\mathbb{R}"),
     (re.compile(r"\\mathbb ?([A-Z])(?![A-Za-z])"), r"\\mathbb{\1}"),
-    (re.compile(r"\\h?space\*? ?\{[^{}]*\}|\\h?phantom ?\{[^{}]*\}|\\(?:small|large|rm|bf|it)(?![A-Za-z])"), " "),
+    (re.compile(r"\\h?space\*? ?\{[^{}]*\}|\\h?phantom ?\{[^{}]*\}|\\(?:rm|bf|it)(?![A-Za-z])"), " "),
 )
 _FRACTION = re.compile(r"\\[dtc](?=(?:frac|binom)(?![A-Za-z]))")
 _SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits)(?![A-Za-z])\.?|\\! *")
