@@ -1,84 +1,63 @@
-"""Process reward models: label steps, train and load scorers, rerank chains.
+"""Process reward models: label steps, train and load scorers, rerank chains, evaluate.
 
     import prm
-    scorer = prm.load_scorer("runs/demo/prm")
+
+    scorer = prm.load_scorer("Qwen/Qwen2.5-Math-PRM-7B")
     choice = prm.rerank(problem, solutions, scorer, aggregate="min")
     choice.best, choice.scores, choice.step_scores
 
-Importing this loads neither torch nor vllm; `load_scorer` does, when it is called.
+A job of the command line is a function here, with the same settings: `sample`, `label`, `train`, `score`,
+`rerank_chains`, `calibrate`, `evaluate` and so on take files, lists of records, plain rows or a `datasets.Dataset`, and
+give what they made as records, a file and a table.
+
+Importing this loads none of torch, vllm, sympy and numpy: each name is loaded when it is first used.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from prm.data.files import read_chains, read_problems, read_records, write_records
-from prm.data.records import Chain, Choice, Problem, Rollout, StepLabels, StepScores
-from prm.data.steps import split_steps
-from prm.errors import EngineError, InputError, ModelError, OutputError, PrmError, RenderError
-from prm.scoring.reranking import rerank
-from prm.statistics.aggregation import AGGREGATORS, aggregate
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from prm.data.files import read_chains, read_problems, read_records, write_records
+    from prm.data.jobs import Output, Records, Source
+    from prm.data.records import Chain, Choice, Drop, Message, Problem, Rollout, StepLabels, StepScores
+    from prm.data.steps import split_steps
+    from prm.errors import EngineError, InputError, ModelError, OutputError, PrmError, RenderError
+    from prm.scoring.jobs import rerank_chains, score
+    from prm.scoring.loading import load_scorer
+    from prm.scoring.reranking import SELECTIONS, choose, rerank
+    from prm.scoring.scorer import Refusal, Scorer
+    from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
 
-    from prm.models.heads import Head
-    from prm.scoring.loading import Dtype
-    from prm.scoring.scorer import Scorer
+_HOMES = {
+    "prm.data.files": ("read_chains", "read_problems", "read_records", "write_records"),
+    "prm.data.jobs": ("Output", "Records", "Source"),
+    "prm.data.records": (
+        "Chain", "Choice", "Drop", "Message", "Problem", "Rollout", "StepLabels", "StepScores",
+    ),
+    "prm.data.steps": ("split_steps",),
+    "prm.errors": ("EngineError", "InputError", "ModelError", "OutputError", "PrmError", "RenderError"),
+    "prm.scoring.jobs": ("rerank_chains", "score"),
+    "prm.scoring.loading": ("load_scorer",),
+    "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),
+    "prm.scoring.scorer": ("Refusal", "Scorer"),
+    "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
+}  # fmt: skip
+"""Where each public name lives."""
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "AGGREGATORS",
-    "Chain",
-    "Choice",
-    "EngineError",
-    "InputError",
-    "ModelError",
-    "OutputError",
-    "PrmError",
-    "Problem",
-    "RenderError",
-    "Rollout",
-    "StepLabels",
-    "StepScores",
-    "aggregate",
-    "load_scorer",
-    "read_chains",
-    "read_problems",
-    "read_records",
-    "rerank",
-    "split_steps",
-    "write_records",
+    *_HOME_OF,
 ]
 
 
-def load_scorer(
-    name: str,
-    head: Head | None = None,
-    *,
-    dialect: str | None = None,
-    reference: str | None = None,
-    dtype: Dtype = "auto",
-    backend: str = "transformers",
-    tokens_a_batch: int | None = None,
-    engine_options: Mapping[str, Any] | None = None,
-    is_calibrated: bool = False,
-) -> Scorer:
-    """Load a scorer that `prm train` wrote, or a public reward model; see `prm.scoring.loading.load_scorer`.
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'prm' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+    return value
 
-    Raises:
-        ModelError: it is neither, or cannot be read in this way.
-    """
-    from prm.scoring.loading import load_scorer as load
 
-    return load(
-        name,
-        head,
-        dialect=dialect,
-        reference=reference,
-        dtype=dtype,
-        backend=backend,
-        tokens_a_batch=tokens_a_batch,
-        engine_options=engine_options,
-        is_calibrated=is_calibrated,
-    )
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

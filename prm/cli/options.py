@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +30,16 @@ Chat = Annotated[bool, typer.Option("--chat", help="put the problem into the mod
 Stop = Annotated[
     list[str] | None, typer.Option(help="a text that ends a continuation, besides the model's own end; repeatable")
 ]
+
+
+def one_of(names: Iterable[str]) -> str:
+    """The help of an option that takes one of these names.
+
+    >>> one_of(["min", "product", "max"])
+    'min, product or max'
+    """
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
 
 
 def key_values(option: str, shape: str, given: Sequence[str], hint: str) -> dict[str, str]:

@@ -132,6 +132,11 @@ class Job:
         return {"command": self.command, "settings": settings, "inputs": inputs}
 
 
+def directories(**names: str | None) -> dict[str, Path]:
+    """The models among a job's inputs that are directories, so that another one under the same name is noticed."""
+    return {role: Path(name) for role, name in names.items() if name and Path(name).is_dir()}
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()

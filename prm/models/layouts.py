@@ -145,7 +145,7 @@ def _text_of(problem: Asked) -> str:
     """The text of a problem, for a layout without a chat template."""
     if isinstance(problem, str):
         return problem.strip()
-    raise RenderError("messages for a model without a chat template", "give a text", reason="messages, not a text")
+    raise RenderError("the problem is given as messages", "give a text", reason="messages without a chat template")
 
 
 def _user(text: str) -> dict[str, str]:
@@ -157,7 +157,9 @@ def _turns(problem: Asked) -> list[dict[str, str]]:
     if isinstance(problem, str):
         return [_user(problem.strip())]
     if not problem or problem[-1].role != "user":
-        raise RenderError("the last message is not the user's", "end with the question", reason="messages, not a text")
+        raise RenderError(
+            "the last message is not the user's", "end with the question", reason="messages without a question"
+        )
     return [{"role": message.role, "content": message.content} for message in problem]
 
 

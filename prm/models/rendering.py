@@ -225,7 +225,9 @@ def _plain(first: list[int], context: str | tuple[Message, ...]) -> list[Part] |
     """The prompt without a chat template."""
     if isinstance(context, str):
         return [first, context.rstrip("\n") + "\n"]
-    return RenderError("messages for a model without a chat template", "use chat=True, or give a text")
+    return RenderError(
+        "the problem is given as messages", "use chat=True, or give a text", reason="messages without a chat template"
+    )
 
 
 def _trimmed(content: str, left: str, right: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -13,7 +13,7 @@ from prm.errors import ModelError
 from prm.models.architectures import ARCHITECTURES, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
-from prm.models.heads import HEADS, Head, Kind, score_head, token_head
+from prm.models.heads import HEADS, Kind, score_head, token_head
 from prm.models.layouts import StepRenderer
 from prm.models.public import PublicModel, load_public, load_reading
 from prm.statistics.calibration import Calibration
@@ -22,18 +22,17 @@ from .backends import Backend, TransformersBackend
 from .reward_model import RewardModel
 from .scorer import Scorer
 
-Dtype = Literal["auto", "float32", "bfloat16"]
 DTYPES = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
 """Of our own checkpoints; a public one is loaded as it is stored where "auto" is asked for."""
 
 
 def load_scorer(
     name: str,
-    head: Head | None = None,
+    head: str | None = None,
     *,
     dialect: str | None = None,
     reference: str | None = None,
-    dtype: Dtype = "auto",
+    dtype: str = "auto",
     backend: str = "transformers",
     tokens_a_batch: int | None = None,
     engine_options: Mapping[str, Any] | None = None,
@@ -115,7 +114,7 @@ def _placed(model: Any) -> Any:
     return model.to("cuda") if torch.cuda.is_available() else model
 
 
-def _own_backend(name: str, kind: Kind, dtype: Dtype, tokens_a_batch: int | None) -> Backend:
+def _own_backend(name: str, kind: Kind, dtype: str, tokens_a_batch: int | None) -> Backend:
     config = load_config(name)
     if config.architectures[0] in ARCHITECTURES:  # converted
         model, reader = load_strictly(name, config, DTYPES[dtype]), score_head
@@ -124,7 +123,7 @@ def _own_backend(name: str, kind: Kind, dtype: Dtype, tokens_a_batch: int | None
     return TransformersBackend(_placed(model), reader, tokens_a_batch=tokens_a_batch)
 
 
-def _own_scorer(name: str, head: Head | None, is_calibrated: bool, make_backend: Callable[[Kind], Backend]) -> Scorer:
+def _own_scorer(name: str, head: str | None, is_calibrated: bool, make_backend: Callable[[Kind], Backend]) -> Scorer:
     metadata = load_metadata(Path(name))
     own = HEADS[metadata.kind]
     if head not in (*own, None):

@@ -94,7 +94,7 @@ def label_examples(
     owners: dict[str, tuple[str, int]] = {}
     for (problem, chain, labels), rendered in zip(rows, _rendered(rows, renderer), strict=True):
         if isinstance(rendered, RenderError):
-            drops.add(chain.id, "cannot be rendered", str(rendered))
+            drops.add(chain.id, rendered.reason, str(rendered))
             continue
         example = _example(labels, rendered, recipe, drops)
         if example is not None:
@@ -129,7 +129,7 @@ def _pair(
 ) -> GroupExample | None:
     if isinstance(chosen, RenderError) or isinstance(rejected, RenderError):
         error = chosen if isinstance(chosen, RenderError) else rejected
-        drops.add(preference.id, "cannot be rendered", str(error))
+        drops.add(preference.id, error.reason, str(error))
         return None
     if any(_is_too_long(preference.id, side, recipe, drops) for side in (chosen, rejected)):
         return None

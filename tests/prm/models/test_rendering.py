@@ -283,7 +283,7 @@ def test_messages_without_a_chat_are_refused(any_tokenizer):
     renderer = Renderer(any_tokenizer)
     fine, refused = renderer.render_many(["what", TALK], [("a",), ("b",)])
     assert fine == renderer.render("what", ("a",))
-    assert "chat template" in str(refused)
+    assert refused.reason == "messages without a chat template"
     assert "chat=True" in refused.hint
 
 

@@ -1,0 +1,216 @@
+"""The jobs of this room: chains → scores, and scores → the chosen chain of each problem."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from prm import console
+from prm.data.drops import Drops, drops_path
+from prm.data.files import (
+    ProblemFile,
+    by_id,
+    from_json,
+    read_chains,
+    read_problems,
+    read_records,
+    to_json,
+    write_records,
+)
+from prm.data.jobs import Records, Source, Workspace, making, write_drops
+from prm.data.manifest import Job, directories
+from prm.data.records import Chain, Choice, Drop, StepScores
+from prm.data.writing import GrowingFile, partial_path, write_lines
+
+from .reranking import choose, common_kind
+from .scorer import CHAINS_A_ROUND, Scorer, score_chains
+
+
+def score(
+    scorer: str,
+    problems: Source,
+    chains: Source,
+    out: str | Path | None = None,
+    *,
+    head: str | None = None,
+    dialect: str | None = None,
+    reference: str | None = None,
+    dtype: str = "auto",
+    backend: str = "transformers",
+    is_calibrated: bool = False,
+    tokens_a_batch: int | None = None,
+    engine_options: Mapping[str, Any] | None = None,
+    splitter: str = "newline",
+    overwrite: bool = False,
+) -> Records[StepScores]:
+    """Score chains: of a PRM one score per step, of an ORM one reward per chain.
+
+    A killed job goes on where it was when it is called again with the same arguments.
+
+    Args:
+        scorer: directory or Hub name of a reward model; this and the next seven arguments as in `prm.load_scorer`.
+        problems: of the chains, see `prm.Source`.
+        chains: to be scored.
+        out: file of step scores; None for a temporary one.
+        head: as in `prm.load_scorer`, like all down to `engine_options`.
+        dialect: how a public model is fed and read.
+        reference: of an implicit PRM.
+        dtype: of the weights.
+        backend: "transformers" or "vllm".
+        is_calibrated: whether to apply the stored calibration.
+        tokens_a_batch: padded tokens in one forward pass.
+        engine_options: for vLLM.
+        splitter: cuts solutions that are given as one text into steps.
+        overwrite: whether to make anew what is there already.
+
+    Raises:
+        PrmError: an input, the model or the output cannot be used.
+    """
+    place = Workspace(out, "scores.jsonl")
+    how: dict[str, Any] = {
+        "head": head, "dialect": dialect, "reference": reference, "dtype": dtype, "backend": backend,
+        "is_calibrated": is_calibrated,
+    }  # fmt: skip
+    files = place.files(problems=problems, chains=chains)
+    settings = {"scorer": scorer, **how, "splitter": splitter}
+    inputs = files | directories(scorer=scorer, reference=reference)
+    job = Job(place.out, "score", settings, inputs, _unfinished(place.out))
+
+    def load() -> Scorer:
+        from .loading import load_scorer
+
+        console.say(f"loading {scorer} …")
+        return load_scorer(scorer, **how, tokens_a_batch=tokens_a_batch, engine_options=engine_options)
+
+    with making(job, "scores", overwrite) as counts:
+        if counts is not None:
+            counts |= _go_on(load, files["problems"], files["chains"], splitter, place.out)
+            counts |= _sort_out(place.out)
+    _scored(place.out).unlink(missing_ok=True)
+    return place.records(job, StepScores)
+
+
+def _unfinished(out: Path) -> tuple[Path, ...]:
+    return partial_path(out), _scored(out), drops_path(out)
+
+
+def _scored(out: Path) -> Path:
+    """Where the scores and drops of the first rounds of chains stand while the others are scored."""
+    return out.with_name(out.name + ".scored.jsonl")
+
+
+def _go_on(load: Callable[[], Scorer], problems: Path, chains: Path, splitter: str, out: Path) -> dict[str, Any]:
+    """Score the chains that are not scored yet; gives how fast it was.
+
+    Each round is kept as a whole: one that was half written is scored again, since the last bits of a forward pass
+    depend on the chains beside.
+    """
+    total, known = sum(1 for _ in read_chains(chains, splitter)), ProblemFile(problems)
+    with closing(GrowingFile(_scored(out), group=CHAINS_A_ROUND)) as file:
+        if file.count:
+            console.say(f"going on after {file.count:,} chains")
+        if file.count == total:
+            return {}
+        rows = islice(read_chains(chains, splitter), file.count, None)
+        with closing(load()) as scorer:
+            return _keep(score_chains(scorer, rows, known), file, total)
+
+
+def _keep(events: Iterator[StepScores | Drop], file: GrowingFile, total: int) -> dict[str, Any]:
+    started, before, rate = time.monotonic(), file.count, 0.0
+    with console.progress("scoring", total) as advance:
+        advance(before)
+        while part := list(islice(events, CHAINS_A_ROUND)):
+            file.append(*map(to_json, part))
+            rate = (file.count - before) / max(time.monotonic() - started, 1e-3)
+            advance(len(part), f"{rate:,.1f} chains/s")
+    return {"chains/s": rate}
+
+
+def _sort_out(out: Path) -> dict[str, Any]:
+    """Scores become the output, drops go beside it; gives how many there are."""
+    drops, counts = Drops(), dict[str, Any]()
+    counts["scored chains"] = write_lines(out, _scores_alone(_scored(out), drops))
+    write_drops(drops, out, counts)
+    return counts
+
+
+def _scores_alone(scored: Path, drops: Drops) -> Iterator[str]:
+    with scored.open(encoding="utf-8") as file:
+        for line in file:
+            event = from_json(line)
+            if isinstance(event, Drop):
+                drops.add(event.id, event.reason, event.detail)
+            else:
+                yield line.rstrip("\n")
+
+
+def rerank_chains(
+    problems: Source,
+    chains: Source,
+    scores: Source,
+    out: str | Path | None = None,
+    *,
+    aggregate: str = "min",
+    selection: str = "best-of-n",
+    splitter: str = "newline",
+    overwrite: bool = False,
+) -> Records[Choice]:
+    """Choose one chain of each problem by scores that are there already.
+
+    Args:
+        problems: of the chains, see `prm.Source`.
+        chains: to choose from.
+        scores: of these chains, from `prm.score`.
+        out: file of choices; None for a temporary one.
+        aggregate: name in `prm.AGGREGATORS`; an ORM's single score needs none and ignores it.
+        selection: "best-of-n", "majority" or "weighted".
+        splitter: cuts solutions that are given as one text into steps.
+        overwrite: whether to make anew what is there already.
+
+    Raises:
+        PrmError: an input or the output cannot be used.
+    """
+    place = Workspace(out, "choices.jsonl")
+    files = place.files(problems=problems, chains=chains, scores=scores)
+    settings = {"aggregate": aggregate, "selection": selection, "splitter": splitter}
+    job = Job(place.out, "rerank", settings, files)
+    with making(job, "choices", overwrite) as counts:
+        if counts is not None:
+            drops, known = Drops(), by_id(read_problems(files["problems"]))
+            scored = by_id(read_records(files["scores"], StepScores))
+            groups = _scored_groups(read_chains(files["chains"], splitter), known, scored, drops)
+            kind = common_kind(scored.values())
+            choices = (
+                choose(
+                    problem_id,
+                    [chain.text for chain in group],
+                    [scored[chain.id].scores for chain in group],
+                    kind=kind,
+                    aggregate=aggregate,
+                    selection=selection,
+                )
+                for problem_id, group in groups.items()
+            )
+            counts["problems"] = write_records(place.out, choices)
+            write_drops(drops, place.out, counts)
+    return place.records(job, Choice)
+
+
+def _scored_groups(
+    chains: Iterable[Chain], problems: Container[str], scores: Container[str], drops: Drops
+) -> dict[str, list[Chain]]:
+    """The chains of each problem, by its id; one without its problem or a score goes to `drops`."""
+    groups: dict[str, list[Chain]] = {}
+    for chain in chains:
+        if chain.problem_id not in problems:
+            drops.add(chain.id, "its problem is missing")
+        elif chain.id not in scores:
+            drops.add(chain.id, "it has no score")
+        else:
+            groups.setdefault(chain.problem_id, []).append(chain)
+    return groups
