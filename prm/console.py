@@ -1,4 +1,4 @@
-"""What a person sees: progress and summaries on stderr, so that stdout stays free for data."""
+"""Output for people: progress and summaries go to stderr, so that stdout stays free for data."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from rich.table import Table
 
 T = TypeVar("T")
 _LONGEST_NAME = 12
-"""Of a column; a longer word is folded."""
+"""Width up to which a word of a column's name is kept whole."""
 _FRAME = 3
-"""What a column takes beside its text."""
+"""Width of a column's frame and padding."""
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 if not out.is_terminal:
-    out.width = 160  # a log or a pipe has no edge at which a table would have to be cut
+    out.width = 160  # a log or pipe has no edge that would force a table to wrap
 
 
 class Meter(Protocol):
     """Moves a progress bar."""
 
     def __call__(self, advance: int = 1, note: str = "") -> None:
-        """Advance by so many, and show a note behind the bar."""
+        """Advance by this many, and show a note after the bar."""
 
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Meter]:
-    """A bar with count, time passed and time left; on a terminal it moves, in a log it is one line at the end."""
+    """A bar with count, elapsed and remaining time: live on a terminal, one line at the end in a log."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -55,7 +55,7 @@ def progress(what: str, total: int | None) -> Iterator[Meter]:
 
 
 def tracked(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
-    """Yield the items, moving a bar."""
+    """Yield the items while a bar advances."""
     with progress(what, total) as advance:
         for item in items:
             yield item
@@ -63,17 +63,17 @@ def tracked(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
 
 
 def be_quiet() -> None:
-    """Say nothing more: for a process that is not the one to speak."""
+    """Silence all output: for every process but the one that reports."""
     err.quiet = out.quiet = True
 
 
 def say(text: str) -> None:
-    """One line."""
+    """Print one line on stderr."""
     err.print(escape(text), soft_wrap=True)
 
 
 def summary(title: str, counts: Mapping[str, Any], *paths: Path | None) -> None:
-    """The last lines of a command: what was made, and where."""
+    """Print the last lines of a command: counts of its results, and their paths."""
     what = ", ".join(f"{_show(value)} {name}" for name, value in counts.items())
     say(f"{title}: {what}")
     for path in paths:
@@ -86,7 +86,7 @@ def _show(value: Any) -> str:
 
 
 def table(title: str, header: list[str], rows: list[list[str]], keys: int = 1) -> None:
-    """A table on stdout; where its numbers would have to be folded, several, each with the first `keys` columns."""
+    """Print a table on stdout; one too wide is split into several, each with the first `keys` columns."""
     needs = [_need([row[i] for row in rows], name, whole=i == 0) for i, name in enumerate(header)]
     for part, columns in enumerate(_parts(needs, keys)):
         heading = title if part == 0 else f"{title} (part {part + 1})"
@@ -100,14 +100,14 @@ def table(title: str, header: list[str], rows: list[list[str]], keys: int = 1) -
 
 
 def _need(cells: list[str], name: str, *, whole: bool) -> int:
-    """The width that a column must have: that of its cells' longest word, or of whole cells; a long name is folded."""
+    """Minimum width of a column: that of its longest word, or cell if `whole`; long words of its name are folded."""
     parts = cells if whole else [word for cell in cells for word in cell.split()]
     names = min(max(map(cell_len, name.split()), default=0), _LONGEST_NAME)
     return max([names, *map(cell_len, parts)])
 
 
 def _parts(needs: list[int], keys: int) -> list[list[int]]:
-    """The columns of each table, so that all fit."""
+    """The columns of each table, so that every table fits."""
     room = out.width - 1 - sum(need + _FRAME for need in needs[:keys])
     parts, left = [list[int]()], room
     for i, need in enumerate(needs[keys:], start=keys):

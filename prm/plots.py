@@ -1,4 +1,4 @@
-"""Pictures, where a person would rather look than read, as PNG. They need matplotlib, which is an extra."""
+"""Plots as PNG. They need matplotlib, an optional extra."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PANELS = (
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A figure of so many inches.
+    """A new figure; width and height in inches.
 
     Raises:
         PrmError: matplotlib is not installed.
@@ -24,9 +24,7 @@ def new_figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise PrmError(
-            "matplotlib, which draws the pictures, is not installed", 'pip install "prm-toolkit[plots]"'
-        ) from error
+        raise PrmError("plots need matplotlib, which is not installed", 'pip install "prm-toolkit[plots]"') from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -37,7 +35,7 @@ def _as_png(figure: Any) -> bytes:
 
 
 def training_curves(log: Sequence[Mapping[str, float]]) -> bytes:
-    """Loss and measurements over the optimizer steps.
+    """Loss and metrics over the optimizer steps.
 
     Raises:
         PrmError: matplotlib is not installed.
@@ -55,10 +53,10 @@ def training_curves(log: Sequence[Mapping[str, float]]) -> bytes:
 
 
 def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """The share that is right over the mean score, in bins; on the diagonal a score is the probability that it claims.
+    """Share right against mean score, in bins; on the diagonal, scores are calibrated probabilities.
 
     Args:
-        sides: name to measures, of which `bins` (rows of `prm.statistics.metrics.reliability`) and
+        sides: name → measures, of which `bins` (rows of `prm.statistics.metrics.reliability`) and
             `expected_calibration_error` are shown.
 
     Raises:

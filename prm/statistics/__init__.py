@@ -1,1 +1,1 @@
-"""Numbers alone: aggregation, intervals, calibration, metrics, bootstrap. Nothing here knows of files or models."""
+"""Pure statistics: aggregation, intervals, calibration, metrics, bootstrap. No files and no models."""

@@ -1,8 +1,8 @@
 """Intervals by resampling whole problems.
 
-Every number is a function of how often each problem is drawn: on a matrix with one row of counts a draw it gives one
-number a draw. The first row counts every problem once, so the first number is the value itself; the others are what
-the interval is read from. Numbers of two scorers on the same rows are paired, and their difference is a subtraction.
+Every statistic is a function of how often each problem is drawn: from a matrix of counts with one row per draw it
+computes one number per draw. The first row counts every problem once, so the first number is the value itself; the
+interval comes from the others. Numbers of two scorers on the same rows are paired, so the difference is a subtraction.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float64]
-"""Draws + 1 numbers, or a row of these for each."""
+"""Draws + 1 numbers, or as many rows of numbers."""
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its 95% percentile bootstrap interval; None where it is not defined."""
+    """A number with its 95% percentile bootstrap interval; None where undefined."""
 
     value: float | None
     low: float | None
@@ -30,11 +30,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """Draws of the problems of a suite, each part of it (stratum) drawn from for itself."""
+    """Draws of a suite's problems, made separately in each part of it (stratum)."""
 
     weights: Floats
-    """How often each problem is drawn, (draws + 1, problems). Row 0 is the data itself. A problem's counts stand
-    together in memory: mostly they are added up for many problems."""
+    """How often each problem is drawn, (draws + 1, problems). Row 0 is the data itself. Each problem's counts are
+    contiguous in memory (column-major), which suits sums over many problems."""
     owners: Ints
     """The problem of each row of the suite."""
 
@@ -45,34 +45,34 @@ class Resampling:
         return weights
 
     def at(self, rows: Ints) -> Resampling:
-        """The same draws of these rows; a row may come several times, as for each step of a chain."""
+        """The same draws for these rows; a row may be repeated, for instance once per step of a chain."""
         return Resampling(self.weights, self.owners[rows])
 
     def sums(self, values: Floats) -> Floats:
-        """Sums over the rows drawn, (draws + 1, columns), of values (rows, columns)."""
+        """Sums of values (rows, columns) over the drawn rows: (draws + 1, columns)."""
         by_problem = [np.bincount(self.owners, column, minlength=self.weights.shape[1]) for column in values.T]
         sums: Floats = self.weights @ np.stack(by_problem, axis=1)
         return sums
 
     def binned(self, values: Floats, bins: Ints, count: int) -> Floats:
-        """Sums over the rows drawn that are in each bin, (draws + 1, count)."""
+        """Sums over the drawn rows of each bin: (draws + 1, count)."""
         problems = self.weights.shape[1]
         by_problem = np.bincount(self.owners * count + bins, values, minlength=problems * count)
         sums: Floats = self.weights @ by_problem.reshape(problems, count)
         return sums
 
     def means(self, values: Floats) -> Floats:
-        """Means over the rows drawn, as `sums`; a nan is a row that a column does not count."""
+        """Means over the drawn rows, shaped as in `sums`; a column skips the rows where it is nan."""
         counted = ~np.isnan(values)
         return ratio(self.sums(np.where(counted, values, 0.0)), self.sums(counted.astype(float)))
 
     def auroc(self, scores: Floats, labels: NDArray[np.bool_], groups: Ints | None = None) -> Floats:
-        """`prm.statistics.metrics.auroc` in each draw, (draws + 1,); nan in one without both kinds.
+        """`prm.statistics.metrics.auroc` of each draw, (draws + 1,); nan where a draw lacks positives or negatives.
 
         Args:
-            scores: one a row, higher for positives.
-            labels: whether each is positive.
-            groups: compare only within these, each counting by its pairs; None for one group.
+            scores: one per row, higher for positives.
+            labels: whether each row is positive.
+            groups: compare only within these groups, each weighted by its number of pairs; None for a single group.
         """
         groups = np.zeros(len(scores), dtype=np.int64) if groups is None else groups
         wins, pairs = np.zeros((2, len(self.weights)))
@@ -83,9 +83,9 @@ class Resampling:
         return ratio(wins, pairs)
 
     def _pairs_won(self, scores: Floats, labels: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """How many pairs of a positive and a negative the positive wins, ties half; and how many there are.
+        """In each draw: the (positive, negative) pairs that the positive wins, ties as half, and the number of pairs.
 
-        Each distinct score of the smaller kind is a place; those of the larger kind are counted at, and between, these.
+        The distinct scores of the rarer class are the places; the other class is counted at and between these places.
         """
         few = labels if labels.sum() * 2 <= len(labels) else ~labels
         places = np.unique(scores[few])
@@ -102,19 +102,19 @@ class Resampling:
         return (wins if few is labels else pairs - wins), pairs
 
     def _counted(self, rows: Ints, places: Ints, count: int) -> Floats:
-        """How many of these rows are drawn at each place, (draws + 1, count)."""
+        """How many of these rows are drawn at each place: (draws + 1, count)."""
         ones = (np.ones(len(rows)), (self.owners[rows], places))
         counted: Floats = self.weights @ csr_matrix(ones, shape=(self.weights.shape[1], count))
         return counted
 
 
 def resample(owners: Sequence[Hashable], strata: Sequence[Hashable], draws: int = 1000, seed: int = 0) -> Resampling:
-    """Draw as many problems as there are, with replacement, from each stratum (Efron 1979).
+    """Resample the problems of each stratum with replacement, as many as it has (Efron 1979).
 
     Args:
         owners: the problem of each row.
-        strata: the stratum of each row. A problem with rows in several strata is one problem in each.
-        draws: how many.
+        strata: the stratum of each row. A problem with rows in several strata counts as one problem in each.
+        draws: the number of draws.
         seed: the same seed and rows give the same draws.
     """
     keys = list(zip(strata, owners, strict=True))
@@ -129,18 +129,18 @@ def resample(owners: Sequence[Hashable], strata: Sequence[Hashable], draws: int 
 
 
 def ratio(above: Floats, below: Floats, otherwise: float = np.nan) -> Floats:
-    """Their quotient, or `otherwise` where there is nothing below."""
+    """Elementwise above / below, or `otherwise` where `below` is not positive."""
     quotient: Floats = np.divide(above, below, out=np.full(np.shape(above), otherwise), where=below > 0)
     return quotient
 
 
 def harmonic(a: Floats, b: Floats) -> Floats:
-    """Harmonic mean; 0 where both are 0, nan where one is."""
+    """Harmonic mean; 0 where both are 0, nan where either is nan."""
     return np.where(np.isnan(a + b), np.nan, ratio(2 * a * b, a + b, 0.0))
 
 
 def estimate(drawn: Floats) -> Estimate:
-    """Value and interval from draws + 1 numbers. Draws in which the number is not defined are left out.
+    """Value and interval from draws + 1 numbers. Draws without a finite number are skipped.
 
     >>> estimate(np.array([0.5] + [0.25, 0.75] * 500))
     Estimate(value=0.5, low=0.25, high=0.75)

@@ -1,4 +1,4 @@
-"""How sure a share of successes is."""
+"""The uncertainty of a success rate."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from functools import lru_cache
 def credible_interval(right: int, wrong: int, level: float = 0.95) -> tuple[float, float]:
     """Equal-tailed credible interval of a success probability under Jeffreys' prior, Beta(1/2, 1/2).
 
-    Where all draws agree, the interval reaches to that end (Brown, Cai and DasGupta 2001, Interval Estimation for a
+    If all draws agree, the interval extends to 0 or 1 (Brown, Cai and DasGupta 2001, Interval Estimation for a
     Binomial Proportion).
 
     Args:
-        right: successes, from 0.
-        wrong: failures, from 0.
-        level: probability that the interval holds, in (0, 1).
+        right: number of successes.
+        wrong: number of failures.
+        level: probability mass of the interval, in (0, 1).
 
     Returns:
-        Lower and upper end, in [0, 1]; the whole range without a draw.
+        Lower and upper end, in [0, 1]; the whole range if there is no draw.
 
     >>> low, high = credible_interval(0, 8)
     >>> low, round(high, 3)

@@ -10,11 +10,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 _NEVER_SURE = 2.0**-24
-"""A probability is taken as no nearer to 0 or 1 than 32-bit numbers are to 1, where its logarithm is asked for."""
+"""Probabilities are clipped to this distance from 0 and 1 before a logarithm: the precision of 32-bit floats near 1."""
 
 
 def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
-    """Chance that a positive scores higher than a negative, ties counted half; None without both kinds.
+    """Probability that a positive scores above a negative, ties as half; None without positives or without negatives.
 
     >>> auroc([0.9, 0.3, 0.3], [True, True, False])
     0.75
@@ -30,7 +30,8 @@ def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
 def grouped_auroc(groups: Iterable[tuple[object, float, bool]]) -> float | None:
     """AUROC that compares only within groups, such as steps of the same position or chains of the same problem.
 
-    Each group counts by the number of its (positive, negative) pairs, so it is the chance over all such pairs.
+    Each group is weighted by its number of (positive, negative) pairs, so the result is the probability over all these
+    pairs. None without any.
     """
     members: defaultdict[object, tuple[list[float], list[bool]]] = defaultdict(lambda: ([], []))
     for group, score, label in groups:
@@ -50,11 +51,11 @@ class ReliabilityBin:
     """The scores in an interval of [0, 1], and how many of them were right."""
 
     low: float
-    """Above this; the first bin holds 0 as well."""
+    """Exclusive lower bound; the first bin includes 0."""
     high: float
-    """Up to and including this."""
+    """Inclusive upper bound."""
     count: float
-    """Scores in it, or the sum of their weights."""
+    """Number of scores in the bin, or the sum of their weights."""
     mean_score: float | None
     """None in an empty bin."""
     share_right: float | None
@@ -64,13 +65,13 @@ class ReliabilityBin:
 def reliability(
     scores: Sequence[float], labels: Sequence[float], weights: Sequence[float] | None = None, bins: int = 10
 ) -> tuple[ReliabilityBin, ...]:
-    """What a reliability diagram shows (Guo et al. 2017, arXiv 1706.04599, section 2), in bins of equal width.
+    """Bins of equal width for a reliability diagram (Guo et al. 2017, arXiv 1706.04599, section 2).
 
     Args:
         scores: probabilities, in [0, 1].
-        labels: true or false, or the share that is right, in [0, 1]; one a score.
+        labels: true or false, or the share that is right, in [0, 1]; one per score.
         weights: how often each score counts; None for once.
-        bins: how many, from 1. All are returned, the empty ones too.
+        bins: number of bins, from 1. Empty ones are returned too.
 
     >>> lower, upper = reliability([0.25, 0.75, 1.0], [0, 1, 0], bins=2)
     >>> (upper.low, upper.high, upper.count, upper.mean_score, upper.share_right)
@@ -92,11 +93,11 @@ def reliability(
 
 
 def expected_calibration_error(scores: Sequence[float], labels: Sequence[float], bins: int = 10) -> float | None:
-    """How far, on average, a score is from the share that is right among scores like it; lower is better, in [0, 1].
+    """Mean gap between scores and the share that is right among similar scores; lower is better, in [0, 1].
 
     The mean over bins of equal width, weighted by their counts (Naeini, Cooper and Hauskrecht 2015, Obtaining Well
-    Calibrated Probabilities Using Bayesian Binning; Guo et al. 2017, arXiv 1706.04599, section 2). None without a
-    score. It depends on the number of bins, and is above 0 by chance where they hold few scores.
+    Calibrated Probabilities Using Bayesian Binning; Guo et al. 2017, arXiv 1706.04599, section 2). None without
+    scores. It depends on the number of bins, and noise keeps it above 0 where bins hold few scores.
 
     >>> expected_calibration_error([0.25, 0.75, 1.0, 1.0], [0, 1, 0, 1], bins=2)  # 1/4·|0.25 - 0| + 3/4·|2.75/3 - 2/3|
     0.25
@@ -107,9 +108,9 @@ def expected_calibration_error(scores: Sequence[float], labels: Sequence[float],
 
 
 def brier_score(scores: Sequence[float], labels: Sequence[float]) -> float | None:
-    """Mean squared distance of probabilities from labels in [0, 1]; lower is better, in [0, 1]. None without a score.
+    """Mean squared distance of probabilities from labels in [0, 1]; lower is better, in [0, 1]. None without scores.
 
-    Brier 1950, Verification of Forecasts Expressed in Terms of Probability, for one of two outcomes.
+    Brier 1950, Verification of Forecasts Expressed in Terms of Probability, for two outcomes.
 
     >>> brier_score([0.5, 1.0], [0, 1])  # (0.25 + 0) / 2
     0.125
@@ -120,10 +121,9 @@ def brier_score(scores: Sequence[float], labels: Sequence[float]) -> float | Non
 
 
 def log_loss(scores: Sequence[float], labels: Sequence[float]) -> float | None:
-    """Mean cross-entropy of probabilities with labels in [0, 1], in nats; lower is better. None without a score.
+    """Mean cross-entropy of probabilities with labels in [0, 1], in nats; lower is better. None without scores.
 
-    A probability nearer to 0 or 1 than 2^-24 is taken as 2^-24 away, so that one sure mistake costs 16.6 and not
-    everything.
+    Probabilities are clipped to 2^-24 from 0 and 1, so that one certain mistake costs 16.6 and not infinity.
 
     >>> log_loss([0.5, 0.5], [0, 1]) == float(np.log(2))
     True
@@ -136,14 +136,14 @@ def log_loss(scores: Sequence[float], labels: Sequence[float]) -> float | None:
 
 
 def localization(found: Iterable[tuple[int | None, int | None]]) -> dict[str, float]:
-    """How well the first wrong step is found (ProcessBench, arXiv 2412.06559, section 3).
+    """How well the first error is located (ProcessBench, arXiv 2412.06559, section 3).
 
     Args:
-        found: of each chain the step that is called the first wrong one, and the one that is; None for none.
+        found: for each chain, the predicted and the true first wrong step; None for none.
 
     Returns:
-        `first_error_accuracy` on chains with an error, where it has to be the very one; `all_right_accuracy` on those
-        without; `f1`, their harmonic mean. Each is 0 where there is no such chain.
+        `first_error_accuracy` on chains with an error, which must be located exactly; `all_right_accuracy` on chains
+        without; `f1`, their harmonic mean. Each is 0 if there is no such chain.
 
     >>> localization([(2, 2), (1, 3), (None, None)])["f1"] == 2 * 0.5 * 1 / (0.5 + 1)
     True

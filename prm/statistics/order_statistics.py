@@ -1,8 +1,8 @@
-"""Best of k from N scored solutions, exactly: no subsets are drawn, so there is no noise of drawing them.
+"""Best of k from N scored solutions, computed exactly: no subsets are sampled, so there is no sampling noise.
 
-With the N solutions of a problem in ascending order of their scores, the i-th (from 1) is the best of k drawn without
-replacement with probability C(i-1, k-1) / C(N, k); solutions with equal scores share theirs. A vote has no such form:
-it is counted in a few random orders of the solutions, of which each k sees the first k, and exactly for k = 1 and N.
+Sort the N solutions of a problem by ascending score: the i-th (from 1) is the best of k drawn without replacement with
+probability C(i-1, k-1) / C(N, k); solutions with equal scores share theirs. A vote has no closed form: it is exact for
+k = 1 and k = N, and otherwise averaged over a few random orders of the solutions, each k voting with the first k.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from .bootstrap import Floats, Ints
 
 _SAME = 1e-12
-"""Totals that differ by less, relatively, are a tie: their weights were summed in different orders."""
+"""Relative difference below which totals are a tie: their weights were summed in different orders."""
 _AT_ONCE = 256
-"""Problems whose votes are counted together."""
+"""Problems whose votes are counted in one batch."""
 
 
 def place_weights(n: int, ks: Sequence[int]) -> Floats:
-    """Probability that the i-th of `n` in ascending order is the best of k, (n, len(ks)).
+    """Probability that the i-th of `n` in ascending order is the best of k: (n, len(ks)).
 
     >>> place_weights(4, [2])[:, 0] * 6  # of the 6 pairs
     array([0., 1., 2., 3.])
@@ -35,17 +35,17 @@ def place_weights(n: int, ks: Sequence[int]) -> Floats:
 
 
 def best_of_k(scores: Floats, gains: Floats, ks: Sequence[int]) -> Floats:
-    """Expected gain of the solution with the highest score of k.
+    """Expected gain of the solution with the highest score among k.
 
     Args:
-        scores: (problems, n), higher is better; -inf is the lowest, no nan.
-        gains: (problems, n), such as 1 for a right solution and 0 for a wrong one.
+        scores: (problems, n), higher is better; -inf is allowed, nan is not.
+        gains: (problems, n), for instance 1 for a right solution and 0 for a wrong one.
         ks: each from 1 to n.
 
     Returns:
         (problems, len(ks)).
 
-    >>> best_of_k(np.array([[0.1, 0.9, 0.9]]), np.array([[1.0, 0.0, 1.0]]), [1, 3])  # the tie is right in half
+    >>> best_of_k(np.array([[0.1, 0.9, 0.9]]), np.array([[1.0, 0.0, 1.0]]), [1, 3])  # half of the tie is right
     array([[0.66666667, 0.5       ]])
     """
     order = np.argsort(scores, axis=1, kind="stable")
@@ -55,14 +55,14 @@ def best_of_k(scores: Floats, gains: Floats, ks: Sequence[int]) -> Floats:
 
 
 def runs_of(ranked: Floats) -> tuple[NDArray[np.bool_], Ints]:
-    """Where each run of equal values begins, (rows, n), and the number of each value's run, one row after the other."""
+    """Whether each value begins a run of equal values, (rows, n), and the number of each value's run, row by row."""
     begins = np.ones(ranked.shape, dtype=bool)
     begins[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
     return begins, np.cumsum(begins) - 1
 
 
 def _shared(ranked: Floats, gains: Floats) -> Floats:
-    """The mean gain of each run of equal scores, in the place of each."""
+    """Replace each gain by the mean gain of its run of equal scores."""
     _, runs = runs_of(ranked)
     means: Floats = (np.bincount(runs, gains.ravel()) / np.bincount(runs))[runs].reshape(ranked.shape)
     return means
@@ -71,22 +71,24 @@ def _shared(ranked: Floats, gains: Floats) -> Floats:
 def vote_of_k(
     weights: Floats, groups: Ints, gains: Floats, ks: Sequence[int], *, orders: int = 8, seed: int = 0
 ) -> Floats:
-    """Expected gain of the answer with the greatest sum of weights among k solutions.
+    """Expected gain of the answer with the largest total weight among k solutions.
 
     Args:
-        weights: (problems, n), not negative. Where all among the k are 0, each counts as one.
-        groups: (problems, n), from `prm.scoring.reranking.group_answers`: equal for equal answers; -1 for no answer,
-            which has no vote, and whose gain counts where no other solution is there.
-        gains: (problems, n); that of an answer is the mean of all solutions with it.
+        weights: (problems, n), not negative. If all of the k are 0, each counts as one.
+        groups: (problems, n), from `prm.scoring.reranking.group_answers`: equal for equal answers. -1 for no answer:
+            such a solution has no vote, and its gain counts only if none of the k has an answer.
+        gains: (problems, n); the gain of an answer is the mean over all solutions that give it.
         ks: each from 1 to n.
-        orders: random orders that are averaged for k between 1 and n. Answers with equal sums share the choice.
-        seed: of the orders.
+        orders: number of random orders to average over for k between 1 and n. Answers with equal totals share the win.
+        seed: seed of these orders.
 
     Returns:
         (problems, len(ks)).
     """
     out = np.empty((len(weights), len(ks)))
-    by_answers = np.argsort(groups.max(axis=1, initial=0), kind="stable")  # problems with as many answers together
+    by_answers = np.argsort(
+        groups.max(axis=1, initial=0), kind="stable"
+    )  # batch problems with the same number of answers
     for start in range(0, len(weights), _AT_ONCE):
         rows = by_answers[start : start + _AT_ONCE]
         rng = np.random.default_rng([seed, start])
@@ -99,10 +101,10 @@ def _votes(
 ) -> Floats:
     problems, n = weights.shape
     width = int(groups.max(initial=0)) + 2
-    keys = groups + 1 + np.arange(problems)[:, None] * width  # place 0 of each problem is for no answer
+    keys = groups + 1 + np.arange(problems)[:, None] * width  # place 0 of each problem stands for no answer
     gain_of = _means(keys, gains, problems * width)
     out = np.zeros((problems, len(ks)))
-    for done in range(0, orders, copies := max(1, _AT_ONCE // problems)):  # few problems in several orders at once
+    for done in range(0, orders, copies := max(1, _AT_ONCE // problems)):  # several orders at once if problems are few
         count = min(copies, orders - done)
         order = np.argsort(rng.random((count * problems, n)), axis=1)
         places = np.repeat(np.arange(count), problems)[:, None] * (problems * width)
@@ -124,9 +126,9 @@ def _means(keys: Ints, values: Floats, size: int) -> Floats:
 
 
 def _winners(keys: Ints, weights: Floats, gain_of: Floats, width: int) -> Floats:
-    """Gain of the answer that wins in each problem."""
+    """Gain of each problem's winning answer."""
     flat = keys.ravel()
-    # An answer whose weights are all 0 still wins over no answer, which wins only where it is alone.
+    # An answer whose weights are all 0 still beats no answer, which wins only if no solution has an answer.
     totals = np.bincount(flat, weights.ravel() + 1e-300, minlength=len(gain_of)).reshape(-1, width)
     totals[:, 0] = np.where(totals[:, 1:].any(axis=1), 0.0, totals[:, 0])
     wins = totals >= totals.max(axis=1, keepdims=True) * (1 - _SAME)

@@ -1,8 +1,8 @@
 """The value of each step of a chain from the rollouts of all its steps: neighboring steps mostly share their value.
 
 A product partition model (Barry and Hartigan 1993, A Bayesian Analysis for Change Point Problems): from one step to
-the next the value stays what it is or, with probability `CHANGE`, is drawn anew from a prior with weight at both ends.
-The posterior is exact on a grid of values, by one pass forwards and one backwards over the chain.
+the next the value stays the same or, with probability `CHANGE`, is drawn anew from a prior with extra mass at 0 and 1.
+The posterior is exact on a grid of values, by one forward and one backward pass over the chain.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from scipy.special import xlog1py, xlogy
 Array = NDArray[np.float64]
 
 CHANGE = 0.4
-"""Probability that a step has another value than the one before. Results depend little on it."""
+"""Probability that a step's value differs from the previous step's. Results depend little on it."""
 GRID: Array = np.linspace(0, 1, 51)
-"""The values that a step can have."""
+"""Possible values of a step."""
 PRIOR: Array = np.where((GRID == 0) | (GRID == 1), 0.2, 0.6 / (len(GRID) - 2))
-"""A dead end and a solved problem are common, all between is as likely."""
+"""Probability of each value: dead ends and solved problems are common, all values between are equally likely."""
 
 
 def posterior(right: Sequence[int], wrong: Sequence[int]) -> Array:
     """Probability of each value of `GRID` for each step.
 
     Args:
-        right: successes from each step.
-        wrong: failures from each step.
+        right: number of successes from each step.
+        wrong: number of failures from each step.
 
     Returns:
         Array of shape (steps, values); each row sums to 1.
@@ -50,7 +50,7 @@ def _normal(weights: Array) -> Array:
 
 
 def pooled_values(right: Sequence[int], wrong: Sequence[int]) -> tuple[float, ...]:
-    """Posterior median of each step's value, in [0, 1]: of all estimates the one with the least expected distance.
+    """Posterior median of each step's value, in [0, 1]: the estimate with the least expected absolute error.
 
     >>> pooled_values([8, 8, 0], [0, 0, 8])
     (1.0, 1.0, 0.0)
@@ -67,5 +67,5 @@ def pooled_intervals(
 
 
 def _quantile(weights: Array, share: float) -> tuple[float, ...]:
-    """The first value of each row below which, or at which, such a share lies."""
+    """The quantile at `share` of each row: the first value whose cumulative probability reaches it."""
     return tuple(GRID[(weights.cumsum(axis=1) >= share - 1e-12).argmax(axis=1)].tolist())

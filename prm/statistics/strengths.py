@@ -1,9 +1,8 @@
-"""One value an item from comparisons of two: which chain is the better one, said pair by pair, becomes a label of each.
+"""One value per item from pairwise comparisons: judgments of which of two chains is better become a label of each.
 
-A value is the maximum of the likelihood of all outcomes together with a weak Gaussian prior around 0. The prior keeps
-the value of an item that won or lost all its comparisons finite. Where the comparisons fall into parts with no path
-between them, the mean of each part is 0, with any prior: nothing is known of one part against another. A tie is half a
-win for each.
+The values maximize the likelihood of all outcomes under a weak Gaussian prior around 0. The prior keeps the value of an
+item that won or lost all its comparisons finite. If the comparisons fall into parts with no path between them, the mean
+of each part is 0 under any prior: nothing compares one part with another. A tie is half a win for each side.
 """
 
 from __future__ import annotations
@@ -24,58 +23,58 @@ from prm.errors import InputError
 Array = NDArray[np.float64]
 
 Model = Literal["bradley-terry", "thurstone"]
-"""Chance that one item beats another, by the difference of their values: its logistic function, so that values are in
-log-odds; or the normal distribution's, so that values are in standard deviations of such a difference."""
+"""Probability that one item beats another, as a function of the difference of their values: the logistic function, with
+values in log-odds; or the normal distribution function, with values in standard deviations of such a difference."""
 
 PRIOR = 0.01
-"""Precision of the prior on a value, one over its variance: a standard deviation of 10."""
+"""Precision (inverse variance) of the prior on a value: a standard deviation of 10."""
 
 _CLOSE = 1e-9
-"""Values have settled when none of them moves by more than this, or this share of the largest."""
+"""Values have converged once none moves by more than this, or by this share of the largest."""
 _ROUNDS = 100
-"""Newton's method takes some ten; more are taken only where rounding keeps the last digits from settling."""
+"""Most Newton steps. About ten suffice, unless rounding keeps the last digits from converging."""
 
 
 class Comparison(NamedTuple):
-    """One outcome."""
+    """One outcome of a comparison."""
 
     winner: str
     loser: str
     weight: float = 1.0
-    """How often it was seen, above 0."""
+    """How often it was observed, above 0."""
 
 
 def strengths(
     comparisons: Iterable[tuple[str, str, float]], model: Model = "bradley-terry", prior: float = PRIOR
 ) -> dict[str, float]:
-    """Recover values from comparisons.
+    """Estimate values from comparisons.
 
     `bradley-terry`: Bradley and Terry 1952, Rank Analysis of Incomplete Block Designs. `thurstone`: Thurstone 1927, A
     Law of Comparative Judgment, case V. Both likelihoods are concave; the maximum is found by Newton's method, each
     step by conjugate gradients, so that 100,000 items take seconds.
 
     Args:
-        comparisons: (winner, loser, weight), in any order, also several of one pair; see `Comparison`. A tie is two,
-            one each way, of half the weight.
+        comparisons: (winner, loser, weight), in any order; a pair may occur several times; see `Comparison`. A tie is
+            two comparisons, one each way, with half the weight.
         model: see `Model`.
-        prior: precision of the Gaussian prior, from 0. At 0 the maximum exists only where, within each part, every
-            item can be reached from every other by a path of wins.
+        prior: precision of the Gaussian prior, from 0. With 0, there is a maximum only if, within each part, a path of
+            wins leads from every item to every other.
 
     Returns:
         Id → value, sorted by id. The mean is 0 within each part that comparisons connect.
 
     Raises:
-        InputError: there is no comparison, one is of an item with itself or has a weight that is not above 0, or there
-            is no maximum without a prior.
+        InputError: there are no comparisons, an item is compared with itself, a weight is not above 0, or there is no
+            maximum without a prior.
 
     >>> found = strengths([("a", "b", 3.0), ("b", "a", 1.0)], prior=0)
     >>> round(found["a"] - found["b"], 4)  # log(3 / 1)
     1.0986
     """
     if model not in get_args(Model):
-        raise InputError(f"there is no model {model!r}", f"choose from {', '.join(get_args(Model))}")
+        raise InputError(f"unknown model {model!r}", f"choose from {', '.join(get_args(Model))}")
     if not (math.isfinite(prior) and prior >= 0):
-        raise InputError(f"a prior of {prior} is no precision", "give a number from 0")
+        raise InputError(f"prior is {prior}, not a precision", "give a number from 0")
     ids, pairs = _gather(comparisons)
     parts = _parts(pairs, len(ids), prior)
     values = _maximum(pairs, len(ids), _MODELS[model], prior)
@@ -84,7 +83,7 @@ def strengths(
 
 
 class _Pairs(NamedTuple):
-    """Outcomes, one row for each winner and loser."""
+    """Outcomes, one row per (winner, loser)."""
 
     winners: NDArray[np.intp]
     losers: NDArray[np.intp]
@@ -95,14 +94,14 @@ def _gather(comparisons: Iterable[tuple[str, str, float]]) -> tuple[list[str], _
     totals: dict[tuple[str, str], float] = {}
     for winner, loser, weight in comparisons:
         if winner == loser:
-            raise InputError(f"{winner!r} is compared with itself", "leave that comparison out")
+            raise InputError(f"{winner!r} is compared with itself", "omit that comparison")
         if not (math.isfinite(weight) and weight > 0):
             raise InputError(f"{winner!r} against {loser!r} has the weight {weight}", "give a number above 0")
         totals[winner, loser] = totals.get((winner, loser), 0.0) + weight
     if not totals:
-        raise InputError("there is no comparison", "give at least one")
+        raise InputError("there are no comparisons", "give at least one")
     if not math.isfinite(sum(totals.values())):
-        raise InputError("the weights of the comparisons are too large to be added up", "give smaller ones")
+        raise InputError("the weights of the comparisons are too large to sum", "give smaller ones")
     ids = sorted({identity for pair in totals for identity in pair})
     places = {identity: place for place, identity in enumerate(ids)}
     rows = sorted((places[winner], places[loser], weight) for (winner, loser), weight in totals.items())
@@ -111,20 +110,20 @@ def _gather(comparisons: Iterable[tuple[str, str, float]]) -> tuple[list[str], _
 
 
 def _parts(pairs: _Pairs, count: int, prior: float) -> NDArray[np.intp]:
-    """Number of the part that each item belongs to, after a look at whether there is a maximum (Ford 1957)."""
+    """Number of each item's part; raises if there is no maximum (Ford 1957)."""
     graph = coo_array((pairs.weights, (pairs.winners, pairs.losers)), shape=(count, count)).tocsr()
     number, parts = connected_components(graph, directed=False)
     if prior == 0 and connected_components(graph, connection="strong", return_labels=False) != number:
         raise InputError(
-            "there are items whose best value is infinite: some only won, or only lost, against the rest",
+            "some items would get an infinite value: they only won, or only lost, against the rest",
             "give a prior above 0",
         )
     return np.asarray(parts)
 
 
 Chances = Callable[[Array], tuple[Array, Array, Array]]
-"""From the winner's value less the loser's: the logarithm of the chance of that outcome, its slope, and how fast the
-slope falls."""
+"""Value of the winner minus the loser's → log-probability of that outcome, its first derivative, and the negative of
+its second."""
 
 
 def _bradley_terry(differences: Array) -> tuple[Array, Array, Array]:
@@ -142,7 +141,7 @@ _MODELS: Mapping[Model, Chances] = {"bradley-terry": _bradley_terry, "thurstone"
 
 
 def _maximum(pairs: _Pairs, count: int, chances: Chances, prior: float) -> Array:
-    """Values at the maximum, by Newton's method; a step that does not rise is halved."""
+    """Values at the maximum, by Newton's method; a step that would descend is halved."""
 
     def at(values: Array) -> tuple[float, Array, Array]:
         logarithms, slopes, curvatures = chances(values[pairs.winners] - values[pairs.losers])
@@ -166,7 +165,7 @@ def _maximum(pairs: _Pairs, count: int, chances: Chances, prior: float) -> Array
 
 
 def _sums(pairs: _Pairs, of_winners: Array, of_losers: Array, count: int) -> Array:
-    """Of each item, over the rows in which it won and those in which it lost."""
+    """Sum, for each item, over the rows that it won and those that it lost."""
     sums = np.bincount(pairs.winners, of_winners, count) + np.bincount(pairs.losers, of_losers, count)
     return np.asarray(sums, dtype=float)
 

@@ -1,4 +1,4 @@
-"""Resampling of problems: against rows that are really drawn several times, and against scikit-learn with weights."""
+"""Resampling of problems, checked against rows that are really repeated and against scikit-learn with weights."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ DRAWS = 40
 
 
 def clustered(seed, problems=12, strata=("a", "b")):
-    """(problem, stratum) of rows in random order; a problem has one to four rows, all in one stratum."""
+    """(problem, stratum) of rows in random order; each problem has one to four rows, all in one stratum."""
     rng = np.random.default_rng(seed)
     rows = [(f"p{i}", str(strata[i % len(strata)])) for i in range(problems) for _ in range(rng.integers(1, 5))]
     return [rows[i] for i in rng.permutation(len(rows))]
@@ -22,7 +22,7 @@ def drawn(rows, draws=DRAWS, seed=0):
 
 
 def repeated(resampling, draw):
-    """The rows of a draw, each as often as it was drawn."""
+    """The rows of a draw, each repeated as often as it was drawn."""
     return np.repeat(np.arange(len(resampling.owners)), resampling.of_rows[draw].astype(int))
 
 
@@ -42,7 +42,7 @@ def test_each_stratum_keeps_its_number_of_problems(seed):
         assert (resampling.weights[:, list(problems.values())].sum(axis=1) == len(problems)).all()
 
 
-def test_the_rows_of_a_problem_come_together():
+def test_the_rows_of_a_problem_are_drawn_together():
     rows = clustered(1)
     counts = drawn(rows).of_rows
     for problem in {problem for problem, _ in rows}:
@@ -52,7 +52,7 @@ def test_the_rows_of_a_problem_come_together():
         assert own[1:].min() == 0
 
 
-def test_a_problem_in_two_strata_is_drawn_from_each_for_itself():
+def test_a_problem_in_two_strata_is_drawn_separately_in_each():
     resampling = drawn([("p", "a"), ("q", "a"), ("p", "b"), ("q", "b")])
     assert resampling.weights.shape[1] == 4
     counts = resampling.of_rows
@@ -61,12 +61,12 @@ def test_a_problem_in_two_strata_is_drawn_from_each_for_itself():
     assert (counts[:, 0] != counts[:, 2]).any()
 
 
-def test_a_stratum_of_one_problem_is_always_there():
+def test_a_stratum_of_one_problem_is_always_drawn():
     assert (drawn([("p", "a"), ("p", "a"), ("q", "b")]).of_rows == 1).all()
 
 
 def test_problems_are_drawn_evenly():
-    """Each of 10 problems is drawn once in the mean of 4,000 draws, with a variance of 10 · 0.1 · 0.9 = 0.9."""
+    """Over 4,000 draws, each of 10 problems is drawn once on average, with a variance of 10 · 0.1 · 0.9 = 0.9."""
     counts = drawn([(f"p{i}", "a") for i in range(10)], draws=4000).weights[1:]
     assert counts.mean(axis=0) == pytest.approx(1, abs=0.06)
     assert counts.var(axis=0) == pytest.approx(0.9, abs=0.1)
@@ -89,7 +89,7 @@ def test_sums_and_means_are_those_of_the_repeated_rows():
         assert means[draw] == pytest.approx(np.nanmean(own, axis=0))
 
 
-def test_a_mean_without_a_row_that_counts_is_not_defined():
+def test_a_mean_over_no_rows_is_undefined():
     assert np.isnan(drawn([("p", "a"), ("q", "a")]).means(np.full((2, 1), np.nan))).all()
 
 
@@ -102,16 +102,16 @@ def test_bins_are_those_of_the_repeated_rows():
         assert found[draw] == pytest.approx([values[own][bins[own] == b].sum() for b in range(6)])
 
 
-def test_parts_of_the_rows_are_drawn_alike():
+def test_some_of_the_rows_keep_their_draws():
     resampling = drawn(clustered(5))
     rows = np.array([4, 4, 0])
     assert np.array_equal(resampling.at(rows).of_rows, resampling.of_rows[:, rows])
 
 
 def test_auroc_by_hand():
-    """Positives 0.9 and 0.3, negatives 0.3 and 0.1: of 4 pairs three are won and one is a tie, 3.5/4.
+    """Positives 0.9 and 0.3, negatives 0.3 and 0.1: three of the 4 pairs are won and one is tied, 3.5/4.
 
-    Within the groups there are the pairs (0.9, 0.3) and (0.3, 0.1), both won.
+    Within the groups, the pairs are (0.9, 0.3) and (0.3, 0.1), both won.
     """
     resampling = drawn([(f"p{i}", "a") for i in range(4)], draws=1)
     scores, labels = np.array([0.9, 0.3, 0.3, 0.1]), np.array([True, True, False, False])
@@ -143,20 +143,20 @@ def test_auroc_within_groups_is_that_of_the_repeated_rows(seed):
         assert found[draw] == pytest.approx(expected)
 
 
-def test_auroc_knows_infinite_scores():
+def test_auroc_handles_infinite_scores():
     resampling = drawn([(f"p{i}", "a") for i in range(4)], draws=1)
     scores, labels = np.array([-np.inf, np.inf, -np.inf, 0.0]), np.array([False, True, True, False])
     assert resampling.auroc(scores, labels)[0] == auroc(scores.tolist(), labels.tolist()) == 2.5 / 4
 
 
 @pytest.mark.parametrize("labels", [[True, True], [False, False]])
-def test_auroc_of_one_kind_is_not_defined(labels):
+def test_auroc_of_one_class_is_undefined(labels):
     found = drawn([("p", "a"), ("q", "a")]).auroc(np.array([0.1, 0.2]), np.array(labels))
     assert estimate(found) == Estimate(None, None, None)
 
 
-def test_draws_without_both_kinds_are_left_out():
-    """Two problems, one of each kind: half of the draws have both, and in these the positive wins."""
+def test_draws_without_both_classes_are_skipped():
+    """Two problems, one of each class: half of the draws have both, and there the positive wins."""
     found = drawn([("p", "a"), ("q", "a")], draws=200).auroc(np.array([0.9, 0.1]), np.array([True, False]))
     assert 50 < np.isnan(found).sum() < 150
     assert estimate(found) == Estimate(1.0, 1.0, 1.0)
@@ -178,8 +178,8 @@ def test_the_interval_of_a_known_case():
     assert (found.low, found.high) == (pytest.approx(0.402, abs=0.015), pytest.approx(0.598, abs=0.015))
 
 
-def test_an_interval_within_strata_does_not_see_their_difference():
-    """All heads in one stratum, all tails in the other: every draw has as many of each."""
+def test_a_stratified_interval_ignores_differences_between_strata():
+    """All heads in one stratum, all tails in the other: every draw has equally many of each."""
     rows = [(f"p{i}", "ab"[i % 2]) for i in range(100)]
     assert estimate(drawn(rows).means(np.array([[0.0], [1.0]] * 50))[:, 0]) == Estimate(0.5, 0.5, 0.5)
 
@@ -207,7 +207,7 @@ def test_ratio_and_harmonic_mean_by_hand():
 
 
 def coverage(rows_a_problem, is_clustered, runs=300, problems=40):
-    """How often the interval of a mean holds 0, the true one, where the rows of a problem are nearly alike."""
+    """How often the interval of a mean covers the true mean, 0, if the rows of a problem are nearly alike."""
     rng, hits = np.random.default_rng(8), 0
     owners = np.repeat(np.arange(problems), rows_a_problem)
     for run in range(runs):
@@ -218,8 +218,8 @@ def coverage(rows_a_problem, is_clustered, runs=300, problems=40):
     return hits / runs
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    """95%, less a little for 40 problems; where four rows of a problem are taken as four problems, half as wide."""
+def test_the_interval_has_its_nominal_coverage():
+    """A little under 95% with 40 problems; half as wide if the four rows of a problem count as four problems."""
     assert 0.9 <= coverage(1, is_clustered=True) <= 0.98
     assert 0.9 <= coverage(4, is_clustered=True) <= 0.98
     assert coverage(4, is_clustered=False) < 0.8

@@ -1,4 +1,4 @@
-"""Metrics by hand and by brute force."""
+"""Metrics, checked by hand and by brute force."""
 
 import math
 import random
@@ -23,7 +23,7 @@ def test_auroc_is_the_share_of_pairs(seed):
     assert auroc(scores, labels) == (None if expected is None else pytest.approx(expected))
 
 
-def test_auroc_at_its_ends():
+def test_auroc_in_edge_cases():
     assert auroc([1, 2, 3], [False, True, True]) == 1.0
     assert auroc([3, 1, 2], [False, True, True]) == 0.0
     assert auroc([1, 1, 1], [False, True, True]) == 0.5
@@ -32,8 +32,8 @@ def test_auroc_at_its_ends():
     assert auroc([], []) is None
 
 
-def test_grouped_auroc_compares_within_groups_only():
-    # a: one pair, won; b: two pairs, both lost; c: no pair. Over all groups together it would be otherwise.
+def test_grouped_auroc_compares_only_within_groups():
+    # a: one pair, won; b: two pairs, both lost; c: no pair. Without groups the result would differ.
     rows = [("a", 0.2, True), ("a", 0.1, False), ("b", 0.7, True), ("b", 0.8, False), ("b", 0.9, False), ("c", 0, True)]
     assert grouped_auroc(rows) == pytest.approx(1 / 3)
     assert grouped_auroc(reversed(rows)) == pytest.approx(1 / 3)

@@ -1,4 +1,4 @@
-"""Best of k against every subset of k, and votes against every subset too."""
+"""Best of k and votes, checked against all subsets of size k."""
 
 from itertools import combinations
 from math import comb
@@ -10,7 +10,7 @@ from prm.statistics.order_statistics import best_of_k, place_weights, vote_of_k
 
 
 def best(scores, gains, k):
-    """Mean over all subsets of the gain of their best solution, or the mean of those that share the place."""
+    """Mean over all subsets of the gain of their best solution; tied solutions share."""
     means = []
     for subset in combinations(range(len(scores)), k):
         highest = max(scores[i] for i in subset)
@@ -19,7 +19,7 @@ def best(scores, gains, k):
 
 
 def vote(weights, groups, gains, subset):
-    """Gain of the answer with the greatest sum of weights; answers that have it share."""
+    """Gain of the answer with the largest total weight; tied answers share."""
     answered = [i for i in subset if groups[i] >= 0]
     if not answered:
         return np.mean([gain for gain, group in zip(gains, groups, strict=True) if group < 0])
@@ -36,7 +36,7 @@ def votes(weights, groups, gains, k):
 
 
 def answers(rng, n, kinds=3):
-    """Groups with some solutions without an answer, and gains that are the same within a group."""
+    """Groups, some solutions without an answer, and gains that are equal within a group."""
     groups = rng.integers(-1, kinds, n)
     return groups, (groups == rng.integers(0, kinds)).astype(float)
 
@@ -51,14 +51,14 @@ def test_place_weights_are_ratios_of_binomials(n, ks):
 def test_best_of_k_by_hand():
     """Scores 0.1, 0.5, 0.9, of which the first and the last are right.
 
-    k = 1: 2/3. k = 2: of (0.1, 0.5), (0.1, 0.9), (0.5, 0.9) the best are wrong, right, right: 2/3. k = 3: right.
+    k = 1: 2/3. k = 2: the best of (0.1, 0.5), (0.1, 0.9), (0.5, 0.9) are wrong, right, right: 2/3. k = 3: right.
     """
     found = best_of_k(np.array([[0.1, 0.5, 0.9]]), np.array([[1.0, 0.0, 1.0]]), [1, 2, 3])
     assert found[0] == pytest.approx([2 / 3, 2 / 3, 1])
 
 
 def test_ties_share_by_hand():
-    """Scores 0.5, 0.5, 0.1 with one of the tied two right: k = 2 is 1/2 in all of its three subsets."""
+    """Scores 0.5, 0.5, 0.1 with one of the tied two right: for k = 2, all three subsets give 1/2."""
     found = best_of_k(np.array([[0.5, 0.5, 0.1]]), np.array([[1.0, 0.0, 0.0]]), [1, 2, 3])
     assert found[0] == pytest.approx([1 / 3, 1 / 2, 1 / 2])
 
@@ -77,7 +77,7 @@ def test_best_of_k_is_the_mean_over_all_subsets(seed):
 
 
 @pytest.mark.parametrize("n", [1, 5, 16, 100])
-def test_an_oracle_is_pass_at_k(n):
+def test_an_oracle_gives_pass_at_k(n):
     """1 - C(n - c, k) / C(n, k) for c right solutions (Chen et al. 2021, arXiv 2107.03374, section 2.1)."""
     right = np.tril(np.ones((n + 1, n)), -1)  # 0 to n right ones
     ks = sorted({1, 2, n // 2, n} & set(range(1, n + 1)))
@@ -85,7 +85,7 @@ def test_an_oracle_is_pass_at_k(n):
     assert best_of_k(right, right, ks) == pytest.approx(np.array(expected), abs=1e-12)
 
 
-def test_a_constant_and_a_rising_function_change_nothing():
+def test_increasing_functions_of_the_scores_change_nothing():
     rng = np.random.default_rng(0)
     scores, gains = rng.integers(-8, 8, (20, 12)) / 8, rng.integers(0, 2, (20, 12)).astype(float)
     ks = [1, 2, 5, 12]
@@ -102,7 +102,7 @@ def test_the_order_of_solutions_changes_nothing():
     )
 
 
-def test_equal_scores_are_a_random_choice():
+def test_equal_scores_give_a_random_choice():
     gains = np.array([[1.0, 0.0, 0.0, 1.0, 1.0]])
     assert best_of_k(np.zeros((1, 5)), gains, [1, 2, 5]) == pytest.approx(0.6)
     assert best_of_k(np.full((1, 5), -np.inf), gains, [1, 2, 5]) == pytest.approx(0.6)
@@ -123,10 +123,10 @@ def test_votes_by_hand():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_votes_are_the_mean_over_all_subsets(seed):
-    """3,000 orders: four standard errors of a mean of numbers in [0, 1] are at most 4 · 0.5 / sqrt(3000) = 0.037."""
+    """With 3,000 orders, four standard errors of a mean in [0, 1] are at most 4 · 0.5 / sqrt(3000) = 0.037."""
     rng = np.random.default_rng(seed)
     groups, gains = map(np.array, zip(*(answers(rng, 7) for _ in range(5)), strict=True))
-    weights = rng.integers(0, 4, groups.shape) / 4 if seed % 2 else np.ones(groups.shape)  # sums are often equal
+    weights = rng.integers(0, 4, groups.shape) / 4 if seed % 2 else np.ones(groups.shape)  # totals are often equal
     found = vote_of_k(weights, groups, gains, range(1, 8), orders=3000)
     expected = [[votes(w, g, r, k) for k in range(1, 8)] for w, g, r in zip(weights, groups, gains, strict=True)]
     assert found == pytest.approx(np.array(expected), abs=0.037)
@@ -135,16 +135,16 @@ def test_votes_are_the_mean_over_all_subsets(seed):
 
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_all_votes_are_counted_exactly(n):
-    """For k = n, and in more problems than are counted at once."""
+    """For k = n, with more problems than are counted in one batch."""
     rng = np.random.default_rng(n)
     groups, gains = map(np.array, zip(*(answers(rng, n, kinds=5) for _ in range(600)), strict=True))
-    weights = rng.integers(0, 3, groups.shape) / 10  # 0.1 + 0.2 against 0.3 is a tie
+    weights = rng.integers(0, 3, groups.shape) / 10  # 0.1 + 0.2 and 0.3 are a tie
     found = vote_of_k(weights, groups, gains, [n], orders=1)[:, 0]
     expected = [vote(w, g, r, range(n)) for w, g, r in zip(weights, groups, gains, strict=True)]
     assert found == pytest.approx(np.array(expected))
 
 
-def test_sums_that_differ_by_rounding_alone_are_a_tie():
+def test_totals_that_differ_only_by_rounding_are_a_tie():
     weights, groups = np.array([[0.1, 0.2, 0.3]]), np.array([[0, 0, 1]])
     assert 0.1 + 0.2 != 0.3
     assert vote_of_k(weights, groups, np.array([[1.0, 1.0, 0.0]]), [3])[0] == 0.5
@@ -154,20 +154,20 @@ def test_sums_that_differ_by_rounding_alone_are_a_tie():
     ("weights", "groups", "gains", "expected"),
     [
         ([9.0, 0.1], [-1, 0], [0.0, 1.0], 1.0),  # no answer has no vote
-        ([9.0, 0.0], [-1, 0], [0.0, 1.0], 1.0),  # and an answer without weight is still before it
-        ([9.0, 1.0], [-1, -1], [0.0, 1.0], 0.5),  # alone, it is a random choice
-        ([0.0, 0.0, 0.0], [0, 1, 1], [1.0, 0.0, 0.0], 0.0),  # without any weight each counts alike
+        ([9.0, 0.0], [-1, 0], [0.0, 1.0], 1.0),  # and even an answer without weight beats it
+        ([9.0, 1.0], [-1, -1], [0.0, 1.0], 0.5),  # without any answer, the choice is random
+        ([0.0, 0.0, 0.0], [0, 1, 1], [1.0, 0.0, 0.0], 0.0),  # without any weight, all count the same
         ([0.0, 0.0, 0.1], [0, 0, 1], [1.0, 1.0, 0.0], 0.0),
         ([1e-200, 0.0, 0.0], [0, 1, 1], [1.0, 0.0, 0.0], 1.0),  # however small
         ([1.0, 1.0], [0, 1], [1.0, 0.0], 0.5),
     ],
 )
-def test_votes_at_their_ends(weights, groups, gains, expected):
+def test_votes_in_edge_cases(weights, groups, gains, expected):
     found = vote_of_k(np.array([weights]), np.array([groups]), np.array([gains]), [len(weights)])
     assert found.tolist() == [[expected]]
 
 
-def test_votes_repeat_with_their_seed():
+def test_votes_are_reproducible_by_seed():
     rng = np.random.default_rng(3)
     groups, gains = map(np.array, zip(*(answers(rng, 9) for _ in range(30)), strict=True))
     one, two, three = (vote_of_k(np.ones(groups.shape), groups, gains, [4], seed=seed) for seed in (1, 1, 2))

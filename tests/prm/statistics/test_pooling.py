@@ -1,4 +1,4 @@
-"""Values from the rollouts of all steps, against the sum over all partitions of a chain, term by term."""
+"""Values from the rollouts of all steps, checked against an explicit sum over all partitions of a chain."""
 
 from itertools import pairwise, product
 
@@ -10,7 +10,7 @@ from prm.statistics.pooling import CHANGE, GRID, PRIOR, pooled_intervals, pooled
 
 
 def by_partitions(right, wrong):
-    """Barry and Hartigan 1993: each set of change points, weighed by its probability and that of its draws."""
+    """Barry and Hartigan 1993: each set of change points, weighted by its probability and its likelihood."""
     likelihood = np.array([[v**r * (1 - v) ** w for v in GRID] for r, w in zip(right, wrong, strict=True)])
     total = np.zeros_like(likelihood)
     for changes in product([False, True], repeat=len(right) - 1):
@@ -32,7 +32,7 @@ def test_the_posterior_is_the_sum_over_all_partitions(right, wrong):
 
 
 @pytest.mark.parametrize(("right", "wrong"), COUNTS)
-def test_a_chain_backwards_and_right_for_wrong(right, wrong):
+def test_symmetry_in_time_and_in_right_and_wrong(right, wrong):
     there = posterior(right, wrong)
     np.testing.assert_allclose(posterior(right[::-1], wrong[::-1])[::-1], there, atol=1e-12)
     np.testing.assert_allclose(posterior(wrong, right)[:, ::-1], there, atol=1e-12)
@@ -42,17 +42,17 @@ def test_many_draws_outweigh_the_neighbors():
     assert pooled_values([0, 300, 0], [500, 700, 500]) == (0, pytest.approx(0.3, abs=0.02), 0)
 
 
-def test_any_number_of_draws_is_taken():
+def test_any_number_of_draws_works():
     assert pooled_values([0, 60_000, 3], [1, 60_000, 5])[1] == pytest.approx(0.5)
 
 
-def test_neighbors_make_an_interval_narrower():
+def test_neighbors_narrow_an_interval():
     (alone,), shared = pooled_intervals([2], [2]), pooled_intervals([2, 2, 2], [2, 2, 2])
     assert all(high - low < alone[1] - alone[0] for low, high in shared)
     assert all(low < value < high for (low, high), value in zip(shared, pooled_values([2] * 3, [2] * 3), strict=True))
 
 
-def test_the_view_keeps_to_steps_that_were_drawn():
+def test_the_view_covers_only_steps_with_draws():
     drawn = ("drawn", "drawn", "none", "answer")
     labels = StepLabels("c", "p", (4, 0, 0, 0), (4, 0, 0, 0), (0, 2, 0, 0), drawn, "incorrect")
     assert labels.pooled == (pytest.approx(0.5, abs=0.02), None, None, 0.0)

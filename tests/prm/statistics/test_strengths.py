@@ -1,4 +1,4 @@
-"""Values from pairs: closed forms, known strengths found again, and what must hold whatever the pairs are."""
+"""Values from pairs: closed forms, recovery of known strengths, and properties that hold for any pairs."""
 
 import json
 import math
@@ -42,8 +42,8 @@ def test_a_chain_of_pairs_adds_up():
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_at_the_maximum_wins_are_as_many_as_expected(model):
-    # Bradley-Terry: the slope of the logarithm is the chance of the other outcome, so that wins equal expected wins.
+def test_at_the_maximum_the_gradient_is_0(model):
+    # For Bradley-Terry, this means that each item wins as often as expected.
     rng = np.random.default_rng(0)
     pairs = [(f"i{a}", f"i{b}", 1.0) for a, b in rng.integers(0, 12, (300, 2)) if a != b]
     prior = 0.5
@@ -60,7 +60,7 @@ def test_at_the_maximum_wins_are_as_many_as_expected(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_known_strengths_are_found_again(model):
+def test_known_strengths_are_recovered(model):
     rng = np.random.default_rng(1)
     true = rng.normal(size=50)
     true -= true.mean()
@@ -85,12 +85,12 @@ def test_order_of_the_pairs_their_repetition_and_names_do_not_matter(seed, model
     assert strengths(shuffled, model) == pytest.approx(found, abs=1e-7)
     split = [(won, lost, weight / 2) for won, lost, weight in pairs for _ in range(2)]
     assert strengths(split, model) == pytest.approx(found, abs=1e-7)
-    renamed = strengths([("x" + lost, "x" + won, weight) for won, lost, weight in pairs], model)  # and turned round
+    renamed = strengths([("x" + lost, "x" + won, weight) for won, lost, weight in pairs], model)  # and reversed
     assert {k.removeprefix("x"): -v for k, v in renamed.items()} == pytest.approx(found, abs=1e-7)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_who_won_all_stays_finite_and_more_wins_are_worth_more(model):
+def test_a_winner_of_all_stays_finite_and_more_wins_count_more(model):
     once, often = (strengths([("a", "b", weight)], model)["a"] for weight in (1.0, 1000.0))
     assert 0 < once < often < 10
 
@@ -99,12 +99,12 @@ def test_a_stronger_prior_pulls_toward_0():
     pairs = both_ways("a", "b", 9, 1)
     weak, strong = strengths(pairs, prior=0.01)["a"], strengths(pairs, prior=10)["a"]
     assert 0 < strong < weak < math.log(9) / 2
-    # One free number x = a = -b: 18·expit(-2x) - 2·expit(2x) = 2·prior·x
+    # With x = a = -b: 18·expit(-2x) - 2·expit(2x) = 2·prior·x
     assert 9 * expit(-2 * strong) - expit(2 * strong) == pytest.approx(10 * strong, abs=1e-6)
 
 
 @pytest.mark.parametrize("prior", [0, 0.01])
-def test_parts_without_a_path_between_them_are_each_around_0(prior):
+def test_parts_without_a_path_between_them_each_have_mean_0(prior):
     pairs = [*both_ways("a", "b", 3, 1), *both_ways("c", "d", 3, 1)]
     found = strengths(pairs, prior=prior)
     assert found["a"] == pytest.approx(found["c"], abs=1e-7) == pytest.approx(-found["b"], abs=1e-7)
@@ -119,7 +119,7 @@ def test_ties_are_half_a_win_each(tmp_path):
     assert difference(found, "a", "b") == pytest.approx(math.log(3))  # 3 wins to 1
 
 
-def test_only_ties_are_all_0():
+def test_ties_alone_give_0():
     assert strengths([("a", "b", 0.5), ("b", "a", 0.5)]) == {"a": 0.0, "b": 0.0}
 
 
@@ -136,7 +136,7 @@ def test_a_hundred_thousand_items():
 @pytest.mark.parametrize(
     ("pairs", "options", "message"),
     [
-        ([], {}, "no comparison"),
+        ([], {}, "no comparisons"),
         ([("a", "a", 1.0)], {}, "with itself"),
         ([("a", "b", 0.0)], {}, "weight"),
         ([("a", "b", math.nan)], {}, "weight"),
@@ -146,7 +146,7 @@ def test_a_hundred_thousand_items():
         ([*both_ways("a", "b", 1, 1), ("b", "c", 1.0)], {"prior": 0.0}, "infinite"),
     ],
 )
-def test_what_has_no_answer_is_refused(pairs, options, message):
+def test_invalid_comparisons_are_refused(pairs, options, message):
     with pytest.raises(InputError, match=message) as caught:
         strengths(pairs, **options)
     assert caught.value.hint
@@ -177,7 +177,7 @@ def test_values_are_read_as_they_were_written(tmp_path):
         ('{"schema": "chain/1", "chain_id": "b", "value": 1}', "'chain/1'"),
     ],
 )
-def test_a_row_that_is_no_value_is_named(tmp_path, line, message):
+def test_an_invalid_value_row_is_named(tmp_path, line, message):
     (tmp_path / "v.jsonl").write_text(f'{{"chain_id": "a", "value": 1}}\n{line}\n')
     with pytest.raises(InputError, match=r"v\.jsonl:2: .*" + message):
         read_values(tmp_path / "v.jsonl")
@@ -196,7 +196,7 @@ def test_a_row_that_is_no_value_is_named(tmp_path, line, message):
         ("[]", "object"),
     ],
 )
-def test_a_row_that_is_no_comparison_is_named(prm, tmp_path, line, message):
+def test_an_invalid_comparison_row_is_named(prm, tmp_path, line, message):
     (tmp_path / "p.jsonl").write_text(f'{{"winner": "a", "loser": "b"}}\n{line}\n')
     code, _, err = prm("strengths", "p.jsonl", "--out", "v.jsonl")
     assert code == 1
