@@ -26,9 +26,10 @@ from dataclasses import dataclass, field
 from math import ceil, log2
 
 from prm.data.records import Known, Outcome, StepLabels
+from prm.errors import InputError
 
 Draws = list[tuple[int, int]]
-Strategy = Generator[Draws, None, None]
+Allocation = Generator[Draws, None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,14 @@ class Ledger:
         return "earlier-failure" if has_failed else "none"
 
 
-def fixed(ledger: Ledger, budget: Budget) -> Strategy:
+def fixed(ledger: Ledger, budget: Budget) -> Allocation:
     """The same number of rollouts from every prefix but the whole chain, what is drawn already counted in."""
     missing = ((step, budget.rollouts - ledger.drawn(step)) for step in range(ledger.steps - 1))
     if draws := [(step, n) for step, n in missing if n > 0]:
         yield draws
 
 
-def first_success(ledger: Ledger, budget: Budget) -> Strategy:
+def first_success(ledger: Ledger, budget: Budget) -> Allocation:
     """From the last prefix back to the first success, in a chain that missed the gold answer."""
     if ledger.outcome == "correct":
         return
@@ -119,7 +120,7 @@ def first_success(ledger: Ledger, budget: Budget) -> Strategy:
             return
 
 
-def bisect(ledger: Ledger, budget: Budget) -> Strategy:
+def bisect(ledger: Ledger, budget: Budget) -> Allocation:
     """Binary search for the last step from which the gold answer is still reached, in a chain that missed it."""
     if ledger.outcome == "correct":
         return
@@ -133,7 +134,7 @@ def bisect(ledger: Ledger, budget: Budget) -> Strategy:
             missed = step
 
 
-def _until_success(ledger: Ledger, step: int, rollouts: int) -> Strategy:
+def _until_success(ledger: Ledger, step: int, rollouts: int) -> Allocation:
     """Up to `rollouts` draws from one prefix, in bites of 2, 2, 4, 8, … until one succeeds."""
     while not ledger.right[step] and (drawn := ledger.drawn(step)) < rollouts:
         yield [(step, min(max(2, drawn), rollouts - drawn))]
@@ -141,7 +142,7 @@ def _until_success(ledger: Ledger, step: int, rollouts: int) -> Strategy:
             return  # the engine gave nothing: what is known stands
 
 
-def adaptive(ledger: Ledger, budget: Budget) -> Strategy:
+def adaptive(ledger: Ledger, budget: Budget) -> Allocation:
     """Bites for every prefix whose credible interval is still too wide, until none is or K is spent.
 
     The interval is that of `prm.statistics.pooling`, so a prefix profits from the draws of its neighbors. The first
@@ -173,29 +174,52 @@ def _bite(decided: int, ratio: float) -> int:
     return min(max(1, ceil(decided * (ratio**2 - 1))), decided) if decided else 4
 
 
-STRATEGIES: dict[str, Callable[[Ledger, Budget], Strategy]] = {
-    "fixed": fixed,
-    "first-success": first_success,
-    "bisect": bisect,
-    "adaptive": adaptive,
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One way to allocate rollouts: everything that depends on it stands here."""
+
+    allocate: Callable[[Ledger, Budget], Allocation]
+    """Of a chain's ledger: the draws it wants, see above."""
+    most_rounds: Callable[[int, bool], int]
+    """Of the number of prefixes and whether the chain is right: how many times K rollouts it may take."""
+    help: str
+    """What it is for, in a few words."""
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "fixed": Strategy(fixed, lambda prefixes, _: prefixes, "hard and soft labels"),
+    "first-success": Strategy(
+        first_success, lambda prefixes, is_right: 0 if is_right else prefixes, "hard labels, cheaper"
+    ),
+    "bisect": Strategy(
+        bisect, lambda prefixes, is_right: 0 if is_right else ceil(log2(prefixes + 1)), "hard labels, far cheaper"
+    ),
+    "adaptive": Strategy(adaptive, lambda prefixes, _: prefixes, "soft labels, rollouts where they are needed"),
 }
 """Name to strategy."""
 
 
-def checked(ledger: Ledger, strategy: Strategy, budget: Budget) -> Strategy:
-    """Run a strategy, keep the hard labels it arrived at, then draw K rollouts from every prefix all the same.
+def strategy_named(name: str) -> Strategy:
+    """The strategy of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in STRATEGIES:
+        raise InputError(f"unknown strategy {name!r}", f"choose from {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]
+
+
+def checked(ledger: Ledger, allocation: Allocation, budget: Budget) -> Allocation:
+    """Run an allocation, keep the hard labels it arrived at, then draw K rollouts from every prefix all the same.
 
     The chain's record then holds both: `StepLabels.unchecked` and, in `hard`, what all draws together say.
     """
-    yield from strategy
+    yield from allocation
     ledger.unchecked = ledger.labels("check", "check").hard
     yield from fixed(ledger, budget)
 
 
 def most_rollouts(strategy: str, steps: int, is_right: bool, budget: Budget) -> int:
-    """The most rollouts that a strategy spends on a chain of so many steps."""
-    prefixes = steps - 1
-    if strategy in ("first-success", "bisect") and is_right:
-        return 0
-    rounds = ceil(log2(prefixes + 1)) if strategy == "bisect" else prefixes
-    return rounds * budget.rollouts
+    """The most rollouts that a strategy spends on a chain of so many steps; raises as `strategy_named`."""
+    return strategy_named(strategy).most_rounds(steps - 1, is_right) * budget.rollouts

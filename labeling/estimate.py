@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from prm.data.records import Chain, Drop, Problem
+from prm.errors import RenderError
 from prm.models.rendering import Renderer
 
 from .allocation import most_rollouts
@@ -38,13 +39,17 @@ def estimate(chains: Iterable[Chain], problems: Mapping[str, Problem], renderer:
         if problem is None or gold is None or isinstance(gold, Drop):
             cost.unusable += 1
             continue
+        (rendered,) = renderer.render_many([problem.text], [chain.steps])
+        if isinstance(rendered, RenderError):
+            cost.unusable += 1
+            continue
         is_right = verdict(chain.text, chain.finish, gold) == "correct"
         cost.right += is_right
         cost.prefixes += len(chain.steps) - 1
         strategy = "fixed" if plan.is_checked(chain.id) else plan.strategy
         rollouts = most_rollouts(strategy, len(chain.steps), is_right, plan.budget)
         cost.rollouts += rollouts
-        cost.tokens += round(rollouts * _mean_rest(renderer.render(problem.text, chain.steps).step_ends))
+        cost.tokens += round(rollouts * _mean_rest(rendered.step_ends))
     return cost
 
 

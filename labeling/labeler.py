@@ -14,11 +14,12 @@ from functools import lru_cache
 
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem, Rollout, StepLabels
 from prm.data.splits import is_in_share
+from prm.errors import RenderError
 from prm.generation.engine import Completion, Engine, Request, Sampling
 from prm.models.rendering import Rendered, Renderer
 from prm.verifiers import check, gold_problem
 
-from .allocation import STRATEGIES, Budget, Ledger, Strategy, checked
+from .allocation import Allocation, Budget, Ledger, checked, strategy_named
 
 WINDOW = 4096
 """Most chains between the first that is not labeled and the last that was begun."""
@@ -39,6 +40,9 @@ class Plan:
     check_share: float = 0.0
     """Share of chains, in [0, 1], that are drawn from every prefix as well, to check their labels."""
 
+    def __post_init__(self) -> None:
+        strategy_named(self.strategy)
+
     def is_checked(self, chain_id: str) -> bool:
         """Whether a chain is one of these."""
         return is_in_share(chain_id, self.check_share)
@@ -50,7 +54,7 @@ class _OpenChain:
     gold: str
     rendered: Rendered
     ledger: Ledger
-    strategy: Strategy
+    allocation: Allocation
     earlier: dict[tuple[int, int], Rollout]
     """By step and draw."""
     waiting: int = 0
@@ -60,7 +64,7 @@ class _OpenChain:
 
     def next_requests(self) -> list[tuple[int, Request]]:
         """What the strategy wants and was not made before, by step; empty when the chain is labeled."""
-        for draws in self.strategy:
+        for draws in self.allocation:
             requests = [(step, request) for step, n in draws if (request := self._request(step, n))]
             self.waiting = len(requests)
             if requests:
@@ -188,16 +192,19 @@ class Labeler:
         gold = usable_gold(chain, problem)
         if isinstance(gold, Drop):
             return gold
-        rendered = self.renderer.render(problem.text, chain.steps)
+        try:
+            rendered = self.renderer.render(problem.text, chain.steps)
+        except RenderError as error:
+            return Drop(chain.id, error.reason, str(error))
         if len(rendered.ids) >= self.engine.max_length:
             return Drop(chain.id, "chain longer than the model's context", f"{len(rendered.ids)} tokens")
         ledger = Ledger(len(chain.steps), verdict(chain.text, chain.finish, gold))
         known = {(rollout.step, rollout.draw): rollout for rollout in earlier}
-        return _OpenChain(chain, gold, rendered, ledger, self._strategy(chain, ledger), known)
+        return _OpenChain(chain, gold, rendered, ledger, self._allocation(chain, ledger), known)
 
-    def _strategy(self, chain: Chain, ledger: Ledger) -> Strategy:
-        strategy = STRATEGIES[self.plan.strategy](ledger, self.plan.budget)
-        return checked(ledger, strategy, self.plan.budget) if self.plan.is_checked(chain.id) else strategy
+    def _allocation(self, chain: Chain, ledger: Ledger) -> Allocation:
+        allocation = strategy_named(self.plan.strategy).allocate(ledger, self.plan.budget)
+        return checked(ledger, allocation, self.plan.budget) if self.plan.is_checked(chain.id) else allocation
 
     def _advance(self, item: _OpenChain) -> None:
         self._ready.extend((item, step, request) for step, request in item.next_requests())

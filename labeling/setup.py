@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from prm.data.records import Chain, Problem
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Engine, Sampling
-from prm.models.rendering import Renderer
 
 from .labeler import Earlier, Event, Labeler, Plan
 
@@ -20,25 +19,18 @@ class Setup:
 
     engine: EngineChoice
     chat: bool = False
-    """Whether the problem stands in the model's chat template and rollouts continue the assistant's turn."""
+    """Whether the problem is put into the model's chat template and rollouts continue the assistant's turn."""
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
 
-    def renderer(self) -> Renderer:
-        """Turns prefixes into prompts: steps stay as they are."""
-        from prm.models.checkpoint import load_tokenizer
-
-        return Renderer(load_tokenizer(self.engine.model), separator=None, chat=self.chat)
-
     def labeler(self, engine: Engine) -> Labeler:
         """A labeler on an engine that was started from this setup."""
-        return Labeler(engine, self.renderer(), self.plan, self.sampling)
+        return Labeler(engine, self.engine.renderer(chat=self.chat), self.plan, self.sampling)
 
-
-@contextmanager
-def labeling(
-    setup: Setup, chains: Iterable[Chain], problems: Mapping[str, Problem], earlier: Earlier
-) -> Iterator[Iterator[Event]]:
-    """Start an engine, give what `Labeler.run` yields with it, and close it at the end."""
-    with closing(setup.engine.start()) as engine:
-        yield setup.labeler(engine).run(chains, problems, earlier)
+    @contextmanager
+    def events(
+        self, chains: Iterable[Chain], problems: Mapping[str, Problem], earlier: Earlier
+    ) -> Iterator[Iterator[Event]]:
+        """Start an engine, give what `Labeler.run` yields with it, and close it at the end."""
+        with closing(self.engine.start()) as engine:
+            yield self.labeler(engine).run(chains, problems, earlier)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from prm.data.records import Chain, Choice, Drop, Message, Problem, Rollout, StepLabels, StepScores
     from prm.data.steps import split_steps
     from prm.errors import EngineError, InputError, ModelError, OutputError, PrmError, RenderError
+    from prm.generation.engine import Engine, Sampling
+    from prm.generation.sampling import sample
+    from prm.labeling.job import label, labeling_cost
     from prm.scoring.jobs import rerank_chains, score
     from prm.scoring.loading import load_scorer
     from prm.scoring.reranking import SELECTIONS, choose, rerank
@@ -38,6 +41,9 @@ _HOMES = {
     ),
     "prm.data.steps": ("split_steps",),
     "prm.errors": ("EngineError", "InputError", "ModelError", "OutputError", "PrmError", "RenderError"),
+    "prm.generation.engine": ("Engine", "Sampling"),
+    "prm.generation.sampling": ("sample",),
+    "prm.labeling.job": ("label", "labeling_cost"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
     "prm.scoring.loading": ("load_scorer",),
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from prm import console
 from prm.errors import InputError
-from prm.generation.choice import EngineChoice
 
 Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, GSM8K, MATH, or prompt/answer rows)")]
 Chains = Annotated[Path, typer.Option(help="chains as JSONL (ours, or rows with solutions)")]
@@ -70,24 +68,6 @@ Endpoint = Annotated[
         help="base URL of a server of the model, such as http://host:8000/v1, in place of vLLM here; repeatable"
     ),
 ]
-
-
-def announce(choice: EngineChoice, workers: int | None = None) -> None:
-    """Say what is started, for it takes a while."""
-    what = (
-        f"connecting to {len(choice.endpoints)} servers" if choice.endpoints else f"starting vLLM with {choice.model}"
-    )
-    console.say(what + (f" in each of {workers} Ray workers" if workers else "") + " …")
-
-
-def local_model(model: str) -> dict[str, Path]:
-    """A model's directory as an input of a job, so that another one under the same name is noticed."""
-    return {"model": Path(model)} if Path(model).is_dir() else {}
-
-
-def engine_choice(model: str, endpoints: Sequence[str] | None, options: Sequence[str] | None) -> EngineChoice:
-    """The engine that these options ask for."""
-    return EngineChoice(model, tuple(endpoints or ()), engine_options(options or []))
 
 
 def engine_options(options: Sequence[str]) -> dict[str, Any]:

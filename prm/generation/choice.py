@@ -1,46 +1,73 @@
-"""Which engine: vLLM in this process, or servers of the model."""
+"""Which engine generates: vLLM in this process, or servers of the model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from prm import console
 from prm.errors import EngineError
+from prm.models.rendering import Renderer
 
 from .engine import Engine
+
+Name = Literal["vllm", "servers"]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """How to come by an engine; can be sent to another machine and started there."""
+    """How to start an engine; can be sent to another machine and started there."""
 
     model: str
     """Hugging Face directory or Hub name."""
     endpoints: tuple[str, ...] = ()
     """Base URLs of servers of the model; none for vLLM in this process."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """For vLLM: passed on as they are. For servers: `model`, `max_length`."""
+    """For vLLM: passed on to `vllm.LLM` as they are. For servers: `model`, `max_length`."""
+
+    @property
+    def name(self) -> Name:
+        """Which of `ENGINES` it is."""
+        return "servers" if self.endpoints else "vllm"
 
     def start(self) -> Engine:
         """Start vLLM, or connect to the servers.
 
         Raises:
             ModelError: vLLM is not installed or cannot load the model.
-            EngineError: no server answers, an option is not known, or what talks to servers is not installed.
+            EngineError: no server answers, an option is unknown, or the client of servers is not installed.
         """
-        if self.endpoints:
-            return self._connect()
-        from .vllm_engine import VLLMEngine
+        return ENGINES[self.name](self)
 
-        return VLLMEngine(self.model, **self.options)
+    def announce(self, workers: int = 0) -> None:
+        """Say what is being started, since it takes a while; `workers` on Ray, 0 for none."""
+        what = f"connecting to {len(self.endpoints)} servers" if self.endpoints else f"starting vLLM with {self.model}"
+        console.say(what + (f" in each of {workers} Ray workers" if workers else "") + " …")
 
-    def _connect(self) -> Engine:
-        try:
-            from .server_engine import ServerEngine
+    def renderer(self, *, chat: bool) -> Renderer:
+        """Turns prefixes into prompts for this model: steps stay as they are."""
+        from prm.models.checkpoint import load_tokenizer
 
-            return ServerEngine(self.endpoints, **self.options)
-        except ImportError as error:
-            raise EngineError(f"servers cannot be asked: {error}", 'pip install "prm-toolkit[server]"') from error
-        except TypeError as error:
-            raise EngineError(f"an engine option is wrong: {error}", "servers take model=NAME, max_length=N") from error
+        return Renderer(load_tokenizer(self.model), separator=None, chat=chat)
+
+
+def _start_vllm(choice: EngineChoice) -> Engine:
+    from .vllm_engine import VLLMEngine
+
+    return VLLMEngine(choice.model, **choice.options)
+
+
+def _connect(choice: EngineChoice) -> Engine:
+    try:
+        from .server_engine import ServerEngine
+
+        return ServerEngine(choice.endpoints, **choice.options)
+    except ImportError as error:
+        raise EngineError(f"servers cannot be asked: {error}", 'pip install "prm-toolkit[server]"') from error
+    except TypeError as error:
+        raise EngineError(f"an engine option is wrong: {error}", "servers take model=NAME, max_length=N") from error
+
+
+ENGINES: dict[Name, Callable[[EngineChoice], Engine]] = {"vllm": _start_vllm, "servers": _connect}
+"""How each engine is started."""

@@ -2,14 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-from prm.data.drops import Drops
+from prm import console
+from prm.data.drops import Drops, drops_path
+from prm.data.files import read_problems, read_records, to_json
+from prm.data.jobs import Records, Source, Workspace, making, write_drops
+from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Problem
 from prm.data.steps import split_steps
+from prm.data.writing import GrowingFile, write_lines
+from prm.errors import RenderError
 from prm.models.rendering import Renderer
 
+from .choice import EngineChoice
 from .engine import Completion, Engine, Request, Sampling
+
+
+def sample(
+    problems: Source,
+    out: str | Path | None = None,
+    *,
+    model: str,
+    n: int = 16,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    max_tokens: int = 1024,
+    stop: Sequence[str] = (),
+    seed: int = 0,
+    splitter: str = "newline",
+    chat: bool = False,
+    endpoints: Sequence[str] = (),
+    engine_options: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Records[Chain]:
+    """Sample `n` solutions of each problem.
+
+    A killed job goes on where it was when it is called again with the same arguments.
+
+    Args:
+        problems: see `prm.Source`; GSM8K, MATH and prompt/answer rows are read too.
+        out: file of chains; None for a temporary one.
+        model: causal language model, a Hugging Face directory or Hub name.
+        n: chains per problem.
+        temperature: above 0.
+        top_p: nucleus, in (0, 1].
+        max_tokens: longest solution, in tokens.
+        stop: texts that end a solution, besides the model's own end.
+        seed: all draws follow from it.
+        splitter: what ends a step: a name in `prm.data.steps.SPLITTERS`, or `regex:EXPRESSION`.
+        chat: whether the problem is put into the model's chat template.
+        endpoints: base URLs of servers of the model, in place of vLLM in this process.
+        engine_options: see `EngineChoice.options`.
+        overwrite: whether to make anew what is there already.
+
+    Raises:
+        PrmError: an input, the model, the engine or the output cannot be used.
+    """
+    split_steps("", splitter)  # a wrong name must not be found out after the engine has started
+    place = Workspace(out, "chains.jsonl")
+    files = place.files(problems=problems)
+    sampling = Sampling(temperature, top_p, max_tokens, seed, tuple(stop))
+    settings = {"model": model, "n": n, "splitter": splitter, "chat": chat, **asdict(sampling)}
+    sampled = place.out.with_name(place.out.name + ".sampled.jsonl")
+    job = Job(place.out, "sample", settings, files | directories(model=model), (sampled, drops_path(place.out)))
+    choice = EngineChoice(model, tuple(endpoints), engine_options or {})
+    with making(job, "chains", overwrite) as counts:
+        if counts is not None:
+            with closing(GrowingFile(sampled, group=n)) as file:
+                drops = _go_on(file, choice, files["problems"], n, sampling, splitter, chat=chat)
+                write_drops(drops, place.out, counts)
+                counts["chains"] = write_lines(place.out, _in_order(file.path, files["problems"], n))
+                file.path.unlink()
+    return place.records(job, Chain)
+
+
+def _go_on(
+    file: GrowingFile, choice: EngineChoice, problems: Path, n: int, sampling: Sampling, splitter: str, *, chat: bool
+) -> Drops:
+    """Sample for the problems whose chains are not in the file yet; gives those that cannot be sampled.
+
+    The file holds the chains of one problem after another, in the order in which they finished.
+    """
+    done = {chain.problem_id for chain in read_records(file.path, Chain)}
+    if done:
+        console.say(f"going on after {len(done):,} problems")
+    total, drops, renderer = sum(1 for _ in read_problems(problems)), Drops(), choice.renderer(chat=chat)
+    if len(done) == total:
+        return drops
+    rows = (problem for problem in read_problems(problems) if problem.id not in done)
+    choice.announce()
+    with closing(choice.start()) as engine, console.progress("sampling", total) as advance:
+        advance(len(done))
+        for group in sample_chains(rows, engine, renderer, drops, n=n, sampling=sampling, splitter=splitter):
+            file.append(*map(to_json, group))
+            advance(1, f"{file.count:,} chains")
+    return drops
+
+
+def _in_order(sampled: Path, problems: Path, n: int) -> Iterator[str]:
+    """The lines of the sampled chains in the order of their problems; only their places are held in memory."""
+    places: dict[str, int] = {}
+    with sampled.open("rb") as file:
+        while line := file.readline():
+            places[json.loads(line)["problem_id"]] = file.tell() - len(line)
+            for _ in range(n - 1):
+                file.readline()
+        for problem in read_problems(problems):
+            if problem.id in places:
+                file.seek(places[problem.id])
+                yield from (file.readline().decode().rstrip("\n") for _ in range(n))
 
 
 def sample_chains(
@@ -24,13 +131,17 @@ def sample_chains(
 ) -> Iterator[list[Chain]]:
     """Draw `n` chains for each problem and yield them a problem at a time, in the order in which they finish.
 
-    A problem whose prompt leaves no room in the model's context goes to `drops`. The chain `"<problem>/<i>"` is the
+    A problem that cannot be rendered, or whose prompt leaves no room in the model's context, goes to `drops`. The chain `"<problem>/<i>"` is the
     i-th draw of its problem; its steps are cut by `splitter`.
     """
 
     def requests() -> Iterator[Request | None]:
         for problem in problems:
-            ids = tuple(renderer.prompt_ids(problem.text))
+            try:
+                ids = tuple(renderer.prompt_ids(problem.text))
+            except RenderError as error:
+                drops.add(problem.id, error.reason, str(error))
+                continue
             if len(ids) >= engine.max_length:
                 drops.add(problem.id, "problem longer than the model's context", f"{len(ids)} tokens")
                 continue

@@ -127,9 +127,11 @@ def _pair(
     recipe: Recipe,
     drops: Drops,
 ) -> GroupExample | None:
-    if isinstance(chosen, RenderError) or isinstance(rejected, RenderError):
-        error = chosen if isinstance(chosen, RenderError) else rejected
-        drops.add(preference.id, error.reason, str(error))
+    if isinstance(chosen, RenderError):
+        drops.add(preference.id, chosen.reason, str(chosen))
+        return None
+    if isinstance(rejected, RenderError):
+        drops.add(preference.id, rejected.reason, str(rejected))
         return None
     if any(_is_too_long(preference.id, side, recipe, drops) for side in (chosen, rejected)):
         return None

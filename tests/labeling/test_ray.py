@@ -15,7 +15,7 @@ from prm.generation.choice import EngineChoice
 from prm.labeling import ray_labeling
 from prm.labeling.allocation import Budget
 from prm.labeling.labeler import Plan
-from prm.labeling.setup import Setup, labeling
+from prm.labeling.setup import Setup
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
 
@@ -55,7 +55,7 @@ def parts(events):
 
 def alone(given):
     """What one process makes of it."""
-    with labeling(given, CHAINS, PROBLEMS, {}) as events:
+    with given.events(CHAINS, PROBLEMS, {}) as events:
         return parts(events)
 
 

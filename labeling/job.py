@@ -1,0 +1,180 @@
+"""The labeling job: chains → step labels, every rollout kept, from where a killed run was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from prm import console
+from prm.data.files import ProblemFile, read_chains
+from prm.data.jobs import Records, Source, Workspace, making
+from prm.data.manifest import Job, directories
+from prm.data.records import Chain, StepLabels
+from prm.generation.choice import EngineChoice
+from prm.generation.engine import Sampling
+
+from .allocation import Budget
+from .estimate import Cost, estimate
+from .journal import Journal, unfinished
+from .labeler import WINDOW, Earlier, Event, Plan
+from .setup import Setup
+from .tally import Tally
+
+
+def label(
+    problems: Source,
+    chains: Source,
+    out: str | Path | None = None,
+    *,
+    model: str,
+    strategy: str = "fixed",
+    rollouts: int = 8,
+    width: float = 0.35,
+    check_share: float = 0.0,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    max_tokens: int = 1024,
+    stop: Sequence[str] = (),
+    seed: int = 0,
+    splitter: str = "newline",
+    chat: bool = False,
+    endpoints: Sequence[str] = (),
+    engine_options: Mapping[str, Any] | None = None,
+    ray_workers: int = 0,
+    ray_gpus: float = 0.0,
+    overwrite: bool = False,
+) -> Records[StepLabels]:
+    """Label the steps of chains by Monte Carlo rollouts from their prefixes, checked against the gold answers.
+
+    A killed job goes on where it was when it is called again with the same arguments. The rollouts of an output lie
+    beside it, in `<out>.rollouts.jsonl`.
+
+    Args:
+        problems: with gold answers, see `prm.Source`.
+        chains: of these problems.
+        out: file of step labels; None for a temporary one.
+        model: that continues the prefixes: a Hugging Face directory or Hub name.
+        strategy: name in `prm.labeling.allocation.STRATEGIES`.
+        rollouts: K, the most rollouts from one prefix.
+        width: for `adaptive`: the 95% credible interval to reach, in (0, 1).
+        check_share: share of chains, in [0, 1], that are drawn from every prefix too, as a check of their labels.
+        temperature: above 0, like all down to `seed` as in `prm.sample`.
+        top_p: nucleus, in (0, 1].
+        max_tokens: longest rollout, in tokens; one that is cut by it is undecided, not wrong.
+        stop: texts that end a rollout, besides the model's own end.
+        seed: all draws follow from it.
+        splitter: cuts solutions that are given as one text into steps.
+        chat: whether the problem is put into the model's chat template.
+        endpoints: base URLs of servers of the model, in place of vLLM in this process.
+        engine_options: see `EngineChoice.options`.
+        ray_workers: how many Ray workers label, each with an engine of its own; 0 for this process alone.
+        ray_gpus: GPUs of each Ray worker.
+        overwrite: whether to make anew what is there already.
+
+    Raises:
+        PrmError: an input, the model, the engine or the output cannot be used.
+    """
+    place = Workspace(out, "labels.jsonl")
+    files = place.files(problems=problems, chains=chains)
+    plan = Plan(strategy, Budget(rollouts, width), check_share)
+    sampling = Sampling(temperature, top_p, max_tokens, seed, tuple(stop))
+    setup = Setup(EngineChoice(model, tuple(endpoints), engine_options or {}), chat, plan, sampling)
+    settings = {"model": model, "splitter": splitter, "chat": chat, **asdict(plan), **asdict(sampling)}
+    job = Job(place.out, "label", settings, files | directories(model=model), unfinished(place.out))
+    with making(job, "labels", overwrite) as counts:
+        if counts is not None:
+            total, golds = sum(1 for _ in read_chains(files["chains"], splitter)), ProblemFile(files["problems"])
+            with Journal(place.out, fixed=rollouts) as journal:
+                rows, earlier = _remaining(journal, files["chains"], splitter)
+                if journal.finished < total:
+                    setup.engine.announce(ray_workers)
+                    with _events(setup, rows, golds, earlier, ray_workers, ray_gpus) as events:
+                        counts |= _record(events, journal, total)
+                journal.finish(total)
+                counts |= _summary(journal.tally)
+    return place.records(job, StepLabels)
+
+
+def labeling_cost(
+    problems: Source,
+    chains: Source,
+    *,
+    model: str,
+    strategy: str = "fixed",
+    rollouts: int = 8,
+    width: float = 0.35,
+    check_share: float = 0.0,
+    splitter: str = "newline",
+    chat: bool = False,
+) -> Cost:
+    """What `label` would cost at most with these arguments; nothing is generated."""
+    files = Workspace(None, "cost").files(problems=problems, chains=chains)
+    plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(chat=chat)
+    return estimate(read_chains(files["chains"], splitter), ProblemFile(files["problems"]), renderer, plan)
+
+
+def _events(
+    setup: Setup,
+    chains: Iterator[Chain],
+    problems: ProblemFile,
+    earlier: Earlier,
+    ray_workers: int,
+    ray_gpus: float,
+) -> AbstractContextManager[Iterator[Event]]:
+    if not ray_workers:
+        return setup.events(chains, problems, earlier)
+    from .ray_labeling import label_on_ray
+
+    return nullcontext(label_on_ray(setup, chains, problems, earlier, workers=ray_workers, gpus=ray_gpus))
+
+
+def _remaining(journal: Journal, chains: Path, splitter: str) -> tuple[Iterator[Chain], Earlier]:
+    """The chains that are not finished, and the rollouts of theirs that are there already."""
+    if journal.cut:
+        console.say(f"{journal.output}: cut off a half-written line")
+    ids = (chain.id for chain in read_chains(chains, splitter))
+    done, following = set(islice(ids, journal.finished)), set(islice(ids, WINDOW))
+    earlier = journal.earlier(done, following)
+    if journal.tally.rollouts:
+        console.say(f"going on after {journal.tally.chains:,} chains and {journal.tally.rollouts:,} rollouts")
+    return islice(read_chains(chains, splitter), journal.finished, None), earlier
+
+
+def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, Any]:
+    """Write down what comes, and show how fast it comes; gives the rate of labels."""
+    tally = journal.tally
+    started, rollouts, tokens, steps = time.time(), tally.rollouts, tally.tokens, tally.steps
+    with console.progress("labeling", total) as advance:
+        advance(tally.chains)
+        for event in events:
+            before = tally.chains
+            journal.append(event)
+            seconds = max(time.time() - started, 1e-3)
+            advance(
+                tally.chains - before,
+                f"{(tally.rollouts - rollouts) / seconds:,.0f} rollouts/s  {(tally.tokens - tokens) / seconds:,.0f} "
+                f"tokens/s  {tally.undecided_share:.1%} undecided  {tally.saved:.0%} saved",
+            )
+    seconds = max(time.time() - started, 1e-3)
+    is_rate = tally.rollouts > rollouts == 0  # labels that rest on an earlier run's rollouts tell none
+    rate = {"step labels an hour": round(3600 * (tally.steps - steps) / seconds)} if is_rate else {}
+    return {**rate, "seconds": round(seconds, 1)}
+
+
+def _summary(tally: Tally) -> dict[str, Any]:
+    per_rollout = {"labels a rollout": tally.steps / tally.rollouts} if tally.rollouts else {}
+    return {
+        "labeled chains": tally.labeled,
+        "step labels": tally.steps,
+        "rollouts": tally.rollouts,
+        "tokens": tally.tokens,
+        "undecided rollouts": tally.undecided,
+        **per_rollout,
+        "% saved against fixed": 100 * tally.saved,
+        **{f"dropped ({reason})": number for reason, number in tally.reasons.items()},
+    }
