@@ -15,7 +15,7 @@ from prm.errors import ModelError
 from .architectures import Qwen2ForProcessRewardModel, load_config
 from .checkpoint import METADATA, load_metadata, load_model
 
-_FEEDING = (
+_INPUT_FILES = (
     METADATA,
     "tokenizer*",
     "special_tokens_map.json",
@@ -55,7 +55,7 @@ def to_qwen2_process_reward(source: Path, target: Path) -> None:
     backbone = {key: value for key, value in model.state_dict().items() if not key.startswith("score.")}
     other.load_state_dict({**backbone, **_two_layers(model.score)}, assign=True)
     other.save_pretrained(target)
-    for path in sorted({path for pattern in _FEEDING for path in source.glob(pattern)}):
+    for path in sorted({path for pattern in _INPUT_FILES for path in source.glob(pattern)}):
         shutil.copy(path, target)
 
 

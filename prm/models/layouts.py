@@ -54,7 +54,7 @@ class StepRenderer(Protocol):
         """Render many chains, in order; a chain that cannot be rendered yields its error."""
 
 
-class _ManyRenderer(ABC):
+class _BatchRenderer(ABC):
     """A renderer whose `render` follows from its `render_many`."""
 
     def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
@@ -107,8 +107,8 @@ def chat_turns(tokenizer: Any, problem: Asked, steps: Sequence[str], *, answer: 
     """
     first, *later = _strip(steps) or [""]
     *before, asked = _turns(problem)
-    says = [{**asked, "content": f"{asked['content']} {first}".strip()}, *map(_user, later)]
-    turns = [*before, *(turn for say in says for turn in (say, {"role": "assistant", "content": answer}))]
+    asks = [{**asked, "content": f"{asked['content']} {first}".strip()}, *map(_user, later)]
+    turns = [*before, *(turn for ask in asks for turn in (ask, {"role": "assistant", "content": answer}))]
     text = _apply(tokenizer, turns)
     ends = []
     for number in range(1, len(steps) + 1):
@@ -120,9 +120,9 @@ def chat_turns(tokenizer: Any, problem: Asked, steps: Sequence[str], *, answer: 
 
 def chat_spans(tokenizer: Any, problem: Asked, steps: Sequence[str], *, joint: str) -> Layout:
     """A chat whose assistant turn holds all steps with `joint` between them; a step ends with the joint after it."""
-    says = number_steps(steps)
-    whole = _chat(tokenizer, problem, joint.join(says), None)
-    ends = list(accumulate((len(s + joint) for s in says), initial=whole.start))[1:]
+    numbered = number_steps(steps)
+    whole = _chat(tokenizer, problem, joint.join(numbered), None)
+    ends = list(accumulate((len(s + joint) for s in numbered), initial=whole.start))[1:]
     return Layout(whole.text, whole.start, (*ends[:-1], *(end - len(joint) for end in ends[-1:])))
 
 
@@ -190,7 +190,7 @@ def _require_shown(text: str, beginning: str) -> None:
         )
 
 
-class TextRenderer(_ManyRenderer):
+class TextRenderer(_BatchRenderer):
     """Tokenizes the whole text once and finds the read positions by character offset.
 
     Args:
@@ -253,7 +253,7 @@ class TextRenderer(_ManyRenderer):
         return Rendered(tuple(ids[: places[-1] + 1 if places else prompt_length]), tuple(places), prompt_length)
 
 
-class WholeRenderer(_ManyRenderer):
+class WholeRenderer(_BatchRenderer):
     """Writes a problem and its solution as a chat that is read at its last token: for outcome reward models.
 
     Args:
@@ -289,7 +289,7 @@ class WholeRenderer(_ManyRenderer):
         return Rendered(tuple(ids[:length]), (length - 1,), 0)
 
 
-class PieceRenderer(_ManyRenderer):
+class PieceRenderer(_BatchRenderer):
     r"""Tokenizes the problem and each step separately and joins the ids; reads the last token of each separator.
 
     Args:

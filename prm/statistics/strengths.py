@@ -174,7 +174,7 @@ def _newton_step(pairs: _Pairs, curvatures: Array, gradient: Array, prior: float
     """Solve (graph Laplacian of the curvatures + prior) · step = gradient."""
     count = len(gradient)
     diagonal = _sums(pairs, curvatures, curvatures, count) + prior
-    beside = coo_array((curvatures, (pairs.winners, pairs.losers)), shape=(count, count)).tocsr()
-    matrix = diags_array(diagonal).tocsr() - beside - beside.T
+    off_diagonal = coo_array((curvatures, (pairs.winners, pairs.losers)), shape=(count, count)).tocsr()
+    matrix = diags_array(diagonal).tocsr() - off_diagonal - off_diagonal.T
     step, _ = cg(matrix, gradient, rtol=1e-4, M=diags_array(1 / diagonal))
     return np.asarray(step)
