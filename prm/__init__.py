@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prm.generation.engine import Engine, Sampling
     from prm.generation.sampling import sample
     from prm.labeling.job import label, labeling_cost
+    from prm.scoring.calibrating import calibrate, chain_values
     from prm.scoring.jobs import rerank_chains, score
     from prm.scoring.loading import load_scorer
     from prm.scoring.reranking import SELECTIONS, choose, rerank
@@ -44,6 +45,7 @@ _HOMES = {
     "prm.generation.engine": ("Engine", "Sampling"),
     "prm.generation.sampling": ("sample",),
     "prm.labeling.job": ("label", "labeling_cost"),
+    "prm.scoring.calibrating": ("calibrate", "chain_values"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
     "prm.scoring.loading": ("load_scorer",),
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from prm.data.splits import is_in_share
 from prm.errors import InputError
 from prm.models.checkpoint import Metadata, load_metadata
+from prm.scoring.calibrating import calibrate
 from prm.statistics.calibration import TEMPERATURES, Calibration, fit
 from prm.statistics.metrics import brier_score, expected_calibration_error, log_loss, reliability
 
@@ -409,6 +410,7 @@ def test_calibrate_twice_says_it_is_there_and_overwrite_takes_the_plot_away(prm,
         ("m", "", "probability", "min"),
         ("m", "--aggregate max", "probability", "max"),
         ("m", "--aggregate product", "log-probability", "product"),
+        ("m", "--aggregate geometric-mean", "log-probability", "geometric-mean"),
         ("o", "", "reward", None),
     ],
 )
@@ -424,6 +426,19 @@ def test_calibrate_chains(prm, files, scores, options, scale, aggregator):
     assert result["labels_as"] == "outcome"
     assert result["counts"]["fitted chains"] + result["counts"]["measured chains"] == 79
     assert result["after"]["log_loss"] < result["before"]["log_loss"]
+
+
+def test_calibrate_from_python_is_as_from_the_command_line(prm, files):
+    assert prm(*DATA.split(), "--no-plot")[0] == 0
+    written = json.loads((files / "c.json").read_text())
+    rows = [list(map(json.loads, (files / f"{name}.jsonl").read_text().splitlines())) for name in "sl"]
+    made = calibrate(*rows)
+    assert made.fit.to_json() == Calibration.from_json(written["fit"]).to_json()
+    assert (made.before, made.after, made.counts) == (written["before"], written["after"], written["counts"])
+    place = made.output.path
+    assert place.exists()
+    del made
+    assert not place.exists(), "an output without a name is gone with its object"
 
 
 def test_calibrate_standardize_says_mean_and_deviation(prm, files):
@@ -473,7 +488,7 @@ FAULTS = {
     "aggregator": (f"{DATA} --level chain --aggregate median", "'median'"),
     "steps of an ORM": ("calibrate --scores o.jsonl --labels l.jsonl --out c.json", "ORM"),
     "aggregate of an ORM": (
-        "calibrate --scores o.jsonl --labels l.jsonl --level chain --aggregate min --out c.json", "--aggregate min"
+        "calibrate --scores o.jsonl --labels l.jsonl --level chain --aggregate min --out c.json", "aggregate='min'"
     ),
     "no checkpoint": (f"{DATA} --scorer none", "prm.json"),
     "checkpoint of another kind": (f"{DATA} --scorer orm", "orm"),

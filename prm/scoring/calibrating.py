@@ -1,0 +1,306 @@
+"""Jobs that make scores mean something: calibration against labels, and values of chains from pairwise outcomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from prm.data.comparisons import read_comparisons, write_values
+from prm.data.drops import Drops
+from prm.data.files import by_id, read_records
+from prm.data.jobs import Output, Source, Workspace, making, write_drops
+from prm.data.manifest import Job
+from prm.data.records import LabelView, StepLabels, StepScores
+from prm.data.splits import is_in_share
+from prm.data.writing import write_bytes, write_json
+from prm.errors import InputError
+from prm.plots import reliability_diagram
+from prm.statistics.aggregation import aggregate as aggregate_scores
+from prm.statistics.aggregation import is_logarithm
+from prm.statistics.calibration import Calibration, Method, Scale, fit
+from prm.statistics.metrics import brier_score, expected_calibration_error, log_loss, reliability
+from prm.statistics.strengths import PRIOR, Model, strengths
+
+from .reranking import common_kind
+from .scorer import Kind
+
+if TYPE_CHECKING:
+    from prm.models.checkpoint import Metadata
+
+Level = Literal["step", "chain"]
+"""What is calibrated: the scores of a PRM's steps, on step labels, or one score per chain, on its own answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A calibration, and what it does on problems that it was not fitted on."""
+
+    fit: Calibration
+    level: Level
+    before: Mapping[str, Any]
+    """Measures of the scores as they are; a reward counts as log-odds."""
+    after: Mapping[str, Any]
+    """The same of the calibrated scores."""
+    counts: Mapping[str, int]
+    output: Output
+
+
+def calibrate(
+    scores: Source,
+    labels: Source,
+    out: str | Path | None = None,
+    *,
+    method: Method = "platt",
+    level: Level = "step",
+    aggregate: str | None = None,
+    labels_as: LabelView | None = None,
+    fit_on: float = 0.5,
+    scorer: str | Path | None = None,
+    plot: bool = False,
+    overwrite: bool = False,
+) -> Calibrated:
+    """Fit a calibration to scores whose labels are known, and measure it on other problems.
+
+    Args:
+        scores: of chains that the scorer was not trained on, from `prm.score`; see `prm.Source`.
+        labels: step labels of the same chains.
+        out: file of the calibration; None for a temporary one.
+        method: see `prm.statistics.calibration.fit`.
+        level: see `Level`.
+        aggregate: for the level "chain" of a PRM: name in `prm.AGGREGATORS`; None for "min".
+        labels_as: for the level "step": a view of step labels; None for "hard".
+        fit_on: share of the problems to fit on, in (0, 1); the others are measured on.
+        scorer: directory of a checkpoint to store the calibration with.
+        plot: whether to draw the reliability into `<out>.png`.
+        overwrite: whether to make anew what is there already.
+
+    Raises:
+        PrmError: an input or the output cannot be used, or an argument does not fit the others.
+    """
+    _require_fitting(level, aggregate, labels_as)
+    place = Workspace(out, "calibration.json")
+    files = place.files(scores=scores, labels=labels)
+    settings = {
+        "method": method, "level": level, "aggregate": aggregate, "labels_as": labels_as, "fit_on": fit_on,
+        "scorer": scorer, "plot": plot,
+    }  # fmt: skip
+    job = Job(place.out, "calibrate", settings, files)
+    with making(job, "calibration", overwrite) as counts:
+        if counts is not None:
+            scored, drops = list(read_records(files["scores"], StepScores)), Drops()
+            kind = common_kind(scored)
+            metadata = None if scorer is None else _metadata(Path(scorer), kind)
+            scale, aggregator = _scale(kind, level, aggregate)
+            labeled = by_id(read_records(files["labels"], StepLabels))
+            points = (
+                _step_points(scored, labeled, labels_as or "hard", drops)
+                if level == "step"
+                else _chain_points(scored, labeled, aggregator or "last", drops)
+            )
+            result = _fit(points, method, level, labels_as, scale, aggregator, fit_on)
+            picture = _picture(result) if plot and method != "standardize" else None
+            plot_path(place.out).unlink(missing_ok=True)
+            if picture:
+                write_bytes(plot_path(place.out), picture)
+            if metadata is not None and scorer is not None:
+                stored = {**(metadata.calibration or {}), "reward" if kind == "orm" else level: result["fit"]}
+                replace(metadata, calibration=stored).save(Path(scorer))
+            write_json(place.out, result)
+            counts |= result["counts"]
+            write_drops(drops, place.out, counts)
+    found = json.loads(place.out.read_text(encoding="utf-8"))
+    output = place.output(job)
+    return Calibrated(
+        Calibration.from_json(found["fit"]), level, found["before"], found["after"], found["counts"], output
+    )
+
+
+def plot_path(out: Path) -> Path:
+    """Where the reliability of an output is drawn."""
+    return out.with_name(out.name + ".png")
+
+
+def _require_fitting(level: str, aggregate: str | None, labels_as: str | None) -> None:
+    if level not in get_args(Level):
+        raise InputError(f"unknown level {level!r}", f"choose from {', '.join(get_args(Level))}")
+    if level == "step" and aggregate is not None:
+        raise InputError(f"aggregate={aggregate!r} cannot be used with the level 'step'", "omit it")
+    if level == "chain" and labels_as is not None:
+        raise InputError(f"labels_as={labels_as!r} cannot be used: a chain's label is its own outcome", "omit it")
+    if labels_as is not None and labels_as not in get_args(LabelView):
+        raise InputError(f"unknown view {labels_as!r} of labels", f"choose from {', '.join(get_args(LabelView))}")
+
+
+def _metadata(scorer: Path, kind: Kind) -> Metadata:
+    from prm.models.checkpoint import load_metadata
+
+    metadata = load_metadata(scorer)
+    if metadata.kind not in (kind, "joint"):
+        raise InputError(
+            f"the scorer {scorer} is of kind {metadata.kind}, the scores are of kind {kind}",
+            "give the one that made them",
+        )
+    return metadata
+
+
+def _scale(kind: Kind, level: Level, aggregate: str | None) -> tuple[Scale, str | None]:
+    """What the scores are, and the aggregator that makes them."""
+    if kind == "orm":
+        if level == "step":
+            raise InputError("the scores are an ORM's, which has none of steps", "calibrate the level 'chain'")
+        if aggregate is not None:
+            raise InputError(f"aggregate={aggregate!r} cannot be used: an ORM gives one score per chain", "omit it")
+        return "reward", None
+    if level == "step":
+        return "probability", None
+    aggregator = aggregate or "min"
+    return "log-probability" if is_logarithm(aggregator) else "probability", aggregator
+
+
+class _Point(NamedTuple):
+    """A score and what is known of it."""
+
+    problem_id: str
+    score: float
+    label: float
+
+
+def _pairs(
+    scored: Iterable[StepScores], labeled: Mapping[str, StepLabels], drops: Drops
+) -> Iterable[tuple[StepScores, StepLabels]]:
+    for row in scored:
+        labels = labeled.get(row.chain_id)
+        if labels is None:
+            drops.add(row.chain_id, "it has no labels")
+        else:
+            yield row, labels
+
+
+def _step_points(
+    scored: Iterable[StepScores], labeled: Mapping[str, StepLabels], view: LabelView, drops: Drops
+) -> list[_Point]:
+    """Each step with a label, whatever number of rollouts it rests on: else the strategy would weigh the steps."""
+    points: list[_Point] = []
+    for row, labels in _pairs(scored, labeled, drops):
+        values = labels.view(view)
+        if len(values) != len(row.scores):
+            drops.add(row.chain_id, "scores and labels differ in number", f"{len(row.scores)}, {len(values)}")
+            continue
+        known = [(score, value) for score, value in zip(row.scores, values, strict=True) if value is not None]
+        if not known:
+            drops.add(row.chain_id, f"no step has a {view} label")
+        points += [_Point(row.problem_id, score, float(value)) for score, value in known]
+    return points
+
+
+def _chain_points(
+    scored: Iterable[StepScores], labeled: Mapping[str, StepLabels], aggregator: str, drops: Drops
+) -> list[_Point]:
+    points: list[_Point] = []
+    for row, labels in _pairs(scored, labeled, drops):
+        if labels.outcome not in ("correct", "incorrect"):
+            drops.add(row.chain_id, "its answer is undecided", labels.outcome)
+        elif not row.scores:
+            drops.add(row.chain_id, "empty chain")
+        else:
+            score = aggregate_scores(row.scores, aggregator)
+            points.append(_Point(row.problem_id, score, float(labels.outcome == "correct")))
+    return points
+
+
+def _fit(
+    points: Iterable[_Point],
+    method: Method,
+    level: Level,
+    labels_as: LabelView | None,
+    scale: Scale,
+    aggregator: str | None,
+    fit_on: float,
+) -> dict[str, Any]:
+    """The output: the fit on one share of the problems, measured on the others."""
+    sides: tuple[list[_Point], list[_Point]] = ([], [])
+    for point in points:  # by an id of its own: else the problems that a training left out would be all on one side
+        sides[is_in_share(f"calibrate {point.problem_id}", fit_on)].append(point)
+    measured, fitted = sides
+    if not measured:
+        raise InputError("there is nothing left to measure on", "lower fit_on, or give more problems")
+    targets = None if method == "standardize" else [p.label for p in fitted]
+    found = fit(method, [p.score for p in fitted], targets, scale=scale, aggregator=aggregator)
+    return {
+        "schema": "calibration/1",
+        "level": level,
+        "labels_as": (labels_as or "hard") if level == "step" else "outcome",
+        "fit": found.to_json(),
+        **_before_and_after(found, measured),
+        "counts": _counts(level, fitted=fitted, measured=measured),
+    }
+
+
+def _picture(result: Mapping[str, Any]) -> bytes:
+    return reliability_diagram({name: result[name] for name in ("before", "after")})
+
+
+def _counts(level: Level, **parts: Sequence[_Point]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name, points in parts.items():
+        counts |= {f"{name} {level}s": len(points), f"{name} problems": len({p.problem_id for p in points})}
+    return counts
+
+
+def _before_and_after(found: Calibration, points: Sequence[_Point]) -> dict[str, dict[str, Any]]:
+    scores, labels = [p.score for p in points], [p.label for p in points]
+    after = found.apply(scores).tolist()
+    if found.method == "standardize":
+        return {"before": _spread(scores), "after": _spread(after)}
+    as_they_are = replace(found, method="temperature", parameters={"temperature": 1.0})
+    return {"before": _measures(as_they_are.apply(scores).tolist(), labels), "after": _measures(after, labels)}
+
+
+def _spread(scores: Sequence[float]) -> dict[str, Any]:
+    import numpy as np
+
+    return {"mean": float(np.mean(scores)), "deviation": float(np.std(scores))}
+
+
+def _measures(scores: Sequence[float], labels: Sequence[float]) -> dict[str, Any]:
+    return {
+        "expected_calibration_error": expected_calibration_error(scores, labels),
+        "brier_score": brier_score(scores, labels),
+        "log_loss": log_loss(scores, labels),
+        "bins": [asdict(row) for row in reliability(scores, labels)],
+    }
+
+
+def chain_values(
+    pairs: Source,
+    out: str | Path | None = None,
+    *,
+    model: Model = "bradley-terry",
+    prior: float = PRIOR,
+    overwrite: bool = False,
+) -> Output:
+    """Recover one value per chain from outcomes of pairs, to train an outcome head on.
+
+    Args:
+        pairs: rows of `winner` and `loser`, with a `weight` or `"tie": true`; see `prm.Source`.
+        out: file of values (`chain-value/1`); None for a temporary one.
+        model: "bradley-terry" (values are log-odds) or "thurstone" (standard deviations).
+        prior: precision of the Gaussian prior on a value, from 0.
+        overwrite: whether to make anew what is there already.
+
+    Raises:
+        PrmError: an input or the output cannot be used.
+    """
+    place = Workspace(out, "values.jsonl")
+    files = place.files(pairs=pairs)
+    job = Job(place.out, "strengths", {"model": model, "prior": prior}, files)
+    with making(job, "values", overwrite) as counts:
+        if counts is not None:
+            comparisons = list(read_comparisons(files["pairs"]))
+            values = strengths(comparisons, model, prior)
+            counts["chains"] = write_values(place.out, values, comparisons)
+            counts["comparisons"] = sum(c.weight for c in comparisons)
+    return place.output(job)
