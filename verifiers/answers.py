@@ -190,8 +190,11 @@ def _read(text: str, depth: int) -> Answer:
 
 def _first(rules: tuple[_Rule, ...], text: str, depth: int) -> Answer:
     """The answer of the first rule that reads the text; the last rule of each table reads any text."""
-    answers = (rule(text, depth) for rule in rules)
-    return next(answer for answer in answers if answer is not None)
+    for rule in rules:
+        answer = rule(text, depth)
+        if answer is not None:
+            return answer
+    raise LookupError("no rule applies")
 
 
 def _at_any_depth(rule: Callable[[str], Answer | None]) -> _Rule:

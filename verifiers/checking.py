@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Semaphore
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from .answers import Answer, read_answer
 from .compare import Decide, compare
@@ -21,9 +22,10 @@ DEFAULT_TIMEOUT = 2.0
 MAX_TIMEOUT = 86_400
 LOOK_AHEAD = 1_000
 """Most pairs that `check_many` reads ahead of the verdict it yields."""
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _NO_ANSWER = Verdict(Outcome.NO_ANSWER, "no answer in the prediction", None)
 _NO_GOLD = Verdict(Outcome.ERROR, "no answer in the gold", None)
-_DEFERRED = Finding(Outcome.ERROR, "needs algebra")
 
 
 def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
@@ -48,7 +50,8 @@ def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Ve
     """
     _require_texts(prediction, gold)
     _require_timeout(timeout)
-    return _verdict(prediction, gold, _decide_within(Budget(timeout)))
+    question = _guarded(_read, prediction, gold)
+    return question if isinstance(question, Verdict) else _answered(question, Budget(timeout))
 
 
 async def check_async(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
@@ -161,14 +164,24 @@ def _require_timeout(timeout: float) -> None:
         raise ValueError(f"timeout must be above 0 and at most {MAX_TIMEOUT} seconds, not {timeout}")
 
 
-def _verdict(prediction: str, gold: str, decide: Decide) -> Verdict:
+class _Question(NamedTuple):
+    """A prediction's answer and the gold answer, read and ready to be compared."""
+
+    found: str
+    """The answer as written in the prediction."""
+    answer: Answer
+    gold: Answer
+
+
+def _guarded(step: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | Verdict:
     try:
-        return _check(prediction, gold, decide)
+        return step(*args, **kwargs)
     except Exception as error:  # the boundary: a bug on one text must not end a run or make an answer wrong
         return Verdict(Outcome.ERROR, f"the checker failed: {type(error).__name__}", None)
 
 
-def _check(prediction: str, gold: str, decide: Decide) -> Verdict:
+def _read(prediction: str, gold: str) -> _Question | Verdict:
+    """The question, or the verdict if there is nothing to compare."""
     gold_answer = _read_gold(gold)
     if gold_answer is None:
         return _NO_GOLD
@@ -177,8 +190,16 @@ def _check(prediction: str, gold: str, decide: Decide) -> Verdict:
         return Verdict(Outcome.CORRECT, "same text", found or prediction.strip())
     if found is None:
         return _NO_ANSWER
-    finding = compare(read_answer(found), gold_answer, decide)
-    return Verdict(finding.outcome, finding.reason, found)
+    return _Question(found, read_answer(found), gold_answer)
+
+
+def _answered(question: _Question, budget: Budget) -> Verdict:
+    return _guarded(_compare, question, _decide_within(budget))
+
+
+def _compare(question: _Question, decide: Decide) -> Verdict:
+    finding = compare(question.answer, question.gold, decide)
+    return Verdict(finding.outcome, finding.reason, question.found)
 
 
 @lru_cache(maxsize=4_096)
@@ -232,28 +253,35 @@ class _Running:
 
 def _begin(prediction: str, gold: str, timeout: float, slots: Semaphore | None = None) -> Verdict | _Running:
     """The verdict if it needs no algebra; else a check running in a thread, started once there is a slot."""
-    verdict = _without_algebra(prediction, gold)
+    question = _guarded(_read, prediction, gold)
+    if isinstance(question, Verdict):
+        return question
+    verdict = _guarded(_without_algebra, question)
     if verdict is not None:
         return verdict
     if slots is not None:
         slots.acquire()
     budget = Budget(timeout)
-    future = WORKER.threads.submit(_verdict, prediction, gold, _decide_within(budget))
+    future = WORKER.threads.submit(_answered, question, budget)
     if slots is not None:
         future.add_done_callback(lambda _: slots.release())
     return _Running(future, budget)
 
 
-def _without_algebra(prediction: str, gold: str) -> Verdict | None:
-    is_needed = False
+class _NeedsAlgebraError(Exception):
+    """The comparison has reached the first pair of trees that only algebra can decide."""
 
-    def defer(_answer: Node, _gold: Node) -> Finding:
-        nonlocal is_needed
-        is_needed = True
-        return _DEFERRED
 
-    verdict = _verdict(prediction, gold, defer)
-    return None if is_needed else verdict
+def _without_algebra(question: _Question) -> Verdict | None:
+    """The verdict, or None as soon as it turns out to need algebra."""
+    try:
+        return _compare(question, _refuse)
+    except _NeedsAlgebraError:
+        return None
+
+
+def _refuse(_answer: Node, _gold: Node) -> Finding:
+    raise _NeedsAlgebraError
 
 
 def _begin_each(

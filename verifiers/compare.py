@@ -25,13 +25,16 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 
-from .answers import NOTHING, Answer
+from .answers import NOTHING, Answer, Kind
 from .expressions.numeric import approximate, certainly_differ, is_linear, step_of
 from .expressions.parser import Node, constants, fold, names, substitute
 from .units import measure
 from .verdict import Finding, Outcome
 
 Decide = Callable[[Node, Node], Finding]
+"""Compares two trees with algebra."""
+_Rule = Callable[[Answer, Answer, Decide], Finding | None]
+"""Compares a predicted answer with the gold answer; None if the rule does not apply."""
 
 _SAME_TEXT = Finding(Outcome.CORRECT, "same text")
 _SAME_NUMBER = Finding(Outcome.CORRECT, "equal as numbers")
@@ -48,35 +51,51 @@ _FUNCTION = re.compile(r"y/[a-z] [a-z]|[a-z] [a-z]/y")
 _UNORDERED = frozenset({"", "{}"})
 _WHOLE = frozenset("kmnl")
 """Letters that may range over the integers, where the text says so or the values are angles."""
+_OTHER_ITEM = Finding(Outcome.INCORRECT, "different items")
 _UNIT_DIFFERS = Finding(Outcome.INCORRECT, "the units differ")
 
 
 def compare(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     """Compare a predicted answer with the gold answer; `decide` compares trees that need algebra."""
-    if "unusable" in (answer.kind, gold.kind):
-        return _cannot_read(answer, gold)
-    if answer.text == gold.text:
-        return _SAME_TEXT
-    if (chosen := choice_letter(gold)) and (choice := choice_letter(answer)):
-        is_equal = choice == chosen
-        return Finding(Outcome.CORRECT, "same choice") if is_equal else Finding(Outcome.INCORRECT, "different choices")
-    if answer.label and gold.label and not _are_same_label(answer.label, gold.label):
-        return _compare_equations(answer, gold, decide) if _share_variables(answer, gold) else _OTHER_LABEL
-    if answer.kind == gold.kind == "number":
-        return _compare_numbers(answer, gold)
-    if "words" in (answer.kind, gold.kind):
-        return _compare_words(answer, gold)
-    if "unread" in (answer.kind, gold.kind):
-        return _cannot_read(answer, gold)
-    return _compare_mathematics(answer, gold, decide)
+    return _first(_RULES, answer, gold, decide)
 
 
-def _compare_mathematics(answer: Answer, gold: Answer, decide: Decide) -> Finding:
-    if "list" in (answer.kind, gold.kind):
-        return _compare_lists(answer, gold, decide)
-    if "equation" in (answer.kind, gold.kind):
-        return _compare_equations(answer, gold, decide)
-    return _compare_expressions(answer, gold, decide)
+def _first(rules: tuple[_Rule, ...], answer: Answer, gold: Answer, decide: Decide) -> Finding:
+    """The finding of the first rule that applies; the last rule of each table always does."""
+    for rule in rules:
+        finding = rule(answer, gold, decide)
+        if finding is not None:
+            return finding
+    raise LookupError("no rule applies")
+
+
+def _of_kind(kind: Kind, rule: _Rule) -> _Rule:
+    """The rule, applied only if one of the answers is of this kind."""
+
+    def applied(answer: Answer, gold: Answer, decide: Decide) -> Finding | None:
+        return rule(answer, gold, decide) if kind in (answer.kind, gold.kind) else None
+
+    return applied
+
+
+def _compare_texts(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    return _SAME_TEXT if answer.text == gold.text else None
+
+
+def _compare_choices(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    expected = choice_letter(gold)
+    chosen = choice_letter(answer) if expected else None
+    if chosen is None:
+        return None
+    is_equal = chosen == expected
+    return Finding(Outcome.CORRECT, "same choice") if is_equal else Finding(Outcome.INCORRECT, "different choices")
+
+
+def _compare_labels(answer: Answer, gold: Answer, decide: Decide) -> Finding | None:
+    """For labels that differ: undecided, unless they are part of equations in the same variables."""
+    if not answer.label or not gold.label or _are_same_label(answer.label, gold.label):
+        return None
+    return _compare_equations(answer, gold, decide) if _share_variables(answer, gold) else _OTHER_LABEL
 
 
 def _are_same_label(first: str, second: str) -> bool:
@@ -96,13 +115,13 @@ def choice_letter(answer: Answer) -> str | None:
     return match[1] if match and not re.search(r"(?:and|or|,|;) ?\(?[A-J]+\)", answer.text[match.end() :]) else None
 
 
-def _cannot_read(answer: Answer, gold: Answer) -> Finding:
+def _cannot_read(answer: Answer, gold: Answer, _decide: Decide) -> Finding:
     unreadable = ("unread", "unusable", "words")
     side, culprit = ("gold answer", gold) if gold.kind in unreadable else ("prediction", answer)
     return Finding(Outcome.ERROR, f"cannot parse the {side}: {culprit.reason or 'words'}")
 
 
-def _compare_words(answer: Answer, gold: Answer) -> Finding:
+def _compare_words(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     if NOTHING in (answer.words, gold.words) and {"number", "expression", "list"} & {answer.kind, gold.kind}:
         return Finding(Outcome.INCORRECT, "only one side says there is no solution")
     if _is_wordlike(answer) and _is_wordlike(gold):
@@ -112,7 +131,7 @@ def _compare_words(answer: Answer, gold: Answer) -> Finding:
         return Finding(Outcome.ERROR if shorter in longer else Outcome.INCORRECT, "different words")
     if _shown(answer) == _shown(gold):
         return Finding(Outcome.CORRECT, "same words")
-    return _cannot_read(answer, gold)
+    return _cannot_read(answer, gold, decide)
 
 
 def _is_wordlike(answer: Answer) -> bool:
@@ -125,9 +144,9 @@ def _shown(answer: Answer) -> str:
     return answer.text.replace(r"\text{", "").replace("}", "").strip(" .").casefold()
 
 
-def _compare_numbers(answer: Answer, gold: Answer) -> Finding:
-    if answer.value is None or gold.value is None:  # cannot happen: a number has a value
-        return Finding(Outcome.ERROR, "a number without a value")
+def _compare_numbers(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    if answer.kind != "number" or gold.kind != "number" or answer.value is None or gold.value is None:
+        return None
     if answer.unit == gold.unit:
         return _compare_values(answer, answer.value, gold)
     if answer.unit.startswith("base ") or gold.unit.startswith("base "):
@@ -194,23 +213,66 @@ def _compare_bases(answer: Answer, gold: Answer) -> Finding:
 
 
 def _compare_expressions(answer: Answer, gold: Answer, decide: Decide) -> Finding:
-    if answer.unit and gold.unit and answer.unit != gold.unit:
-        return _UNIT_DIFFERS
-    if (answer.unit and answer.value and names(_tree(gold))) or (gold.unit and gold.value and names(_tree(answer))):
-        return Finding(Outcome.ERROR, "a unit against a variable")
+    return _first(_EXPRESSION_RULES, answer, gold, decide)
+
+
+def _refuse_other_unit(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    return _UNIT_DIFFERS if answer.unit and gold.unit and answer.unit != gold.unit else None
+
+
+def _refuse_unit_against_variable(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    r"""`3 \text{ m}` against `3m`."""
+    is_refused = any(
+        measured.unit and measured.value and names(_tree(other)) for measured, other in ((answer, gold), (gold, answer))
+    )
+    return Finding(Outcome.ERROR, "a unit against a variable") if is_refused else None
+
+
+def _refuse_lone_sign(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    """For a percent or degree sign on one side only, unless degrees are converted to radians."""
+    sign = answer.unit or gold.unit
+    if answer.unit == gold.unit or sign not in ("%", "°") or (sign == "°" and _has_pi(answer, gold)):
+        return None
+    return Finding(Outcome.ERROR, f"only one of the answers has the sign {sign}")
+
+
+def _compare_rounded(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    """For a gold that is a decimal."""
+    value = approximate(_trees(answer, gold)[0]) if gold.written and gold.value is not None else None
+    if value is None:
+        return None
+    return _ROUNDED if _rounds_to(Fraction(value), gold, 3) else _OTHER_NUMBER
+
+
+def _refuse_other_family(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    if not answer.family or not gold.family or answer.family == gold.family:
+        return None
+    return Finding(Outcome.ERROR, "the variables range over different numbers")
+
+
+def _compare_families(answer: Answer, gold: Answer, decide: Decide) -> Finding | None:
+    """For answers with one value per integer, on both sides."""
+    first, second = _trees(answer, gold)
+    if not (_is_family(first, answer) and _is_family(second, gold)):
+        return None
+    finding = _compare_trees(_renamed(first, second), second, decide)
+    return _compare_steps(first, second) if finding.outcome is Outcome.INCORRECT else finding
+
+
+def _compare_values_everywhere(answer: Answer, gold: Answer, decide: Decide) -> Finding:
+    return _compare_trees(*_trees(answer, gold), decide)
+
+
+def _trees(answer: Answer, gold: Answer) -> tuple[Node, Node]:
+    """Their trees; degrees in radians if the other side has no unit and there is a pi."""
     first, second = _tree(answer), _tree(gold)
-    if answer.unit != gold.unit and (sign := answer.unit or gold.unit) in ("%", "°"):
-        if sign == "%" or "pi" not in constants(first) | constants(second):
-            return Finding(Outcome.ERROR, f"only one of the answers has the sign {sign}")
-        first, second = (_radians(tree) if side.unit else tree for tree, side in ((first, answer), (second, gold)))
-    if gold.written and gold.value is not None and (value := approximate(first)) is not None:
-        return _ROUNDED if _rounds_to(Fraction(value), gold, 3) else _OTHER_NUMBER
-    if answer.family != gold.family and answer.family and gold.family:
-        return Finding(Outcome.ERROR, "the variables range over different numbers")
-    finding = _compare_trees(_renamed(first, answer, second, gold), second, decide)
-    if finding.outcome is Outcome.INCORRECT and _is_family(first, answer) and _is_family(second, gold):
-        return _compare_steps(first, second)
-    return finding
+    if {answer.unit, gold.unit} != {"", "°"} or not _has_pi(answer, gold):
+        return first, second
+    return (_radians(first), second) if answer.unit else (first, _radians(second))
+
+
+def _has_pi(answer: Answer, gold: Answer) -> bool:
+    return "pi" in constants(_tree(answer)) | constants(_tree(gold))
 
 
 def _compare_steps(first: Node, second: Node) -> Finding:
@@ -233,11 +295,10 @@ def _radians(degrees: Node) -> Node:
     return Node("*", args=(degrees, Node("const", "pi"), Node("inv", args=(Node("num", "180"),))))
 
 
-def _renamed(tree: Node, answer: Answer, other: Node, gold: Answer) -> Node:
-    """The tree with the other side's integer variable, if both are families; else unchanged."""
-    if names(tree) == names(other) or not (_is_family(tree, answer) and _is_family(other, gold)):
-        return tree
-    return substitute(tree, {next(iter(names(tree))): Node("name", next(iter(names(other))))})
+def _renamed(tree: Node, other: Node) -> Node:
+    """A family's tree with the variable of the other family."""
+    (own,), (wanted,) = names(tree), names(other)
+    return substitute(tree, {own: Node("name", wanted)})
 
 
 def _compare_equations(answer: Answer, gold: Answer, decide: Decide) -> Finding:
@@ -291,41 +352,68 @@ def _are_anagrams(answer: Node, gold: Node) -> bool:
 
 
 def _compare_lists(answer: Answer, gold: Answer, decide: Decide) -> Finding:
-    if answer.kind != gold.kind:
-        alone, other = (answer, gold) if answer.kind == "list" else (gold, answer)
-        if alone.brackets == "{}" and len(alone.items) == 1:
-            (item,) = alone.items
-            return compare(item, other, decide) if alone is answer else compare(other, item, decide)
-        if (
-            alone is answer
-            and alone.brackets == ""
-            and _all_of(compare(item, gold, decide) for item in alone.items) == _EACH
-        ):
-            return Finding(Outcome.CORRECT, "the same answer, written more than once")
-        return _only_one_is_list(answer, gold)
-    if len(answer.items) != len(gold.items) and "U" not in (answer.brackets, gold.brackets):
-        unclear = _has_unread_items(answer) or _has_unread_items(gold)
-        return Finding(Outcome.ERROR if unclear else Outcome.INCORRECT, "different numbers of items")
-    kinds = {answer.brackets, gold.brackets}
-    if "U" in kinds:
-        return _compare_unions(answer, gold, decide)
-    if kinds <= _UNORDERED:
-        return _in_any_order(answer, gold, decide)
-    answer, gold = _by_label(answer, gold), _by_label(gold, answer)
-    in_order = _all_of(compare(mine, theirs, decide) for mine, theirs in zip(answer.items, gold.items, strict=True))
-    if len(kinds) > 1 and in_order.outcome is Outcome.CORRECT:
-        return in_order if kinds == {"", "()"} or _are_vectors(answer, gold) else _brackets_differ(answer, gold)
-    return in_order
+    return _first(_LIST_RULES, answer, gold, decide)
 
 
-def _compare_unions(answer: Answer, gold: Answer, decide: Decide) -> Finding:
+def _compare_set_of_one(answer: Answer, gold: Answer, decide: Decide) -> Finding | None:
+    r"""`\{5\}` against `5`."""
+    if answer.kind == gold.kind:
+        return None
+    alone = answer if answer.kind == "list" else gold
+    if alone.brackets != "{}" or len(alone.items) != 1:
+        return None
+    (item,) = alone.items
+    return compare(item, gold, decide) if alone is answer else compare(answer, item, decide)
+
+
+def _compare_repeated(answer: Answer, gold: Answer, decide: Decide) -> Finding | None:
+    """`1/2, 0.5` against `1/2`."""
+    if answer.kind == gold.kind or answer.kind != "list" or answer.brackets:
+        return None
+    is_equal = _all_of(compare(item, gold, decide) for item in answer.items) == _EACH
+    return Finding(Outcome.CORRECT, "the same answer, written more than once") if is_equal else None
+
+
+def _refuse_single(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    """For a list against a single answer: incorrect, or undecided for a comma that may not separate items."""
+    if answer.kind == gold.kind:
+        return None
+    alone = answer if answer.kind == "list" else gold
+    is_decimal = re.fullmatch(r"-?\d+,\d+", alone.text) is not None
+    unclear = is_decimal or _has_unread_items(answer) or _has_unread_items(gold)
+    return Finding(Outcome.ERROR if unclear else Outcome.INCORRECT, "only one of the answers is a list")
+
+
+def _refuse_other_length(answer: Answer, gold: Answer, _decide: Decide) -> Finding | None:
+    if len(answer.items) == len(gold.items) or "U" in (answer.brackets, gold.brackets):
+        return None
+    unclear = _has_unread_items(answer) or _has_unread_items(gold)
+    return Finding(Outcome.ERROR if unclear else Outcome.INCORRECT, "different numbers of items")
+
+
+def _compare_unions(answer: Answer, gold: Answer, decide: Decide) -> Finding | None:
     """Equal if the intervals match; otherwise mostly undecided, because [1,2] and [2,3] together are [1,3]."""
+    if "U" not in (answer.brackets, gold.brackets):
+        return None
     if answer.brackets == gold.brackets and len(answer.items) == len(gold.items):
         finding = _in_any_order(answer, gold, decide)
         are_apart = all(item.brackets in ("()", "{}") for item in (*answer.items, *gold.items))
         if finding.outcome is not Outcome.INCORRECT or are_apart:
             return finding
     return Finding(Outcome.ERROR, "unions that do not match piece by piece")
+
+
+def _compare_unordered(answer: Answer, gold: Answer, decide: Decide) -> Finding | None:
+    return _in_any_order(answer, gold, decide) if {answer.brackets, gold.brackets} <= _UNORDERED else None
+
+
+def _compare_ordered(answer: Answer, gold: Answer, decide: Decide) -> Finding:
+    kinds = {answer.brackets, gold.brackets}
+    answer, gold = _by_label(answer, gold), _by_label(gold, answer)
+    finding = _all_of(compare(mine, theirs, decide) for mine, theirs in zip(answer.items, gold.items, strict=True))
+    if len(kinds) == 1 or finding.outcome is not Outcome.CORRECT:
+        return finding
+    return finding if kinds == {"", "()"} or _are_vectors(answer, gold) else _brackets_differ(answer, gold)
 
 
 def _by_label(answer: Answer, other: Answer) -> Answer:
@@ -338,14 +426,6 @@ def _are_vectors(answer: Answer, gold: Answer) -> bool:
     """Whether one is a tuple and the other a matrix of one row or column."""
     shape = f"matrix {len(gold.items)}x1", f"matrix 1x{len(gold.items)}"
     return "()" in (answer.brackets, gold.brackets) and (answer.brackets in shape or gold.brackets in shape)
-
-
-def _only_one_is_list(answer: Answer, gold: Answer) -> Finding:
-    """Incorrect; undecided for prose with a comma or "and", and for a comma that may be a decimal mark."""
-    alone = answer if answer.kind == "list" else gold
-    is_decimal = re.fullmatch(r"-?\d+,\d+", alone.text) is not None
-    unclear = is_decimal or _has_unread_items(answer) or _has_unread_items(gold)
-    return Finding(Outcome.ERROR if unclear else Outcome.INCORRECT, "only one of the answers is a list")
 
 
 def _has_unread_items(answer: Answer) -> bool:
@@ -371,21 +451,53 @@ def _all_of(findings: Iterable[Finding]) -> Finding:
 def _in_any_order(answer: Answer, gold: Answer, decide: Decide) -> Finding:
     """Pair each gold item with an equal one; equality is transitive, so the first match will do."""
     left = list(answer.items)
-    are_named = "" not in (labels := {item.label for item in left}) and labels == {item.label for item in gold.items}
+    labels = {item.label for item in left}
+    are_labeled = "" not in labels and labels == {item.label for item in gold.items}
     for theirs in gold.items:
         findings = [
-            Finding(Outcome.INCORRECT, "different labels")
-            if are_named and mine.label != theirs.label
-            else compare(mine, theirs, decide)
+            _OTHER_ITEM if are_labeled and mine.label != theirs.label else compare(mine, theirs, decide)
             for mine in left
         ]
         outcomes = [finding.outcome for finding in findings]
-        if Outcome.CORRECT in outcomes:
-            left.pop(outcomes.index(Outcome.CORRECT))
-        else:
-            return (
-                _all_of(finding for finding in findings if finding.outcome is not Outcome.INCORRECT)
-                if any(outcome is not Outcome.INCORRECT for outcome in outcomes)
-                else Finding(Outcome.INCORRECT, "different items")
-            )
+        if Outcome.CORRECT not in outcomes:
+            return next((finding for finding in findings if finding.outcome is not Outcome.INCORRECT), _OTHER_ITEM)
+        left.pop(outcomes.index(Outcome.CORRECT))
     return Finding(Outcome.CORRECT, "equal in some order")
+
+
+# The rules. In each table the first that applies decides.
+
+
+_RULES: tuple[_Rule, ...] = (
+    _of_kind("unusable", _cannot_read),
+    _compare_texts,
+    _compare_choices,
+    _compare_labels,
+    _compare_numbers,
+    _of_kind("words", _compare_words),
+    _of_kind("unread", _cannot_read),
+    _of_kind("list", _compare_lists),
+    _of_kind("equation", _compare_equations),
+    _compare_expressions,
+)
+"""For any two answers. A new kind of answer is a function and a row here."""
+_EXPRESSION_RULES: tuple[_Rule, ...] = (
+    _refuse_other_unit,
+    _refuse_unit_against_variable,
+    _refuse_lone_sign,
+    _compare_rounded,
+    _refuse_other_family,
+    _compare_families,
+    _compare_values_everywhere,
+)
+"""For two expressions, or an expression and a number."""
+_LIST_RULES: tuple[_Rule, ...] = (
+    _compare_set_of_one,
+    _compare_repeated,
+    _refuse_single,
+    _refuse_other_length,
+    _compare_unions,
+    _compare_unordered,
+    _compare_ordered,
+)
+"""For a list against any answer that can be read."""

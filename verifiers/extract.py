@@ -169,9 +169,15 @@ def _is_part(before: str, after: str) -> bool:
 
 
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:
-    if "\\boxed" not in text and "\\fbox" not in text:
+    contents = _box_contents(text) if "\\boxed" in text or "\\fbox" in text else []
+    if not contents:
         return None
-    found: list[tuple[int, str]] = []  # start and content of complete boxes that lie in no other
+    return ", ".join(contents) if boxes == "all" else contents[0 if boxes == "first" else -1]
+
+
+def _box_contents(text: str) -> list[str]:
+    """The contents of all complete boxes that lie in no other complete box."""
+    found: list[tuple[int, str]] = []  # where each content starts, and the content
     opened: list[int | None] = []  # for each open brace: the start of its box's content, None if it opens no box
     for match in _BOX_OR_BRACE.finditer(text):
         token = match[0]
@@ -183,10 +189,7 @@ def _boxed(text: str, boxes: Boxes = "last") -> str | None:
                 found.append((start, content))
         elif token.endswith("{") and token != "\\{":
             opened.append(None if token == "{" else match.end())
-    contents = [content for _, content in found]
-    if boxes == "all":
-        return ", ".join(contents) or None
-    return (contents[0] if boxes == "first" else contents[-1]) if contents else None
+    return [content for _, content in found]
 
 
 def _after_hashes(text: str) -> str | None:

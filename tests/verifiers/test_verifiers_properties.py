@@ -12,7 +12,7 @@ from prm.verifiers import Outcome, answer_key, check, extract_answer, gold_probl
 INTEGERS = st.integers(-(10**30), 10**30)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=4)
 MATH = st.text(alphabet=string.digits + "xy+-*/^(){}[]\\|!_,.=$% eE" + "\u221a\u03c0\u2212", max_size=40)
-FAST = settings(max_examples=int(os.environ.get("PRM_FUZZ_EXAMPLES", "150")), deadline=None)
+FAST = settings(max_examples=int(os.environ.get("PRM_FUZZ_EXAMPLES", "150")))
 """`PRM_FUZZ_EXAMPLES=100000` turns these tests into a fuzzer."""
 
 

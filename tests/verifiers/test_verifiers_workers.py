@@ -19,6 +19,7 @@ from places import ROOT
 from prm.verifiers import Outcome, check, check_async, check_many, checking
 from prm.verifiers.expressions.parser import Node, parse
 from prm.verifiers.expressions.symbolic import WORKER, Budget, Pool
+from prm.verifiers.verdict import Finding
 
 # Equal, but only after expanding a sum of four terms to its 90th power.
 _SUM = r"(\sqrt{x}+\sqrt{y}+\sqrt{z}+w)^{90}"
@@ -28,6 +29,7 @@ _LARGE = "(a+b+c+d+f+g)^{90}"
 LARGE_TREES = parse(f"{_LARGE}(x+1)"), parse(f"{_LARGE}x+{_LARGE}")
 EQUAL, OTHER = (parse("x+1"), parse("1+x")), (parse("x+1"), parse("x+2"))
 ON_LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+UNDECIDED = Finding(Outcome.ERROR, "needs algebra")
 SECONDS = 60
 """Longest wait for an event that takes a second on an idle machine."""
 
@@ -89,7 +91,7 @@ def test_comparisons_of_one_check_share_the_time(pool, monkeypatch):
     assert pool.compare(*SLOW_TREES, budget) == pool.compare(*EQUAL, budget)
     assert pool.pids == []  # the second question was not asked
     budgets = []
-    monkeypatch.setattr(WORKER, "compare", lambda _left, _right, budget: budgets.append(budget) or checking._DEFERRED)
+    monkeypatch.setattr(WORKER, "compare", lambda _left, _right, budget: budgets.append(budget) or UNDECIDED)
     check(r"\boxed{((x+1)^2, (x+2)^2, (x+3)^2)}", "(x^2+2x+1, x^2+4x+4, x^2+6x+9)")
     assert len(budgets) == 3
     assert all(budget is budgets[0] for budget in budgets)
@@ -318,6 +320,13 @@ def test_neither_plain_numbers_nor_a_single_worker_read_ahead():
     assert next(pairs) == ("never", "asked for")
 
 
+def test_a_pair_that_needs_algebra_is_read_once(monkeypatch):
+    read, asked = checking._read, []
+    monkeypatch.setattr(checking, "_read", lambda *texts: asked.append(texts) or read(*texts))
+    assert [verdict.is_correct for verdict in check_many(symbolic([1, 3]), timeout=10, workers=2)] == [True, False]
+    assert asked == symbolic([1, 3])
+
+
 def test_an_error_in_the_source_is_raised_in_its_place():
     verdicts = check_many([*symbolic([1, 3]), (None, "1")], timeout=10, workers=2)
     assert [next(verdicts).is_correct, next(verdicts).is_correct] == [True, False]
@@ -342,7 +351,7 @@ def test_check_many_uses_two_workers(monkeypatch):
 
     def meet(_left, _right, _budget):
         meeting.wait()  # breaks unless two threads arrive
-        return checking._DEFERRED
+        return UNDECIDED
 
     monkeypatch.setattr(WORKER, "threads", ThreadPoolExecutor(2))
     monkeypatch.setattr(WORKER, "compare", meet)
