@@ -56,7 +56,7 @@ def test_every_step_is_read_at_the_same_token(any_tokenizer):
     assert len({rendered.ids[end] for end in rendered.step_ends}) == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=st.lists(st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip), max_size=5))
 def test_any_steps_spell_themselves(tokenizer, steps):
     rendered = Renderer(tokenizer).render(PROBLEM, steps)
@@ -225,7 +225,7 @@ def test_a_problem_in_a_chat_is_the_users_message(talking):
 CHATTY = with_template(byte_level, TEMPLATES["chatml"])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(contents=st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
 def test_any_messages_are_spelled_as_the_template_spells_them(contents):
     talk = [Message(("user", "assistant")[i % 2], c) for i, c in enumerate(contents)]
@@ -299,7 +299,7 @@ CHAINS = st.lists(st.text("ab .\n\t<s>/é", max_size=6), max_size=4)
 @pytest.mark.parametrize("chat", [False, True])
 @pytest.mark.parametrize("separator", ["\n", " ==\n", None])
 @pytest.mark.parametrize("kind", TOKENIZERS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rows=st.lists(st.tuples(st.sampled_from(["a", "b\n", " a</s>"]), CHAINS), max_size=6))
 def test_many_chains_are_rendered_as_each_alone(kind, separator, chat, rows):
     renderer = RENDERERS[kind, separator, chat]

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, ndtr, ndtri
 
@@ -76,7 +76,6 @@ def test_known_strengths_are_recovered(model):
     assert np.corrcoef(found, true)[0, 1] > 0.99
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 1000), model=st.sampled_from(sorted(MODELS)))
 def test_order_of_the_pairs_their_repetition_and_names_do_not_matter(seed, model):
     rng = np.random.default_rng(seed)
