@@ -1,4 +1,4 @@
-// The list of chains. Only the rows in view are in the page; every text is put in as text, never as HTML.
+// The list of chains. Only the rows in view are in the page; every text is inserted as text, never as HTML.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -10,9 +10,9 @@
   const CELLS = 48;
   const FILTERS = ["search", "suite", "split", "verdict", "error", "located", "chosen"];
   const narrow = matchMedia("(max-width: 60rem)");
-  const state = { order: [], active: 0, rowHeight: 1, shown: new Map(), texts: null, isNear: false, timer: 0 };
+  const state = { order: [], active: 0, rowHeight: 1, shown: new Map(), texts: null, timer: 0 };
 
-  // ---- what is known of a chain
+  // ---- properties of a chain
 
   const scale = () => data.scorers[Number($("scorer").value)] ?? null;
   const scoresOf = (chain, scorer = Number($("scorer").value)) => chain.scores[scorer] ?? null;
@@ -21,13 +21,13 @@
   const problemOf = (chain) => data.problems[chain.problem];
   const wordsOf = (chain) => data.suites[chain.suite].words;
 
-  /** One number for a chain: a reward, or its least step score; null without scores. */
+  /** Score of a chain: its reward, or its lowest step score; null without scores. */
   function chainScore(chain, scorer) {
     const scores = (scoresOf(chain, scorer) ?? []).filter((score) => score !== null);
     return scores.length ? Math.min(...scores) : null;
   }
 
-  /** The first step that scores below the threshold; -1 for none. */
+  /** Index of the first step that scores below the threshold; -1 if none does. */
   function called(chain) {
     if (scale() === null || scale().outcome) return -1;
     const threshold = Number($("threshold").value);
@@ -40,7 +40,7 @@
     return text.replace("-", "−");
   }
 
-  // ---- which chains, in which order
+  // ---- filters and order
 
   const TESTS = {
     search: (chain, words, index) => words.split(/\s+/).filter(Boolean).every((word) => textOf(index).includes(word)),
@@ -57,14 +57,14 @@
     return firstError(chain) >= 0 ? "with" : "without";
   }
 
-  /** "hit", "miss", "alarm", or "" where the scorer and the truth both see no error, or one of them says nothing. */
+  /** "hit", "miss" or "alarm"; "" if scorer and truth agree on no error, or either is missing. */
   function location(chain) {
     if (errorKind(chain) === "unknown" || scoresOf(chain) === null || scale().outcome) return "";
     if (firstError(chain) < 0) return called(chain) < 0 ? "" : "alarm";
     return called(chain) === firstError(chain) ? "hit" : "miss";
   }
 
-  /** Everything of a chain that can be searched, in small letters; all of them are made at the first search. */
+  /** Searchable text of a chain, in lower case; the first search builds those of all chains. */
   function textOf(index) {
     state.texts ??= data.chains.map((chain) => {
       const problem = problemOf(chain);
@@ -101,7 +101,7 @@
     return element;
   }
 
-  /** Color an element by a score: how far it lies from the middle, toward which end. */
+  /** Color an element by a score: by its distance from the middle, toward either end. */
   function tint(element, score) {
     const { low, middle, high } = scale();
     if (score === null || score === undefined) return;
@@ -122,7 +122,7 @@
     return make("span", "chosen", names.length > 1 ? `★ chosen by ${names.length}` : `★ ${names[0]}`);
   }
 
-  /** One small square a step, colored by its score; the first error stands on a line. */
+  /** One small square per step, colored by its score; the first error is underlined. */
   function strip(chain) {
     const line = make("span", "strip");
     const scores = scoresOf(chain) ?? [];
@@ -155,7 +155,7 @@
     return element;
   }
 
-  /** Put in the rows that are in view, and a few around them; take out all others. */
+  /** Insert the rows in view and a few around them; remove all others. */
   function renderRows() {
     const first = Math.max(0, Math.floor(list.scrollTop / state.rowHeight) - OVERSCAN);
     const last = Math.min(
@@ -178,7 +178,7 @@
     else list.removeAttribute("aria-activedescendant");
   }
 
-  /** Make all rows anew: other chains, another scorer, or another size of letters. */
+  /** Rebuild all rows, for other chains, another scorer or another font size. */
   function renderList() {
     state.shown.forEach((element) => element.remove());
     state.shown.clear();
@@ -207,7 +207,7 @@
     renderDetail();
   }
 
-  /** Show a chain; where there is room for one pane only, in place of the list. */
+  /** Show a chain; where only one pane fits, it replaces the list. */
   function open(position, withFocus) {
     select(position);
     $("browser").dataset.view = "chain";
@@ -225,7 +225,7 @@
 
   function renderDetail() {
     const chain = data.chains[state.order[state.active]];
-    if (!chain) return detail.replaceChildren(make("p", "note", "No chain fits. Clear the filters to see all."));
+    if (!chain) return detail.replaceChildren(make("p", "note", "No chain matches. Clear the filters to see all."));
     const back = make("button", "back", "← All chains");
     back.type = "button";
     back.addEventListener("click", close);
@@ -245,13 +245,13 @@
 
   const count = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
 
-  /** What every scorer says of the chain. */
+  /** The chain's score from every scorer. */
   function allScores(chain) {
     const box = make("dl", "all-scores");
     data.scorers.forEach((scorer, place) => {
       const pair = make("div", place === Number($("scorer").value) ? "current" : "");
       pair.append(
-        make("dt", "", `${scorer.name}, ${scorer.outcome ? "reward" : "least step"}`),
+        make("dt", "", `${scorer.name}, ${scorer.outcome ? "reward" : "lowest step"}`),
         make("dd", "", show(chainScore(chain, place))));
       box.append(pair);
     });
@@ -270,7 +270,7 @@
   }
 
   function steps(chain) {
-    if (!chain.steps.length) return [make("h4", "", "Steps"), make("p", "quiet", "none: the text is empty")];
+    if (!chain.steps.length) return [make("h4", "", "Steps"), make("p", "quiet", "None: the text is empty.")];
     const all = make("ol", "steps");
     chain.steps.forEach((text, place) => all.append(step(chain, text, place)));
     return [make("h4", "", "Steps"), all];
@@ -300,14 +300,14 @@
     return marks;
   }
 
-  /** The other chains of the problem, best first. */
+  /** All chains of the problem, highest score first. */
   function candidates(chain) {
     const same = data.chains.filter((other) => other.problem === chain.problem);
     if (same.length < 2) return [];
     same.sort((a, b) => (chainScore(b) ?? -Infinity) - (chainScore(a) ?? -Infinity));
     const all = make("ol", "candidates");
     same.forEach((other) => all.append(candidate(other, other === chain)));
-    return [make("h4", "", `All ${same.length} of this problem, highest score first`), all];
+    return [make("h4", "", `All ${same.length} chains of this problem, highest score first`), all];
   }
 
   function candidate(chain, isCurrent) {
@@ -323,7 +323,7 @@
     return item;
   }
 
-  /** Show a chain that the filters may hide. */
+  /** Show a chain, even one that the filters hide. */
   function jumpTo(chain) {
     const index = data.chains.indexOf(chain);
     if (!state.order.includes(index)) {
@@ -333,7 +333,7 @@
     select(state.order.indexOf(index));
   }
 
-  /** Put text into an element, with what is searched for marked. */
+  /** Put text into an element, with the search terms marked. */
   function marked(element, text) {
     const words = $("search").value.trim().split(/\s+/).filter(Boolean);
     if (!words.length) {
@@ -363,7 +363,7 @@
     $("more-filters").open = !narrow.matches;
   }
 
-  /** Take over the scale of the chosen scorer; one of whole chains points at no step. */
+  /** Apply the scale of the chosen scorer; an outcome scorer disables everything about steps. */
   function showScorer() {
     const own = scale();
     if (own === null) return;
@@ -376,7 +376,7 @@
     $("scale").title = own.outcome ? "Colors of rewards" : "Colors of step scores";
   }
 
-  /** List the chains anew, from the top; or, with `keeps`, at the chain that is shown, if it is still among them. */
+  /** Rebuild the list and start at its top; with `keeps`, at the current chain if it is still in the list. */
   function refresh(keeps) {
     const before = state.order[state.active];
     clearTimeout(state.timer);
@@ -394,7 +394,7 @@
     for (const name of FILTERS) $(name).value = "";
   }
 
-  /** List anew after a moment of quiet, or at the next `refresh`. */
+  /** Refresh once input pauses; an earlier `refresh` takes its place. */
   function soon(keeps) {
     clearTimeout(state.timer);
     state.timer = setTimeout(refresh, 120, keeps);
@@ -427,14 +427,19 @@
     list.focus();
   }
 
-  /** Keys that work wherever the focus is, while the list is in view. */
+  function isInView() {
+    const { top, bottom } = $("browser").getBoundingClientRect();
+    return top < innerHeight && bottom > 0;
+  }
+
+  /** Keys that work wherever the focus is; j and k only while the list is in view. */
   function onKey(event) {
     if (event.key === "Escape" && $("browser").contains(event.target)) return close();
     const isTyping = event.target.matches?.("input:not([type=checkbox]), select, textarea");
     if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !$("shortcuts").checked) return;
     if (event.key === "/") $("search").focus();
-    else if (event.key === "j" && state.isNear) select(state.active + 1);
-    else if (event.key === "k" && state.isNear) select(state.active - 1);
+    else if (event.key === "j" && isInView()) select(state.active + 1);
+    else if (event.key === "k" && isInView()) select(state.active - 1);
     else return;
     event.preventDefault();
   }
@@ -448,7 +453,6 @@
       });
     }, { passive: true });
     new ResizeObserver(() => renderList()).observe(list);
-    new IntersectionObserver((entries) => (state.isNear = entries.at(-1).isIntersecting)).observe($("browser"));
     $("filters").addEventListener("input", (event) => {
       if (event.target.id === "scorer") showScorer();
       soon(event.target.id === "scorer");

@@ -1,10 +1,10 @@
-// Theme and table of contents. Runs before the body is there, so that the page is never shown in the wrong theme.
+// Theme and table of contents. Runs before the body is parsed, so that the page never flashes in the wrong theme.
 "use strict";
 (() => {
   const THEMES = ["system", "light", "dark"];
   const KEY = "prm-report-theme";
 
-  /** What was chosen before; "system" where nothing was, or where the browser keeps nothing for files. */
+  /** The theme chosen before; "system" if none was, or if the browser stores nothing for files. */
   function remembered() {
     try {
       const name = localStorage.getItem(KEY);
@@ -18,7 +18,7 @@
     try {
       localStorage.setItem(KEY, name);
     } catch {
-      // the choice holds until the page is closed
+      // the choice lasts until the page is closed
     }
   }
 
@@ -39,7 +39,7 @@
     label();
   }
 
-  /** Mark the entry of what is being read. */
+  /** Mark the entry of the section in view. */
   function startContents() {
     const links = new Map([...document.querySelectorAll(".toc a")].map((link) => [link.hash.slice(1), link]));
     const observer = new IntersectionObserver((entries) => {
@@ -56,7 +56,7 @@
       else link.removeAttribute("aria-current");
     }
     const nav = document.querySelector(".toc");
-    nav.scrollLeft = links.get(id).offsetLeft - nav.clientWidth / 3; // on a narrow screen they stand in one line
+    nav.scrollLeft = links.get(id).offsetLeft - nav.clientWidth / 3; // on a narrow screen the entries form one line
     const top = links.get(id).closest(".toc > ol > li");
     for (const item of document.querySelectorAll(".toc > ol > li")) item.classList.toggle("here", item === top);
   }

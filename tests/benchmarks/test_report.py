@@ -411,8 +411,8 @@ def test_the_page_says_how_many_chains_it_holds():
     own = [chain(str(i), str(i)) for i in range(9)]
     page = make_page({"r.json": result()}, {"r.json": own}, 4)
     assert (page.shown, page.total) == (4, 9)
-    assert "4 of 9 chains are here" in page.html
-    assert "9 of 9 chains are here." in make_page({"r.json": result()}, {"r.json": own}).html
+    assert "4 of 9 chains are shown" in page.html
+    assert "9 of 9 chains are shown." in make_page({"r.json": result()}, {"r.json": own}).html
 
 
 def test_without_chains_there_is_no_browser():
