@@ -19,7 +19,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prm.benchmarks.jobs import evaluate, read_benchmark, write_suite
     from prm.data.files import read_chains, read_problems, read_records, write_records
+    from prm.data.formats.jobs import export_labels, import_rows
     from prm.data.jobs import Output, Records, Source
     from prm.data.records import Chain, Choice, Drop, Message, Problem, Rollout, StepLabels, StepScores
     from prm.data.steps import split_steps
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
 
 _HOMES = {
+    "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
     "prm.data.files": ("read_chains", "read_problems", "read_records", "write_records"),
+    "prm.data.formats.jobs": ("export_labels", "import_rows"),
     "prm.data.jobs": ("Output", "Records", "Source"),
     "prm.data.records": (
         "Chain", "Choice", "Drop", "Message", "Problem", "Rollout", "StepLabels", "StepScores",

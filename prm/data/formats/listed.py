@@ -1,12 +1,12 @@
-"""Formats in which problem and solution are fields of their own: TRL's stepwise rows, and plain text."""
+"""Formats in which problem and solution are separate fields: TRL's stepwise rows, and plain text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..rows import Row, optional_text
 from ..steps import split_steps
-from .solutions import Reading, RowError, Solution, as_labels, ended, texts, typed
+from .solutions import Labels, Reading, RowError, Solution, Written, as_labels, ended, texts, typed
 
 
 def trl(row: Row, _: Reading) -> Iterator[Solution]:
@@ -17,8 +17,13 @@ def trl(row: Row, _: Reading) -> Iterator[Solution]:
     yield Solution(typed(row, "prompt", str), tuple(map(ended, steps)), as_labels(labels))
 
 
+def trl_row(problem: str, steps: Sequence[str], labels: Labels, _: str) -> Written:
+    """TRL's stepwise supervision: `prompt`, `completions` and `labels`."""
+    return {"prompt": problem, "completions": list(steps), "labels": list(labels)}
+
+
 def plain(row: Row, reading: Reading) -> Iterator[Solution]:
-    """A problem and one or many solutions as plain texts, which `reading.splitter` cuts into steps; no labels."""
+    """A problem with one or many solutions as plain text, cut into steps by `reading.splitter`; no labels."""
     problem, answer = typed(row, _name(row, _PROBLEM), str), optional_text(row, *_ANSWER)
     for text in _solutions(row):
         yield Solution(problem, split_steps(text, reading.splitter), answer=answer)

@@ -1,4 +1,4 @@
-"""PRM800K (Let's Verify Step by Step, arXiv 2305.20050): steps rated by persons, 1 good, 0 neutral, -1 bad."""
+"""PRM800K (Let's Verify Step by Step, arXiv 2305.20050): steps rated by people, 1 good, 0 neutral, -1 bad."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def prm800k(row: Row, reading: Reading) -> Iterator[Solution]:
 
 
 def _rated(row: Row, reading: Reading) -> Iterator[Solution]:
-    """A row that ends at its first bad step, or whose solution was accepted."""
+    """A chain that ends at its first bad step, or that was accepted."""
     steps, ratings = texts(row, "steps"), typed(row, "step_ratings", list)
     if len(ratings) != len(steps):
         number = f"field 'step_ratings' has {len(ratings)} entries for {len(steps)} steps"
@@ -36,10 +36,10 @@ def _rated(row: Row, reading: Reading) -> Iterator[Solution]:
 
 
 def _raw(row: Row, reading: Reading) -> Iterator[Solution]:
-    """One solution for each alternative that was rated and not taken, which ends it; and the path that was taken.
+    """One solution for each rated alternative that was not taken, which ends it; and one for the path that was taken.
 
-    As in TRL's `examples/datasets/prm800k.py`. Differs from it: a person's own step, which nobody rated, has no label,
-    where TRL calls it right; and the path is left out where alternatives already go on from its end.
+    As in TRL's `examples/datasets/prm800k.py`. Differs from it: a step written by the annotator, which nobody rated,
+    has no label (TRL calls it right); and the path is omitted if alternatives already continue from its end.
     """
     question, path = typed(row, "question", dict), list[Step]()
     for step in objects(typed(row, "label", dict), "steps"):
@@ -56,13 +56,13 @@ def _raw(row: Row, reading: Reading) -> Iterator[Solution]:
 
 
 def _options(step: Row) -> tuple[list[Step], Step | None]:
-    """The completions of a step that were not taken, and the one that was: a completion, or a person's own."""
+    """The completions of a step that were not taken, and the step that was: a completion, or the annotator's own."""
     rated = [_step(option) for option in objects(step, "completions")] if step.get("completions") else []
     chosen, own = step.get("chosen_completion"), step.get("human_completion")
     if chosen is None:
         return rated, None if own is None else (typed(own, "text", str), None)
     if chosen not in range(len(rated)):
-        raise RowError("a chosen completion that is not there", repr(chosen))
+        raise RowError("the chosen completion is missing", repr(chosen))
     return rated[:chosen] + rated[chosen + 1 :], rated[chosen]
 
 

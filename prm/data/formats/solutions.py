@@ -1,4 +1,4 @@
-"""What a row of another tool's file says of one solution, before it has ids."""
+"""One solution in a row of another tool's file, before it has ids."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from ..records import Chain, Outcome, Problem, StepLabels
 
 T = TypeVar("T")
 Label = bool | float | None
-"""As the file gives it: right or wrong, a share in [0, 1], or none."""
+"""As in the file: right or wrong, a share in [0, 1], or none."""
+Labels = Sequence[bool | float]
+"""Of a chain whose steps all have one."""
+Written = dict[str, Any]
+"""A row of another tool's format."""
 
 TAG = "ки"
-"""What ends a step in Math-Shepherd's texts."""
+"""Ends a step in Math-Shepherd's texts."""
 
 
 class RowError(Exception):
-    """A row that is not what its format says; a `Drop` without its id."""
+    """A row that does not follow its format; a `Drop` without its id."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -26,7 +30,7 @@ class RowError(Exception):
 
 
 class KnownProblems:
-    """Problems that are found again by their texts, whatever blanks stand around these."""
+    """Problems by their texts, without the whitespace around these."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self._by_text = {problem.text.strip(): problem for problem in problems}
@@ -38,7 +42,7 @@ class KnownProblems:
         return self._by_text.get(text.strip())
 
     def beginning(self, text: str) -> int:
-        """Length of the longest problem with which the text begins, blanks before it included; 0 without one."""
+        """Length of the longest problem that the text begins with, leading whitespace included; 0 if there is none."""
         blank = len(text) - len(text.lstrip())
         ends = (blank + length for length in self._longest_first)
         return next((n for n in ends if text[blank:n] in self._by_text and text[n : n + 1].isspace()), 0)
@@ -46,16 +50,16 @@ class KnownProblems:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a person may say of how a file is to be read; most formats look at few of these."""
+    """How to read a file; each setting affects the formats that it names."""
 
     neutral_is_right: bool = True
     """PRM800K: whether a rating of 0 counts as right. OpenAI, Qwen and PURE say yes, TRL said no."""
     tag: str = TAG
-    """Math-Shepherd and OpenRLHF: what ends a step in `input`."""
+    """Math-Shepherd and OpenRLHF: ends a step in `input`."""
     splitter: str = "newline"
-    """Plain text: what ends a step."""
+    """Plain text: cuts it into steps, see `prm.split_steps`."""
     known: KnownProblems = field(default_factory=lambda: KnownProblems(()))
-    """A solution of one of them gets its id and answer."""
+    """All formats: a solution to one of these problems gets its id and answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +69,18 @@ class Solution:
     problem: str
     steps: tuple[str, ...]
     labels: tuple[Label, ...] | None = None
-    """One a step; None for a format without labels."""
+    """One per step; None for a format without labels."""
     is_rated: bool = False
-    """Whether persons gave the labels."""
+    """Whether people gave the labels."""
     outcome: Outcome = "no_answer"
-    """Verdict on its own answer, where the format tells it."""
+    """Verdict on its own answer, if the format has it."""
     answer: str | None = None
-    """Gold answer of the problem, where the row has it."""
+    """Gold answer of the problem, if the row has it."""
     id: str | None = None
-    """Of the row, where it has one."""
+    """Of the row, if it has one."""
 
     def as_labels(self, chain: Chain) -> StepLabels | None:
-        """Its step labels: ratings as counts of one, other labels as they are given."""
+        """Its step labels: ratings as counts of one, other labels as given."""
         if self.labels is None:
             return None
         none = (0,) * len(self.labels)
@@ -94,7 +98,7 @@ class Solution:
 
 
 def ended(step: str) -> str:
-    """A step of a list, with the newline that ends it in a text; what is blank stays so."""
+    """A step of a list, with the newline that ends it in a text; a blank step stays blank."""
     return step.rstrip("\n") + "\n"
 
 
@@ -102,7 +106,7 @@ def typed(row: Mapping[str, Any], name: str, kind: type[T]) -> T:
     """A field of a row.
 
     Raises:
-        RowError: it is not there, or of another kind.
+        RowError: it is missing, or of the wrong type.
     """
     if name not in row:
         raise RowError("lacks a field", repr(name))
@@ -136,13 +140,13 @@ MARKS = {"+": True, "-": False}
 
 
 def as_label(value: Any) -> Label:
-    """A label as files write it: "+" and "-", true and false, 1 and 0; a number with a point is a share; or null.
+    """A label as files write it: "+" and "-", true and false, 1 and 0, a share with a decimal point, or null.
 
     >>> as_label("-"), as_label(1), as_label(1.0)
     (False, True, 1.0)
 
     Raises:
-        RowError: it is none of these.
+        RowError: it is anything else.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -154,7 +158,7 @@ def as_label(value: Any) -> Label:
 
 
 def as_labels(values: Sequence[Any]) -> tuple[Label, ...]:
-    """The labels of one solution, each as `as_label` reads it; beside a number with a point, 0 and 1 are shares too.
+    """The labels of one solution, each read by `as_label`; if any has a decimal point, 0 and 1 are shares too.
 
     >>> as_labels([1, 0]), as_labels([1, 0.5])
     ((True, False), (1.0, 0.5))

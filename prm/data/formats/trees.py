@@ -1,4 +1,4 @@
-"""MATH-APS, what openr's OmegaPRM writes: a tree of solutions, or its prefixes in a flat list."""
+"""MATH-APS, written by openr's OmegaPRM: a tree of solutions, or its prefixes in a flat list."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ..rows import Row, optional_text
 from .solutions import Label, Reading, Solution, as_share, ended, objects, typed
 
 Path = list[tuple[str, Label]]
-"""Steps from the problem to a leaf, each with the share of rollouts from its end that succeed."""
+"""Steps from the problem to a leaf, each with the share of rollouts from its end that succeed, in [0, 1]."""
 
 
 def math_aps(row: Row, _: Reading) -> Iterator[Solution]:
-    """One solution for each leaf; a node's text is one step, for its value is that of the prefix that ends with it.
+    """One solution per leaf. A node's text is one step, since its value is that of the prefix that ends with it.
 
-    Flat: `question`, `final_answer`, `reasoning_steps` of `solution_prefix` and `mc_value`. Tree: a node in place of
-    that list, or as the row itself, of `text`, `mc_value` and `children`; its root is the problem. How many rollouts
-    a value comes from is not written; 1.0 of a leaf may be the one rollout that made it.
+    Flat: `question`, `final_answer`, `reasoning_steps` of `solution_prefix` and `mc_value`. Tree: nodes with `text`,
+    `mc_value` and `children`, in place of that list or as the row itself; the root is the problem. The format does not
+    say how many rollouts a value comes from; a leaf's 1.0 may come from the single rollout that made it.
     """
     for question, path in _paths(row):
         yield Solution(
@@ -48,11 +48,11 @@ def _tree_paths(root: Row) -> Iterator[Path]:
 
 
 def _flat_paths(row: Row, question: str) -> Iterator[Path]:
-    """Put the prefixes in order again: each goes on from the longest other that it begins with."""
+    """Rebuild the paths: each prefix continues the longest other prefix that it begins with."""
     values = _prefixes(row, question)
     shortest_first = sorted(values, key=len)
     parents = {
-        prefix: next((p for p in reversed(shortest_first[:i]) if _goes_on(prefix, p)), "")
+        prefix: next((p for p in reversed(shortest_first[:i]) if _continues(prefix, p)), "")
         for i, prefix in enumerate(shortest_first)
     }
     inner = set(parents.values())
@@ -60,7 +60,7 @@ def _flat_paths(row: Row, question: str) -> Iterator[Path]:
 
 
 def _prefixes(row: Row, question: str) -> dict[str, Label]:
-    """The value of each prefix; None where it comes twice with two values."""
+    """The value of each prefix; None if it occurs with two different values."""
     values: dict[str, Label] = {}
     for entry in objects(row, "reasoning_steps"):
         prefix = typed(entry, "solution_prefix", str).strip().removeprefix(question).strip()
@@ -70,7 +70,7 @@ def _prefixes(row: Row, question: str) -> dict[str, Label]:
     return values
 
 
-def _goes_on(prefix: str, shorter: str) -> bool:
+def _continues(prefix: str, shorter: str) -> bool:
     return prefix.startswith(shorter) and prefix[len(shorter) :][:1].isspace()
 
 

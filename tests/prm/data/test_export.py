@@ -8,13 +8,14 @@ from places import SAMPLES
 
 from prm import Chain, Problem, StepLabels, write_records
 from prm.data.drops import Drops
-from prm.data.formats import read_public
-from prm.data.formats.export import FORMATS, SOFT, export_rows
+from prm.data.formats import FORMATS_WRITTEN, read_public
+from prm.data.formats.exporting import export_rows
 from prm.data.formats.solutions import KnownProblems, Reading
+from prm.data.formats.table import FORMATS_WITH_SHARES
 
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample data in {SAMPLES}; set PRM_SAMPLE_DATA")
 T, F, N = True, False, None
-READER = {name: "trl" if name == "datasets" else name for name in FORMATS}
+READER = {name: "trl" if name == "datasets" else name for name in FORMATS_WRITTEN}
 
 
 def lines(path):
@@ -95,7 +96,7 @@ def test_what_is_written_reads_back(tmp_path, name, steps):
     assert [labels.hard for _, _, labels in unaided] in ([], [made[2].hard]), "dropped perhaps, but never shifted"
 
 
-@pytest.mark.parametrize("name", SOFT)
+@pytest.mark.parametrize("name", FORMATS_WITH_SHARES)
 def test_shares_read_back(tmp_path, name):
     made = row("Step 1: a\n", "Step 2: b", right=(1, 0), wrong=(7, 8))
     rows, _ = written(name, "soft", made)
@@ -223,13 +224,13 @@ def test_a_push_that_fails_is_one_line_and_a_hint(export, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--format csv", "csv"),
-        ("--format trl --labels-as both", "both"),
+        ("--format csv", "unknown format 'csv'"),
+        ("--format trl --labels-as both", "unknown labels_as 'both'"),
         ("--format math-shepherd --labels-as soft", "cannot carry soft labels"),
         ("--format rlhflow --labels-as soft", "cannot carry soft labels"),
-        ("--format trl --tag x", "--tag"),
-        ("--format openrlhf --tag=", "--tag"),
-        ("--format trl --hub me/steps", "--hub"),
+        ("--format trl --tag x", "tag='x' has no effect"),
+        ("--format openrlhf --tag=", "tag='' is blank"),
+        ("--format trl --hub me/steps", "hub='me/steps' has no effect"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_a_hint(export, tmp_path, arguments, message):

@@ -7,7 +7,7 @@ from places import SAMPLES
 
 from prm import Chain, InputError, Problem, StepLabels, read_records
 from prm.data.drops import Drops
-from prm.data.formats import FORMATS, read_public, tell_format
+from prm.data.formats import FORMATS, FORMATS_READ, read_public, tell_format
 from prm.data.formats.solutions import KnownProblems, Reading
 
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample data in {SAMPLES}; set PRM_SAMPLE_DATA")
@@ -232,7 +232,7 @@ UNUSABLE = {
     "no steps": ("trl", {"prompt": "q", "completions": [], "labels": []}, "empty chain"),
     "no such choice": ("prm800k", {"question": {"problem": "q"}, "label": {"steps": [
         {"completions": [{"text": "a", "rating": 1}], "chosen_completion": 3},
-    ]}}, "a chosen completion that is not there"),
+    ]}}, "the chosen completion is missing"),
     "rating of another kind": ("prm800k", {"problem": "q", "steps": ["a"], "step_ratings": [2]}, UNREADABLE),
     "tree without leaves": ("math-aps", {"text": "q", "mc_value": 0.5, "children": []}, "no solution in it"),
     "value of another kind": ("math-aps", {"text": "q", "mc_value": 1.0, "children": [
@@ -303,7 +303,7 @@ def test_neutral_is_right_unless_a_person_says_otherwise(tmp_path):
     assert [x.hard for _, _, x in found] == [(T, F), (T, F), (T, N, T)]
 
 
-@pytest.mark.parametrize("name", [n for n in FORMATS if n != "text"])
+@pytest.mark.parametrize("name", [n for n in FORMATS_READ if FORMATS[n].fields])
 def test_a_format_is_told_by_its_fields(tmp_path, name):
     assert tell_format(write(tmp_path / "rows.jsonl", GOOD[name])) == name
 
