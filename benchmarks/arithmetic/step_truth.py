@@ -1,4 +1,4 @@
-"""Step labels against the exact truth of the arithmetic world."""
+"""Step labels compared with the exact truth of the arithmetic world."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def truths(problems: Mapping[str, Problem], chains: Iterable[Chain]) -> dict[str
     """Exact truth of each step, by chain id.
 
     Raises:
-        InputError: a problem is missing or is not one of the arithmetic world.
+        InputError: a problem is missing, or does not come from the arithmetic world.
     """
     found: dict[str, list[bool]] = {}
     for chain in chains:
@@ -30,15 +30,15 @@ def truths(problems: Mapping[str, Problem], chains: Iterable[Chain]) -> dict[str
 
 
 def label_quality(truth: Mapping[str, Sequence[bool]], labels: Iterable[StepLabels]) -> dict[str, Any]:
-    """How well hard labels agree with the truth.
+    """Measure how well hard labels agree with the truth.
 
     Returns:
-        `agreement`: share of steps with a label that agree; `false_negatives` and `false_positives`: share of steps
-        with a label that are wrongly called wrong or right; `unknown`: share of steps without a label;
-        `agreement_by_position`: from the first step on.
+        `agreement`: share of the labeled steps whose label is true; `false_negatives` and `false_positives`: share of
+        the labeled steps wrongly labeled wrong or right; `unknown`: share of all steps without a label;
+        `agreement_by_position`: agreement per step position, from the first step on.
 
     Raises:
-        InputError: no step has a label, or the labels are of other chains, or of other steps.
+        InputError: no step has a label, or the labels belong to other chains or steps.
     """
     tally: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
     wrongly: dict[bool, int] = {True: 0, False: 0}

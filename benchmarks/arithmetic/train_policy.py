@@ -2,10 +2,10 @@
 
     python -m prm.benchmarks.arithmetic.train_policy --out benchmarks/arithmetic/policy
 
-The result is an ordinary Hugging Face directory (Llama shape, byte-level BPE), so transformers and vLLM load it as
-any other model. Its context is long enough for real text, on which it hardly ever succeeds, but runs.
+The result is an ordinary Hugging Face directory (Llama architecture, byte-level BPE) that transformers and vLLM load
+like any other model. Its context is long enough for real problems, on which it runs but hardly ever succeeds.
 
-Left out: evaluation. `prm sample` and `prm eval` do that with the same commands as for any model.
+Left out: evaluation, which `prm sample` and `prm eval` do as for any model.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from .world import solution, stories
 
 END, PAD = "<|endoftext|>", "<|pad|>"
 TRAINING_SEED = 1_000_003
-"""Seed of the stories seen here; the demo's problems are drawn with other seeds."""
+"""Seed of the training stories; the demo draws its problems with other seeds."""
 
 
 def documents(seed: int) -> Iterator[str]:
-    """Yield problems with one solution each, without end."""
+    """Yield an endless stream of problems with one solution each."""
     rng = random.Random(seed)
     for story in stories(seed):
         yield f"{story.text}\n{solution(story, rng)}"
 
 
 def train_tokenizer(vocabulary: int = 640) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE: every number of the world becomes one token, and any other text still has ids."""
+    """Train a byte-level BPE: every number of the world becomes one token, and any other text can be encoded."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -60,7 +60,7 @@ def train_tokenizer(vocabulary: int = 640) -> PreTrainedTokenizerFast:
 
 
 class Documents(torch.utils.data.IterableDataset[dict[str, list[int]]]):
-    """Fresh documents as token ids, ended by the end token; those of one batch are about equally long."""
+    """An endless stream of documents as token ids, each with an end token; lengths within a batch are similar."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, batch: int) -> None:
         self.tokenizer = tokenizer
@@ -77,7 +77,7 @@ class Documents(torch.utils.data.IterableDataset[dict[str, list[int]]]):
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, layers: int, hidden: int, feed_forward: int) -> LlamaForCausalLM:
-    """Make a small Llama with heads of dimension 32, the smallest that vLLM's CPU kernels take."""
+    """Build a small Llama with heads of dimension 32, the smallest that vLLM's CPU kernels support."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
@@ -96,11 +96,11 @@ def build_model(tokenizer: PreTrainedTokenizerFast, layers: int, hidden: int, fe
 
 
 def main() -> None:
-    """Train and save; see the module's docstring."""
+    """Train and save the policy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
     parser.add_argument("--steps", type=int, default=2500, help="optimizer steps (default: 2500)")
-    parser.add_argument("--batch", type=int, default=64, help="documents in a step (default: 64)")
+    parser.add_argument("--batch", type=int, default=64, help="documents per step (default: 64)")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--feed-forward", type=int, default=384)

@@ -1,21 +1,21 @@
-"""The arithmetic world: word problems in which every step of every solution can be decided exactly.
+"""The arithmetic world: word problems where the truth of every step of every solution is known exactly.
 
 No public data set says which steps of an arbitrary chain are right, so label quality cannot be measured on one.
 Here it can: a problem is a short story about one number, told in 3 to 8 sentences, and each sentence asks for one
-operation. `step_truth` decides any chain, whoever wrote it.
+operation. `step_truth` judges any chain, whoever wrote it.
 
-`solution` is the teacher the demo's policy learns from: some authors are careful, most are not. A careless one errs as
-people do, in two ways:
+`solution` writes the solutions that the demo's policy learns from. Some of its authors are careful; most are not, and
+err as people do, in two ways:
 
-* it misreads. A *backward* sentence ("That is 5 more than Tom has." asks for a subtraction) is read the wrong way
-  round with a probability that belongs to the phrase. Learners make this very error (Lewis and Mayer 1987, the
-  consistency hypothesis), and it is systematic: every reader of that sentence falls for it, so a majority vote does
-  not remove it.
-* it slips. A result comes out a little off, more often where the step is hard (a carry, a division by three).
-  Half of the slips are noticed at once and put right within the step ("= 18, no, 19").
+* They misread. A *backward* sentence ("That is 5 more than Tom has." asks for a subtraction) is read the wrong way
+  round, with a probability given for each phrase. Learners make this very error (Lewis and Mayer 1987, the
+  consistency hypothesis). It is systematic: many readers misread the same sentence, so a majority vote does not
+  remove it.
+* They slip. A result comes out a little off, more often if the step is hard (a carry, or a factor of three).
+  Half of the slips are noticed at once and corrected within the step ("= 18, no, 19").
 
 Left out on purpose: fractions, negative numbers and numbers over 99, so that a model of a million parameters can
-know its arithmetic perfectly and the errors are those above.
+master the arithmetic and makes only the errors above.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One way to ask for an operation; `{who}` holds the number, `{next}` holds it after a `switches` sentence."""
+    """One way to ask for an operation: `{who}` has the number before the sentence, `{next}` after it if it switches."""
 
     operator: str
     gist: str
-    """One word by which a solution refers to it."""
+    """One word that stands for the phrase in solutions."""
     text: str
     misread: float = 0.0
-    """Probability that a careless reader does the inverse operation. 0 for plain phrases."""
+    """Probability that a careless reader does the inverse operation; 0 for plain phrases."""
 
     @property
     def switches(self) -> bool:
-        """True where the sentence passes the number on to another person."""
+        """Whether the sentence passes the number on to another person."""
         return "{next}" in self.text
 
 
@@ -81,7 +81,7 @@ BACKWARD_COUNTS = (0, 1, 1, 2, 2)
 """Number of backward sentences in a problem, drawn uniformly."""
 
 CAREFUL_SHARE = 0.3
-"""Share of solutions whose author never misreads and rarely slips; who wrote a solution is not said in it."""
+"""Share of solutions whose author never misreads and rarely slips; the solutions do not show their author."""
 
 STEP_PATTERN = re.compile(r"[a-z]+: (\d+) ([-+*/]) (\d+) = (\d+)(?:, no, (\d+))?\s*", re.ASCII)
 ANSWER_PATTERN = re.compile(r"The answer is (\d+)\.?\s*", re.ASCII)
@@ -89,7 +89,7 @@ ANSWER_PATTERN = re.compile(r"The answer is (\d+)\.?\s*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of a story with the operation it asks for."""
+    """One sentence of a story, and the operation it asks for."""
 
     phrase: Phrase
     operand: int
@@ -101,9 +101,9 @@ class Story:
     """A problem of the arithmetic world."""
 
     text: str
-    """The whole problem, ending with the question."""
+    """The whole problem, ending in the question."""
     values: tuple[int, ...]
-    """The number at the start and after each sentence; the last one is the answer. Length: sentences + 1."""
+    """The number at the start and after each sentence; the last is the answer. Length: sentences + 1."""
     sentences: tuple[Sentence, ...]
 
     @property
@@ -113,7 +113,7 @@ class Story:
 
 
 def stories(seed: int, min_steps: int = 3, max_steps: int = 8) -> Iterator[Story]:
-    """Yield different random stories without end; the same seed gives the same stories."""
+    """Yield an endless stream of distinct random stories; the same seed gives the same stories."""
     rng = random.Random(seed)
     seen: set[str] = set()
     while True:
@@ -142,7 +142,7 @@ def _story(rng: random.Random, steps: int) -> Story:
 
 
 def _draw_operation(rng: random.Random, phrases: Sequence[Phrase], value: int) -> tuple[Phrase, int]:
-    """Draw a phrase and an operand that are possible from `value`, preferring phrases that can be misread."""
+    """Draw a phrase and operand possible from `value`, if possible a phrase that can be misread."""
     drawn = [(phrase, rng.randint(2, 9) if phrase.operator in "+-" else rng.choice((2, 3))) for phrase in phrases]
     rng.shuffle(drawn)
     possible = [(p, n) for p, n in drawn if is_possible(value, p.operator, n)]
@@ -151,13 +151,13 @@ def _draw_operation(rng: random.Random, phrases: Sequence[Phrase], value: int) -
 
 
 def calculate(value: int, operator: str, operand: int) -> int:
-    """Apply one operation; what cannot be is rounded down and kept from 0 to `LARGEST`, as a careless author does."""
+    """Apply one operation as a careless author does: round down, and clip to 0 to `LARGEST`."""
     results = {"+": value + operand, "-": value - operand, "*": value * operand, "/": value // max(operand, 1)}
     return min(max(results[operator], 0), LARGEST)
 
 
 def is_possible(value: int, operator: str, operand: int) -> bool:
-    """True where the operation gives a whole number from 1 to `LARGEST` with nothing rounded."""
+    """Whether the operation gives a whole number from 1 to `LARGEST` without rounding."""
     if operator == "/" and value % operand:
         return False
     return (
@@ -168,7 +168,7 @@ def is_possible(value: int, operator: str, operand: int) -> bool:
 
 
 def solution(story: Story, rng: random.Random) -> str:
-    """Write a solution with the errors described at the top of this module, one step a line."""
+    """Write a solution with the errors described at the top of this module, one step per line."""
     is_careful = rng.random() < CAREFUL_SHARE
     value, lines = story.values[0], []
     for sentence in story.sentences:
@@ -197,17 +197,17 @@ def _slip(rng: random.Random, result: int) -> int:
 
 
 def step_truth(values: Sequence[int], steps: Sequence[str]) -> list[bool]:
-    """Decide for each step of a chain whether the chain is exactly right up to and including it.
+    """Decide for each step of a chain whether the chain is right up to and including it.
 
     Args:
         values: the true numbers of the story, at the start and after each sentence (`Story.values`).
-        steps: any text at all, one string a step.
+        steps: any text at all, one string per step.
 
     Returns:
-        One bool a step. True means: this step and all before it are right. It never rises again after a False, as a
-        step that rests on a wrong one cannot be right. An equation is right when it starts from the number at hand,
-        is true, and gives the next number; a slip that is put right within the step is right. The step after the
-        last equation must state the answer; whatever comes after that is wrong.
+        One bool per step: whether this step and all before it are right. After the first False all are False, since a
+        step that rests on a wrong one cannot be right. An equation is right if it starts from the current number, is
+        true, and gives the next number; a slip corrected within the step is right. The step after the last equation
+        must state the answer; any step after that is wrong.
     """
     truth: list[bool] = []
     for position, step in enumerate(steps):
@@ -230,7 +230,7 @@ def _is_right(values: Sequence[int], position: int, step: str) -> bool:
 
 
 def _exactly(value: int, operator: str, operand: int) -> int | None:
-    """The exact result, or None where it is not a whole number."""
+    """The exact result, or None if it is not a whole number."""
     if operator == "/":
         return value // operand if operand and value % operand == 0 else None
     return {"+": value + operand, "-": value - operand, "*": value * operand}[operator]

@@ -1,1 +1,1 @@
-"""Comparisons whose results stand in the docs; each is a command of its own."""
+"""Experiments behind numbers in the docs; each module is a command, `python -m prm.benchmarks.experiments.NAME`."""

@@ -1,4 +1,4 @@
-r"""What each objective makes of the same data: PRMs from hard, soft and count labels, an ORM, and both in one model.
+r"""Compare objectives on the same data: PRMs from hard, soft and count labels, an ORM, and a joint model.
 
     prm world --count 1160 --seed 1 --out runs/world/train.problems.jsonl
     prm world --count 300 --seed 2 --out runs/world/test.problems.jsonl
@@ -11,22 +11,22 @@ r"""What each objective makes of the same data: PRMs from hard, soft and count l
         --out runs/world/train.labels.jsonl
     python -m prm.benchmarks.experiments.objectives --data runs/world --out runs/objectives
 
-The problems are those of the arithmetic world, whose every step can be decided exactly. The labels are drawn by need,
-up to 16 rollouts a step: were they equally many everywhere, counts would say what soft labels say. Every model is
-trained with several seeds (of the head and of the order of the chains) on all training chains; what is there already
-is used again. Measured on the test chains, against the exact truth:
+The problems come from the arithmetic world, where the truth of every step is known. Labels use up to 16 rollouts per
+step, allocated adaptively: with the same number everywhere, counts would carry no more than soft labels. Every model is
+trained on all training chains with several seeds (for the head and the order of the chains); finished models are
+reused. Measured on the test chains, against the exact truth:
 
-    step AUROC       how often a right step scores above a wrong one; `within position` compares only steps equally far
-                     into their chains
-    first-error F1   as ProcessBench has it, with the threshold 0.5; and with the best one, for right and wrong steps do
-                     not part at a soft value of 0.5
-    chain AUROC      how often a right chain scores above a wrong one of the same problem: a PRM by its least step, an
+    step AUROC       how often a right step scores above a wrong one; `within position` compares only steps at the same
+                     position
+    first-error F1   as in ProcessBench, at threshold 0.5; and at the best threshold, since a soft value of 0.5 does not
+                     separate right from wrong steps
+    chain AUROC      how often a right chain scores above a wrong one of the same problem: a PRM by its lowest step, an
                      ORM by its reward
-    best of N        share of problems whose best chain of all, by the same score, is right
-    seconds, tokens  of the training loop, while `--jobs` of them share the cores: without start-up, padding not counted
+    best of N        share of problems whose highest-scoring chain, by the same score, is right
+    seconds, tokens  of the training loop, with `--jobs` of them sharing the cores; start-up and padding are excluded
 
-One row a head, so the joint model has two; each cell is the mean over the seeds, with the least and the most.
-`objectives.json` in `--out` holds every seed's figures.
+One row per head, so the joint model has two; each cell is the mean over the seeds, with minimum and maximum.
+`objectives.json` in `--out` holds the figures of every seed.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ from ..suites.truth import Candidates, StepTruth
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a model is trained, and what is read of it."""
+    """How to train a model, and which of its heads to measure."""
 
     epochs: float
     options: tuple[str, ...]
-    """Of `prm train`."""
+    """Options of `prm train`."""
     heads: Mapping[str, tuple[str, ...]]
-    """Name of a row to the options of `prm score`."""
+    """Name of a row to options of `prm score`."""
 
 
 _PRM = ("--objective=prm", "--lr=2e-4", "--batch-size=2", "--steps=first-error")
@@ -80,7 +80,7 @@ FITS = {
         {"joint, steps": ("--head=step",), "joint, reward": ("--head=outcome",)},
     ),
 }
-"""The demo's settings. Both objectives sit on a plateau at first; small batches get off it."""
+"""The demo's settings. Both objectives start on a plateau; small batches leave it sooner."""
 COLUMNS = {
     "step AUROC": "step_auroc",
     "within position": "step_auroc_within_position",
@@ -91,15 +91,15 @@ COLUMNS = {
     "seconds": "seconds",
     "tokens": "tokens",
 }
-"""Heading to figure."""
+"""Heading of a column to the name of its figure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """What is measured on."""
+    """The test data."""
 
     files: list[str]
-    """Options that name the problems and chains."""
+    """Options naming the problems and chains."""
     truths: list[StepTruth]
     lengths: list[int]
     """Characters of each chain."""
@@ -107,14 +107,14 @@ class Test:
 
 
 def main() -> None:
-    """Train and score what is not there yet, measure all of it, and print a table."""
+    """Train and score the missing models, measure all, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="directory made by the commands above")
+    parser.add_argument("--data", type=Path, required=True, help="directory of the data, made by the commands above")
     parser.add_argument("--out", type=Path, default=Path("runs/objectives"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2, help="models at a time, which share the cores (default: 2)")
-    parser.add_argument("--n", type=int, default=16, help="chains of each test problem (default: 16)")
-    parser.add_argument("--limit", type=int, help="problems to train and to test on, for a quick try (default: all)")
+    parser.add_argument("--jobs", type=int, default=2, help="models trained at once, sharing the cores (default: 2)")
+    parser.add_argument("--n", type=int, default=16, help="chains per test problem (default: 16)")
+    parser.add_argument("--limit", type=int, help="problems to train and test on, for a quick try (default: all)")
     arguments = parser.parse_args()
     out = arguments.out / f"first-{arguments.limit}" if arguments.limit else arguments.out
     data = limited(arguments.data, out, arguments.limit) if arguments.limit else arguments.data
@@ -152,7 +152,7 @@ def main() -> None:
 
 
 def limited(data: Path, out: Path, problems: int) -> Path:
-    """The first problems of both sides, with what belongs to them, in a directory of their own."""
+    """Copy the first problems of both sides, with their chains and labels, to a directory of their own."""
     few = out / "data"
     few.mkdir(parents=True, exist_ok=True)
     for side in ("train", "test"):
@@ -167,12 +167,12 @@ def limited(data: Path, out: Path, problems: int) -> Path:
 
 
 def files_of(data: Path, side: str) -> list[str]:
-    """Options that name the problems and chains of a side."""
+    """Options naming the problems and chains of a side."""
     return [f"--problems={data}/{side}.problems.jsonl", f"--chains={data}/{side}.chains.jsonl"]
 
 
 def read_test(data: Path, n: int) -> Test:
-    """Problems and chains, with the exact truth of every step and the verdict on every answer."""
+    """Read test problems and chains, with the exact truth of every step and the verdict on every answer."""
     files, drops = (data / "test.problems.jsonl", data / "test.chains.jsonl"), Drops()
     world, own = read_own(WORLD, *files, drops), read_own(BEST_OF_N, *files, drops)
     truths = [truth for truth in world.truths if isinstance(truth, StepTruth)]
@@ -182,7 +182,7 @@ def read_test(data: Path, n: int) -> Test:
 
 
 def measured(name: str, fit: Fit, seed: int, data: Path, test: Test, out: Path) -> list[dict[str, Any]]:
-    """Train a model, and give the figures of each of its heads."""
+    """Train a model, and return the figures of each of its heads."""
     model = out / f"{slug(name)}-{seed}"
     given = [f"--base={POLICY}", *files_of(data, "train"), f"--labels={data}/train.labels.jsonl"]
     fixed = ["--held-out=0", "--report-to=none", f"--seed={seed}", f"--epochs={fit.epochs}"]
@@ -197,7 +197,7 @@ def measured(name: str, fit: Fit, seed: int, data: Path, test: Test, out: Path) 
 
 
 def quality(scores: Path, test: Test) -> dict[str, float]:
-    """What scores are worth against the truth: the value of each figure of `COLUMNS` that they have."""
+    """Quality of scores against the truth: each figure of `COLUMNS` that applies to them."""
     table, settings = read_scores(scores), Settings()
     aggregator = "min" if table.kind == "prm" else ""
     numbers = list(best_of_n(test.pools, {"own": table}, settings).numbers)
@@ -216,13 +216,13 @@ def quality(scores: Path, test: Test) -> dict[str, float]:
 
 
 def _values(numbers: Sequence[Number], name: str, variant: str) -> list[float]:
-    """Of the whole suite, by the one scorer; none or one."""
+    """Values of a metric over the whole suite: one, or none if it is missing."""
     alike = [n for n in numbers if (n.scorer, n.name, n.split, n.variant) == ("own", name, ALL, variant)]
     return [float(number.drawn[0]) for number in alike]
 
 
 def cost(model: Path, fit: Fit) -> dict[str, float]:
-    """Seconds of the training loop, and the tokens that it read."""
+    """Seconds and tokens of the training loop."""
     log = json.loads((model / "training_log.json").read_text(encoding="utf-8"))["log"]
     audit = json.loads((model / "audit.json").read_text(encoding="utf-8"))
     seconds = next(row["train_runtime"] for row in reversed(log) if "train_runtime" in row)
@@ -230,7 +230,7 @@ def cost(model: Path, fit: Fit) -> dict[str, float]:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One row a head."""
+    """Print one row per head."""
     print(f"| model | {' | '.join(COLUMNS)} |\n|{' --- |' * (len(COLUMNS) + 1)}")
     for name in dict.fromkeys(row["model"] for row in rows):
         own = [row for row in rows if row["model"] == name]
@@ -238,7 +238,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def cell(values: Sequence[float | None]) -> str:
-    """Mean, least and most; a dash where there is nothing."""
+    """Mean, minimum and maximum; a dash without values."""
     known = [value for value in values if value is not None]
     if not known:
         return "-"
@@ -248,7 +248,7 @@ def cell(values: Sequence[float | None]) -> str:
 
 
 def slug(name: str) -> str:
-    """A name for files."""
+    """File name for a model or head."""
     return name.lower().replace(",", "").replace(" ", "-")
 
 

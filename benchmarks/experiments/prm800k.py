@@ -1,25 +1,25 @@
-"""A small PRM from scratch on real text: PRM800K's human ratings, measured on problems that it has not seen.
+"""A small PRM trained from scratch on real text: PRM800K's human ratings, measured on unseen problems.
 
     PRM_SAMPLE_DATA=../shared/data python -m prm.benchmarks.experiments.prm800k --out runs/prm800k.json
 
-The tokenizer and the model (a Llama of half a million parameters whose layers look back `--window` tokens) see nothing
-but the training problems and their chains. The problems of the train file are cut into folds by `prm.data.splits`; each
-fold is measured by the model that was trained on the others, and the test file by the first fold's model. So every
-problem is measured once, and the test file is never trained on. `--only-first` stops after the first fold: the test
-file and one fold of train. The settings were chosen on that one; the other folds had no part in it.
+The tokenizer and the model (half a million parameters, with layers that look back `--window` tokens) see only the
+training problems and their chains. `prm.data.splits` cuts the problems of the train file into folds; the model trained
+on the other folds scores each fold, and the first fold's model also scores the test file. So every problem is measured
+once, and the test file is never trained on. `--only-first` stops after the first fold: it measures the test file and
+one fold of the train file. The settings were chosen on the first fold; the others played no part in that.
 
-Each step counts once. The chains of a problem share their first steps, so that of 36,000 rated places only some 4,000
-are different steps after a different beginning; a causal model gives all copies the same score, and to count the copies
-would measure the data's making.
+Each distinct step counts once. The chains of a problem share their first steps, so that among 36,000 ratings only some
+4,000 are of distinct steps after distinct beginnings; a causal model gives all copies the same score, and counting them
+would only measure how the data were collected.
 
-What is known beforehand: a chain ends with its first wrong step. The model cannot see that a step is the last, for it
-reads from left to right and says what it says at the step's end, before anything that may follow. But how far a step
-stands from the beginning does say something, for late steps are wrong more often. Hence the figures `within position`,
-where only steps equally far into their chains are compared, and two baselines that read no word: the position, and the
-length of the step (both with the sign that is better on the training problems).
+A known bias: a chain ends with its first wrong step. The model cannot see that a step is the last, since it reads from
+left to right and scores a step at its end, before anything that follows. But position alone is informative, since late
+steps are wrong more often. Hence the figures `within position`, which compare only steps at the same position, and two
+baselines that read no text: the position, and the length of the step (each with the sign that is better on the training
+problems).
 
-AUROC: the chance that a right step scores above a wrong one; over pairs of the same fold, for different models are not
-compared. Intervals: 95% percentile bootstrap over problems.
+AUROC: the probability that a right step scores above a wrong one, over pairs within a fold, since scores of different
+models are not comparable. Intervals: 95% percentile bootstrap over problems.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ SCORERS = ("model", "position", "step length")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A rated step that was held out, with what each of `SCORERS` says of it."""
+    """A held-out rated step, with its score from each of `SCORERS`."""
 
     fold: int
     problem_id: str
@@ -75,21 +75,21 @@ class Step:
 
 
 def main() -> None:
-    """Train on each fold's other problems, and print a table."""
+    """Train a model for each fold on the other problems, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folds", type=int, default=5, help="parts of the train file (default: 5)")
-    parser.add_argument("--only-first", action="store_true", help="train one model alone")
+    parser.add_argument("--folds", type=int, default=5, help="folds of the train file (default: 5)")
+    parser.add_argument("--only-first", action="store_true", help="stop after the first fold")
     parser.add_argument("--vocabulary", type=int, default=1024)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--window", type=int, default=48, help="tokens that a layer looks back (default: 48)")
-    parser.add_argument("--max-length", type=int, default=768, help="tokens of the longest chain to train on")
+    parser.add_argument("--window", type=int, default=48, help="tokens a layer looks back (default: 48)")
+    parser.add_argument("--max-length", type=int, default=768, help="longest chain to train on, in tokens")
     parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--weight-decay", type=float, default=0.1)
-    parser.add_argument("--batch", type=int, default=64, help="chains in an optimizer step")
+    parser.add_argument("--batch", type=int, default=64, help="chains per optimizer step")
     parser.add_argument("--tokens-per-pass", type=int, default=1024)
-    parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--draws", type=int, default=1000, help="bootstrap draws")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON to write")
     arguments = parser.parse_args()
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def public_rows(name: str, form: str) -> Iterator[LabeledChain]:
-    """Chains with labels, of a file of the sample data in a format of `prm import`, packed or not."""
+    """Labeled chains from a file of the sample data, in a format of `prm import`, gzipped or not."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(name).name.removesuffix(".gz")
         open_any = gzip.open if name.endswith(".gz") else open
@@ -119,7 +119,7 @@ def public_rows(name: str, form: str) -> Iterator[LabeledChain]:
 
 
 def split(rows: Sequence[LabeledChain], fold: int, folds: int) -> tuple[list[LabeledChain], list[LabeledChain]]:
-    """The chains of all other problems, and those of the fold's."""
+    """Split chains into those of all other problems, and those of the fold."""
     texts = {problem.id: problem.text for problem, _, _ in rows}
     held_out = hold_out(texts, (fold + 1) / folds) - hold_out(texts, fold / folds)
     return [row for row in rows if row[0].id not in held_out], [row for row in rows if row[0].id in held_out]
@@ -147,7 +147,7 @@ def one_fold(
 
 
 def train_tokenizer(rows: Iterable[LabeledChain], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of the distinct texts of some problems and steps."""
+    """Train a byte-level BPE on the distinct problems and steps."""
     texts = dict.fromkeys(text for problem, chain, _ in rows for text in (problem.text, *chain.steps))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -163,7 +163,7 @@ def train_tokenizer(rows: Iterable[LabeledChain], vocabulary: int) -> PreTrained
 
 
 def examples(rows: Sequence[LabeledChain], renderer: Renderer, max_length: int) -> list[GroupExample]:
-    """Chains of no more than some tokens, in which each different beginning is rated once."""
+    """Training examples of at most `max_length` tokens, where each distinct beginning is rated once."""
     seen, found = set[bytes](), list[GroupExample]()
     for group in label_examples(rows, renderer, Recipe(frozenset({"step"}), max_length=max_length), Drops()):
         (chain,) = group.chains
@@ -178,7 +178,7 @@ def examples(rows: Sequence[LabeledChain], renderer: Renderer, max_length: int) 
 
 
 def fit(tokenizer: Any, groups: Sequence[GroupExample], arguments: argparse.Namespace) -> Any:
-    """A model from scratch, trained on ratings of which right and wrong weigh the same."""
+    """Train a model from scratch, with equal total weight on right and wrong ratings."""
     set_seed(arguments.seed)
     weights = class_weights(groups)
     settings = Settings(
@@ -199,7 +199,7 @@ def fit(tokenizer: Any, groups: Sequence[GroupExample], arguments: argparse.Name
 
 
 def build_model(tokenizer: Any, arguments: argparse.Namespace) -> Any:
-    """A small Llama whose layers look back some words only, as Mistral's do: three thousand steps do not teach more."""
+    """Build a small Mistral, a Llama with a sliding window: some 3,000 distinct steps teach no longer context."""
     return MistralForCausalLM(
         MistralConfig(
             vocab_size=len(tokenizer),
@@ -221,7 +221,7 @@ def build_model(tokenizer: Any, arguments: argparse.Namespace) -> Any:
 def score(
     fold: int, model: Any, train_groups: Sequence[GroupExample], test_groups: Sequence[GroupExample]
 ) -> Iterator[Step]:
-    """What the model and the baselines say of each rated step."""
+    """Score each rated step with the model and the baselines."""
     plain = {name: [scores[name] for _, _, scores in baselines(train_groups)] for name in SCORERS[1:]}
     truth = [target for _, target, _ in baselines(train_groups)]
     signs = {name: 1 if np.corrcoef(values, truth)[0, 1] > 0 else -1 for name, values in plain.items()}
@@ -235,7 +235,7 @@ def score(
 
 
 def baselines(groups: Iterable[GroupExample]) -> Iterator[tuple[int, float, dict[str, float]]]:
-    """Position and rating of each rated step, and what can be said without reading it."""
+    """Yield position, rating and baseline scores of each rated step."""
     for group in groups:
         (chain,) = group.chains
         starts = (group.prompt_length, *(end + 1 for end in chain.step_ends))
@@ -245,7 +245,7 @@ def baselines(groups: Iterable[GroupExample]) -> Iterator[tuple[int, float, dict
 
 
 def count(groups: Sequence[GroupExample]) -> dict[str, int]:
-    """How much there is."""
+    """Size of the data."""
     targets = [target for group in groups for target in group.chains[0].targets if target is not None]
     return {
         "problems": len({group.problem_id for group in groups}),
@@ -257,7 +257,7 @@ def count(groups: Sequence[GroupExample]) -> dict[str, int]:
 
 
 def report(steps: Sequence[Step], about: Sequence[Mapping[str, Any]], arguments: argparse.Namespace) -> None:
-    """Print the table, and write all."""
+    """Print the tables, and write all figures to `--out`."""
     print("| fold | trained on: problems, chains, steps | held out: problems, chains, steps (right) | seconds |")
     print("| --- | --- | --- | --- |")
     for fold, counts in enumerate(about):
@@ -281,7 +281,7 @@ def report(steps: Sequence[Step], about: Sequence[Mapping[str, Any]], arguments:
 
 
 def interval(steps: Sequence[Step], name: str, within: bool, arguments: argparse.Namespace) -> dict[str, float]:
-    """AUROC of a scorer with its interval, resampling problems; one drawn twice counts as two."""
+    """AUROC of a scorer with its interval, by resampling problems; one drawn twice counts twice."""
     own: defaultdict[str, list[tuple[object, float, bool]]] = defaultdict(list)
     for step in steps:
         key = (step.fold, step.position) if within else step.fold
