@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from prm.data.records import Chain, Drop, Problem
+from prm.data.records import Chain, Problem
 from prm.errors import RenderError
 from prm.models.rendering import Renderer
 
 from .allocation import most_rollouts
-from .labeler import Plan, usable_gold, verdict
+from .judging import Checker, check_answer, unusable, verdict
+from .labeler import Plan
 
 
 @dataclass(slots=True)
@@ -29,21 +30,26 @@ class Cost:
     """Of so many rollouts, were each as long as what follows a prefix of its chain, on average over its prefixes."""
 
 
-def estimate(chains: Iterable[Chain], problems: Mapping[str, Problem], renderer: Renderer, plan: Plan) -> Cost:
+def estimate(
+    chains: Iterable[Chain],
+    problems: Mapping[str, Problem],
+    renderer: Renderer,
+    plan: Plan,
+    checker: Checker = check_answer,
+) -> Cost:
     """Add up the cost of labeling chains; nothing is generated."""
     cost = Cost()
     for chain in chains:
         cost.chains += 1
         problem = problems.get(chain.problem_id)
-        gold = None if problem is None else usable_gold(chain, problem)
-        if problem is None or gold is None or isinstance(gold, Drop):
+        if problem is None or unusable(checker, chain, problem):
             cost.unusable += 1
             continue
         (rendered,) = renderer.render_many([problem.text], [chain.steps])
         if isinstance(rendered, RenderError):
             cost.unusable += 1
             continue
-        is_right = verdict(chain.text, chain.finish, gold) == "correct"
+        is_right = verdict(checker, chain.text, chain.finish, problem) == "correct"
         cost.right += is_right
         cost.prefixes += len(chain.steps) - 1
         strategy = "fixed" if plan.is_checked(chain.id) else plan.strategy

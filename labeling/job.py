@@ -21,6 +21,7 @@ from prm.generation.engine import Sampling
 from .allocation import Budget
 from .estimate import Cost, estimate
 from .journal import Journal, unfinished
+from .judging import Checker, check_answer, name_of
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
@@ -43,6 +44,7 @@ def label(
     seed: int = 0,
     splitter: str = "newline",
     chat: bool = False,
+    checker: Checker = check_answer,
     endpoints: Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
     ray_workers: int = 0,
@@ -70,6 +72,7 @@ def label(
         seed: all draws follow from it.
         splitter: cuts solutions that are given as one text into steps.
         chat: whether the problem is put into the model's chat template.
+        checker: decides whether an answer is right; ours unless another is given, see `Checker`.
         endpoints: base URLs of servers of the model, in place of vLLM in this process.
         engine_options: see `EngineChoice.options`.
         ray_workers: how many Ray workers label, each with an engine of its own; 0 for this process alone.
@@ -83,8 +86,9 @@ def label(
     files = place.files(problems=problems, chains=chains)
     plan = Plan(strategy, Budget(rollouts, width), check_share)
     sampling = Sampling(temperature, top_p, max_tokens, seed, tuple(stop))
-    setup = Setup(EngineChoice(model, tuple(endpoints), engine_options or {}), chat, plan, sampling)
+    setup = Setup(EngineChoice(model, tuple(endpoints), engine_options or {}), chat, plan, sampling, checker)
     settings = {"model": model, "splitter": splitter, "chat": chat, **asdict(plan), **asdict(sampling)}
+    settings |= {} if checker is check_answer else {"checker": name_of(checker)}
     job = Job(place.out, "label", settings, files | directories(model=model), unfinished(place.out))
     with making(job, "labels", overwrite) as counts:
         if counts is not None:
@@ -111,11 +115,14 @@ def labeling_cost(
     check_share: float = 0.0,
     splitter: str = "newline",
     chat: bool = False,
+    checker: Checker = check_answer,
 ) -> Cost:
     """What `label` would cost at most with these arguments; nothing is generated."""
-    files = Workspace(None, "cost").files(problems=problems, chains=chains)
+    place = Workspace(None, "cost")
+    files = place.files(problems=problems, chains=chains)
     plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(chat=chat)
-    return estimate(read_chains(files["chains"], splitter), ProblemFile(files["problems"]), renderer, plan)
+    golds = ProblemFile(files["problems"])
+    return estimate(read_chains(files["chains"], splitter), golds, renderer, plan, checker)
 
 
 def _events(

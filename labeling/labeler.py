@@ -8,24 +8,24 @@ for one before them, so memory does not grow with the job, and labels come out i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import partial
 
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem, Rollout, StepLabels
 from prm.data.splits import is_in_share
 from prm.errors import RenderError
 from prm.generation.engine import Completion, Engine, Request, Sampling
 from prm.models.rendering import Rendered, Renderer
-from prm.verifiers import check, gold_problem
 
 from .allocation import Allocation, Budget, Ledger, checked, strategy_named
+from .judging import Checker, check_answer, unusable, verdict
 
 WINDOW = 4096
 """Most chains between the first that is not labeled and the last that was begun."""
 
 Event = Rollout | StepLabels | Drop
-"""What labeling brings forth: rollouts in any order, and one `StepLabels` or `Drop` a chain, in the chains' order."""
+"""The events of a labeling job: rollouts in any order; one `StepLabels` or `Drop` per chain, in the order of the chains."""
 Earlier = Mapping[str, Sequence[Rollout]]
 """Rollouts that were made before, by chain."""
 
@@ -51,7 +51,8 @@ class Plan:
 @dataclass(slots=True)
 class _OpenChain:
     chain: Chain
-    gold: str
+    judge: Callable[[str, Finish], Outcome]
+    """Verdict on a finished text."""
     rendered: Rendered
     ledger: Ledger
     allocation: Allocation
@@ -88,7 +89,7 @@ class _OpenChain:
         """Judge the completions of a request and count them."""
         self.waiting -= 1
         for draw, completion in enumerate(completions, start=first):
-            outcome = verdict(completion.text, completion.finish, self.gold)
+            outcome = self.judge(completion.text, completion.finish)
             self.ledger.add(step, outcome)
             yield Rollout(self.chain.id, step, draw, completion.text, completion.tokens, completion.finish, outcome)
 
@@ -106,28 +107,6 @@ class _Source:
         return chain
 
 
-def verdict(text: str, finish: Finish, gold: str) -> Outcome:
-    """Verdict on a finished text; one that was cut by length is undecided whatever it says.
-
-    Of a rollout only the continuation is judged: a number in the prefix is not the answer of a rollout that gives none.
-    """
-    return "no_answer" if finish == "length" else check(text, gold).outcome.value
-
-
-def usable_gold(chain: Chain, problem: Problem) -> str | Drop:
-    """The gold answer by which a chain can be labeled, or why it cannot."""
-    if problem.answer is None:
-        return Drop(chain.id, "its problem has no gold answer", problem.id)
-    if trouble := _gold_trouble(problem.answer):
-        return Drop(chain.id, "gold answer that cannot be used", trouble)
-    return problem.answer if chain.steps else Drop(chain.id, "empty chain")
-
-
-@lru_cache(maxsize=4096)
-def _gold_trouble(answer: str) -> str | None:
-    return gold_problem(answer)
-
-
 @dataclass(slots=True)
 class Labeler:
     """Labels chains through an engine."""
@@ -137,6 +116,7 @@ class Labeler:
     """Must keep steps as they are (`separator=None`): a rollout continues the chain's own text."""
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
+    checker: Checker = check_answer
     _order: deque[_OpenChain | Drop] = field(default_factory=deque)
     """All chains that are begun and not yet given out, in their order."""
     _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
@@ -189,18 +169,18 @@ class Labeler:
     def _open(self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout]) -> _OpenChain | Drop:
         if problem is None:
             return Drop(chain.id, "its problem is missing", chain.problem_id)
-        gold = usable_gold(chain, problem)
-        if isinstance(gold, Drop):
-            return gold
+        if drop := unusable(self.checker, chain, problem):
+            return drop
         try:
             rendered = self.renderer.render(problem.text, chain.steps)
         except RenderError as error:
             return Drop(chain.id, error.reason, str(error))
         if len(rendered.ids) >= self.engine.max_length:
             return Drop(chain.id, "chain longer than the model's context", f"{len(rendered.ids)} tokens")
-        ledger = Ledger(len(chain.steps), verdict(chain.text, chain.finish, gold))
+        judge = partial(verdict, self.checker, problem=problem)
+        ledger = Ledger(len(chain.steps), judge(chain.text, chain.finish))
         known = {(rollout.step, rollout.draw): rollout for rollout in earlier}
-        return _OpenChain(chain, gold, rendered, ledger, self._allocation(chain, ledger), known)
+        return _OpenChain(chain, judge, rendered, ledger, self._allocation(chain, ledger), known)
 
     def _allocation(self, chain: Chain, ledger: Ledger) -> Allocation:
         allocation = strategy_named(self.plan.strategy).allocate(ledger, self.plan.budget)

@@ -10,6 +10,7 @@ from prm.data.records import Chain, Problem
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Engine, Sampling
 
+from .judging import Checker, check_answer
 from .labeler import Earlier, Event, Labeler, Plan
 
 
@@ -22,10 +23,11 @@ class Setup:
     """Whether the problem is put into the model's chat template and rollouts continue the assistant's turn."""
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
+    checker: Checker = check_answer
 
     def labeler(self, engine: Engine) -> Labeler:
         """A labeler on an engine that was started from this setup."""
-        return Labeler(engine, self.engine.renderer(chat=self.chat), self.plan, self.sampling)
+        return Labeler(engine, self.engine.renderer(chat=self.chat), self.plan, self.sampling, self.checker)
 
     @contextmanager
     def events(

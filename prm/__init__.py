@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from prm.generation.engine import Engine, Sampling
     from prm.generation.sampling import sample
     from prm.labeling.job import label, labeling_cost
+    from prm.labeling.judging import Checker
     from prm.scoring.calibrating import calibrate, chain_values
     from prm.scoring.jobs import rerank_chains, score
     from prm.scoring.loading import load_scorer
     from prm.scoring.reranking import SELECTIONS, choose, rerank
     from prm.scoring.scorer import Refusal, Scorer
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
+    from prm.training.job import train
+    from prm.training.settings import TrainSettings
 
 _HOMES = {
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
@@ -49,12 +52,15 @@ _HOMES = {
     "prm.generation.engine": ("Engine", "Sampling"),
     "prm.generation.sampling": ("sample",),
     "prm.labeling.job": ("label", "labeling_cost"),
+    "prm.labeling.judging": ("Checker",),
     "prm.scoring.calibrating": ("calibrate", "chain_values"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
     "prm.scoring.loading": ("load_scorer",),
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),
     "prm.scoring.scorer": ("Refusal", "Scorer"),
     "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
+    "prm.training.job": ("train",),
+    "prm.training.settings": ("TrainSettings",),
 }  # fmt: skip
 """Where each public name lives."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

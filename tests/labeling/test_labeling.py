@@ -9,6 +9,7 @@ from prm.generation.sampling import sample_chains
 from prm.labeling import labeler as label
 from prm.labeling.allocation import STRATEGIES, Budget, most_rollouts
 from prm.labeling.estimate import estimate
+from prm.labeling.judging import check_answer, name_of, unusable, verdict
 from prm.labeling.labeler import Labeler, Plan
 from prm.labeling.tally import Tally
 from prm.models.rendering import Renderer
@@ -333,3 +334,37 @@ def test_draw_seeds_are_stable_and_differ():
 def test_impossible_sampling_is_refused(options):
     with pytest.raises(ValueError, match="temperature must be above 0"):
         Sampling(**options)
+
+
+# Checkers.
+
+
+def ends_with_gold(text, gold, problem):
+    """A checker of one's own: knows the problem, may be undecided, may fail."""
+    assert problem.answer == gold
+    if "boom" in text:
+        raise RuntimeError("boom")
+    return None if "?" in text else text.strip().endswith(gold)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "expected"),
+    [
+        ("so 4", "stop", "correct"),
+        ("so 5", "stop", "incorrect"),
+        ("so 4?", "stop", "no_answer"),
+        ("so 4", "length", "no_answer"),
+        ("boom", "stop", "error"),
+    ],
+)
+def test_a_checker_of_ones_own_decides(text, finish, expected):
+    assert verdict(ends_with_gold, text, finish, Problem("p", "?", "4")) == expected
+
+
+def test_ours_is_the_default_and_refuses_gold_answers_that_it_cannot_use():
+    one = chain(steps=2)
+    assert verdict(check_answer, "The answer is 4", "stop", Problem("p", "?", "4.0")) == "correct"
+    assert unusable(check_answer, one, Problem("p", "?", "")).reason == "gold answer that cannot be used"
+    assert unusable(ends_with_gold, one, Problem("p", "?", "")) is None
+    assert unusable(ends_with_gold, one, Problem("p", "?")).reason == "its problem has no gold answer"
+    assert name_of(ends_with_gold).endswith("test_labeling.ends_with_gold")
