@@ -1,7 +1,7 @@
 """From a suite and scores to a result: what the protocols share.
 
     data = read_suite("processbench", "processbench/", drops)
-    result, shown = evaluate(data, {"PRM": read_scores(path)}, Settings(), drops)
+    result, shown = measure_suite(data, {"PRM": read_scores(path)}, EvalSettings(), drops)
 
 A row that one of the scorers has not scored is left out for all of them, so that all are measured on the same rows; it
 is noted in `drops`, and the result says how many.
@@ -19,7 +19,7 @@ from prm.errors import InputError
 from prm.scoring.reranking import select
 from prm.statistics.aggregation import aggregate
 
-from .numbers import Findings, Settings
+from .numbers import EvalSettings, Findings
 from .pools import Pool, of_size
 from .protocols.best_of_n import best_of_n
 from .protocols.localization import classification, localization, require_split
@@ -33,10 +33,10 @@ Item = StepTruth | Comparison | Pool
 """What is measured as one, by protocol."""
 
 
-def evaluate(
+def measure_suite(
     data: SuiteData,
     scorers: Mapping[str, ScoreTable],
-    settings: Settings,
+    settings: EvalSettings,
     drops: Drops,
     pools: Iterable[Pool] = (),
     show: int = 5000,
@@ -55,8 +55,6 @@ def evaluate(
         InputError: no row is left; a scorer gave another number of scores than a chain has steps; or a setting has no
             meaning for the suite.
     """
-    if not scorers:
-        raise InputError("there is no scorer to measure", "give --scores NAME=FILE, --scorer NAME=MODEL or --stored")
     require_used(data, scorers, settings)
     candidates = of_size(pools, settings.n, drops) if data.protocol == "best-of-n" else data.truths
     rows = _scored([row for row in candidates if not isinstance(row, Candidates)], scorers, drops)
@@ -64,23 +62,27 @@ def evaluate(
     return _result(data, rows, scorers, findings, drops), _shown(data, rows, scorers, show, settings.seed)
 
 
-def require_used(data: SuiteData, scorers: Collection[str], settings: Settings) -> None:
-    """Refuse settings that would be ignored; `evaluate` does too, but not before there are scores.
+def require_used(data: SuiteData, scorers: Collection[str], settings: EvalSettings) -> None:
+    """Refuse settings that would be ignored; `measure_suite` does too, but only once there are scores.
 
     Raises:
-        InputError: a threshold for what is none of these scorers, or a setting that has no meaning for the suite.
+        InputError: there is no scorer, a threshold names none of them, or a setting has no meaning for the suite.
     """
+    if not scorers:
+        raise InputError("there is no scorer to measure", "give scores or scorers, or set stored")
     unknown = next((name for name in settings.thresholds if name not in scorers), None)
     if unknown is not None:
-        raise InputError(f"a threshold is set for {unknown!r}, which is no scorer", f"choose from {', '.join(scorers)}")
+        raise InputError(
+            f"a threshold is set for {unknown!r}, which is not a scorer", f"choose from {', '.join(scorers)}"
+        )
     if settings.thresholds and data.protocol not in ("localization", "steps"):
-        raise InputError(f"the suite {data.name} calls no step wrong, so it has no threshold", "leave out --threshold")
+        raise InputError(f"the suite {data.name} calls no step wrong, so it has no threshold", "omit the threshold")
     if settings.threshold_split is not None:
         if data.protocol != "localization":
-            raise InputError(f"the suite {data.name} chooses no threshold on a split", "leave out --threshold-split")
+            raise InputError(f"the suite {data.name} chooses no threshold on a split", "omit threshold_split")
         require_split(settings.threshold_split, [truth.split for truth in data.truths])
     if settings.n is not None and data.protocol != "best-of-n":
-        raise InputError(f"the suite {data.name} chooses among no solutions", "leave out --n")
+        raise InputError(f"the suite {data.name} chooses among no solutions", "omit n")
 
 
 def _chain_ids(row: Item) -> tuple[str, ...]:
@@ -113,7 +115,9 @@ def _scored(rows: Iterable[Item], scorers: Mapping[str, ScoreTable], drops: Drop
     return kept
 
 
-def _measure(data: SuiteData, rows: Sequence[Item], scorers: Mapping[str, ScoreTable], settings: Settings) -> Findings:
+def _measure(
+    data: SuiteData, rows: Sequence[Item], scorers: Mapping[str, ScoreTable], settings: EvalSettings
+) -> Findings:
     if data.protocol == "best-of-n":
         return best_of_n([row for row in rows if isinstance(row, Pool)], scorers, settings)
     lengths = {chain_id: len(data.chains[chain_id].text) for row in rows for chain_id in _chain_ids(row)}

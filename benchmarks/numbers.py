@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ _MOST_POINTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class EvalSettings:
     """What the definitions of metrics leave open, and how intervals are drawn."""
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -39,9 +40,20 @@ class Settings:
     """Bootstrap draws."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        wrong = next((name for name, value in self.thresholds.items() if not math.isfinite(value)), None)
+        if wrong is not None:
+            value = self.thresholds[wrong]
+            raise InputError(f"the threshold of {wrong!r} is {value}, not a finite number", "such as 0.5")
+        if self.draws < 1 or (self.n is not None and self.n < 1):
+            raise InputError(f"n={self.n}, draws={self.draws}: both must be at least 1", "omit n for all solutions")
+
     def threshold(self, scorer: str) -> float:
         """The fixed threshold of a scorer."""
         return self.thresholds.get(scorer, 0.5)
+
+
+Settings = EvalSettings  # `experiments.objectives` still says so
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,9 @@ from prm.statistics.order_statistics import best_of_k, runs_of, vote_of_k
 from ..numbers import (
     ALL,
     MATCHED,
+    EvalSettings,
     Findings,
     Number,
-    Settings,
     differences,
     lengths_picture,
     reliability_picture,
@@ -148,7 +148,7 @@ class Selector:
     """(problems, ks)."""
 
 
-def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings: Settings) -> Findings:
+def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings: EvalSettings) -> Findings:
     """Compare all ways of choosing.
 
     Args:
@@ -205,7 +205,7 @@ def _name(k: int) -> str:
     return f"best-of-{k}"
 
 
-def _spelled_out(settings: Settings, most: int, sizes: set[int], orders: int) -> dict[str, object]:
+def _spelled_out(settings: EvalSettings, most: int, sizes: set[int], orders: int) -> dict[str, object]:
     return {
         "n": most if sizes == {most} else f"{min(sizes)} to {max(sizes)}",
         "best of k": "exact expectation over all subsets of k of a problem's n solutions",
@@ -221,7 +221,7 @@ def _spelled_out(settings: Settings, most: int, sizes: set[int], orders: int) ->
 
 
 def _selectors(
-    blocks: Sequence[Block], problems: int, rankings: Sequence[Ranking], ks: Sequence[int], settings: Settings
+    blocks: Sequence[Block], problems: int, rankings: Sequence[Ranking], ks: Sequence[int], settings: EvalSettings
 ) -> Iterator[Selector]:
     def picked(scorer: str, variant: str, scores: Sequence[Floats]) -> Selector:
         parts = [best_of_k(own, block.is_right, ks) for own, block in zip(scores, blocks, strict=True)]

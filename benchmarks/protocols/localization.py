@@ -28,9 +28,9 @@ from ..numbers import (
     ALL,
     BINS,
     MACRO,
+    EvalSettings,
     Findings,
     Number,
-    Settings,
     averaged,
     differences,
     is_probability,
@@ -129,7 +129,7 @@ class Steps:
 
 
 def localization(
-    truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: Settings
+    truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: EvalSettings
 ) -> Findings:
     """Evaluate on chains whose first wrong step is known.
 
@@ -155,7 +155,7 @@ def localization(
 
 
 def classification(
-    truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: Settings
+    truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: EvalSettings
 ) -> Findings:
     """Evaluate on chains in which many steps are judged; arguments as `localization`.
 
@@ -180,14 +180,14 @@ def _is_prmscore(number: Number) -> bool:
     return number.name == "prmscore" and number.variant.startswith(FIXED) and number.split == ALL
 
 
-Measure = Callable[[str, Rows, Settings], Iterator[Number]]
+Measure = Callable[[str, Rows, EvalSettings], Iterator[Number]]
 
 
 def _evaluate(
     truths: Sequence[StepTruth],
     lengths: Sequence[int],
     scorers: Mapping[str, ScoreTable],
-    settings: Settings,
+    settings: EvalSettings,
     measures: Sequence[Measure],
     headline: Callable[[Number], bool],
 ) -> Findings:
@@ -217,7 +217,7 @@ def _alike(number: Number) -> tuple[str, str, str]:
     return number.name, number.split, FIXED if number.variant.startswith(FIXED) else number.variant
 
 
-def _spelled_out(scorers: Mapping[str, ScoreTable], settings: Settings) -> dict[str, object]:
+def _spelled_out(scorers: Mapping[str, ScoreTable], settings: EvalSettings) -> dict[str, object]:
     return {
         "called wrong": "a step that scores below the threshold",
         "threshold": {name: settings.threshold(name) for name in scorers},
@@ -228,7 +228,7 @@ def _spelled_out(scorers: Mapping[str, ScoreTable], settings: Settings) -> dict[
     }
 
 
-def _located(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
+def _located(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]:
     fixed = np.full(len(rows.drawn.weights), settings.threshold(scorer))
     best = {split: _best_threshold(rows, own) for split, own in rows.splits.items()}
     modes = {f"{FIXED} {settings.threshold(scorer):g}": dict.fromkeys(best, fixed), ORACLE: best}
@@ -286,7 +286,7 @@ def _accuracy_by_end(rows: Rows, own: Ints, ends: Floats) -> Floats:
     return ratio(found, np.broadcast_to(weights.sum(axis=1)[:, None], found.shape))
 
 
-def _extras(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
+def _extras(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]:
     """What else localization suites are asked for.
 
     "solution_auroc": how often the least step score of a chain without an error is above that of one with.
@@ -365,7 +365,7 @@ def length_correlation(scorer: str, variant: str, length_ranks: Floats, scores: 
     return Number(scorer, "length_correlation", ALL, variant, value, len(x))
 
 
-def _of_steps(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
+def _of_steps(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]:
     """Of the steps that the suite judges, by split and over all.
 
     "step_auroc": how often a right step scores above a wrong one; "step_auroc_within_position" compares only steps
@@ -393,7 +393,7 @@ def calibration(scorer: str, variant: str, scores: Floats, labels: Floats, drawn
     yield Number(scorer, "brier", ALL, variant, ratio(squares, count), len(scores))
 
 
-def _classified(scorer: str, rows: Rows, settings: Settings) -> Iterator[Number]:
+def _classified(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]:
     for split, own in _parts(rows):
         steps = rows.steps.of(own)
         counts = _Counts(rows.drawn.at(steps.rows), steps)

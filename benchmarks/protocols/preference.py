@@ -30,9 +30,9 @@ from ..numbers import (
     ALL,
     MACRO,
     MATCHED,
+    EvalSettings,
     Findings,
     Number,
-    Settings,
     averaged,
     differences,
     lengths_picture,
@@ -63,7 +63,7 @@ def preference(
     comparisons: Sequence[Comparison],
     lengths: Mapping[str, int],
     scorers: Mapping[str, ScoreTable],
-    settings: Settings,
+    settings: EvalSettings,
     rule: str = "pairs",
 ) -> Findings:
     """Evaluate on comparisons all of whose responses every scorer has scored.

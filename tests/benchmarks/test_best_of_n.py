@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from prm.benchmarks.numbers import Settings
+from prm.benchmarks.numbers import EvalSettings
 from prm.benchmarks.pools import Pool
 from prm.benchmarks.protocols.best_of_n import best_of_n, pairs_won, vote_weights
 from prm.benchmarks.scores import table_of
@@ -33,7 +33,7 @@ def table(scores, kind="prm"):
 
 
 def measured(pools, scorers, **settings):
-    findings = best_of_n(pools, scorers, Settings(**{"draws": DRAWS} | settings))
+    findings = best_of_n(pools, scorers, EvalSettings(**{"draws": DRAWS} | settings))
     keys = [(n.scorer, n.name, n.variant) for n in findings.numbers]
     assert len(set(keys)) == len(keys)
     return dict(zip(keys, (n.metric() for n in findings.numbers), strict=True)), findings

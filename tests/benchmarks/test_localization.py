@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import brier_score_loss, f1_score, matthews_corrcoef, roc_auc_score
 
-from prm.benchmarks.numbers import Settings
+from prm.benchmarks.numbers import EvalSettings
 from prm.benchmarks.protocols.localization import classification, localization
 from prm.benchmarks.scores import table_of
 from prm.benchmarks.suites.building import up_to
@@ -30,7 +30,7 @@ def table(scores):
 def measured(measure, truths, scores, lengths=None, **settings):
     """The numbers of one scorer "A", by name, split and variant."""
     lengths = range(10, 10 + len(truths)) if lengths is None else lengths
-    findings = measure(truths, lengths, {"A": table(scores)}, Settings(**{"draws": DRAWS} | settings))
+    findings = measure(truths, lengths, {"A": table(scores)}, EvalSettings(**{"draws": DRAWS} | settings))
     keys = [(n.name, n.split, n.variant) for n in findings.numbers]
     assert len(set(keys)) == len(keys)
     return dict(zip(keys, findings.numbers, strict=True))
@@ -410,7 +410,7 @@ def test_a_seed_repeats_its_intervals():
 def test_a_scorer_is_no_better_than_itself():
     truths, scores = made(9)
     tables = {"A": table(scores), "B": table(scores)}
-    findings = localization(truths, [1] * len(truths), tables, Settings(draws=DRAWS))
+    findings = localization(truths, [1] * len(truths), tables, EvalSettings(draws=DRAWS))
     assert findings.differences
     assert {(d.a, d.b, d.value, d.low, d.high) for d in findings.differences} == {("B", "A", 0.0, 0.0, 0.0)}
 
@@ -419,7 +419,7 @@ def test_each_scorer_has_its_own_threshold_and_they_are_compared():
     """The same scores, moved by 1/4 as its threshold: no difference, though the variants have other names."""
     truths, scores = made(9)
     tables = {"A": table(scores), "B": table({i: [s - 0.25 for s in own] for i, own in scores.items()})}
-    findings = localization(truths, [1] * len(truths), tables, Settings({"B": 0.25}, draws=DRAWS))
+    findings = localization(truths, [1] * len(truths), tables, EvalSettings({"B": 0.25}, draws=DRAWS))
     assert findings.settings["threshold"] == {"A": 0.5, "B": 0.25}
     own = {(n.scorer, n.variant) for n in findings.numbers if findings.headline(n)}
     assert own == {("A", "fixed 0.5"), ("B", "fixed 0.25")}
@@ -431,7 +431,9 @@ def test_each_scorer_has_its_own_threshold_and_they_are_compared():
 def test_a_difference_is_of_the_same_rows_in_each_draw():
     truths, scores = made(10)
     worse = {i: [0.25 for _ in own] for i, own in scores.items()}
-    findings = localization(truths, [1] * len(truths), {"A": table(scores), "B": table(worse)}, Settings(draws=DRAWS))
+    findings = localization(
+        truths, [1] * len(truths), {"A": table(scores), "B": table(worse)}, EvalSettings(draws=DRAWS)
+    )
     by_key = {(n.scorer, n.name, n.split, n.variant): n for n in findings.numbers}
     (found,) = (d for d in findings.differences if (d.name, d.split, d.variant) == ("solution_auroc", "all", "min"))
     a, b = (by_key[name, "solution_auroc", "all", "min"].drawn for name in "AB")
@@ -442,7 +444,7 @@ def test_a_difference_is_of_the_same_rows_in_each_draw():
 def test_a_difference_is_the_later_scorer_minus_the_earlier():
     """The second one is wrong wherever the first is right."""
     tables = {"A": table(SCORES), "B": table({i: [1 - s for s in own] for i, own in SCORES.items()})}
-    findings = localization(HAND, [1] * 4, tables, Settings(draws=DRAWS))
+    findings = localization(HAND, [1] * 4, tables, EvalSettings(draws=DRAWS))
     (found,) = (d for d in findings.differences if d.name == "step_auroc")
     assert (found.a, found.b) == ("B", "A")
     assert found.value == pytest.approx(1 / 12 - 11 / 12)
@@ -520,13 +522,13 @@ def test_classification_at_its_ends(steps, scores, expected):
 def test_the_headline_is_the_first_error_where_every_chain_has_one():
     """As in MathCheck, which has no F1."""
     truths, scores = [StepTruth("a", "p", "x", (T, F)), StepTruth("b", "q", "x", (F,))], {"a": (0.9, 0.1), "b": (0.9,)}
-    findings = localization(truths, [1, 1], {"A": table(scores)}, Settings(draws=DRAWS))
+    findings = localization(truths, [1, 1], {"A": table(scores)}, EvalSettings(draws=DRAWS))
     (own,) = (n.metric() for n in findings.numbers if findings.headline(n))
     assert (own.name, own.split, own.value) == ("first_error_accuracy", "all", 0.5)
 
 
 def test_pictures():
-    findings = localization(HAND, [30, 20, 20, 10], {"A": table(SCORES)}, Settings(draws=DRAWS))
+    findings = localization(HAND, [30, 20, 20, 10], {"A": table(SCORES)}, EvalSettings(draws=DRAWS))
     reliability, lengths = findings.pictures
     assert [b.count for b in reliability.bins] == [0, 1, 1, 2, 0, 1, 0, 1, 2, 0]
     assert lengths.points == ((30, 0.2, False), (20, 0.35, False), (20, 0.3, True), (10, 0.8, True))

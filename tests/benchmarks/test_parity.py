@@ -5,8 +5,8 @@ import json
 import pytest
 from places import SAMPLES
 
-from prm.benchmarks.evaluation import evaluate
-from prm.benchmarks.numbers import Settings
+from prm.benchmarks.evaluation import measure_suite
+from prm.benchmarks.numbers import EvalSettings
 from prm.benchmarks.scores import table_of
 from prm.benchmarks.suites import read_suite
 from prm.data.drops import Drops
@@ -27,7 +27,7 @@ def measured(suite, *parts):
     drops = Drops()
     data = read_suite(suite, SAMPLES.joinpath(*parts), drops)
     scorers = {name: table_of(own.values()) for name, own in data.stored.items()}
-    result, _ = evaluate(data, scorers, Settings(draws=100), drops)
+    result, _ = measure_suite(data, scorers, EvalSettings(draws=100), drops)
     return {(m.scorer, m.name, m.split, m.variant): m for m in result.metrics}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from prm.benchmarks.numbers import Settings
+from prm.benchmarks.numbers import EvalSettings
 from prm.benchmarks.protocols.preference import preference
 from prm.benchmarks.protocols.ties import ties_score
 from prm.benchmarks.scores import table_of
@@ -43,7 +43,7 @@ def listed(comparisons, values):
 
 def measured(comparisons, scorers, lengths=None, rule="pairs", **settings):
     lengths = dict.fromkeys(ids_of(comparisons), 10) if lengths is None else lengths
-    findings = preference(comparisons, lengths, scorers, Settings(**{"draws": DRAWS} | settings), rule)
+    findings = preference(comparisons, lengths, scorers, EvalSettings(**{"draws": DRAWS} | settings), rule)
     keys = [(n.scorer, n.name, n.split, n.variant) for n in findings.numbers]
     assert len(set(keys)) == len(keys)
     return dict(zip(keys, (n.metric() for n in findings.numbers), strict=True)), findings

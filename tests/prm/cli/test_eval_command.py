@@ -240,12 +240,12 @@ def test_the_arithmetic_world_has_exact_truth(prm, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--scores", "={s}"], "'' is no name"),
-        (["--scores", " ={s}"], "' ' is no name"),
-        (["--scores", "a\nb={s}"], "is no name"),
+        (["--scores", "={s}"], "'' is not a name"),
+        (["--scores", " ={s}"], "' ' is not a name"),
+        (["--scores", "a\nb={s}"], "is not a name"),
         (["--scores", "X={s}", "--scores", "X={r}"], "--scores gives one name twice"),
-        (["--scorer", "org/X=model"], "'org/X': the name has a /"),
-        (["--scores", "X={s}", "--threshold", "X=nan"], "--threshold X=nan is not a finite number"),
+        (["--scorer", "org/X=model"], "'org/X' has a /"),
+        (["--scores", "X={s}", "--threshold", "X=nan"], "the threshold of 'X' is nan, not a finite number"),
         (["rows.json", "--scores", "X={s}"], "best-of-n does not read data rows.json"),
         (["--scores", "majority={r}"], "would be called 'majority'"),
         (["--scores", "X={s}", "--scores", "X min={r}"], "would be called 'X min'"),
@@ -265,7 +265,7 @@ def test_files_that_a_suite_does_not_read_are_refused(prm, bench, scored, tmp_pa
     line = ("eval", "processbench", bench, "--scores", f"X={scored}", option, scored, "--out", tmp_path / "r.json")
     code, _, said = prm(*line)
     assert code == 1
-    assert f"processbench does not read {option}" in said
+    assert f"processbench does not read {option.removeprefix('--')}" in said
 
 
 def test_pools_belong_to_the_chains(prm, own):

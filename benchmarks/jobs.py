@@ -1,0 +1,354 @@
+"""The jobs of this room: a suite's rows → problems and chains, and scores → a result.
+
+suite = write_suite("processbench", "processbench/")
+scores = prm.score("runs/prm", suite.problems, suite.chains)
+evaluate("processbench", "processbench/", scores={"PRM": scores}).to_pandas()
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from prm import console
+from prm.data.drops import Drops
+from prm.data.files import write_records
+from prm.data.jobs import Output, Records, Source, Workspace, making, write_drops
+from prm.data.manifest import Job
+from prm.data.records import Chain, Problem
+from prm.data.writing import whole_directory, write_json, write_lines
+from prm.errors import InputError, OutputError, PrmError
+from prm.scoring.jobs import score
+
+from .evaluation import measure_suite, require_used
+from .numbers import EvalSettings
+from .pools import Pool, make_pools, pool_to_json, read_pools
+from .results import Result, ShownChain, read_result, read_shown, result_to_json, shown_path, shown_to_json
+from .scores import ScoreTable, read_scores, table_of
+from .suites import SUITES, SuiteData, read_suite
+from .suites.own import OWN, read_own
+from .suites.truth import Candidates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OWN_NAME = "give each scorer a name of its own"
+
+
+class SuiteFiles(Output):
+    """The problems and chains of a suite, as two files in a directory."""
+
+    @property
+    def problems(self) -> Records[Problem]:
+        """The problems."""
+        return Records(self.path / "problems.jsonl", Problem, self.counts, self._place)
+
+    @property
+    def chains(self) -> Records[Chain]:
+        """The chains to score."""
+        return Records(self.path / "chains.jsonl", Chain, self.counts, self._place)
+
+
+class Evaluation(Output):
+    """What `evaluate` made: a file with the result, and beside it the chains to look at."""
+
+    @cached_property
+    def result(self) -> Result:
+        """Every number with its interval, every difference, and the settings behind them."""
+        return read_result(self.path)
+
+    @property
+    def shown(self) -> list[ShownChain]:
+        """Chains to look at, with truth and scores."""
+        return read_shown(shown_path(self.path))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A table with a row per metric: scorer, metric, split, variant, value, low, high, n.
+
+        Raises:
+            PrmError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise PrmError("pandas is not installed", "pip install pandas") from error
+        return pd.DataFrame([asdict(metric) for metric in self.result.metrics]).rename(columns={"name": "metric"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where a suite is read from."""
+
+    suite: str
+    data: str | None
+    """A path, or a name on the Hub."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """"problems", "chains" and "pools", those that were given."""
+    splitter: str = "newline"
+
+    @staticmethod
+    def of(place: Workspace, suite: str, data: Source | None, splitter: str, **files: Source | None) -> _Sources:
+        """Write what is not a file yet to one.
+
+        Raises:
+            InputError: the suite is unknown, or does not read one of these.
+        """
+        _require_read(suite, {"data": data, **files})
+        if data is not None and not isinstance(data, str):
+            data = str(place.files(data=data)["data"])
+        return _Sources(suite, data, place.files(**files), splitter)
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """The files by name; in a folder, each of them. A name on the Hub is not a file."""
+        data = {} if self.data is None else {"data": Path(self.data)}
+        return _inputs({name: path for name, path in data.items() if path.exists()} | dict(self.files))
+
+    def read(self, drops: Drops) -> SuiteData:
+        """Read the suite; rows that cannot be used go to `drops`."""
+        if self.suite not in OWN:
+            if self.data is None:
+                raise InputError(f"the rows of {self.suite} are missing", "give a file, a folder, or a name on the Hub")
+            return read_suite(self.suite, self.data, drops, splitter=self.splitter)
+        if self.files.keys() >= {"problems", "chains"}:
+            return read_own(self.suite, self.files["problems"], self.files["chains"], drops, splitter=self.splitter)
+        if "pools" in self.files:
+            return SuiteData(self.suite, "best-of-n", {}, {}, (), {})
+        raise InputError(f"the suite {self.suite} needs problems and chains", "or, for best-of-n, pools")
+
+
+def _require_read(suite: str, given: Mapping[str, object]) -> None:
+    """Refuse an unknown suite, and sources that it would not read."""
+    if suite not in (*SUITES, *OWN):
+        raise InputError(f"unknown suite {suite!r}", f"choose from {', '.join((*SUITES, *OWN))}")
+    protocol = OWN[suite][0] if suite in OWN else SUITES[suite].protocol
+    unread = [*(["data"] if suite in OWN else ["problems", "chains"]), *([] if protocol == "best-of-n" else ["pools"])]
+    wrong = next((name for name in unread if given.get(name) is not None), None)
+    if wrong is not None:
+        shown = f" {given[wrong]}" if isinstance(given[wrong], str | os.PathLike) else ""
+        raise InputError(f"the suite {suite} does not read {wrong}{shown}", "omit it")
+
+
+def _inputs(files: Mapping[str, Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for name, path in files.items():
+        if path.is_dir():
+            found |= {f"{name} {file.name}": file for file in sorted(path.iterdir()) if file.is_file()}
+        else:
+            found[name] = path
+    return found
+
+
+def _named(data: Source | None) -> str | None:
+    """How the manifest names the rows; None for rows without a path, which are known by their content."""
+    return str(data) if isinstance(data, str | os.PathLike) else None
+
+
+def read_benchmark(
+    suite: str,
+    data: Source | None = None,
+    *,
+    problems: Source | None = None,
+    chains: Source | None = None,
+    splitter: str = "newline",
+    drops: Drops | None = None,
+) -> SuiteData:
+    """Read a benchmark suite: its problems, its chains, and what is known of them.
+
+    Args:
+        suite: name of a suite; `prm suite` lists them.
+        data: rows of a public set: a file, a folder, a name on the Hub, or anything else that is a `prm.Source`; rows
+            without a path count as a file called "data".
+        problems: of best-of-n and world, see `prm.Source`.
+        chains: of best-of-n and world.
+        splitter: what ends a step in responses and solutions that are one text.
+        drops: where rows that cannot be used are noted.
+
+    Raises:
+        InputError: the suite is unknown, or its rows cannot be used.
+    """
+    place = Workspace(None, suite)
+    sources = _Sources.of(place, suite, data, splitter, problems=problems, chains=chains)
+    return sources.read(Drops() if drops is None else drops)
+
+
+def write_suite(
+    suite: str,
+    data: Source | None = None,
+    out: str | Path | None = None,
+    *,
+    splitter: str = "newline",
+    overwrite: bool = False,
+) -> SuiteFiles:
+    """Write the problems and chains of a suite, for `prm.score`.
+
+    Args:
+        suite: name of a suite of public rows; `prm suite` lists them.
+        data: its rows, as in `read_benchmark`.
+        out: directory; None for a temporary one.
+        splitter: what ends a step in responses and solutions that are one text.
+        overwrite: whether to replace an output that exists already.
+
+    Raises:
+        PrmError: the suite is unknown or has no rows of its own, or the rows or the output cannot be used.
+    """
+    if suite in OWN:
+        raise InputError(f"{suite} is a suite of files of your own", f"give them to `prm score` and `prm eval {suite}`")
+    place = Workspace(out, "suite")
+    sources = _Sources.of(place, suite, data, splitter)
+    job = Job(place.out, "suite", {"suite": suite, "data": _named(data), "splitter": splitter}, sources.inputs)
+    with making(job, f"suite {suite}", overwrite) as counts:
+        if counts is not None:
+            drops = Drops()
+            read = sources.read(drops)
+            with whole_directory(place.out) as directory:
+                directory.mkdir(parents=True)
+                _write_suite(read, directory, counts)
+            write_drops(drops, place.out, counts)
+    return SuiteFiles(job.output, job.counts(), place)
+
+
+def _write_suite(data: SuiteData, directory: Path, counts: dict[str, Any]) -> None:
+    counts["problems"] = write_records(directory / "problems.jsonl", data.problems.values())
+    counts["chains"] = write_records(directory / "chains.jsonl", data.chains.values())
+
+
+def evaluate(
+    suite: str,
+    data: Source | None = None,
+    *,
+    problems: Source | None = None,
+    chains: Source | None = None,
+    scores: Mapping[str, Source] | None = None,
+    scorers: Mapping[str, str] | None = None,
+    pools: Source | None = None,
+    stored: bool = False,
+    thresholds: Mapping[str, float] | None = None,
+    threshold_split: str | None = None,
+    n: int | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    show: int = 5000,
+    splitter: str = "newline",
+    out: str | Path | None = None,
+    overwrite: bool = False,
+) -> Evaluation:
+    """Measure any number of scorers on a suite, side by side, with 95% intervals.
+
+    Args:
+        suite: name of a suite; `prm suite` lists them.
+        data: rows of a public set, as in `read_benchmark`.
+        problems: of best-of-n and world, see `prm.Source`.
+        chains: of best-of-n and world.
+        scores: of these chains, by the name of the scorer.
+        scorers: models to score the chains with first, by name: a directory or Hub name each.
+        pools: best of n: the checked answers of an earlier run, so that none is checked again.
+        stored: whether to measure the scores that the suite's own rows hold.
+        thresholds: by scorer, the score below which a step is called wrong; 0.5 where none is given.
+        threshold_split: split on which a threshold is chosen as well; None for the first.
+        n: best of n: only the first n solutions of each problem; None for all.
+        draws: bootstrap draws.
+        seed: of all draws.
+        show: about how many chains to keep beside the result, to look at.
+        splitter: what ends a step in responses and solutions that are one text.
+        out: file of the result; None for a temporary one.
+        overwrite: whether to replace an output that exists already.
+
+    Raises:
+        PrmError: an input, a setting, a model or the output cannot be used.
+    """
+    scores, models = scores or {}, {name: str(model) for name, model in (scorers or {}).items()}
+    _require_names(scores, models)
+    how = EvalSettings(dict(thresholds or {}), threshold_split, n, draws=draws, seed=seed)
+    place = Workspace(out, "result.json")
+    sources = _Sources.of(place, suite, data, splitter, problems=problems, chains=chains, pools=pools)
+    if models and sources.files.keys() == {"pools"} and data is None:
+        raise InputError("scorers have no chains to score: pools hold none", "give problems and chains too")
+    settings = {
+        "suite": suite, "data": _named(data), "thresholds": how.thresholds, "threshold_split": threshold_split, "n": n,
+        "draws": draws, "seed": seed, "show": show, "stored": stored, "models": models, "splitter": splitter,
+    }  # fmt: skip
+    files = {name: _score_file(place, name, source) for name, source in scores.items()}
+    inputs = sources.inputs | _inputs({f"scores {name}": path for name, path in files.items()})
+    inputs |= {f"scorer {name}": Path(model) for name, model in models.items() if Path(model).is_dir()}
+    job = Job(place.out, "eval", settings, inputs)
+    with making(job, "result", overwrite) as counts:
+        if counts is not None:
+            drops = Drops()
+            read = sources.read(drops)
+            tables = _stored(read, {*files, *models}) if stored else {}
+            require_used(read, [*tables, *files, *models], how)
+            tables |= {name: read_scores(path) for name, path in files.items()}
+            checked = _pools(read, sources.files.get("pools"), place.out, drops)
+            tables |= {name: read_scores(_score(name, m, read, place.out, overwrite)) for name, m in models.items()}
+            result, shown = measure_suite(read, tables, how, drops, checked, show)
+            write_json(place.out, result_to_json(result))
+            write_lines(shown_path(place.out), map(shown_to_json, shown))
+            counts |= {name: result.data[name] for name in ("rows", "problems", "chains")}
+            write_drops(drops, place.out, counts)
+    return Evaluation(job.output, job.counts(), place)
+
+
+def _require_names(scores: Mapping[str, object], models: Mapping[str, str]) -> None:
+    for name in (*scores, *models):
+        if not name.strip() or not name.isprintable():
+            raise InputError(f"{name!r} is not a name", "call each scorer by a printable name")
+    if both := scores.keys() & models.keys():
+        raise InputError(f"{min(both)!r} is both in scores and in scorers", _OWN_NAME)
+    if nested := next((name for name in models if "/" in name), None):
+        raise InputError(f"{nested!r} has a /, but is the name of a file of scores", "give a name without a /")
+
+
+def _score_file(place: Workspace, name: str, source: Source) -> Path:
+    (path,) = place.files(**{f"scores {quote(name, safe=' ')}": source}).values()
+    return path
+
+
+def _stored(data: SuiteData, others: Container[str]) -> dict[str, ScoreTable]:
+    """The scores that come with the rows, by scorer; `others` are the names given to more."""
+    if not data.stored:
+        raise InputError(f"the rows of {data.name} hold no scores", "give scores or scorers")
+    if (double := next((name for name in data.stored if name in others), None)) is not None:
+        raise InputError(f"{double!r} is a scorer of the rows already", _OWN_NAME)
+    return {name: table_of(by_chain.values()) for name, by_chain in data.stored.items()}
+
+
+def _pools(data: SuiteData, pools: Path | None, out: Path, drops: Drops) -> list[Pool]:
+    """The checked solutions; those that had to be checked are written beside the result."""
+    if data.protocol != "best-of-n":
+        return []
+    if pools is not None:
+        read = list(read_pools(pools))
+        strange = next((i for pool in read for i in pool.chain_ids if data.chains and i not in data.chains), None)
+        if strange is not None:
+            raise InputError(f"{pools}: chain {strange!r} is not one of the suite's", "are they pools of these chains?")
+        return read
+    candidates = [truth for truth in data.truths if isinstance(truth, Candidates)]
+    made = make_pools(candidates, data.problems, data.chains, drops)
+    checked = list(console.tracked(made, "checking", len(candidates)))
+    write_lines(out.with_name(out.name + ".pools.jsonl"), map(pool_to_json, checked))
+    return checked
+
+
+def _score(name: str, model: str, data: SuiteData, out: Path, overwrite: bool) -> Path:
+    """Score the suite's chains with a model; goes on after a kill.
+
+    Scores that exist already are taken; those made in another way are replaced if `overwrite` says so.
+    """
+    directory = out.with_name(out.name + ".scoring")
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_suite(data, directory, {})
+    path = directory / f"{name}.jsonl"
+    make = partial(score, model, directory / "problems.jsonl", directory / "chains.jsonl", path)
+    try:
+        make()
+    except OutputError:
+        if not overwrite:
+            raise
+        make(overwrite=True)
+    return path
