@@ -1,12 +1,12 @@
-"""How long `prm eval` takes, from files, on made-up scores in the sizes of real suites.
+"""Time and memory of `prm eval` on made-up scores, in the sizes of real suites.
 
     python -m prm.benchmarks.perf.evaluation_speed --out runs/evaluation-speed
 
 * all metrics of ProcessBench: 3,400 rows in its four splits, two scorers, 1,000 bootstrap draws (limit: 3 s);
-* best of k: 5,000 problems, 256 solutions each, six aggregators, with votes and intervals, from checked pools and a
+* best of k: 5,000 problems with 256 solutions each, six aggregators, with votes and intervals, from checked pools and a
   file of step scores (limit: 20 s and 4 GiB).
 
-Each is one process of the command, measured from start to end, its import included; memory is the most that it held.
+Each is one run of the command, timed from start to end, imports included; memory is the peak.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from ..pools import Pool, pool_to_json
 from .job import machine, prm
 
 SPLITS = {"gsm8k": 400, "math": 1000, "olympiadbench": 1000, "omnimath": 1000}
-"""Rows of ProcessBench."""
+"""Rows per split of ProcessBench."""
 
 
 def main() -> None:
-    """Make the files that are not there, run both, and print a table in Markdown."""
+    """Make the missing files, run both measurements, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation-speed"))
-    parser.add_argument("--problems", type=int, default=5000, help="of best of k (default: 5,000)")
-    parser.add_argument("--n", type=int, default=256, help="solutions of each (default: 256)")
+    parser.add_argument("--problems", type=int, default=5000, help="problems for best of k (default: 5,000)")
+    parser.add_argument("--n", type=int, default=256, help="solutions per problem (default: 256)")
     arguments = parser.parse_args()
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def measured(words: list[str]) -> tuple[float, float]:
-    """Seconds and GiB of one run of a command. Memory only ever grows over the children, so the smaller runs first."""
+    """Seconds and peak GiB of one run of a command; the peak is over all runs so far, so the smaller one goes first."""
     started = time.monotonic()
     subprocess.run(prm(*words), check=True, stdout=subprocess.DEVNULL)
     seconds = time.monotonic() - started
@@ -61,7 +61,7 @@ def measured(words: list[str]) -> tuple[float, float]:
 
 
 def process_bench(out: Path) -> list[str]:
-    """Rows with errors in half of the solutions, and two scorers that see some of it."""
+    """Write rows with errors in half of the solutions, and two scorers; return the command to run."""
     data, rng = out / "processbench", random.Random(0)
     data.mkdir(exist_ok=True)
     scores: dict[str, list[StepScores]] = {"good": [], "poor": []}
@@ -91,7 +91,7 @@ def _row(rng: random.Random, identity: str) -> dict[str, object]:
 
 
 def pools(out: Path, problems: int, n: int) -> list[str]:
-    """Checked pools with some 30 answers each, and a PRM's scores of some eight steps."""
+    """Write checked pools with some 30 answers each, and scores of some eight steps; return the command to run."""
     rng, chances = random.Random(0), random.Random(1)
     rights = [[chances.random() < chance for _ in range(n)] for chance in (chances.random() for _ in range(problems))]
     name = f"{problems}x{n}"

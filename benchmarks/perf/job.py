@@ -1,4 +1,4 @@
-"""What the measurements of labeling share: commands, a server of the demo's policy, and problems with chains."""
+"""Shared by the measurements of labeling: commands, a server of the demo's policy, and problems with chains."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def prm(*arguments: object) -> list[str]:
 
 
 def run(*arguments: object) -> None:
-    """Run a `prm` command to its end, without its tables.
+    """Run a `prm` command, and discard its tables.
 
     Raises:
-        CalledProcessError: it failed.
+        CalledProcessError: the command failed.
     """
     subprocess.run(prm(*arguments), check=True, stdout=subprocess.DEVNULL)
 
 
 def counts(output: Path) -> dict[str, Any]:
-    """What the command that made an output counted."""
+    """Counts in the manifest of an output."""
     manifest = json.loads(output.with_name(output.name + ".manifest.json").read_text())
     return dict(manifest["counts"])
 
 
 def make_chains(out: Path, problems: int, each: int, seed: int = 11, *options: object) -> list[str]:
-    """Problems of the arithmetic world with chains, made unless they are there; gives the options that name them."""
+    """Make problems of the arithmetic world with chains, unless they exist; return the options naming them."""
     run("world", f"--count={problems}", f"--seed={seed}", f"--out={out}/problems.jsonl")
     given = [f"--problems={out}/problems.jsonl", f"--model={POLICY}", LIMIT]
     run("sample", *given, f"--n={each}", f"--out={out}/chains.jsonl", *options)
@@ -51,7 +51,7 @@ def make_chains(out: Path, problems: int, each: int, seed: int = 11, *options: o
 
 @contextmanager
 def server(port: int, *options: str) -> Iterator[str]:
-    """A vLLM server of the policy; gives its base URL."""
+    """Run a vLLM server of the policy, and yield its base URL."""
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(POLICY), "--port", str(port)]
     settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
     fixed = ["--enforce-eager", "--block-size=32", "--no-enable-chunked-prefill", "--disable-uvicorn-access-log"]
@@ -63,7 +63,7 @@ def server(port: int, *options: str) -> Iterator[str]:
         process.terminate()
         try:
             process.wait(timeout=30)
-        except subprocess.TimeoutExpired:  # one that has not started yet does not listen
+        except subprocess.TimeoutExpired:  # a server that is still starting ignores the signal
             process.kill()
             process.wait()
 
@@ -80,5 +80,5 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 180.0
 
 
 def machine() -> str:
-    """Date and machine, to stand beside a figure."""
+    """Date and machine, to print beside figures."""
     return f"{date.today()}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

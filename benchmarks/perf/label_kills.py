@@ -1,11 +1,11 @@
-"""Kill `prm label` at random moments and run it again: are the labels those of an uninterrupted run?
+"""Kill `prm label` at random moments and rerun it: are the labels those of an uninterrupted run?
 
     python -m prm.benchmarks.perf.label_kills --out runs/kills --kills 20
 
-The engine is a real vLLM server that takes one sequence at a time without a prefix cache, so that what it generates
-follows from prompt and seed alone; in a batch the last bits of a logit depend on the neighbors. Each job is killed
-with SIGKILL at a random moment and must end with the very bytes of the reference; every rollout that was in the journal
-at the kill must still be there, once.
+The engine is a real vLLM server that runs one sequence at a time without a prefix cache, so that its output depends on
+prompt and seed alone; in a batch, the last bits of a logit depend on the other sequences. Each job is killed with
+SIGKILL at a random moment, and its rerun must reproduce the reference byte for byte; every rollout in the journal at
+the kill must still be there exactly once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .job import machine, make_chains, prm, run, server
 
 
 def main() -> None:
-    """Run the trials and print what they found."""
+    """Run the trials and print the outcome."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/kills"))
     parser.add_argument("--kills", type=int, default=20)
@@ -42,11 +42,11 @@ def main() -> None:
                 clear(output)
             finish(job, output)
             compare(arguments.out / "reference.jsonl", output)
-    print(f"{arguments.kills} jobs killed and run again: labels and rollouts as without a kill ({machine()})")
+    print(f"{arguments.kills} jobs killed and rerun: same labels and rollouts as without a kill ({machine()})")
 
 
 def was_killed(job: list[str], output: Path, seconds: float) -> bool:
-    """Start a job and kill it after so many seconds; False where it was done before."""
+    """Start a job and kill it after some seconds; False if it finished first."""
     process = subprocess.Popen(prm(*job, f"--out={output}"))
     try:
         process.wait(timeout=seconds)
@@ -58,13 +58,13 @@ def was_killed(job: list[str], output: Path, seconds: float) -> bool:
 
 
 def clear(output: Path) -> None:
-    """Take away all that a job has made."""
+    """Delete all files of a job."""
     for path in output.parent.glob(output.name + "*"):
         path.unlink()
 
 
 def finish(job: list[str], output: Path) -> None:
-    """Run a killed job to its end; every rollout that was there must still be there."""
+    """Rerun a killed job to its end; every earlier rollout must still be there."""
     before = whole_lines(rollouts_path(output))
     run(*job, f"--out={output}")
     if not before <= whole_lines(rollouts_path(output)):
@@ -72,23 +72,23 @@ def finish(job: list[str], output: Path) -> None:
 
 
 def rollouts_path(output: Path) -> Path:
-    """Where `prm label` keeps the rollouts of an output."""
+    """Path of the rollouts of an output."""
     return output.with_name(output.name + ".rollouts.jsonl")
 
 
 def whole_lines(path: Path) -> set[bytes]:
-    """The lines of a journal that were written to their end."""
+    """Complete lines of a journal."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     return {line for line in lines if line.endswith(b"\n")}
 
 
 def compare(reference: Path, trial: Path) -> None:
-    """Stop where labels differ, or a rollout was made twice or is missing."""
+    """Exit with an error if labels differ, or a rollout is missing or duplicated."""
     if trial.read_bytes() != reference.read_bytes():
-        raise SystemExit(f"{trial}: other labels than {reference}")
+        raise SystemExit(f"{trial}: labels differ from {reference}")
     rollouts = [sorted(rollouts_path(path).read_bytes().splitlines()) for path in (reference, trial)]
     if rollouts[0] != rollouts[1]:
-        raise SystemExit(f"{trial}: other rollouts than {reference}")
+        raise SystemExit(f"{trial}: rollouts differ from {reference}")
 
 
 if __name__ == "__main__":

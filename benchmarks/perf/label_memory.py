@@ -1,8 +1,8 @@
-"""Peak memory of `prm label` itself, the engine apart, for 1,000 and for 20,000 chains.
+"""Peak memory of `prm label` itself, without the engine, for 1,000 and 20,000 chains.
 
     python -m prm.benchmarks.perf.label_memory --out runs/memory
 
-vLLM's engine is a process of its own, so the peak of the command's process (`VmHWM`) is the labeler's alone.
+vLLM's engine is a separate process, so the peak of the command's process (`VmHWM`) is the labeler's alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .job import machine, make_chains, prm
 
 
 def main() -> None:
-    """Measure, and print one line a size."""
+    """Measure, and print one line per size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/memory"))
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 20_000])
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def peak_of(data: list[str], chains: Path, out: Path) -> int:
-    """KiB of memory that the command held at most."""
+    """Peak memory of the command, in KiB."""
     job = [*data, f"--chains={chains}", "--strategy=bisect", "--rollouts=4", f"--out={out}", "--overwrite"]
     process, peak = subprocess.Popen(prm("label", *job)), 0
     while process.poll() is None:

@@ -1,9 +1,9 @@
-"""How much faster do two Ray workers label than one, with the same counts for each chain?
+"""How much faster do two Ray workers label than one, and do they give the same counts for each chain?
 
     python -m prm.benchmarks.perf.label_ray --out runs/ray
 
-The engine of each worker is a server that answers after a fixed wait, so that the cores of one machine can show what
-many machines would: a worker's rate is bounded by the draws that it has in flight, not by the machine.
+The engine of each worker is a server that answers after a fixed wait, so that one machine can stand in for many: a
+worker's rate is bounded by its requests in flight, not by the cores.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from .waiting_server import serve
 
 
 def main() -> None:
-    """Measure, and print one line a number of workers."""
+    """Measure, and print one line per number of workers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/ray"))
     parser.add_argument("--chains", type=int, default=4096)
-    parser.add_argument("--wait", type=float, default=4.0, help="seconds")
+    parser.add_argument("--wait", type=float, default=4.0, help="seconds before the server answers")
     arguments = parser.parse_args()
     out: Path = arguments.out
     write_records(out / "problems.jsonl", [Problem("p", "What is 2 + 2?", "4")])
@@ -41,7 +41,7 @@ def main() -> None:
             seconds[workers] = counts(labels)["seconds"]
             print(f"{workers} workers: {seconds[workers]:.1f} s, {seconds[1] / seconds[workers]:.2f} times as fast")
     is_same = (out / "labels1.jsonl").read_bytes() == (out / "labels2.jsonl").read_bytes()
-    print("the same counts for each chain" if is_same else "THE COUNTS DIFFER")
+    print("same counts for each chain" if is_same else "COUNTS DIFFER")
 
 
 if __name__ == "__main__":

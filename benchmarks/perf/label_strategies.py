@@ -1,11 +1,10 @@
-"""What each strategy spends and how right its labels are, on the arithmetic world.
+"""Cost and accuracy of each labeling strategy, on the arithmetic world.
 
     python -m prm.benchmarks.perf.label_strategies --out runs/strategies
 
-Hard labels are measured against the exact truth, over chains sampled at several temperatures (so with several shares
-of right chains); rollouts are drawn at temperature 1. Soft labels, as shares and pooled over neighboring steps, are
-measured against the share over 256 rollouts, by mean absolute error over the steps before the last; those 256 are
-drawn with another seed.
+Hard labels are compared with the exact truth, on chains sampled at several temperatures (and so with several shares of
+right chains); rollouts are sampled at temperature 1. Soft labels, plain and pooled over neighboring steps, are compared
+with the share over 256 rollouts drawn with another seed, by mean absolute error over all steps but the last.
 """
 
 from __future__ import annotations
@@ -48,17 +47,17 @@ def main() -> None:
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 1.15, 0.3])
     parser.add_argument("--soft-chains", type=int, default=100)
     arguments = parser.parse_args()
-    print(f"{machine()}\n\n| right chains | strategy | rollouts a chain | of fixed | agreement with the truth |")
+    print(f"{machine()}\n\n| right chains | strategy | rollouts per chain | of fixed | agreement with the truth |")
     print("| --- | --- | --- | --- | --- |")
     for temperature in arguments.temperatures:
         measure_hard(arguments.out / f"t{temperature}", arguments.problems, temperature)
-    print("\n| strategy | rollouts a step | of K = 16 | error of the share | error, pooled |")
+    print("\n| strategy | rollouts per step | of K = 16 | error of the share | error, pooled |")
     print("| --- | --- | --- | --- | --- |")
     measure_soft(arguments.out / f"t{arguments.temperatures[0]}", arguments.soft_chains)
 
 
 def measure_hard(out: Path, problems: int, temperature: float) -> None:
-    """One row a strategy: rollouts, and agreement with the exact truth."""
+    """Print one row per strategy: rollouts, and agreement with the exact truth."""
     given = [f"--model={POLICY}", LIMIT]
     run("world", f"--count={problems}", "--seed=21", f"--out={out}/problems.jsonl")
     data = [f"--problems={out}/problems.jsonl", f"--chains={out}/chains.jsonl"]
@@ -77,7 +76,7 @@ def measure_hard(out: Path, problems: int, temperature: float) -> None:
 
 
 def measure_soft(out: Path, chains: int) -> None:
-    """One row a strategy: rollouts, and distance of the soft labels from those of 256 rollouts."""
+    """Print one row per strategy: rollouts, and distance of the soft labels from those of 256 rollouts."""
     few = out / "few-chains.jsonl"
     with (out / "chains.jsonl").open() as source:
         few.write_text("".join(islice(source, chains)))
@@ -101,13 +100,13 @@ def measure_soft(out: Path, chains: int) -> None:
 
 
 def distances(labels: StepLabels, reference: StepLabels, view: LabelView) -> list[float]:
-    """How far each label lies from the reference's share; the last step, which is not drawn, left out."""
+    """Distance of each label from the reference's share, without the last step, which has no rollouts."""
     pairs = zip(labels.view(view)[:-1], reference.soft[:-1], strict=True)
     return [abs(own - other) for own, other in pairs if own is not None and other is not None]
 
 
 def slug(name: str) -> str:
-    """A name for files."""
+    """File name for a strategy."""
     return name.replace(", ", "-").replace(" = ", "").replace(" ", "-").lower()
 
 

@@ -1,9 +1,9 @@
-"""Tokens a second of `prm label` against a bare `LLM.generate` on the same prompts, sampling and engine settings.
+"""Tokens per second of `prm label` and of a bare `LLM.generate` with the same prompts, sampling and engine settings.
 
     python -m prm.benchmarks.perf.label_throughput --out runs/throughput
 
-The bare run gets every prefix of every chain with n = K at once, which is all that `fixed` asks for. It and the
-strategies run one after the other in one process each, the bare one first and last; the ratio is to the faster.
+The bare run gets every prefix of every chain with n = K at once, exactly the requests of `fixed`. The bare run and the
+strategies run in turn, each in its own process, the bare one first and last; ratios are to the faster of its two runs.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ K = 8
 
 
 def main() -> None:
-    """Measure, and print one line a run."""
+    """Measure, and print one line per run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/throughput"))
     parser.add_argument("--problems", type=int, default=150)
-    parser.add_argument("--bare", action="store_true", help="only the bare run, in this process")
+    parser.add_argument("--bare", action="store_true", help="do only the bare run, in this process")
     arguments = parser.parse_args()
     out: Path = arguments.out
     if arguments.bare:
@@ -43,7 +43,7 @@ def main() -> None:
         output = out / f"{strategy}.jsonl"
         k = 4 * K if strategy == "adaptive" else K
         run("label", *data, f"--strategy={strategy}", f"--rollouts={k}", f"--out={output}", "--overwrite")
-        found[strategy] = of_manifest(output)
+        found[strategy] = from_manifest(output)
     found["bare again"] = in_a_process(out)
     limit = max(rate(found["bare"]), rate(found["bare again"]))
     print(f"{machine()}")
@@ -52,18 +52,18 @@ def main() -> None:
 
 
 def rate(row: Mapping[str, Any]) -> float:
-    """Tokens a second of a run."""
+    """Tokens per second of a run."""
     return float(row["tokens"]) / float(row["seconds"])
 
 
-def of_manifest(output: Path) -> dict[str, Any]:
-    """What a finished job says of itself; its seconds are those while it was labeling, without the engine's start."""
+def from_manifest(output: Path) -> dict[str, Any]:
+    """Figures from the manifest of a finished job; its seconds exclude the start of the engine."""
     found = counts(output)
     return {name: found[name] for name in ("rollouts", "tokens", "seconds")}
 
 
 def in_a_process(out: Path) -> dict[str, Any]:
-    """The bare run in a process of its own, as each command has."""
+    """Do the bare run in its own process, like each command."""
     command = [sys.executable, "-m", "prm.benchmarks.perf.label_throughput", "--bare", f"--out={out}"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -71,7 +71,7 @@ def in_a_process(out: Path) -> dict[str, Any]:
 
 
 def bare(out: Path) -> dict[str, Any]:
-    """Every prefix but the whole chain, K times, in one call to vLLM with the settings of our engine."""
+    """Continue every prefix but the whole chain K times, in one call to vLLM with our engine's settings."""
     os.environ |= {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     from vllm import LLM, SamplingParams, TokensPrompt
     from vllm.sampling_params import RequestOutputKind

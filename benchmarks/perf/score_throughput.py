@@ -1,17 +1,16 @@
-"""Chains a second of our scorer against one forward pass a step, and against bare forward passes over the same tokens.
+"""Chains per second of our scorer, against a forward pass per step and against bare forward passes on the same tokens.
 
     PRM_SAMPLE_DATA=../shared/data python -m prm.benchmarks.perf.score_throughput
 
-The model is the demo's policy with a head of two labels, on all cores; the chains are real ones: PRM800K (phase 1) and
-GSM8K candidates. The sides of a comparison take turns in every repeat, and what is told is the median of the ratios:
+The model is the demo's policy with a two-label head, on all cores; the chains are real: PRM800K (phase 1) and GSM8K
+candidates. The sides of a comparison take turns in every repeat; the figure is the median ratio:
 
-    steps    chains cut to eight steps: our scorer against a forward pass for each step, one chain at a time, as the
-             scripts on the model cards do it, and against all prefixes, batched as our chains are
-    bare     whole chains: our scorer, from text to scores, against the model on the very batches that it makes, which
-             are tensors already
-    padding  of those batches, in % of their tokens
+    steps    chains cut to eight steps: our scorer against a forward pass per step, one chain at a time as in the
+             scripts on model cards, and against all prefixes, batched like our chains
+    bare     whole chains: our scorer, from text to scores, against the model on the same batches, as ready tensors
+    padding  share of padding in those batches, in % of their tokens
 
-The last line is all of it as JSON. A run alone on the machine tells most.
+The last line is all figures as JSON. Run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def main() -> None:
 
 
 def real_chains(data: Path) -> tuple[Problems, list[Chain]]:
-    """Chains of many lengths in an order that says nothing of them."""
+    """Read chains of many lengths, in random order."""
     problems, chains = dict[str, Problem](), list[Chain]()
     with gzip.open(data / "prm800k_phase1" / "phase1_train_chains.jsonl.gz", "rt", encoding="utf-8") as file:
         for row in map(json.loads, file):
@@ -91,13 +90,13 @@ def real_chains(data: Path) -> tuple[Problems, list[Chain]]:
 
 
 def rows_of(scorer: RewardModel, problems: Problems, chains: Sequence[Chain]) -> list[TokenRow]:
-    """Ids of chains, and the places to be read."""
+    """Token ids of chains, and the positions to read."""
     rendered = (scorer.renderer.render(problems[chain.problem_id].text, chain.steps) for chain in chains)
     return [(item.ids, item.step_ends) for item in rendered]
 
 
 def against_steps(scorer: RewardModel, problems: Problems, chains: Sequence[Chain], repeats: int) -> dict[str, float]:
-    """Our scorer and a forward pass for each step, over the same chains."""
+    """Compare our scorer with a forward pass per step, over the same chains."""
     rows = rows_of(scorer, problems, chains)
     prefixes: list[TokenRow] = [(ids[: end + 1], (end,)) for ids, ends in rows for end in ends]
     seconds = taken(
@@ -110,22 +109,22 @@ def against_steps(scorer: RewardModel, problems: Problems, chains: Sequence[Chai
     )
     return {
         f"steps: chains of {STEPS} steps": len(chains),
-        "steps: tokens of a forward pass a step, times ours": tokens_of(prefixes) / tokens_of(rows),
+        "steps: tokens of a forward pass per step, relative to ours": tokens_of(prefixes) / tokens_of(rows),
         "steps: ours, chains/s": len(chains) / statistics.median(seconds["ours"]),
-        "steps: ours, times a forward pass a step, one at a time": ratio(seconds["single"], seconds["ours"]),
-        "steps: ours, times a forward pass a step, batched": ratio(seconds["batched"], seconds["ours"]),
+        "steps: speedup over a forward pass per step, one at a time": ratio(seconds["single"], seconds["ours"]),
+        "steps: speedup over a forward pass per step, batched": ratio(seconds["batched"], seconds["ours"]),
     }
 
 
 def tokens_of(rows: Sequence[TokenRow]) -> int:
-    """How many tokens rows have."""
+    """Total number of tokens."""
     return sum(len(ids) for ids, _ in rows)
 
 
 def against_bare(
     scorer: RewardModel, backend: TransformersBackend, problems: Problems, chains: Sequence[Chain], repeats: int
 ) -> dict[str, float]:
-    """Our scorer and the bare model over the same tokens, and how many of them are padding."""
+    """Compare our scorer with the bare model over the same tokens, and measure their padding."""
     rows = rows_of(scorer, problems, chains)
     batches = [
         batch
@@ -142,16 +141,16 @@ def against_bare(
     real, padded = (sum(int(count(b["attention_mask"])) for b in batches) for count in (torch.sum, torch.numel))
     return {
         "bare: chains": len(chains),
-        "bare: tokens a chain": real / len(chains),
+        "bare: tokens per chain": real / len(chains),
         "bare: ours, chains/s": len(chains) / statistics.median(seconds["ours"]),
         "bare: ours, tokens/s": real / statistics.median(seconds["ours"]),
-        "bare: ours, share of the bare forward passes' speed": ratio(seconds["bare"], seconds["ours"]),
+        "bare: ours, fraction of the speed of bare forward passes": ratio(seconds["bare"], seconds["ours"]),
         "padding, % of tokens": 100 * (1 - real / padded),
     }
 
 
 def tensors(rows: Sequence[TokenRow], budget: int) -> Iterator[dict[str, torch.Tensor]]:
-    """The batches that our backend makes of a round."""
+    """The batches that our backend forms from a round."""
     for batch in batches_by_tokens([len(ids) for ids, _ in rows], budget):
         ids, mask = pad([rows[i][0] for i in batch], 0)
         yield {"input_ids": ids, "attention_mask": mask, "position_ids": positions_of(mask)}
@@ -159,13 +158,13 @@ def tensors(rows: Sequence[TokenRow], budget: int) -> Iterator[dict[str, torch.T
 
 @torch.inference_mode()
 def run_bare(model: Any, batches: Sequence[dict[str, torch.Tensor]]) -> None:
-    """Nothing but forward passes."""
+    """Run forward passes and nothing else."""
     for batch in batches:
         model(**batch)
 
 
 def taken(sides: Mapping[str, Side], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each side in each repeat; the sides take turns, and each comes first as often as it can."""
+    """Seconds of each side in each repeat; the sides take turns, and also take turns at going first."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(repeats):
         names = list(sides)
@@ -177,7 +176,7 @@ def taken(sides: Mapping[str, Side], repeats: int) -> dict[str, list[float]]:
 
 
 def ratio(some: Sequence[float], others: Sequence[float]) -> float:
-    """Median of what the one took by what the other took in the same repeat."""
+    """Median over the repeats of the one's time divided by the other's."""
     return statistics.median(a / b for a, b in zip(some, others, strict=True))
 
 

@@ -1,22 +1,22 @@
-"""Our training of a PRM against TRL's trainer: real tokens a second, and whether the losses are the same.
+"""Our PRM training against TRL's trainer: real tokens per second, and whether the losses agree.
 
     pip install --no-deps trl==1.13.0
     PRM_SAMPLE_DATA=../shared/data python -m prm.benchmarks.perf.train_throughput --out runs/train_throughput.json
 
-The chains are real ones of uneven length, PRM800K (phase 1) and Math-Shepherd, drawn from those that fit the model's
-context, as many as the optimizer steps take. Both trainers get the same token ids and labels, the same initial weights
-and settings, and by the same seed the same order of chains, which is checked. TRL gets its rows ready tokenized, for
-many chains have a step without a label, for which its rows of text have no word; of the others it is counted for how
-many its own tokenization gives the same ids and labels. On a GPU: `--precision bfloat16 --steps 70`.
+The chains are real and of uneven length: PRM800K (phase 1) and Math-Shepherd, sampled from those that fit the model's
+context. Both trainers get the same token ids and labels, the same initial weights and settings, and, from the same
+seed, the same order of chains, which is checked. TRL gets tokenized rows, since many chains have a step without a
+label, which its text rows cannot express; for the other chains, the output counts how many TRL's own tokenization turns
+into the same ids and labels. On a GPU: `--precision bfloat16 --steps 70`.
 
-    throughput  tokens that are not padding, by the time from the end of the first optimizer step to that of the last;
-                nothing that comes before (loading, tokenization, the first step) counts. The sides take turns.
-    padding     share of the tokens that went through the model
-    parity      largest difference of the losses of the first optimizer steps, in float32
+    throughput  tokens without padding, divided by the time from the end of the first optimizer step to the end of the
+                last, so that loading, tokenization and the first step do not count. The sides take turns.
+    padding     share of padding among the tokens that went through the model
+    parity      largest difference between the losses of the first optimizer steps, in float32
 
-TRL is run as it stands (all chains of an optimizer step in one pass), in smaller passes, and in smaller passes of
-chains that its sampler grouped by length, which changes what is in a step. Gradient checkpointing is off on both sides,
-though it is TRL's default.
+TRL runs unchanged (all chains of an optimizer step in one pass), in smaller passes, and in smaller passes of chains
+that its sampler grouped by length, which changes the contents of a step. Gradient checkpointing, on by default in TRL,
+is off on both sides.
 """
 
 from __future__ import annotations
@@ -56,46 +56,46 @@ SOURCES = {
     "prm800k_phase1/phase1_test_chains.jsonl": "prm800k",
     "math_shepherd_slice/math_shepherd_100_rawstyle.jsonl": "math-shepherd",
 }
-"""File to format."""
+"""File of the sample data to its format."""
 PARITY_STEPS = 10
 SHARED = (
     "output_dir", "num_train_epochs", "learning_rate", "weight_decay", "lr_scheduler_type", "warmup_steps", "optim",
     "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "use_cpu", "logging_steps", "report_to", "seed",
     "dataloader_pin_memory", "disable_tqdm",
 )  # fmt: skip
-"""Settings that the peer takes over from us."""
+"""Settings that the peer copies from our trainer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What both sides train on."""
+    """The training data of both sides."""
 
     groups: list[GroupExample]
     tokenizer: Any
     agreeing: int
     """Chains that TRL tokenizes to the same ids and labels."""
     comparable: int
-    """Chains of which each step has a label."""
+    """Chains in which every step has a label."""
 
 
 @dataclass(slots=True)
 class Run:
-    """What was seen of one training."""
+    """Observations of one training run."""
 
     losses: list[float] = field(default_factory=list)
-    """Of each optimizer step."""
+    """Loss of each optimizer step."""
     batches: list[list[tuple[int, ...]]] = field(default_factory=list)
-    """The ids of each chain, as the collator got them."""
+    """Token ids of each chain, as the collator received them."""
     real: list[int] = field(default_factory=list)
-    """Tokens of each batch that are not padding."""
+    """Tokens per batch without padding."""
     padded: list[int] = field(default_factory=list)
-    """All its tokens."""
+    """Tokens per batch with padding."""
     ends: list[float] = field(default_factory=list)
-    """When each optimizer step ended."""
+    """End time of each optimizer step, in seconds."""
 
     @property
     def rate(self) -> float:
-        """Real tokens a second, the first optimizer step left out."""
+        """Real tokens per second, without the first optimizer step."""
         first = len(self.real) // len(self.ends)
         return sum(self.real[first:]) / (self.ends[-1] - self.ends[0])
 
@@ -109,10 +109,10 @@ def main() -> None:
     """Measure, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=str(POLICY), help="directory or Hub name (default: the demo's policy)")
-    parser.add_argument("--steps", type=int, default=5, help="optimizer steps of a timed run (default: 5)")
-    parser.add_argument("--batch", type=int, default=32, help="chains in an optimizer step (default: 32)")
+    parser.add_argument("--steps", type=int, default=5, help="optimizer steps per timed run (default: 5)")
+    parser.add_argument("--batch", type=int, default=32, help="chains per optimizer step (default: 32)")
     parser.add_argument("--small-pass", type=int, default=2, help="chains in TRL's smaller passes (default: 2)")
-    parser.add_argument("--tokens-per-pass", type=int, default=Settings().tokens_a_pass, help="of ours")
+    parser.add_argument("--tokens-per-pass", type=int, default=Settings().tokens_a_pass, help="for our trainer")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--lr", type=float, default=1e-4)
@@ -134,7 +134,7 @@ def main() -> None:
 
 
 def import_peer() -> Any:
-    """TRL's module of its PRM trainer."""
+    """Import the module of TRL's PRM trainer."""
     os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     try:
         return importlib.import_module("trl.experimental.prm")
@@ -148,12 +148,12 @@ def peer_version() -> str:
 
 
 def hardware() -> str:
-    """Date and machine, with the accelerator where there is one."""
+    """Date and machine, with the GPU if there is one."""
     return f"{machine()}, {torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'no GPU'}"
 
 
 def describe(data: Data, arguments: argparse.Namespace) -> str:
-    """What is measured, in two lines."""
+    """Describe the machine and the data in two lines."""
     lengths = sorted(len(group.chains[0].ids) for group in data.groups)
     quantiles = ", ".join(str(lengths[len(lengths) * i // 10]) for i in (0, 1, 5, 9)) + f", {lengths[-1]}"
     return (
@@ -164,7 +164,7 @@ def describe(data: Data, arguments: argparse.Namespace) -> str:
 
 
 def read_data(peer: Any, arguments: argparse.Namespace) -> Data:
-    """As many chains as a run takes, drawn by the seed from all that fit the model."""
+    """Sample the chains of a run, by the seed, from all that fit the model's context."""
     tokenizer = load_tokenizer(arguments.model)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     recipe = Recipe(heads=frozenset({"step"}), max_length=context_length(arguments.model))
@@ -172,7 +172,7 @@ def read_data(peer: Any, arguments: argparse.Namespace) -> Data:
     groups = label_examples(rows, Renderer(tokenizer), recipe, Drops())
     wanted = max(arguments.steps, PARITY_STEPS) * arguments.batch
     if len(groups) < wanted:
-        raise SystemExit(f"only {len(groups)} chains fit, and {wanted} are wanted: lower --steps or --batch")
+        raise SystemExit(f"only {len(groups)} chains fit, but {wanted} are needed: lower --steps or --batch")
     groups = random.Random(arguments.seed).sample(groups, wanted)
     return Data(groups, tokenizer, *agreement(peer, rows, groups, tokenizer))
 
@@ -180,7 +180,7 @@ def read_data(peer: Any, arguments: argparse.Namespace) -> Data:
 def agreement(
     peer: Any, rows: Sequence[LabeledChain], groups: Sequence[GroupExample], tokenizer: Any
 ) -> tuple[int, int]:
-    """For how many chains TRL's own tokenization gives our ids and labels, and how many it can be asked for."""
+    """Number of chains that TRL tokenizes to our ids and labels, and of chains that it can tokenize."""
     examples = {group.chains[0].chain_id: group.chains[0] for group in groups}
     labeled = [row for row in rows if row[1].id in examples and None not in row[2].hard]
     same = sum(tokenized_by_peer(peer, row, tokenizer) == peer_row(examples[row[1].id]) for row in labeled)
@@ -188,7 +188,7 @@ def agreement(
 
 
 def tokenized_by_peer(peer: Any, row: LabeledChain, tokenizer: Any) -> dict[str, list[int]]:
-    """A chain as TRL tokenizes it, from the texts that its documentation asks for."""
+    """Tokenize a chain with TRL, from texts in its documented form."""
     problem, chain, labels = row
     features = {
         "prompt": problem.text.rstrip("\n") + "\n",
@@ -200,7 +200,7 @@ def tokenized_by_peer(peer: Any, row: LabeledChain, tokenizer: Any) -> dict[str,
 
 
 def peer_row(example: ChainExample) -> dict[str, list[int]]:
-    """Our example as a row of TRL's, tokenized already."""
+    """Our example as a tokenized row of TRL."""
     labels = [-100] * len(example.ids)
     for end, target in zip(example.step_ends, example.targets, strict=True):
         if target is not None:
@@ -209,7 +209,7 @@ def peer_row(example: ChainExample) -> dict[str, list[int]]:
 
 
 def make_ours(data: Data, arguments: argparse.Namespace, work: str) -> RewardTrainer:
-    """Our trainer, on a new model."""
+    """Make our trainer, with a new model."""
     settings = Settings(
         learning_rate=arguments.lr,
         batch_size=arguments.batch,
@@ -222,14 +222,14 @@ def make_ours(data: Data, arguments: argparse.Namespace, work: str) -> RewardTra
 
 
 def new_model(data: Data, arguments: argparse.Namespace) -> Any:
-    """The model, with the head that the seed draws."""
+    """Load the model, with a head initialized from the seed."""
     return load_model(arguments.model, "prm", data.tokenizer.pad_token_id, arguments.seed)
 
 
 def make_peer(
     peer: Any, data: Data, arguments: argparse.Namespace, work: str, chains_a_pass: int, **options: Any
 ) -> Any:
-    """TRL's trainer, on a new model, with the settings of ours."""
+    """Make TRL's trainer, with a new model and our settings."""
     shared = make_ours(data, arguments, work).args
     config = peer.PRMConfig(
         **{name: getattr(shared, name) for name in SHARED},
@@ -248,7 +248,7 @@ def make_peer(
 
 
 def watch(trainer: Any) -> Run:
-    """Train to the end, and tell what was seen."""
+    """Train to the end, and return the observations."""
     run = Run()
     collate, step = trainer.data_collator, trainer.training_step
 
@@ -274,42 +274,42 @@ def watch(trainer: Any) -> Run:
 
 
 def ids_of(row: Any) -> tuple[int, ...]:
-    """The ids of a chain, in our form or TRL's."""
+    """Token ids of a chain, from our example or TRL's row."""
     return tuple(row.chains[0].ids if isinstance(row, GroupExample) else row["input_ids"])
 
 
 class StopWatch(TrainerCallback):  # type: ignore[misc]
-    """Notes when optimizer steps end."""
+    """Records when optimizer steps end."""
 
     def __init__(self, ends: list[float]) -> None:
         self.ends = ends
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Note it, when the device has come so far."""
+        """Record the time, once the device has finished the step."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
 
 
 def measure_parity(peer: Any, data: Data, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Losses of the first optimizer steps on both sides, in float32."""
+    """Compare the losses of the first optimizer steps, in float32."""
     few = replace(data, groups=data.groups[: PARITY_STEPS * arguments.batch])
     exact = argparse.Namespace(**vars(arguments) | {"precision": "float32"})
     with tempfile.TemporaryDirectory() as work:
         ours = watch(make_ours(few, exact, work))
         theirs = watch(make_peer(peer, few, exact, work, exact.batch))
     if ours.batches != theirs.batches:
-        raise SystemExit("the two trainers did not read the same chains in the same order: nothing can be compared")
+        raise SystemExit("the trainers read different chains or orders, so their losses cannot be compared")
     print("| step | our loss | TRL's loss | difference |\n| --- | --- | --- | --- |")
     for number, (own, other) in enumerate(zip(ours.losses, theirs.losses, strict=True), start=1):
         print(f"| {number} | {own:.6f} | {other:.6f} | {abs(own - other):.1e} |")
     largest = max(abs(own - other) for own, other in zip(ours.losses, theirs.losses, strict=True))
-    print(f"\nLargest difference of the losses of {len(ours.losses)} steps: {largest:.1e}\n")
+    print(f"\nLargest difference between the losses of {len(ours.losses)} steps: {largest:.1e}\n")
     return {"ours": ours.losses, "theirs": theirs.losses, "largest_difference": largest}
 
 
 def measure_throughput(peer: Any, data: Data, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Tokens a second and padding of each side, and how many times as fast ours is."""
+    """Compare tokens per second and padding of all sides."""
     data = replace(data, groups=data.groups[: arguments.steps * arguments.batch])
     small = min(arguments.small_pass, arguments.batch)
     grouped = {"train_sampling_strategy": "group_by_length"}
@@ -324,13 +324,13 @@ def measure_throughput(peer: Any, data: Data, arguments: argparse.Namespace) -> 
         for name, make in sides.items():
             with tempfile.TemporaryDirectory() as work:
                 runs[name].append(watch(make(work)))
-    print("| side | real tokens a second, median | least and most | padding | ours is faster by |")
+    print("| side | real tokens per second, median | minimum and maximum | padding | speedup of ours |")
     print("| --- | --- | --- | --- | --- |")
-    return {name: tell(name, own, runs["ours"]) for name, own in runs.items()}
+    return {name: print_row(name, own, runs["ours"]) for name, own in runs.items()}
 
 
-def tell(name: str, own: Sequence[Run], ours: Sequence[Run]) -> dict[str, Any]:
-    """One row; the ratio is the median over the repeats, for runs that follow each other share the machine's mood."""
+def print_row(name: str, own: Sequence[Run], ours: Sequence[Run]) -> dict[str, Any]:
+    """Print and return one row; the speedup is the median over repeats, as neighboring runs share the load."""
     rates = [run.rate for run in own]
     times = statistics.median(our.rate / rate for our, rate in zip(ours, rates, strict=True))
     median, padding = statistics.median(rates), own[0].padding

@@ -1,9 +1,9 @@
-"""How often verdicts are right, ours and math-verify's on the same pairs.
+"""How often verdicts are right: ours and math-verify's, on the same pairs.
 
     python -m prm.benchmarks.perf.verify_accuracy [--show]
 
-Right means: called equal where the label says equal, and not called equal where it says different; a verdict that is
-undecided counts as not equal. math-verify is left out where it is not installed.
+A verdict is right if it accepts an equal pair or does not accept a different one; undecided counts as not accepted.
+math-verify is skipped if it is not installed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .verify_pairs import SETS, math_verify, ours
 def main() -> None:
     """Measure, and print one table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--show", action="store_true", help="print every pair of ours that is not right")
+    parser.add_argument("--show", action="store_true", help="print every pair that our checker gets wrong")
     arguments = parser.parse_args()
     checkers = {"ours": ours} | ({"math-verify": math_verify} if importlib.util.find_spec("math_verify") else {})
-    print(f"{machine()}\n\n| pairs | checker | right | missed | accepted though wrong | undecided |")
+    print(f"{machine()}\n\n| pairs | checker | right | missed | wrongly accepted | undecided |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, pairs in SETS.items():
         for checker, verdict in checkers.items():

@@ -1,9 +1,9 @@
-r"""Text that means harm: how long the checker takes over it, how much memory a worker holds, and what it says.
+r"""Hostile text: how long the checker takes, how much memory a worker uses, and which verdicts it gives.
 
     python -m prm.benchmarks.perf.verify_hostile
 
-Every pair is checked from the main thread, from 8 threads, and as 200 concurrent calls of asyncio, each time among
-ordinary pairs whose verdicts are known. Where more calls than workers wait, the time of a call includes its wait.
+Every pair is checked from the main thread, from 8 threads, and in 200 concurrent asyncio calls, each time among
+ordinary pairs with known verdicts. With more calls than workers, the time of a call includes its wait in the queue.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from prm.verifiers import Verdict, check, check_async
 from .job import machine
 
 LIMIT = 2.0
-"""Seconds allowed for each check, which is the default."""
+"""Time limit of a check in seconds, the default of `check`."""
 ORDINARY = [
     (r"\boxed{\frac{1}{2}}", "0.5", True),
     ("The answer is 7.", "8", False),
@@ -38,7 +38,7 @@ ORDINARY = [
 
 
 def texts() -> Iterator[str]:
-    """Answers that hang, blow up or run as code in one checker or another."""
+    """Yield answers that hang, exhaust memory or run as code in one checker or another."""
     yield from _powers()
     yield from _large()
     yield from _nested()
@@ -226,14 +226,14 @@ def _long() -> Iterator[str]:
 
 
 def slow_pairs() -> Iterator[tuple[str, str]]:
-    """Equal, but only after expanding a sum to a high power: no worker gets to the end of most of them."""
+    """Yield pairs that are equal only after expanding a sum to a high power; most exceed any worker's time."""
     for n in range(30, 100, 10):
         power = rf"(\sqrt{{x}}+\sqrt{{y}}+\sqrt{{z}}+w)^{{{n}}}"
         yield f"\\boxed{{{power}(x+1)}}", f"{power}x+{power}"
 
 
 def corpus() -> list[tuple[str, str]]:
-    """Each text boxed as a prediction and, where it is short, as the gold of an honest one; and the slow pairs."""
+    """The slow pairs, each text as a boxed prediction, and some short texts as the gold answer of an ordinary one."""
     found = list(slow_pairs())
     for i, text in enumerate(texts()):
         gold = ("5", "x+1", r"\frac{\pi}{6}", "(1,2)")[i % 4]
@@ -244,7 +244,7 @@ def corpus() -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    """Measure, and print a few lines."""
+    """Measure, and print one line per way of calling."""
     pairs = corpus()
     print(f"{machine()}: {len(pairs)} hostile pairs, limit {LIMIT:g} s")
     with tempfile.TemporaryDirectory() as folder:
@@ -254,11 +254,11 @@ def main() -> None:
             report(name, *run(pairs))
         left = list(Path(folder).iterdir())
         os.chdir(home)
-    print("no side effect" if not left else f"LEFT BEHIND: {left}")
+    print("no side effects" if not left else f"LEFT BEHIND: {left}")
 
 
 def report(name: str, hostile: list[tuple[float, Verdict]], wrong: int) -> None:
-    """One line: the slowest, the outcomes, memory, wrong verdicts among ordinary pairs."""
+    """Print one line: slowest check, outcomes, memory, and wrong verdicts on ordinary pairs."""
     outcomes = Counter(verdict.outcome.value for _, verdict in hostile)
     workers = psutil.Process().children(recursive=True)
     memory = max((worker.memory_info().rss for worker in workers), default=0) / 2**20
@@ -270,7 +270,7 @@ def report(name: str, hostile: list[tuple[float, Verdict]], wrong: int) -> None:
 
 
 def in_turn(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]], int]:
-    """One after the other; an ordinary pair after every fifth."""
+    """Check one pair after the other, with an ordinary one after every fifth."""
     found, wrong = [], 0
     for i, pair in enumerate(pairs):
         found.append(_timed(pair))
@@ -287,7 +287,7 @@ def _timed(pair: tuple[str, str]) -> tuple[float, Verdict]:
 
 
 def in_threads(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]], int]:
-    """From 8 threads at once, ordinary pairs among them."""
+    """Check from 8 threads at once, with ordinary pairs among them."""
     ordinary = [ORDINARY[i % len(ORDINARY)] for i in range(len(pairs) // 5)]
     with ThreadPoolExecutor(8) as pool:
         hostile = pool.map(_timed, pairs)
@@ -296,7 +296,7 @@ def in_threads(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]
 
 
 def in_asyncio(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]], int]:
-    """200 calls at once."""
+    """Check in 200 concurrent calls, with ordinary pairs among them."""
 
     async def run() -> tuple[list[tuple[float, Verdict]], list[bool]]:
         room = asyncio.Semaphore(200)

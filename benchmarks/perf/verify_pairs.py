@@ -1,4 +1,4 @@
-"""The pairs of prediction and gold on which verifiers are measured, and the peer that they are measured against."""
+"""Pairs of prediction and gold answer to measure verifiers on, and the peer to compare with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAMPLES = Path(os.environ.get("PRM_SAMPLE_DATA", "../shared/data"))
 
 
 class Pair(NamedTuple):
-    """A prediction, a gold answer, and whether a person or another program says that they are equal."""
+    """A prediction, a gold answer, and the label of a person or another program: whether they are equal."""
 
     prediction: str
     gold: str
@@ -44,13 +44,13 @@ def math() -> Iterator[Pair]:
 
 
 def hardverify() -> Iterator[Pair]:
-    """HardVerify-Math: equal answers that rule-based checkers reject, and wrong ones."""
+    """HardVerify-Math: equal answers that rule-based checkers reject, and wrong answers."""
     for row in _rows("answer_verification/hardverify_pairs.jsonl"):
         yield Pair(f"\\boxed{{{row['pred']}}}", row["gold"], row["label"])
 
 
 def harness() -> Iterator[Pair]:
-    """Whole outputs of three models; the label is the verdict of Qwen2.5-Math's grader, wrong in part."""
+    """Whole outputs of three models; the labels are verdicts of Qwen2.5-Math's grader, some of them wrong."""
     for row in _rows("harness_outputs/harness_pairs.jsonl"):
         yield Pair(row["model_output"], row["gold"], row["label"])
 
@@ -62,7 +62,7 @@ SETS: dict[str, Callable[[], Iterator[Pair]]] = {
     "HardVerify": hardverify,
     "harness outputs": harness,
 }
-"""Name to what yields the pairs of a set."""
+"""Name of a set to the function that yields its pairs."""
 
 
 def ours(prediction: str, gold: str) -> str:

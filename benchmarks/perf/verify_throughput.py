@@ -1,8 +1,8 @@
-"""Pairs a second in one process, ours and math-verify's on the same pairs in one run, and how two cores share.
+"""Pairs per second in one process, ours and math-verify's on the same pairs, and how the work scales over cores.
 
     python -m prm.benchmarks.perf.verify_throughput
 
-Each set is checked from the first to the last pair, no verdict kept from an earlier run; the slowest pairs are shown.
+Our checker gets all pairs of each set, math-verify a sample; no verdict is cached. Latency is shown as percentiles.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from .job import machine
 from .verify_pairs import SETS, Pair, math_verify, ours
 
 PEER_PAIRS = 300
-"""So many pairs of each set are given to math-verify."""
+"""Pairs of each set that math-verify gets."""
 
 
 def main() -> None:
     """Measure, and print one table in Markdown."""
     has_peer = importlib.util.find_spec("math_verify") is not None
-    print(f"{machine()}\n\n| pairs | ours, pairs/s | math-verify, pairs/s | times | ours p50, p99, worst (ms) |")
+    print(f"{machine()}\n\n| pairs | ours, pairs/s | math-verify, pairs/s | speedup | ours p50, p99, worst (ms) |")
     print("| --- | --- | --- | --- | --- |")
-    ours("\\boxed{(x+1)^2}", "x^2+2x+1")  # the worker is started before the clock
+    ours("\\boxed{(x+1)^2}", "x^2+2x+1")  # starts the worker before timing
     for name, pairs in SETS.items():
         chosen = list(pairs())
         Random(0).shuffle(chosen)
@@ -38,7 +38,7 @@ def main() -> None:
         own.sort()
         shown = ", ".join(f"{1000 * own[int(q * (len(own) - 1))]:.2f}" for q in (0.5, 0.99, 1))
         print(f"| {name} | {rate:,.0f} | {peer_rate:,.0f} | {rate / peer_rate:,.1f} | {shown} |", flush=True)
-    print(f"\nsymbolic pairs, check_many on {os.cpu_count()} cores against one: {share_of_cores():.2f} times")
+    print(f"\nsymbolic pairs, check_many: {os.cpu_count()} cores are {speedup_of_cores():.2f} times as fast as one")
 
 
 def seconds_each(verdict: Callable[[str, str], str], pairs: list[Pair]) -> list[float]:
@@ -51,8 +51,8 @@ def seconds_each(verdict: Callable[[str, str], str], pairs: list[Pair]) -> list[
     return taken
 
 
-def share_of_cores(count: int = 600) -> float:
-    """How much faster `check_many` is on all cores than with one worker, on pairs that all need algebra."""
+def speedup_of_cores(count: int = 600) -> float:
+    """Speedup of `check_many` on all cores over one worker, on pairs that all need algebra."""
     rates: list[float] = []
     for workers in (1, None):
         pairs = islice(symbolic_pairs(Random(len(rates))), count)
@@ -64,7 +64,7 @@ def share_of_cores(count: int = 600) -> float:
 
 
 def symbolic_pairs(draw: Random) -> Iterator[tuple[str, str]]:
-    """Products against their expansions; no two alike."""
+    """Yield products paired with their expansions, all distinct."""
     while True:
         a, b, c = (draw.randint(2, 999) for _ in range(3))
         yield (

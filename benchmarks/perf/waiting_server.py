@@ -1,6 +1,6 @@
-"""An OpenAI-compatible completions server whose text follows from prompt and seed alone, after a fixed wait.
+"""An OpenAI-compatible completions server with a fixed delay, whose text depends on prompt and seed alone.
 
-For measurements of what surrounds an engine, and for tests of failures that no real server shows on demand.
+For measuring the code around an engine, and for testing failures that no real server produces on demand.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 
 def text(prompt: Sequence[int], seed: int) -> str:
-    """What the model says: the answer is 4 for about half of the draws."""
+    """The completion: its answer is 4 for about half of the seeds."""
     digest = hashlib.blake2b(f"{list(prompt)}/{seed}".encode(), digest_size=1).digest()[0]
     return f"The answer is {4 if digest % 2 else 5}"
 
 
 class WaitingServer(ThreadingHTTPServer):
-    """Answers each request after `delay` seconds, the first ones with the statuses in `failures`."""
+    """Answers each request after `delay` seconds, and the first ones with the statuses in `failures`."""
 
     request_queue_size = 512
     daemon_threads = True
@@ -32,13 +32,13 @@ class WaitingServer(ThreadingHTTPServer):
         self.delay = delay
         self.failures = list(failures)
         self.poison: list[int] | None = None
-        """A prompt at which the server always fails."""
+        """A prompt that the server always rejects."""
         self.asked: list[dict[str, Any]] = []
-        """The requests so far."""
+        """All requests so far."""
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no matter."""
+        """Ignore clients that went away."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -46,11 +46,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: WaitingServer
 
     def do_GET(self) -> None:
-        """The model's card."""
+        """Send the model's card."""
         self._reply({"object": "list", "data": [{"id": "tiny", "object": "model", "max_model_len": 256}]})
 
     def do_POST(self) -> None:
-        """A completion."""
+        """Send a completion, or a failure."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append(asked)
         time.sleep(self.server.delay)
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
