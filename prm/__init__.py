@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from prm.scoring.loading import load_scorer
     from prm.scoring.reranking import SELECTIONS, choose, rerank
     from prm.scoring.scorer import Refusal, Scorer
+    from prm.scoring.verifying import audit_golds, verify
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
     from prm.training.job import train
     from prm.training.settings import TrainSettings
+    from prm.verifiers import check, check_many, extract_answer
 
 _HOMES = {
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
@@ -58,7 +60,9 @@ _HOMES = {
     "prm.scoring.loading": ("load_scorer",),
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),
     "prm.scoring.scorer": ("Refusal", "Scorer"),
+    "prm.scoring.verifying": ("audit_golds", "verify"),
     "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
+    "prm.verifiers": ("check", "check_many", "extract_answer"),
     "prm.training.job": ("train",),
     "prm.training.settings": ("TrainSettings",),
 }  # fmt: skip

@@ -170,7 +170,7 @@ def test_audit_names_each_gold_answer_that_cannot_be_used(prm, write):
 
 def test_audit_checks_each_gold_answer_against_itself(prm, write, monkeypatch):
     """A checker that answers no to everything must not pass."""
-    from prm.cli import verify
+    from prm.scoring import verifying
 
     def never(pairs, *, timeout):
         for prediction, gold in pairs:
@@ -178,7 +178,7 @@ def test_audit_checks_each_gold_answer_against_itself(prm, write, monkeypatch):
             assert timeout == 5.0
             yield Verdict(Outcome.TIMEOUT, "not decided", gold)
 
-    monkeypatch.setattr(verify, "check_many", never)
+    monkeypatch.setattr(verifying, "check_many", never)
     write({"gold": "x+1"})
     code, out, _ = prm("verify", "r.jsonl", "--audit-golds", "--timeout", 5)
     assert (code, out) == (1, "r.jsonl:1: 'x+1': against itself it is timeout: not decided\n")
@@ -227,8 +227,8 @@ def test_a_broken_line_is_found_before_any_work(prm, write, options):
 
 def test_a_file_is_not_held_in_memory(write, monkeypatch):
     """The first verdict is there before the second row is read, but for the reading that looks for broken lines."""
-    from prm.cli import verify
     from prm.data.drops import Drops
+    from prm.scoring import verifying
 
     file, read_so_far = write(*ROWS) / "r.jsonl", []
 
@@ -237,18 +237,18 @@ def test_a_file_is_not_held_in_memory(write, monkeypatch):
             read_so_far.append(row)
             yield row
 
-    monkeypatch.setattr(verify, "read_rows", counted)
-    monkeypatch.setattr(verify, "check_many", lambda pairs, timeout: (check(*pair) for pair in pairs))
-    rows = verify._verdicts(file, verify._Fields("completion", "answer", None), 1.0, Drops())
-    assert next(rows)["outcome"] == "correct"
+    monkeypatch.setattr(verifying, "read_rows", counted)
+    monkeypatch.setattr(verifying, "check_many", lambda pairs, timeout: (check(*pair) for pair in pairs))
+    rows = verifying._verdicts(file, verifying.Fields("completion", "answer", None), 1.0, Drops())
+    assert next(rows).outcome == "correct"
     assert len(read_so_far) == len(ROWS) + 1
     rows.close()
 
 
 def test_what_looks_like_markup_is_shown_as_it_is(prm, write, monkeypatch):
-    from prm.cli import verify
+    from prm.scoring import verifying
 
-    monkeypatch.setattr(verify, "check_many", lambda pairs, timeout: iter([Verdict(Outcome.ERROR, "at [/b]", None)]))
+    monkeypatch.setattr(verifying, "check_many", lambda pairs, timeout: iter([Verdict(Outcome.ERROR, "at [/b]", None)]))
     write({"pred": "7", "gold": "7"})
     code, out, _ = prm("verify", "r.jsonl")
     assert code == 0

@@ -1,0 +1,340 @@
+"""Check the predictions in a file, or its gold answers alone.
+
+    report = prm.verify("outputs.jsonl", prediction="completion", gold="answer")
+    report.accuracy, report.of_all.interval, report.outcomes, report.disagreements
+
+    for refused in prm.audit_golds("problems.jsonl").refused: ...
+
+Correct and incorrect are evidence. No answer, timeout and error are counted apart: never as incorrect.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import tee
+from pathlib import Path
+from typing import Any
+
+from prm import console
+from prm.data.drops import Drops
+from prm.data.jobs import Output, Source, Workspace, making, write_drops
+from prm.data.manifest import Job
+from prm.data.rows import Row, optional_text, read_rows
+from prm.data.writing import write_lines
+from prm.errors import InputError
+from prm.statistics.intervals import credible_interval
+from prm.verifiers import DEFAULT_TIMEOUT, Outcome, Verdict, check_many, gold_problem
+
+PREDICTIONS = ("prediction", "pred", "completion", "solution_str", "model_output", "response", "output", "generation")
+GOLDS = ("gold", "answer", "solution", "ground_truth", "target", "reference")
+LABELS = ("label", "correct", "is_correct")
+"""Usual names of fields, in the order in which they are looked for in the first row."""
+
+_LABEL_VALUES: dict[Any, bool] = {
+    **dict.fromkeys((True, "true", "1", "correct", "right", "+"), True),
+    **dict.fromkeys((False, "false", "0", "incorrect", "wrong", "-"), False),
+}
+"""How files write a verdict. The numbers 1, 1.0, 0 and 0.0 are equal to the truth values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of a row that are read."""
+
+    prediction: str
+    gold: str
+    label: str | None
+    """Holds a stored verdict; None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRow:
+    """The verdict on one row."""
+
+    line: int
+    """Of its file, from 1."""
+    id: str | None
+    """Of the row, if it has one."""
+    outcome: Outcome
+    reason: str
+    """See `prm.verifiers.Verdict`."""
+    answer: str | None
+    """Extracted from the prediction."""
+    gold: str
+    """The gold answer as the row has it."""
+    label: bool | None
+    """The stored verdict, if the row has one."""
+
+    @property
+    def is_disagreement(self) -> bool:
+        """Whether the verdict is evidence against the stored one."""
+        return self.label is not None and self.outcome == (Outcome.INCORRECT if self.label else Outcome.CORRECT)
+
+    def to_json(self) -> str:
+        """One line of a file of verdicts."""
+        return json.dumps({"schema": "verdict/1", **asdict(self)}, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole."""
+
+    part: int
+    whole: int
+
+    @property
+    def value(self) -> float:
+        """In [0, 1]; NaN if the whole is empty."""
+        return self.part / self.whole if self.whole else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% credible interval, see `prm.statistics.intervals`."""
+        return credible_interval(self.part, self.whole - self.part)
+
+
+class VerifyReport(Output):
+    """Accuracy, and verdicts with their reasons. Iterate over it for each row's verdict."""
+
+    def __init__(self, path: Path, counts: dict[str, Any], place: Workspace, fields: Fields) -> None:
+        super().__init__(path, counts, place)
+        self.fields = fields
+        """The fields that were read."""
+        self.outcomes = Counter[tuple[Outcome, str]]()
+        """Number of rows by outcome and reason."""
+        self.stored = Counter[tuple[bool, Outcome]]()
+        """Number of rows by stored verdict and outcome."""
+        self.disagreements: list[CheckedRow] = []
+        """Rows whose stored verdict is contradicted by evidence."""
+        for row in self:
+            self._count(row)
+
+    def __iter__(self) -> Iterator[CheckedRow]:
+        for _, row in read_rows(self.path):
+            yield CheckedRow(
+                **{name: row[name] for name in CheckedRow.__slots__} | {"outcome": Outcome(row["outcome"])}
+            )
+
+    def _count(self, row: CheckedRow) -> None:
+        self.outcomes[row.outcome, row.reason] += 1
+        if row.label is not None:
+            self.stored[row.label, row.outcome] += 1
+        if row.is_disagreement:
+            self.disagreements.append(row)
+
+    def __repr__(self) -> str:
+        (low, high), share = self.of_all.interval, self.of_all
+        return f"<VerifyReport: {share.part} of {share.whole} correct, 95% interval {low:.3f}-{high:.3f}>"
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the checked rows that are correct, in [0, 1]."""
+        return self.of_all.value
+
+    @property
+    def of_all(self) -> Share:
+        """Correct rows, of all that were checked."""
+        return Share(self.count(Outcome.CORRECT), self.outcomes.total())
+
+    @property
+    def of_decided(self) -> Share:
+        """Correct rows, of those with the outcome correct or incorrect."""
+        correct = self.count(Outcome.CORRECT)
+        return Share(correct, correct + self.count(Outcome.INCORRECT))
+
+    def count(self, outcome: Outcome) -> int:
+        """Number of rows with this outcome."""
+        return sum(number for (found, _), number in self.outcomes.items() if found == outcome)
+
+
+def verify(
+    predictions: Source,
+    *,
+    prediction: str | None = None,
+    gold: str | None = None,
+    label: str | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+) -> VerifyReport:
+    """Check predictions against gold answers, and against verdicts that are stored beside them.
+
+    Args:
+        predictions: a row for each prediction, see `prm.Source`.
+        prediction: field with the solution or bare answer; None for the first of `PREDICTIONS` in the first row.
+        gold: field with the gold answer; None for the first of `GOLDS`.
+        label: field with a stored verdict to compare with; None for the first of `LABELS` that holds one.
+        timeout: seconds that the algebra of one row may take.
+        out: file of verdicts, with a manifest beside it; None for a temporary file.
+        overwrite: whether to replace an existing output.
+
+    Raises:
+        PrmError: an input or the output cannot be used.
+    """
+    place = Workspace(out, "verdicts.jsonl")
+    file = place.files(predictions=predictions)["predictions"]
+    fields = find_fields(file, prediction, gold, label)
+    stored = fields.label and repr(fields.label)
+    console.say(f"{file}: prediction = {fields.prediction!r}, gold = {fields.gold!r}, stored verdict = {stored}")
+    counts = dict[str, Any]()
+    if out is None:
+        _write_verdicts(file, fields, timeout, place.out, counts)
+    else:
+        job = Job(place.out, "verify", {**asdict(fields), "timeout": timeout}, {"file": file})
+        with making(job, "verdicts", overwrite) as made:
+            if made is not None:
+                _write_verdicts(file, fields, timeout, place.out, made)
+        counts = job.counts()
+    return VerifyReport(place.out, counts, place, fields)
+
+
+def find_fields(file: Path, prediction: str | None, gold: str | None, label: str | None) -> Fields:
+    """Complete the names of fields from the first row.
+
+    Raises:
+        InputError: the file has no row, or its first row has no field with a usual name.
+    """
+    first = _first_row(file)
+    prediction = prediction or _found(file, first, "prediction", [name for name in PREDICTIONS if name != gold])
+    gold = gold or _found(file, first, "gold", [name for name in GOLDS if name != prediction])
+    stored = (name for name in LABELS if name not in (prediction, gold) and _truth(first.get(name)) is not None)
+    return Fields(prediction, gold, label or next(stored, None))
+
+
+def _first_row(file: Path) -> Row:
+    first = next(read_rows(file), None)
+    if first is None:
+        raise InputError(f"{file}: holds no rows", "is it the right file?")
+    return first[1]
+
+
+def _found(file: Path, first: Row, what: str, names: Iterable[str]) -> str:
+    found = next((name for name in names if name in first), None)
+    if found is None:
+        raise InputError(f"{file}:1: has no field for the {what}: it has {', '.join(first)}", f"name it with `{what}`")
+    return found
+
+
+def _truth(value: Any) -> bool | None:
+    """The truth value of a stored verdict; None if the value is not a verdict."""
+    if isinstance(value, bool | int | float | str):
+        return _LABEL_VALUES.get(value.strip().lower() if isinstance(value, str) else value)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One row that can be checked."""
+
+    line: int
+    identity: str | None
+    prediction: str
+    gold: str
+    label: bool | None
+
+
+def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
+    """The rows that can be checked; the others go to `drops`."""
+    for number, row in read_rows(file):
+        texts = [_text(row.get(name)) for name in (fields.prediction, fields.gold)]
+        if texts[0] is None or texts[1] is None:
+            name = fields.prediction if texts[0] is None else fields.gold
+            drops.add(f"{file}:{number}", f"field {name!r} holds no text")
+            continue
+        yield _Case(number, optional_text(row, "id"), texts[0], texts[1], _label(file, number, row, fields.label))
+
+
+def _text(value: Any) -> str | None:
+    """A text, or a number as text."""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
+def _label(file: Path, number: int, row: Row, name: str | None) -> bool | None:
+    value = None if name is None else row.get(name)
+    truth = _truth(value)
+    if value is not None and truth is None:
+        raise InputError(
+            f"{file}:{number}: field {name!r} is {value!r}, which is not a verdict",
+            "use true, false, 1, 0, correct or incorrect; or name another field with `label`",
+        )
+    return truth
+
+
+def _write_verdicts(file: Path, fields: Fields, timeout: float, out: Path, counts: dict[str, Any]) -> None:
+    drops = Drops()
+    counts["verdicts"] = write_lines(out, map(CheckedRow.to_json, _verdicts(file, fields, timeout, drops)))
+    write_drops(drops, out, counts)
+
+
+def _verdicts(file: Path, fields: Fields, timeout: float, drops: Drops) -> Iterator[CheckedRow]:
+    """A verdict on each row that can be checked. Reads the whole file first, so that a broken line costs no work."""
+    total = sum(1 for _ in _cases(file, fields, drops))
+    if not total:
+        raise InputError(f"{file}: no row can be used: {'; '.join(drops.by_reason())}", "name the fields to read")
+    cases, again = tee(_cases(file, fields, Drops()))
+    checked = check_many(((case.prediction, case.gold) for case in again), timeout=timeout)
+    for case, verdict in console.tracked(zip(cases, checked, strict=True), "checking", total):
+        yield CheckedRow(
+            case.line, case.identity, verdict.outcome, verdict.reason, verdict.answer, case.gold, case.label
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedGold:
+    """A gold answer that the checker cannot use, or does not accept against itself."""
+
+    line: int
+    """Of its file, from 1."""
+    id: str | None
+    """Of the row, if it has one."""
+    gold: str | None
+    """None if the field holds no text."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoldAudit:
+    """Which gold answers the checker refuses."""
+
+    field: str
+    """The field that was read."""
+    total: int
+    """Number of rows."""
+    refused: tuple[RefusedGold, ...]
+
+
+def audit_golds(problems: Source, *, gold: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> GoldAudit:
+    """Check each gold answer against itself: worth knowing before any labeling or training.
+
+    Args:
+        problems: rows with a gold answer each, see `prm.Source`.
+        gold: field with the gold answer; None for the first of `GOLDS` in the first row.
+        timeout: seconds that the algebra of one row may take.
+
+    Raises:
+        InputError: the rows cannot be read, or have no field with a usual name.
+    """
+    place = Workspace(None, "golds")
+    file = place.files(problems=problems)["problems"]
+    name = gold or _found(file, _first_row(file), "gold", GOLDS)
+    console.say(f"{file}: gold = {name!r}")
+    total = sum(1 for _ in read_rows(file))  # a broken line is found before any work
+    golds, again = tee((number, optional_text(row, "id"), _text(row.get(name))) for number, row in read_rows(file))
+    checked = check_many(((text or "", text or "") for _, _, text in again), timeout=timeout)
+    refused = [
+        RefusedGold(number, identity, text, reason)
+        for (number, identity, text), verdict in console.tracked(zip(golds, checked, strict=True), "checking", total)
+        if (reason := _refusal(name, text, verdict))
+    ]
+    return GoldAudit(name, total, tuple(refused))
+
+
+def _refusal(name: str, gold: str | None, verdict: Verdict) -> str:
+    """Why a gold answer is refused; empty if it is not."""
+    if gold is None:
+        return f"field {name!r} holds no text"
+    against_itself = "" if verdict.is_correct else f"against itself it is {verdict.outcome}: {verdict.reason}"
+    return gold_problem(gold) or against_itself
