@@ -88,7 +88,7 @@ def test_sampling_that_was_killed_goes_on(made, served):
     before = sampled.read_bytes()
     sampled.write_bytes(before[:-10])
     assert "other settings" in prm(*command, "--seed", 1, ok=False)
-    assert "going on after" in prm(*command) or before.count(b"\n") <= 64
+    assert "resuming after" in prm(*command) or before.count(b"\n") <= 64
     assert [c.id for c in read_records(out, Chain)] == [f"world-5-{p}/{i}" for p in range(12) for i in range(64)]
     assert not sampled.exists()
 
@@ -116,7 +116,7 @@ def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
     journal = out.with_name(out.name + ".rollouts.jsonl")
     before = journal.read_bytes().rpartition(b"\n")[0]
     assert "other settings" in label(made, out, "--seed", 9, "--endpoint", served, ok=False)
-    assert "going on after" in label(made, out, "--endpoint", served)
+    assert "resuming after" in label(made, out, "--endpoint", served)
     assert journal.read_bytes().startswith(before)
     drawn = [(r["chain_id"], r["step"], r["draw"]) for r in rows(journal)]
     assert len(drawn) == len(set(drawn))

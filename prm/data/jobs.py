@@ -1,4 +1,4 @@
-"""What every job does, called from Python or from the command line: rows in, one output made once, drops written down.
+"""What all jobs share, from Python and the command line: rows in, one output made once, dropped rows recorded.
 
     place = Workspace(out, "scores.jsonl")
     files = place.files(problems=problems, chains=chains)
@@ -8,8 +8,8 @@
             …  # write job.output, count what is in it
     return place.records(job, StepScores)
 
-A job reads and writes files, whatever its caller holds: so it can be killed and go on, and a notebook takes the same
-way as the command line.
+A job reads and writes files, whatever its caller passes in, so a killed job can resume and a notebook runs the same
+code as the command line.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ if TYPE_CHECKING:
 
 
 class Output:
-    """What a job made.
+    """The output of a job.
 
-    Without a name of its own it lies in a temporary directory, for as long as this object lives.
+    Without a path of its own (`out=None`) it lives in a temporary directory, for as long as this object does.
     """
 
     def __init__(self, path: Path, counts: Mapping[str, Any], place: Workspace | None = None) -> None:
         self.path = path
         """A file, or the directory of a checkpoint."""
         self.counts = counts
-        """What it holds, and how many rows were dropped for each reason."""
+        """The number of records, and of rows dropped for each reason."""
         self._place = place
 
     @property
     def drops(self) -> list[Drop]:
-        """The rows that could not be used, each with its reason."""
+        """The dropped rows, each with its reason."""
         path = drops_path(self.path)
         return list(read_records(path, Drop)) if path.exists() else []
 
 
 class Records(Output, Generic[R]):
-    """A file of records: iterate over it, take its length, or make a table of it."""
+    """A file of records: iterate over it, take its `len`, or turn it into a table."""
 
     def __init__(self, path: Path, kind: type[R], counts: Mapping[str, Any], place: Workspace | None = None) -> None:
         super().__init__(path, counts, place)
@@ -74,7 +74,7 @@ class Records(Output, Generic[R]):
         return sum(1 for _ in self)
 
     def to_pandas(self) -> pd.DataFrame:
-        """A table with a column per field and a row per record.
+        """A pandas table with one column per field and one row per record.
 
         Raises:
             PrmError: pandas is not installed.
@@ -86,23 +86,23 @@ class Records(Output, Generic[R]):
         return pd.DataFrame([asdict(record) for record in self])
 
     def to_dataset(self) -> datasets.Dataset:
-        """A `datasets.Dataset` with a column per field and a row per record."""
+        """A `datasets.Dataset` with one column per field and one row per record."""
         import datasets
 
         return datasets.Dataset.from_list([asdict(record) for record in self])
 
 
 Source = str | os.PathLike[str] | Output | Iterable[Any]
-"""Rows as a caller holds them: a file, what another job made, records, plain rows, a `datasets.Dataset`, or a table of
-pandas. A path is read where it lies; all else is written to a temporary file first."""
+"""Rows in any form: a file, the output of another job, records, plain rows, a `datasets.Dataset` or a pandas table.
+Files are read in place; everything else is written to a temporary file first."""
 
 
 class Workspace:
     """Where one call of a job reads and writes.
 
     Args:
-        out: the output; None for one that is kept for as long as the result of the job lives.
-        name: of the output in that case.
+        out: path of the output; None for a temporary one, kept for as long as the job's result.
+        name: file name of a temporary output.
     """
 
     def __init__(self, out: str | os.PathLike[str] | None, name: str) -> None:
@@ -117,7 +117,7 @@ class Workspace:
         return self._scratch / name
 
     def files(self, **sources: Source | None) -> dict[str, Path]:
-        """The files of these sources by name; sources that are None are left out.
+        """Name the file of each source; a source of None has none.
 
         Raises:
             InputError: a row is neither a record nor a mapping, or cannot be written as JSON.
@@ -134,28 +134,28 @@ class Workspace:
         return path
 
     def records(self, job: Job, kind: type[R]) -> Records[R]:
-        """What the job made, as records."""
+        """The output of the job, as records."""
         return Records(job.output, kind, job.counts(), self)
 
     def output(self, job: Job) -> Output:
-        """What the job made."""
+        """The output of the job."""
         return Output(job.output, job.counts(), self)
 
 
 def _lines(name: str, source: Any) -> Iterator[str]:
-    """The rows of a source as JSONL."""
+    """The rows of a source, as lines of JSON."""
     if type(source).__module__.partition(".")[0] == "pandas":
         yield from source.to_json(orient="records", lines=True, force_ascii=False).splitlines()
         return
     if isinstance(source, Mapping) or not isinstance(source, Iterable):
-        raise InputError(f"{name}: a {type(source).__name__} is not a source of rows", "give a file, or a list of rows")
+        raise InputError(f"{name}: a {type(source).__name__} is not a source of rows", "pass a file or a list of rows")
     for number, row in enumerate(source, start=1):
         if type(row) in SCHEMAS:
             yield to_json(row)
         elif isinstance(row, Mapping):
             yield _json(name, number, row)
         else:
-            raise InputError(f"{name}: row {number} is a {type(row).__name__}", "give records, or rows as mappings")
+            raise InputError(f"{name}: row {number} is a {type(row).__name__}", "pass records or mappings")
 
 
 def _json(name: str, number: int, row: Mapping[str, Any]) -> str:
@@ -166,15 +166,15 @@ def _json(name: str, number: int, row: Mapping[str, Any]) -> str:
 
 
 def is_main_process() -> bool:
-    """Whether this is the one process that writes, of those that torchrun started."""
+    """Whether this process writes the output: the first of those that torchrun started."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 @contextmanager
 def making(job: Job, what: str, overwrite: bool) -> Iterator[dict[str, Any] | None]:
-    """Yield a dict for the counts of a job's output, or None where the output is there already; then say so.
+    """Yield a dict to fill with the counts of a job's output, or None if the output already exists; report either.
 
-    Of several processes that run the same command only the main one holds, finishes and speaks of the output.
+    Of several processes that run the same job, only the main one locks, finishes and reports the output.
     """
     if not is_main_process():
         console.be_quiet()
@@ -189,7 +189,7 @@ def making(job: Job, what: str, overwrite: bool) -> Iterator[dict[str, Any] | No
         try:
             yield counts
         except KeyboardInterrupt:
-            again = "goes on where this one was" if job.unfinished else "starts anew; nothing is left behind"
+            again = "resumes it" if job.unfinished else "starts over; nothing is left behind"
             console.say(f"stopped: the same command{', without --overwrite,' if overwrite else ''} {again}")
             raise
         job.finish(counts, started)
@@ -198,6 +198,6 @@ def making(job: Job, what: str, overwrite: bool) -> Iterator[dict[str, Any] | No
 
 
 def write_drops(drops: Drops, out: Path, counts: dict[str, Any]) -> None:
-    """Write down beside `out` what was dropped, and add how many for each reason to `counts`."""
+    """Write the drops beside `out`, and add the number for each reason to `counts`."""
     drops.write(out)
     counts |= {f"dropped ({reason})": number for reason, number in drops.by_reason().items()}

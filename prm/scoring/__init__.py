@@ -1,1 +1,1 @@
-"""From a model and chains to scores, and from scores to the chosen solution."""
+"""From a model and chains to scores, and from scores to the chosen chain."""

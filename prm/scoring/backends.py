@@ -1,6 +1,6 @@
-"""Where a reward model runs: rows of ids go in, what its head says at the places to be read comes out.
+"""Where a reward model runs: rows of token ids go in, its head's outputs at the positions to read come out.
 
-A backend knows nothing of problems, steps or probabilities; `prm.scoring.scorer` puts those around it.
+A backend knows nothing of problems, steps or probabilities; `prm.scoring.reward_model` adds those.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from prm.models.heads import ReadHead
 from .batching import Side, batches_by_tokens, pad, positions_of
 
 TokenRow = tuple[Sequence[int], Sequence[int]]
-"""Token ids, and the places among them to be read."""
+"""Token ids, and the positions among them to read."""
 
 CPU_TOKENS = 2048
-"""Padded tokens in one forward pass. Of a small model larger ones take 1.2 to 1.7 times as long a token: what a layer
-computes no longer stays in the caches. `prm.benchmarks.perf.score_throughput --tokens-per-pass N` measures it."""
+"""Padded tokens in one forward pass. For a small model, larger passes take 1.2 to 1.7 times as long per token, because
+a layer's activations no longer fit in the caches. `prm.benchmarks.perf.score_throughput --tokens-per-pass N` measures
+it."""
 GPU_TOKENS = 8192
-"""The same on a GPU, which so many tokens keep busy."""
+"""The same on a GPU, which needs this many tokens to stay busy."""
 
 
 class Backend(Protocol):
-    """Runs a model over rows."""
+    """Runs a model over rows. Can be pickled, to run in another process or on another machine."""
 
     max_length: int
-    """Most tokens that a row may have."""
+    """Most tokens a row may have."""
 
     def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:
-        """What the head says of each row, in order: ``(reads, channels)`` in float32."""
+        """The head's outputs for each row, in order: ``(reads, channels)`` in float32."""
 
     def close(self) -> None:
         """Free what the backend holds."""
@@ -44,8 +45,8 @@ class TransformersBackend:
     Args:
         model: any transformers model, on its device.
         head: how to read it.
-        tokens_a_batch: padded tokens in one forward pass; None for what is fast where the model is.
-        padding_side: makes no difference to the outputs.
+        tokens_a_batch: padded tokens in one forward pass; None for a number that is fast on the model's device.
+        padding_side: does not change the outputs.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Rows of token ids → tensors, with as little padding as can be."""
+"""Rows of token ids → tensors, with little padding."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Side = Literal["right", "left"]
 def batches_by_tokens(lengths: Sequence[int], budget: int, sizes: Sequence[int] | None = None) -> Iterator[list[int]]:
     """Yield index lists that cover `lengths`, longest first, each padded to no more than `budget` tokens.
 
-    What is longer than the budget is a batch of its own.
+    An item over the budget becomes a batch of its own.
 
     Args:
-        lengths: tokens of the longest text of each item.
-        budget: tokens, padding included.
-        sizes: how many texts each item has; None where it is one.
+        lengths: length in tokens of each item's longest text.
+        budget: tokens per batch, padding included.
+        sizes: number of texts in each item; None for one each.
 
     >>> list(batches_by_tokens([3, 9, 4], 10))
     [[1], [2, 0]]
@@ -53,5 +53,5 @@ def pad(rows: Sequence[Sequence[int]], pad_id: int, side: Side = "right") -> tup
 
 
 def positions_of(mask: Tensor) -> Tensor:
-    """Place of each token in its own row, from 0, whatever the side of the padding; of the shape of `mask`."""
+    """Position of each token in its own row, from 0, on whichever side the padding is; same shape as `mask`."""
     return (mask.cumsum(dim=1) - 1).clamp(min=0)

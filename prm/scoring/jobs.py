@@ -1,4 +1,4 @@
-"""The jobs of this room: chains → scores, and scores → the chosen chain of each problem."""
+"""The scoring jobs: chains → scores, and scores → the chosen chain of each problem."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ def score(
 ) -> Records[StepScores]:
     """Score chains: of a PRM one score per step, of an ORM one reward per chain.
 
-    A killed job goes on where it was when it is called again with the same arguments.
+    A killed job resumes when it is called again with the same arguments.
 
     Args:
-        scorer: directory or Hub name of a reward model; this and the next seven arguments as in `prm.load_scorer`.
-        problems: of the chains, see `prm.Source`.
-        chains: to be scored.
+        scorer: directory or Hub name of a reward model.
+        problems: the problems of the chains; see `prm.Source`.
+        chains: the chains to score.
         out: file of step scores; None for a temporary one.
-        head: as in `prm.load_scorer`, like all down to `engine_options`.
+        head: as in `prm.load_scorer`, like every argument down to `engine_options`.
         dialect: how a public model is fed and read.
-        reference: of an implicit PRM.
+        reference: reference model of an implicit PRM.
         dtype: of the weights.
         backend: "transformers" or "vllm".
         is_calibrated: whether to apply the stored calibration.
         tokens_a_batch: padded tokens in one forward pass.
-        engine_options: for vLLM.
-        splitter: cuts solutions that are given as one text into steps.
-        overwrite: whether to make anew what is there already.
+        engine_options: options for vLLM.
+        splitter: how to split a solution given as one text into steps.
+        overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an input, the model or the output cannot be used.
@@ -99,20 +99,20 @@ def _unfinished(out: Path) -> tuple[Path, ...]:
 
 
 def _scored(out: Path) -> Path:
-    """Where the scores and drops of the first rounds of chains stand while the others are scored."""
+    """Scores and drops of the rounds finished so far, kept while the rest is scored."""
     return out.with_name(out.name + ".scored.jsonl")
 
 
 def _go_on(load: Callable[[], Scorer], problems: Path, chains: Path, splitter: str, out: Path) -> dict[str, Any]:
-    """Score the chains that are not scored yet; gives how fast it was.
+    """Score the chains that have no score yet; return the speed.
 
-    Each round is kept as a whole: one that was half written is scored again, since the last bits of a forward pass
-    depend on the chains beside.
+    A round is kept as a whole: one that was half written is scored again, since the last bits of a forward pass depend
+    on the other chains in the batch.
     """
     total, known = sum(1 for _ in read_chains(chains, splitter)), ProblemFile(problems)
     with closing(GrowingFile(_scored(out), group=CHAINS_A_ROUND)) as file:
         if file.count:
-            console.say(f"going on after {file.count:,} chains")
+            console.say(f"resuming after {file.count:,} chains")
         if file.count == total:
             return {}
         rows = islice(read_chains(chains, splitter), file.count, None)
@@ -132,7 +132,7 @@ def _keep(events: Iterator[StepScores | Drop], file: GrowingFile, total: int) ->
 
 
 def _sort_out(out: Path) -> dict[str, Any]:
-    """Scores become the output, drops go beside it; gives how many there are."""
+    """Write the scores to the output and the drops beside it; return their counts."""
     drops, counts = Drops(), dict[str, Any]()
     counts["scored chains"] = write_lines(out, _scores_alone(_scored(out), drops))
     write_drops(drops, out, counts)
@@ -160,17 +160,17 @@ def rerank_chains(
     splitter: str = "newline",
     overwrite: bool = False,
 ) -> Records[Choice]:
-    """Choose one chain of each problem by scores that are there already.
+    """Choose one chain per problem by stored scores.
 
     Args:
-        problems: of the chains, see `prm.Source`.
-        chains: to choose from.
-        scores: of these chains, from `prm.score`.
+        problems: the problems of the chains; see `prm.Source`.
+        chains: the chains to choose from.
+        scores: scores of these chains, from `prm.score`.
         out: file of choices; None for a temporary one.
-        aggregate: name in `prm.AGGREGATORS`; an ORM's single score needs none and ignores it.
+        aggregate: name in `prm.AGGREGATORS`; ignored for an ORM, which gives a single score.
         selection: "best-of-n", "majority" or "weighted".
-        splitter: cuts solutions that are given as one text into steps.
-        overwrite: whether to make anew what is there already.
+        splitter: how to split a solution given as one text into steps.
+        overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an input or the output cannot be used.
@@ -204,7 +204,7 @@ def rerank_chains(
 def _scored_groups(
     chains: Iterable[Chain], problems: Container[str], scores: Container[str], drops: Drops
 ) -> dict[str, list[Chain]]:
-    """The chains of each problem, by its id; one without its problem or a score goes to `drops`."""
+    """Group chains by problem id; a chain without its problem or a score goes to `drops`."""
     groups: dict[str, list[Chain]] = {}
     for chain in chains:
         if chain.problem_id not in problems:

@@ -1,9 +1,9 @@
-"""From the name of a reward model, ours or public, to a scorer."""
+"""From the name of a reward model, our own or a public one, to a scorer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model,
 from prm.models.dialects import Dialect
 from prm.models.heads import HEADS, Kind, score_head, token_head
 from prm.models.layouts import StepRenderer
-from prm.models.public import PublicModel, load_public, load_reading
+from prm.models.public import load_public, load_reading
 from prm.statistics.calibration import Calibration
 
 from .backends import Backend, TransformersBackend
@@ -23,7 +23,7 @@ from .reward_model import RewardModel
 from .scorer import Scorer
 
 DTYPES = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Of our own checkpoints; a public one is loaded as it is stored where "auto" is asked for."""
+"""Of our own checkpoints; for a public one, "auto" is the type it is stored in."""
 
 
 def load_scorer(
@@ -42,88 +42,133 @@ def load_scorer(
 
     Args:
         name: directory or name on the Hub.
-        head: which head of a joint model of ours to score with; the step head where it is not said.
-        dialect: of a public model, how it is fed and read, a name in `prm.models.dialects.DIALECTS`. Needed only where
-            neither its name nor its architecture says it: for causal language models that are not on the list.
-        reference: the model that an implicit reward is relative to; of a known model on the Hub, that of its card.
+        head: head of our own joint model to score with, "step" or "outcome"; None for the step head.
+        dialect: how a public model is fed and read, a name in `prm.models.dialects.DIALECTS`. Needed only for a causal
+            language model that is not on the list, whose name and architecture do not tell.
+        reference: the model that an implicit reward is relative to; None for the one that the model's card names.
         dtype: of the weights; "auto" is that of the file, or float32 for our own.
         backend: "transformers", in this process; or "vllm", for classifiers and Qwen's process reward models.
         tokens_a_batch: for transformers: padded tokens in one forward pass.
-        engine_options: for vLLM: passed on to `vllm.LLM` as they are.
-        is_calibrated: whether to apply the calibration of step scores, or for an outcome head that of rewards, that
-            `prm calibrate --scorer` stored with one of ours.
+        engine_options: for vLLM: passed to `vllm.LLM` unchanged.
+        is_calibrated: whether to apply the calibration that `prm calibrate --scorer` stored with our own model: that
+            of step scores or, for an outcome head, that of rewards.
 
     Raises:
-        ModelError: there is no such model, head, dialect, backend or calibration; the model is none of the dialect's or
-            backend's; or its file lacks weights or holds others.
+        ModelError: the model, head, dtype, dialect, backend or calibration is unknown or missing; the dialect or
+            backend does not fit the model; or its file lacks weights or has unexpected ones.
     """
+    wanted = _Wanted(name, dialect, reference, dtype, tokens_a_batch, engine_options or {})
     if dtype not in DTYPES:
-        raise ModelError(f"there is no dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
+        raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
     require_model(name)
-    _require_backend(name, backend, vllm=engine_options, transformers=tokens_a_batch or reference)
-    is_own = (Path(name) / METADATA).exists()
-    if head and not is_own:
-        raise ModelError(f"{name}: only models that `prm train` wrote have a {head} head", "leave head out")
-    if is_calibrated and not is_own:
-        raise ModelError(f"{name}: no calibration is stored with it", "only with models that `prm train` wrote")
-    if is_own and (dialect or reference):
-        raise ModelError(f"{name}: its {METADATA} says how it is read", "leave dialect and reference out")
-    if backend == "vllm":
-        from .vllm_backend import VllmBackend
-
-        own_dtype = "float32" if is_own and dtype == "auto" else dtype
-        served = partial(VllmBackend, name, dtype=own_dtype, **(engine_options or {}))
-        return (
-            _own_scorer(name, head, is_calibrated, lambda _: served())
-            if is_own
-            else _served_scorer(name, dialect, served)
-        )
-    if is_own:
-        return _own_scorer(name, head, is_calibrated, lambda kind: _own_backend(name, kind, dtype, tokens_a_batch))
-    return _public_scorer(load_public(name, dialect, reference, dtype), tokens_a_batch)
+    _require_backend(wanted, backend)
+    if not (Path(name) / METADATA).exists():
+        _require_no_settings_of_our_own(name, head, is_calibrated)
+        return _public_scorer(*BACKENDS[backend].load_public(wanted))
+    if dialect or reference:
+        raise ModelError(f"{name}: its {METADATA} says how it is read", "omit dialect and reference")
+    return _own_scorer(wanted, head, is_calibrated, BACKENDS[backend].load_own)
 
 
-def _require_backend(name: str, backend: str, **options: object) -> None:
-    """Refuse a backend that there is none of, and options that only another one heeds."""
-    if backend not in options:
-        raise ModelError(f"there is no backend {backend!r}", f"choose from {', '.join(sorted(options))}")
-    for other, option in options.items():
-        if other != backend and option:
-            raise ModelError(
-                f"{name}: the backend {backend} has no use for {option!r}", f"leave it out, or use {other}"
-            )
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The arguments of `load_scorer` that concern a backend."""
+
+    name: str
+    dialect: str | None
+    reference: str | None
+    dtype: str
+    tokens_a_batch: int | None
+    engine_options: Mapping[str, Any]
 
 
-def _public_scorer(found: PublicModel, tokens_a_batch: int | None) -> Scorer:
-    backend = TransformersBackend(_placed(found.model), found.head, tokens_a_batch=tokens_a_batch)
-    return _speaking(backend, found.renderer, found.dialect)
+def _require_backend(wanted: _Wanted, backend: str) -> None:
+    """Refuse an unknown backend, and arguments that only another backend uses."""
+    if backend not in BACKENDS:
+        raise ModelError(f"unknown backend {backend!r}", f"choose from {', '.join(BACKENDS)}")
+    for other, loader in BACKENDS.items():
+        for argument in loader.arguments if other != backend else ():
+            if value := getattr(wanted, argument):
+                raise ModelError(
+                    f"{wanted.name}: {argument}={value!r} has no effect on the backend {backend}",
+                    f"omit it, or use {other}",
+                )
 
 
-def _served_scorer(name: str, dialect: str | None, serve: Callable[[], Backend]) -> Scorer:
-    renderer, spoken = load_reading(name, dialect)
-    return _speaking(serve(), renderer, spoken)
+def _require_no_settings_of_our_own(name: str, head: str | None, is_calibrated: bool) -> None:
+    if head:
+        raise ModelError(f"{name}: only models that `prm train` wrote have a {head} head", "omit head")
+    if is_calibrated:
+        raise ModelError(f"{name}: no calibration is stored with it", "only models that `prm train` wrote can have one")
 
 
-def _speaking(backend: Backend, renderer: StepRenderer, spoken: Dialect) -> Scorer:
-    return RewardModel(
-        backend, renderer, spoken.readout, spoken.kind, threshold=spoken.threshold, aggregator=spoken.aggregator
-    )
+Public = tuple[Backend, StepRenderer, Dialect]
+"""A public model on a backend, how it is fed, and how it is read."""
+
+
+def _public_on_transformers(wanted: _Wanted) -> Public:
+    found = load_public(wanted.name, wanted.dialect, wanted.reference, wanted.dtype)
+    backend = TransformersBackend(_placed(found.model), found.head, tokens_a_batch=wanted.tokens_a_batch)
+    return backend, found.renderer, found.dialect
+
+
+def _own_on_transformers(wanted: _Wanted, kind: Kind) -> Backend:
+    name, dtype = wanted.name, DTYPES[wanted.dtype]
+    config = load_config(name)
+    if config.architectures[0] in ARCHITECTURES:  # converted
+        model, reader = load_strictly(name, config, dtype), score_head
+    else:
+        model, reader = load_model(name, kind, dtype=dtype, is_trained=True), token_head
+    return TransformersBackend(_placed(model), reader, tokens_a_batch=wanted.tokens_a_batch)
 
 
 def _placed(model: Any) -> Any:
     return model.to("cuda") if torch.cuda.is_available() else model
 
 
-def _own_backend(name: str, kind: Kind, dtype: str, tokens_a_batch: int | None) -> Backend:
-    config = load_config(name)
-    if config.architectures[0] in ARCHITECTURES:  # converted
-        model, reader = load_strictly(name, config, DTYPES[dtype]), score_head
-    else:
-        model, reader = load_model(name, kind, dtype=DTYPES[dtype], is_trained=True), token_head
-    return TransformersBackend(_placed(model), reader, tokens_a_batch=tokens_a_batch)
+def _public_on_vllm(wanted: _Wanted) -> Public:
+    renderer, dialect = load_reading(wanted.name, wanted.dialect)
+    return _served(wanted, wanted.dtype), renderer, dialect
 
 
-def _own_scorer(name: str, head: str | None, is_calibrated: bool, make_backend: Callable[[Kind], Backend]) -> Scorer:
+def _own_on_vllm(wanted: _Wanted, _: Kind) -> Backend:
+    return _served(wanted, "float32" if wanted.dtype == "auto" else wanted.dtype)
+
+
+def _served(wanted: _Wanted, dtype: str) -> Backend:
+    from .vllm_backend import VllmBackend
+
+    return VllmBackend(wanted.name, dtype=dtype, **wanted.engine_options)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendLoader:
+    """How one backend loads models."""
+
+    load_public: Callable[[_Wanted], Public]
+    load_own: Callable[[_Wanted, Kind], Backend]
+    """Load a checkpoint that `prm train` wrote, of this kind."""
+    arguments: tuple[str, ...]
+    """The arguments of `load_scorer` that no other backend uses."""
+
+
+BACKENDS = {
+    "transformers": BackendLoader(_public_on_transformers, _own_on_transformers, ("tokens_a_batch", "reference")),
+    "vllm": BackendLoader(_public_on_vllm, _own_on_vllm, ("engine_options",)),
+}
+"""Name to loader; a new backend is one more row."""
+
+
+def _public_scorer(backend: Backend, renderer: StepRenderer, dialect: Dialect) -> Scorer:
+    return RewardModel(
+        backend, renderer, dialect.readout, dialect.kind, threshold=dialect.threshold, aggregator=dialect.aggregator
+    )
+
+
+def _own_scorer(
+    wanted: _Wanted, head: str | None, is_calibrated: bool, load: Callable[[_Wanted, Kind], Backend]
+) -> Scorer:
+    name = wanted.name
     metadata = load_metadata(Path(name))
     own = HEADS[metadata.kind]
     if head not in (*own, None):
@@ -131,7 +176,7 @@ def _own_scorer(name: str, head: str | None, is_calibrated: bool, make_backend: 
     is_step = (head or own[0]) == "step"
     calibration = _stored_calibration(name, metadata, is_step) if is_calibrated else None
     renderer = renderer_of(load_tokenizer(name), metadata)
-    backend = make_backend(metadata.kind)
+    backend = load(wanted, metadata.kind)
     if is_step:
         return RewardModel(
             backend, renderer, "softmax", "prm", threshold=0.5, aggregator="min", calibration=calibration
@@ -140,7 +185,7 @@ def _own_scorer(name: str, head: str | None, is_calibrated: bool, make_backend: 
 
 
 def _stored_calibration(name: str, metadata: Metadata, is_step: bool) -> Calibration:
-    """Of step scores, or of rewards; one of a PRM's aggregated chain scores is for after scoring."""
+    """The calibration of step scores, or of rewards; that of a PRM's chain scores applies only after aggregation."""
     row = (metadata.calibration or {}).get("step" if is_step else "reward")
     if row is None:
         raise ModelError(

@@ -1,8 +1,8 @@
-"""Choose one of many chains of a problem: best-of-n, majority vote, weighted vote.
+"""Choose one of a problem's chains: best-of-n, majority vote or weighted vote.
 
-A chain without an answer is never chosen while another has one, whatever its score: a scorer has rarely seen an empty
-or broken-off text, and such texts win best-of-n by accident. A chain that the scorer refuses ranks behind them all.
-Ties go to the first, so a result never depends on chance.
+A chain without an answer is never chosen while another has one, whatever its score: scorers have rarely seen empty or
+truncated texts, and such texts win best-of-n by accident. A chain that the scorer refuses ranks last. Ties go to the
+first chain, so a result never depends on chance.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ def rerank(
     """Choose one of the solutions of a problem.
 
     Args:
-        problem: a record, the text of the problem, or messages where the scorer takes them.
+        problem: a record, the text of the problem, or messages if the scorer takes them.
         solutions: at least one text.
         scorer: see `prm.load_scorer`.
-        aggregate: name in `prm.AGGREGATORS`; an ORM's single score needs none and ignores it.
+        aggregate: name in `prm.AGGREGATORS`; ignored for an ORM, which gives a single score.
         selection: name in `SELECTIONS`; votes group answers by value (`0.5` with `1/2`).
-        splitter: how to cut the solutions into steps.
+        splitter: how to split the solutions into steps.
 
     Returns:
-        The choice, with the scores of all solutions in the order given. A solution that the scorer refuses ranks last,
-        and `Choice.refusals` says why.
+        The choice, with the scores of all solutions in the order given. A solution that the scorer refuses ranks last;
+        `Choice.refusals` has the reason.
 
     Raises:
-        InputError: no solution, or an unknown aggregator, selection or splitter.
+        InputError: there is no solution, or the aggregator, selection or splitter is unknown.
     """
     if isinstance(solutions, str) or not solutions:
-        what = "a text where a list of solutions is expected" if solutions else "there is no solution to choose from"
-        raise InputError(what, "give a list of at least one text")
+        what = "solutions is one text, not a list of solutions" if solutions else "there is no solution to choose from"
+        raise InputError(what, "pass a list of at least one text")
     given = problem.text if isinstance(problem, Problem) else problem
     chains = [split_steps(solution, splitter) for solution in solutions]
     results = scorer.score_each([given] * len(chains), chains)
@@ -65,8 +65,8 @@ def choose(
     aggregate: str = "min",
     selection: str = "best-of-n",
 ) -> Choice:
-    """Choose by results of one `kind` that a scorer gave before, one per solution; see `rerank`."""
-    aggregator_named(aggregate)  # an unknown name is refused whatever the solutions and the kind are
+    """Choose by the results that a scorer of this `kind` gave, one per solution; see `rerank`."""
+    aggregator_named(aggregate)  # refuse an unknown name, whatever the solutions and the kind
     if kind == "orm":
         aggregate = "last"  # its single score
     scores = [None if isinstance(item, Refusal) else aggregate_scores(item, aggregate) for item in results]
@@ -83,14 +83,14 @@ def choose(
 
 
 def common_kind(scores: Iterable[StepScores]) -> Kind:
-    """The kind of the scores that one scorer gave; "prm" where there is none.
+    """The kind of scores that come from one scorer; "prm" if there are none.
 
     Raises:
-        InputError: PRM and ORM scores are mixed, which cannot be compared.
+        InputError: the scores mix PRM and ORM, which cannot be compared.
     """
     kinds = {s.kind for s in scores}
     if len(kinds) > 1:
-        raise InputError("a file of scores mixes PRM and ORM scores", "one scorer per file")
+        raise InputError("the file of scores mixes PRM and ORM scores", "use one file per scorer")
     return "orm" if kinds == {"orm"} else "prm"
 
 
@@ -99,7 +99,7 @@ def select(scores: Sequence[float | None], groups: Sequence[int | None], selecti
 
     Args:
         scores: one per chain, higher is better; None for a refused chain.
-        groups: `group_answers` of the chains.
+        groups: the `group_answers` of the chains.
         selection: name in `SELECTIONS`.
 
     Raises:
@@ -122,7 +122,7 @@ def select(scores: Sequence[float | None], groups: Sequence[int | None], selecti
 
 
 Weights = dict[int, float]
-"""Of each chain with an answer, by its place."""
+"""By index of the chain, for the chains with an answer."""
 
 
 def _by_score(scores: Weights) -> Weights:
@@ -137,15 +137,15 @@ SELECTIONS: dict[str, Callable[[Weights], Weights | None]] = {
     "majority": lambda scores: dict.fromkeys(scores, 1.0),
     "weighted": _by_score,
 }
-"""How to choose: from the scores of the chains with an answer, what each weighs in a vote on the answer; None for no
-vote, the highest score wins. A weighted vote weighs a chain by its score where no score is below 0 and some are above,
-and by the exponential of its score otherwise (logarithms, rewards)."""
+"""Ways to choose: from the scores of the chains with an answer, the weight of each in a vote on the answer; None for no
+vote, where the highest score wins. A weighted vote weighs a chain by its score if no score is negative and some are
+positive, else by the exponential of its score (logarithms, rewards)."""
 
 
 def group_answers(solutions: Sequence[str]) -> list[int | None]:
     """Number the answers: solutions with equal answers get the same number, those without an answer None.
 
-    Answers with the same canonical text are equal; others are compared by the checker, each with the first of its
+    Answers with the same canonical text are equal; others are compared by the checker with the first answer of each
     group.
     """
     leaders: list[str] = []

@@ -23,9 +23,9 @@ READOUTS: dict[str, Readout] = {
     "reward": lambda outputs: outputs[:, -1],
     "sum": lambda outputs: outputs[:, -1],
 }
-"""The outputs of a head, ``(reads, channels)`` → one score per read, all in float32, where no gap between logits makes
-a score disappear: it becomes 0 or 1. `difference` is p1 - p0 of a softmax. For `sum` every token of the solution is
-read, and the score of a step is the sum from the first token to the step's end."""
+"""From a head's outputs, ``(reads, channels)``, to one score per read. All in float32, where a large gap between logits
+gives a score of 0 or 1, never NaN. `difference` is p1 - p0 of a softmax. `sum` reads every token of the solution; the
+score of a step is the sum from the first token to the step's end."""
 
 
 class RewardModel(Scorer):
@@ -33,12 +33,12 @@ class RewardModel(Scorer):
 
     Args:
         backend: where it runs.
-        renderer: how it is fed.
-        readout: a name in `READOUTS`.
+        renderer: turns problems and steps into token ids.
+        readout: name in `READOUTS`.
         kind: whether it scores steps or whole chains.
-        threshold: score from which a step counts as right; None for none.
-        aggregator: how its authors make one score of a chain's, a name in `prm.AGGREGATORS`; None for an ORM.
-        calibration: applied to its scores; None for none.
+        threshold: score from which a step counts as right; None if there is no such score.
+        aggregator: name in `prm.AGGREGATORS`: how its authors combine step scores into a chain score; None for an ORM.
+        calibration: applied to its scores; None to leave them as they are.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RewardModel(Scorer):
         self.calibration = calibration
 
     def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
-        """See `Scorer.score_each`. A chain over the model's context is refused; none is ever cut."""
+        """See `Scorer.score_each`. A chain over the model's context is refused, never truncated."""
         items = self._rendered(problems, chains)
         rendered = [item for item in items if isinstance(item, Rendered)]
         outputs = iter(self.backend.outputs([(item.ids, self._reads(item)) for item in rendered]))
@@ -79,7 +79,7 @@ class RewardModel(Scorer):
             return Refusal.of(item)
         if len(item.ids) > self.backend.max_length:
             most = self.backend.max_length
-            return Refusal(TOO_LONG, f"{len(item.ids)} tokens, the model takes {most}", "drop the chain")
+            return Refusal(TOO_LONG, f"{len(item.ids)} tokens, but the model takes {most}", "drop the chain")
         return item
 
     def _reads(self, rendered: Rendered) -> Sequence[int]:

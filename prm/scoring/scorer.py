@@ -1,7 +1,7 @@
-"""What a scorer is: chains in, and for each its scores or the reason why it has none. No model is loaded here.
+"""The scorer interface: chains in, and for each chain its scores or the reason it has none. No model is loaded here.
 
-Anything that scores chains is a `Scorer`: a reward model (`prm.load_scorer`), an ensemble, a judge, or a class of your
-own with a `kind` and `score_each`.
+Anything that scores chains is a `Scorer`: a reward model (`prm.load_scorer`), an ensemble, a judge, or your own class
+with `kind` and `score_each`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from prm.data.records import Asked, Chain, Drop, Problem, StepScores
 from prm.errors import InputError, RenderError
 
 CHAINS_A_ROUND = 512
-"""Chains that are scored together, so that a backend can sort them by length; results come out in rounds of so many."""
+"""Chains scored together, so that a backend can sort them by length; results come out in rounds of this many."""
 
 Kind = Literal["prm", "orm"]
 Scores = tuple[float, ...]
-"""Of a chain: one score per step from a PRM, none for an empty chain; a single reward from an ORM. All finite."""
+"""The scores of a chain, all finite: one per step from a PRM (none for an empty chain), a single reward from an ORM."""
 
 NOT_STEPS = "not a list of texts"
 TOO_LONG = "longer than the model's context"
@@ -32,9 +32,9 @@ class Refusal:
     """Why a chain has no scores."""
 
     reason: str
-    """A fixed phrase, such as `TOO_LONG`, to be counted."""
+    """A fixed phrase, such as `TOO_LONG`, that can be counted."""
     detail: str = ""
-    """What this chain has of it."""
+    """The particulars of this chain."""
     hint: str = ""
     """What to do about it."""
 
@@ -48,31 +48,32 @@ class Refusal:
 
 
 class Scorer(ABC):
-    """Scores the steps of chains (PRM) or whole chains (ORM). Can be pickled, for other processes and machines."""
+    """Scores the steps of chains (PRM) or whole chains (ORM). Can be pickled, to run in another process."""
 
     kind: Kind
     threshold: float | None = None
-    """Score from which a step counts as right; None where there is no such score."""
+    """Score from which a step counts as right; None if there is no such score."""
     aggregator: str | None = None
-    """Name in `prm.AGGREGATORS` of how its authors make one score of a chain's; None for an ORM or where unknown."""
+    """Name in `prm.AGGREGATORS`: how its authors combine step scores into a chain score; None for an ORM or if
+    unknown."""
 
     @abstractmethod
     def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
-        """Score chains, each for itself.
+        """Score chains independently of each other.
 
         Args:
-            problems: of each chain its problem, as a text or, where the model has a chat template, as messages.
-            chains: steps of each chain.
+            problems: the problem of each chain, as a text or, if the model has a chat template, as messages.
+            chains: the steps of each chain.
 
         Returns:
-            For each chain, in the order given, its scores or why it has none. One bad chain never costs another.
+            For each chain, in the order given, its scores or the reason it has none. A bad chain never affects another.
         """
 
     def score(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores]:
-        """As `score_each`, for chains that are all expected to be usable.
+        """Like `score_each`, for chains that should all be usable.
 
         Raises:
-            RenderError: on the first refusal; the message gives its place, counted from 0.
+            RenderError: at the first refusal; the message gives its index, from 0.
         """
         found: list[Scores] = []
         for place, item in enumerate(self.score_each(problems, chains)):
@@ -86,34 +87,34 @@ class Scorer(ABC):
 
 
 def malformed(steps: object) -> Refusal | None:
-    """The refusal of what is not a list of texts; None for a chain that is well formed."""
+    """The refusal of a chain that is not a list of texts; None for a well-formed chain."""
     if isinstance(steps, str):
-        return Refusal(NOT_STEPS, f"a text where a list of steps is expected: {steps[:40]!r}", "prm.split_steps(text)")
+        return Refusal(NOT_STEPS, f"one text instead of a list of steps: {steps[:40]!r}", "prm.split_steps(text)")
     if not isinstance(steps, Sequence):
-        return Refusal(NOT_STEPS, f"a {type(steps).__name__} where a list of steps is expected")
+        return Refusal(NOT_STEPS, f"a {type(steps).__name__} instead of a list of steps")
     wrong = next((number for number, step in enumerate(steps, start=1) if not isinstance(step, str)), None)
     return None if wrong is None else Refusal(NOT_STEPS, f"step {wrong} is a {type(steps[wrong - 1]).__name__}")
 
 
 def require_as_many(problems: Sequence[object], chains: Sequence[object]) -> None:
-    """Refuse a call whose two lists do not belong together.
+    """Refuse two lists that do not match.
 
     Raises:
         InputError: their lengths differ.
     """
     if isinstance(problems, str) or len(problems) != len(chains):
         count = "one text" if isinstance(problems, str) else f"{len(problems)} problems"
-        raise InputError(f"{count} for {len(chains)} chains", "give one problem per chain")
+        raise InputError(f"{count} for {len(chains)} chains", "pass one problem per chain")
 
 
 def score_chains(
     scorer: Scorer, chains: Iterable[Chain], problems: Mapping[str, Problem]
 ) -> Iterator[StepScores | Drop]:
-    """Yield for each chain, in order, its scores or why it has none; a PRM gives as many scores as the chain has steps.
+    """Yield for each chain, in order, its scores or the reason it has none; a PRM gives one score per step.
 
-    A chain is dropped where its problem is missing, it has no step, or the scorer refuses it. Chains are taken and
-    scored in rounds of `CHAINS_A_ROUND`, so that many are in memory at once. The rest of a stream from the start of a
-    round gets the very scores that it gets in the whole.
+    A chain is dropped if its problem is missing, it has no steps, or the scorer refuses it. Chains are read and scored
+    in rounds of `CHAINS_A_ROUND`, so that many are in memory at once. A stream that starts at a round boundary gets the
+    same scores as the whole stream gets from there.
     """
     remaining = iter(chains)
     while part := list(islice(remaining, CHAINS_A_ROUND)):

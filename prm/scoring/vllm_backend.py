@@ -1,15 +1,15 @@
-"""A reward model in vLLM: rows of ids go into its continuous batch, what the head says comes out, raw.
+"""A reward model in vLLM: rows of token ids go into its continuous batch, the head's raw outputs come out.
 
-vLLM serves token classifiers (`token_classify`), Qwen's process reward models (the same task, but made to give every
-token rather than those of its own marker) and sequence classifiers with one label (`classify`). Its activation is off:
-the numbers are those of the head, as from `prm.scoring.backends.TransformersBackend`. Prefixes are not cached and
-prompts are not prefilled in chunks, for a pooled token must be computed in any case, and results shall not depend on
-neighbors.
+vLLM serves token classifiers (`token_classify`), Qwen's process reward models (the same task, set to return every token
+rather than those of the model's own marker) and sequence classifiers with one label (`classify`). Its activation is
+off: the numbers are the head's own, as from `prm.scoring.backends.TransformersBackend`. Prefix caching and chunked
+prefill are off: every pooled token must be computed anyway, and results must not depend on other rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,36 +27,41 @@ _TASKS = {
     "ForRewardModel": "token_classify",
     "ForSequenceClassification": "classify",
 }
-"""vLLM's pooling task by the end of the architecture's name, which is what vLLM itself goes by."""
+"""vLLM's pooling task by the suffix of the architecture's name, as vLLM itself decides."""
 _ELSE = "use the transformers backend"
 
 
 class VllmBackend:
-    """A model in vLLM, see `prm.scoring.backends.Backend`.
+    """A model in vLLM; see `prm.scoring.backends.Backend`. A pickled one starts a new engine where it is unpickled.
 
     Args:
         model: a Hugging Face directory or Hub name.
-        dtype: of the backbone, "auto" for that of the file; the head is computed in float32.
-        options: passed on to `vllm.LLM` as they are (`tensor_parallel_size`, `max_model_len`, …).
+        dtype: of the backbone; "auto" for that of the file. The head is computed in float32.
+        options: passed to `vllm.LLM` unchanged (`tensor_parallel_size`, `max_model_len`, …).
 
     Raises:
-        ModelError: vLLM is not installed, cannot load the model, or has no task for it.
+        ModelError: vLLM is not installed, cannot load the model, or does not serve it as a reward model.
     """
 
     def __init__(self, model: str, *, dtype: str = "auto", **options: Any) -> None:
+        self._start_again = partial(VllmBackend, model, dtype=dtype, **options)
         config = load_config(model)
         self._task = pooling_task(model, config)
         pooler = {"task": self._task, **({"tok_pooling_type": "ALL"} if self._task == "token_classify" else {})}
         settings = {"enable_prefix_caching": False, "enable_chunked_prefill": False, **options}
-        stored = str(config.dtype or dtype).removeprefix("torch.")  # vLLM's own "auto" makes float32 less
+        stored = str(config.dtype or dtype).removeprefix("torch.")  # vLLM's own "auto" would lower float32
         self._process = VllmProcess(model, pooler=pooler, dtype=stored if dtype == "auto" else dtype, **settings)
         self.max_length = int(self._process.llm.model_config.max_model_len)
-        """Most tokens that a row may have."""
+        """Most tokens a row may have."""
+
+    def __reduce__(self) -> tuple[Callable[[], VllmBackend], tuple[()]]:
+        """Pickle the arguments: the engine's processes cannot be sent elsewhere."""
+        return self._start_again, ()
 
     def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:
-        """What the head says of each row, in order: ``(reads, channels)`` in float32.
+        """The head's outputs for each row, in order: ``(reads, channels)`` in float32.
 
-        A sequence classifier is read at the last token alone.
+        A sequence classifier is read at the last token only.
 
         Raises:
             EngineError: vLLM stopped.
@@ -84,19 +89,19 @@ class VllmBackend:
 
 
 def pooling_task(model: str, config: Any) -> str:
-    """Which of vLLM's tasks reads a model's head.
+    """The vLLM task that reads a model's head.
 
     Args:
-        model: its name, for the message.
-        config: its configuration.
+        model: name of the model, for messages.
+        config: the model's configuration.
 
     Raises:
-        ModelError: none does: it is a causal language model, say, or scores a text with several labels.
+        ModelError: there is none: the model is a causal language model, say, or has several labels per text.
     """
     architecture = config.architectures[0]
     task = next((task for end, task in _TASKS.items() if architecture.endswith(end)), None)
     if task is None:
         raise ModelError(f"{model}: vLLM does not serve {architecture} as a reward model", _ELSE)
     if task == "classify" and config.num_labels != 1:
-        raise ModelError(f"{model}: has {config.num_labels} labels a text, where a reward model has one", _ELSE)
+        raise ModelError(f"{model}: has {config.num_labels} labels per text, but a reward model has one", _ELSE)
     return task

@@ -93,7 +93,7 @@ def test_a_run_that_was_killed_again_and_again_ends_with_the_same_bytes(work, sa
         file.write('{"schema": "step-sco')
     kept = finished[-1] // CHAINS_A_ROUND * CHAINS_A_ROUND
     again = score(work, "killed.jsonl", "--tokens-per-pass=2048")
-    assert f"going on after {kept:,} chains" in again
+    assert f"resuming after {kept:,} chains" in again
     assert not growing.exists()
     for name in ("{}.jsonl", "{}.jsonl.dropped.jsonl"):
         assert (work / name.format("killed")).read_bytes() == (work / name.format("whole")).read_bytes()
@@ -111,6 +111,6 @@ def test_a_run_that_was_killed_before_its_manifest_was_written(work, said):
     write(work / "whole.jsonl.scored.jsonl", events)
     manifest.write_text(json.dumps(unfinished))
     again = score(work, "whole.jsonl")
-    assert f"going on after {3 * CHAINS_A_ROUND:,} chains" in again
+    assert f"resuming after {3 * CHAINS_A_ROUND:,} chains" in again
     assert (work / "whole.jsonl").read_bytes() == whole
     assert "already there" in score(work, "whole.jsonl")

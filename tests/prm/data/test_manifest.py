@@ -82,7 +82,7 @@ def test_a_changed_checkpoint_is_noticed(tmp_path):
 def test_an_output_that_nothing_is_known_of_is_refused(tmp_path, source, text):
     job = finished(tmp_path, source)
     job.manifest.unlink() if text is None else job.manifest.write_text(text)
-    with pytest.raises(OutputError, match="there already"):
+    with pytest.raises(OutputError, match="already exists"):
         again(job).is_done()
 
 

@@ -134,7 +134,9 @@ def test_an_orm_needs_no_aggregator(aggregate):
     assert choice.scores == (-3.0, -1.0, -2.0)
 
 
-@pytest.mark.parametrize(("solutions", "message"), [([], "no solution"), ("The answer is 7", "list of solutions")])
+@pytest.mark.parametrize(
+    ("solutions", "message"), [([], "no solution"), ("The answer is 7", "not a list of solutions")]
+)
 def test_no_solution_and_a_bare_text_are_refused(solutions, message):
     with pytest.raises(InputError, match=message):
         rerank("?", solutions, Fixed({}))

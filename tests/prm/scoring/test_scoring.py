@@ -159,10 +159,10 @@ def test_a_chain_that_cannot_be_rendered_is_dropped_alone(step_scorer, monkeypat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "onnx"}, "no backend 'onnx'"),
-        ({"dtype": "float8"}, "no dtype 'float8'"),
-        ({"backend": "vllm", "tokens_a_batch": 9}, "no use for 9"),
-        ({"engine_options": {"max_model_len": 9}}, "no use for"),
+        ({"backend": "onnx"}, "unknown backend 'onnx'"),
+        ({"dtype": "float8"}, "unknown dtype 'float8'"),
+        ({"backend": "vllm", "tokens_a_batch": 9}, "tokens_a_batch=9 has no effect on the backend vllm"),
+        ({"engine_options": {"max_model_len": 9}}, "has no effect on the backend transformers"),
     ],
 )
 def test_options_that_would_not_be_heeded_are_refused(base_model, options, message):

@@ -1,8 +1,10 @@
 """vLLM says what transformers says, raw: for every architecture that it serves, whatever it is batched with."""
 
 import gc
+import pickle
 import warnings
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -20,6 +22,7 @@ from transformers import (
 from prm.errors import ModelError
 from prm.models.checkpoint import Metadata
 from prm.models.conversion import to_qwen2_process_reward
+from prm.scoring import vllm_backend
 from prm.scoring.loading import load_scorer
 from prm.scoring.vllm_backend import VllmBackend
 
@@ -121,6 +124,32 @@ class TestEngine:
             assert scorer.score(TEXTS[5:6], CHAINS[5:6])[0] == pytest.approx(plain, abs=SAME)
 
 
+class FakeProcess:
+    """Stands in for a started engine, which cannot be pickled; keeps the arguments of each start."""
+
+    started: ClassVar = []
+
+    def __init__(self, model, **settings):
+        self.started.append((model, settings))
+        self.llm = SimpleNamespace(model_config=SimpleNamespace(max_model_len=77))
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle a process")
+
+
+def test_a_scorer_in_vllm_starts_anew_where_it_is_unpickled(tmp_path, monkeypatch):
+    monkeypatch.setattr(vllm_backend, "VllmProcess", FakeProcess)
+    monkeypatch.setattr(FakeProcess, "started", [])
+    path = str(save(tmp_path, LlamaForTokenClassification, LlamaConfig, "prm"))
+    scorer = load_scorer(path, backend="vllm", dtype="bfloat16", engine_options={"max_model_len": 77})
+    sent = pickle.loads(pickle.dumps(scorer))
+    first, second = FakeProcess.started
+    assert first == second
+    assert (second[0], second[1]["dtype"], second[1]["max_model_len"]) == (path, "bfloat16", 77)
+    assert isinstance(sent.backend, VllmBackend)
+    assert (sent.backend.max_length, sent.threshold) == (77, 0.5)
+
+
 def test_a_causal_model_is_refused(base_model):
     with pytest.raises(ModelError, match="does not serve LlamaForCausalLM") as caught:
         VllmBackend(base_model)
@@ -129,5 +158,5 @@ def test_a_causal_model_is_refused(base_model):
 
 def test_a_classifier_of_several_labels_is_refused(base_model, tmp_path):
     AutoModelForSequenceClassification.from_pretrained(base_model, num_labels=3).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="3 labels"):
+    with pytest.raises(ModelError, match="3 labels per text"):
         VllmBackend(str(tmp_path))
