@@ -1,61 +1,80 @@
-"""Files of pairwise outcomes, and of the values that are recovered from them."""
+"""Files of pairwise outcomes, and of the values estimated from them."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from prm.errors import InputError
 from prm.statistics.strengths import Comparison
 
+from .converting import converted
 from .rows import read_rows
 from .writing import write_lines
 
 SCHEMA = "chain-value/1"
 
+_Id = Annotated[str, Meta(min_length=1)]
+_LARGEST = sys.float_info.max
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A row of a file of comparisons."""
+
+    winner: _Id
+    loser: _Id
+    weight: Annotated[float, Meta(gt=0, le=_LARGEST)] = 1.0
+    tie: bool = False
+
+    def __post_init__(self) -> None:
+        if self.winner == self.loser:
+            raise ValueError(f"field 'loser' is {self.loser!r}, as is 'winner'")
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A row of a file of values."""
+
+    chain_id: _Id
+    value: Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+    schema: Literal["chain-value/1"] = "chain-value/1"
+
 
 def read_comparisons(path: Path) -> Iterator[Comparison]:
-    """Yield the comparisons of a JSONL file of `winner`, `loser`, and, where they are given, `weight` and `tie`.
+    """Yield the comparisons of a JSONL file with `winner`, `loser` and, optionally, `weight` and `tie`.
 
-    A row with `"tie": true` gives two comparisons.
+    A row with `"tie": true` yields two comparisons of half the weight, one each way.
 
     Raises:
-        InputError: naming file, line and field, for a row that is no comparison.
+        InputError: a row is not a comparison; names file, line and field.
     """
     for number, row in read_rows(path):
         try:
-            yield from _comparisons(row)
+            found = converted(row, _Outcome)
         except ValueError as error:
             raise InputError(
                 f"{path}:{number}: {error}", 'rows must be like {"winner": "c1", "loser": "c2"}'
             ) from error
-
-
-def _comparisons(row: Mapping[str, Any]) -> Iterator[Comparison]:
-    winner, loser = _id(row, "winner"), _id(row, "loser")
-    weight, is_tie = row.get("weight"), row.get("tie")
-    if winner == loser:
-        raise ValueError(f"field 'loser' is {loser!r}, as is 'winner'")
-    if weight is not None and not (_is_finite(weight) and weight > 0):
-        raise ValueError(f"field 'weight' is {weight!r}, not a number above 0")
-    if not isinstance(is_tie, bool | None):
-        raise ValueError(f"field 'tie' is {is_tie!r}, not true or false")
-    share = float(1 if weight is None else weight) / (2 if is_tie else 1)
-    yield Comparison(winner, loser, share)
-    if is_tie:
-        yield Comparison(loser, winner, share)
+        share = found.weight / (2 if found.tie else 1)
+        yield Comparison(found.winner, found.loser, share)
+        if found.tie:
+            yield Comparison(found.loser, found.winner, share)
 
 
 def write_values(path: Path, values: Mapping[str, float], comparisons: Iterable[tuple[str, str, float]]) -> int:
-    """Write values, a row of `chain-value/1` each, whole or not at all; return how many.
+    """Write one row of `chain-value/1` per value, all or nothing; return their number.
 
     Args:
-        path: where to.
+        path: the file.
         values: from `strengths`.
-        comparisons: those that they were recovered from; each row says what weight of them its item took part in.
+        comparisons: those that the values come from; a row says the total weight of its item's comparisons.
 
     Raises:
         OutputError: the file cannot be written.
@@ -73,38 +92,20 @@ def _value_row(identity: str, value: float, comparisons: float) -> str:
 
 
 def read_values(path: Path) -> dict[str, float]:
-    """Chain id → value, from a file that `prm strengths` wrote, or one with `chain_id` and `value` in each row.
+    """Chain id → value, from a file that `prm strengths` wrote, or any with `chain_id` and `value` in each row.
 
     Raises:
-        InputError: naming file, line and field, for a row that is none, or an id that comes twice.
+        InputError: a row has no such value, or an id comes twice; names file, line and field.
     """
     values: dict[str, float] = {}
     for number, row in read_rows(path):
         try:
-            identity, value = _value(row)
+            found = converted(row, _Value)
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}", f"this must be a {SCHEMA} file") from error
-        if identity in values:
-            raise InputError(f"{path}:{number}: chain id {identity!r} comes twice", "ids must be unique in a file")
-        values[identity] = value
+        if found.chain_id in values:
+            raise InputError(
+                f"{path}:{number}: chain id {found.chain_id!r} comes twice", "ids must be unique in a file"
+            )
+        values[found.chain_id] = found.value
     return values
-
-
-def _value(row: Mapping[str, Any]) -> tuple[str, float]:
-    if row.get("schema", SCHEMA) != SCHEMA:
-        raise ValueError(f"field 'schema' is {row['schema']!r}, not {SCHEMA!r}")
-    identity, value = _id(row, "chain_id"), row.get("value")
-    if not _is_finite(value):
-        raise ValueError(f"field 'value' is {value!r}, not a finite number")
-    return identity, float(value)
-
-
-def _id(row: Mapping[str, Any], name: str) -> str:
-    value = row.get(name)
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"field {name!r} is {value!r}, not an id (a text that is not empty)")
-    return value
-
-
-def _is_finite(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

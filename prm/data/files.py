@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from prm.errors import InputError
 
+from .converting import converted
 from .records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
 from .rows import Row, _first, _lines, _parse_line, optional_text, read_rows
 from .steps import split_steps
@@ -41,8 +42,6 @@ _KEYS: dict[type[Record], str] = {
     Choice: "problem_id",
 }
 """The field that is unique in a file; rollouts and drops have none."""
-
-_OPTIONAL = {"answer", "meta", "finish", "unchecked", "given", "refusals", "detail"}
 
 
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:
@@ -82,17 +81,10 @@ def by_id(records: Iterable[R]) -> dict[str, R]:
 
 def _build(path: Path, number: int, row: Row, kind: type[R]) -> R:
     _check_schema(path, number, row, kind)
-    names = [f.name for f in fields(kind)]
-    values = {name: _tuples(row[name]) for name in names if name in row}
-    missing = [n for n in names if n not in row and n not in _OPTIONAL]
-    if missing:
-        raise InputError(
-            f"{path}:{number}: lacks the field {', '.join(map(repr, missing))}", f"this must be a {SCHEMAS[kind]} file"
-        )
     try:
-        return kind(**values)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}:{number}: {error}", f"mend that row of the {SCHEMAS[kind]} file") from error
+        return converted(row, kind)
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: {error}", f"fix that row of the {SCHEMAS[kind]} file") from error
 
 
 def _check_schema(path: Path, number: int, row: Row, kind: type[Record]) -> None:
@@ -101,10 +93,6 @@ def _check_schema(path: Path, number: int, row: Row, kind: type[Record]) -> None
         raise InputError(
             f"{path}:{number}: field 'schema' is {schema!r}, not {SCHEMAS[kind]!r}", "is it the right file?"
         )
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def write_records(path: Path, records: Iterable[Record]) -> int:

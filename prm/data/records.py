@@ -138,19 +138,19 @@ class StepLabels:
         _require(_all(self.known, str), f"known must be a list of {get_args(Known)}")
         _require(
             len({len(c) for c in (*counts, self.known)}) == 1,
-            "right, wrong, undecided and known must have one entry a step",
+            "right, wrong, undecided and known must have one entry per step",
         )
         _require(all(n >= 0 for c in counts for n in c), "right, wrong and undecided must not be negative")
         _require(set(self.known) <= set(get_args(Known)), f"known must hold only {get_args(Known)}")
         _require(self.outcome in get_args(Outcome), f"outcome must be one of {get_args(Outcome)}")
         _require(
-            self.unchecked is None or len(self.unchecked) == len(self.known), "unchecked must have one entry a step"
+            self.unchecked is None or len(self.unchecked) == len(self.known), "unchecked must have one entry per step"
         )
         self._require_given()
 
     def _require_given(self) -> None:
         given = (None,) * len(self.known) if self.given is None else self.given
-        _require(isinstance(given, tuple) and len(given) == len(self.known), "given must have one entry a step")
+        _require(isinstance(given, tuple) and len(given) == len(self.known), "given must have one entry per step")
         shares = [value for value in given if value is not None]
         _require(
             all(isinstance(value, int | float) and 0 <= value <= 1 for value in shares),

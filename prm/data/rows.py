@@ -38,7 +38,8 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 def _parse_line(path: Path, number: int, line: bytes) -> Row:
     try:
         row = json.loads(line.decode("utf-8"))
-        json.dumps(row, ensure_ascii=False).encode("utf-8")  # a lone surrogate could be read, but never written again
+        if b"\\u" in line:  # only an escape can spell a lone surrogate, which could never be written again
+            json.dumps(row, ensure_ascii=False).encode("utf-8")
     except UnicodeError as error:
         raise InputError(f"{path}:{number}: is not UTF-8 text: {error}", "convert it to UTF-8") from error
     except ValueError as error:

@@ -130,6 +130,52 @@ def test_a_fault_names_file_line_and_field(tmp_path, kind, row, message):
     assert "\n" not in str(caught.value)
 
 
+CHOICE = {"schema": "choice/1", "problem_id": "p", "best": "x", "index": 0, "answer": None, "scores": [0.5, None]}
+CHOICE |= {"step_scores": [[0.5], []]}
+DRAWN = LABELS | {"known": ["drawn"], "outcome": "correct"}
+MESSAGES = {
+    "scores of text": (
+        StepScores,
+        SCORES | {"scores": [0.5, "x"]},
+        "field 'scores[1]' is 'x': expected float, got str",
+    ),
+    "scores of truth": (StepScores, SCORES | {"scores": [True]}, "field 'scores[0]' is True: expected float, got bool"),
+    "no scores": (StepScores, SCORES | {"scores": None}, "field 'scores' is None: expected array, got null"),
+    "a score beyond floats": (StepScores, SCORES | {"scores": [10**400]}, "number out of range"),
+    "NaN": (StepScores, SCORES | {"scores": [math.nan]}, "scores must be finite numbers"),
+    "kind": (StepScores, SCORES | {"kind": "PRM"}, "field 'kind' is 'PRM': expected one of 'prm', 'orm'"),
+    "known": (
+        StepLabels,
+        DRAWN | {"known": ["x"]},
+        "field 'known[0]' is 'x': expected one of 'drawn', 'later-success'",
+    ),
+    "counts of truth": (StepLabels, DRAWN | {"right": [True]}, "field 'right[0]' is True: expected int, got bool"),
+    "counts with a point": (StepLabels, DRAWN | {"right": [1.0]}, "field 'right[0]' is 1.0: expected int, got float"),
+    "lengths": (StepLabels, DRAWN | {"wrong": []}, "must have one entry per step"),
+    "meta": (Problem, OWN | {"meta": []}, "field 'meta' is []: expected object, got array"),
+    "choice": (Choice, CHOICE | {"step_scores": [[0.5], ["x"]]}, "field 'step_scores[1][0]' is 'x': expected float"),
+}
+
+
+@pytest.mark.parametrize(("kind", "row", "message"), MESSAGES.values(), ids=MESSAGES)
+def test_a_fault_is_told_with_its_value(tmp_path, kind, row, message):
+    with pytest.raises(InputError) as caught:
+        list(read_records(write(tmp_path / "rows.jsonl", row), kind))
+    assert str(caught.value).startswith(f"{tmp_path / 'rows.jsonl'}:1: ")
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 220
+
+
+def test_null_and_unknown_fields_do_no_harm(tmp_path):
+    """A table with a column that only some rows have, as pandas or `datasets` write it."""
+    path = write(tmp_path / "rows.jsonl", OWN | {"meta": None, "answer": None, "source": "x"})
+    assert list(read_records(path, Problem)) == [Problem("p", "x")]
+    (scores,) = read_records(write(tmp_path / "scores.jsonl", SCORES | {"scores": [1, 0.5]}), StepScores)
+    assert [type(score) for score in scores.scores] == [float, float]
+    (choice,) = read_records(write(tmp_path / "choices.jsonl", CHOICE), Choice)
+    assert choice.scores == (0.5, None)
+
+
 @pytest.mark.parametrize("row", [CHAIN | {"steps": 5}, SCORES | {"scores": 0.5}], ids=["steps", "scores"])
 def test_a_wrong_type_is_not_called_a_missing_field(tmp_path, row):
     kind = Chain if "steps" in row else StepScores

@@ -365,7 +365,7 @@ def test_import_never_writes_over_files_of_another_making(prm, tmp_path):
     write(tmp_path / "labels.jsonl", SHEPHERD)
     code, _, said = prm("import", "labels.jsonl", "--out", ".")
     assert code == 1
-    assert "is there already" in said
+    assert "already exists" in said
     assert not (tmp_path / "chains.jsonl").exists()
 
 
