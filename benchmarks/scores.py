@@ -60,7 +60,7 @@ class ScoreTable:
 
     def aggregated(self, aggregator: str) -> Floats:
         """`prm.aggregate` of every chain, by place; of an ORM its single score."""
-        return AGGREGATORS[aggregator or "last"].many(Segments.of(self.values, self.starts))
+        return AGGREGATORS[aggregator or "last"].over(Segments.of(self.values, self.starts))
 
     def lowest_is_last(self) -> Floats:
         """1 for a chain whose last score is below all before it, else 0; nan for one with fewer than two. By place."""

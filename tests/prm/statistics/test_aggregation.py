@@ -1,6 +1,7 @@
 """One score from many, worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,7 +47,9 @@ def test_many_chains_at_once_are_as_each_alone(chains):
     bounds = np.cumsum([0, *map(len, chains)])
     segments = Segments.of(np.array([score for chain in chains for score in chain], dtype=float), bounds)
     for name, aggregator in AGGREGATORS.items():
-        assert aggregator.many(segments) == pytest.approx([aggregate(chain, name) for chain in chains])
+        expected = pytest.approx([aggregate(chain, name) for chain in chains])
+        assert aggregator.over(segments) == expected
+        assert replace(aggregator, many=None).over(segments) == expected
 
 
 def test_a_long_product_does_not_underflow():
