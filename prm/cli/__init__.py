@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -66,16 +67,31 @@ def _register(group: typer.Typer, commands: Examples) -> None:
 
 
 app = typer.Typer(
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Label, train, score, rerank and evaluate process reward models.",
     epilog="Try the whole way on a laptop: prm demo --out runs/demo",
 )
 labeling = typer.Typer(cls=_FirstByDefault, help="Chains → step labels; what a label file holds.")
 _register(app, _COMMANDS)
 _register(labeling, _LABEL_COMMANDS)
 app.add_typer(labeling, name="label")
+
+
+def _say_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"prm-toolkit {version('prm-toolkit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Label, train, score, rerank and evaluate process reward models."""
 
 
 def main() -> None:
