@@ -28,10 +28,11 @@ from prm.scoring.jobs import score
 from .evaluation import measure_suite, require_used
 from .numbers import EvalSettings
 from .pools import Pool, make_pools, pool_to_json, read_pools
+from .protocols import PROTOCOLS
 from .results import Result, ShownChain, read_result, read_shown, result_to_json, shown_path, shown_to_json
 from .scores import ScoreTable, read_scores, table_of
-from .suites import SUITES, SuiteData, read_suite
-from .suites.own import OWN, read_own
+from .suites import SuiteData, read_suite, suite_named
+from .suites.own import read_own
 from .suites.truth import Candidates
 
 if TYPE_CHECKING:
@@ -111,27 +112,27 @@ class _Sources:
 
     def read(self, drops: Drops) -> SuiteData:
         """Read the suite; rows that cannot be used go to `drops`."""
-        if self.suite not in OWN:
+        suite = suite_named(self.suite)
+        if suite.read is not None:
             if self.data is None:
                 raise InputError(f"the rows of {self.suite} are missing", "give a file, a folder, or a name on the Hub")
             return read_suite(self.suite, self.data, drops, splitter=self.splitter)
         if self.files.keys() >= {"problems", "chains"}:
             return read_own(self.suite, self.files["problems"], self.files["chains"], drops, splitter=self.splitter)
         if "pools" in self.files:
-            return SuiteData(self.suite, "best-of-n", {}, {}, (), {})
+            return SuiteData(self.suite, suite.protocol, {}, {}, (), {}, note=suite.note)
         raise InputError(f"the suite {self.suite} needs problems and chains", "or, for best-of-n, pools")
 
 
-def _require_read(suite: str, given: Mapping[str, object]) -> None:
+def _require_read(name: str, given: Mapping[str, object]) -> None:
     """Refuse an unknown suite, and sources that it would not read."""
-    if suite not in (*SUITES, *OWN):
-        raise InputError(f"unknown suite {suite!r}", f"choose from {', '.join((*SUITES, *OWN))}")
-    protocol = OWN[suite][0] if suite in OWN else SUITES[suite].protocol
-    unread = [*(["data"] if suite in OWN else ["problems", "chains"]), *([] if protocol == "best-of-n" else ["pools"])]
-    wrong = next((name for name in unread if given.get(name) is not None), None)
+    suite = suite_named(name)
+    read = {"data"} if suite.read is not None else {"problems", "chains"}
+    read |= {"pools"} if PROTOCOLS[suite.protocol].is_pooled else set()
+    wrong = next((source for source, value in given.items() if value is not None and source not in read), None)
     if wrong is not None:
         shown = f" {given[wrong]}" if isinstance(given[wrong], str | os.PathLike) else ""
-        raise InputError(f"the suite {suite} does not read {wrong}{shown}", "omit it")
+        raise InputError(f"the suite {name} does not read {wrong}{shown}", "omit it")
 
 
 def _inputs(files: Mapping[str, Path]) -> dict[str, Path]:
@@ -197,7 +198,7 @@ def write_suite(
     Raises:
         PrmError: the suite is unknown or has no rows of its own, or the rows or the output cannot be used.
     """
-    if suite in OWN:
+    if suite_named(suite).read is None:
         raise InputError(f"{suite} is a suite of files of your own", f"give them to `prm score` and `prm eval {suite}`")
     place = Workspace(out, "suite")
     sources = _Sources.of(place, suite, data, splitter)
@@ -320,7 +321,7 @@ def _stored(data: SuiteData, others: Container[str]) -> dict[str, ScoreTable]:
 
 def _pools(data: SuiteData, pools: Path | None, out: Path, drops: Drops) -> list[Pool]:
     """The checked solutions; those that had to be checked are written beside the result."""
-    if data.protocol != "best-of-n":
+    if not PROTOCOLS[data.protocol].is_pooled:
         return []
     if pools is not None:
         read = list(read_pools(pools))

@@ -48,6 +48,12 @@ class EvalSettings:
         if self.draws < 1 or (self.n is not None and self.n < 1):
             raise InputError(f"n={self.n}, draws={self.draws}: both must be at least 1", "omit n for all solutions")
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The settings without a default that were set: they mean nothing to some protocols."""
+        optional = {"thresholds": self.thresholds or None, "threshold_split": self.threshold_split, "n": self.n}
+        return tuple(name for name, value in optional.items() if value is not None)
+
     def threshold(self, scorer: str) -> float:
         """The fixed threshold of a scorer."""
         return self.thresholds.get(scorer, 0.5)

@@ -20,9 +20,9 @@ from prm.data.records import Chain, Problem
 from prm.data.rows import Row, read_rows
 from prm.errors import InputError
 from prm.scoring.reranking import group_answers
-from prm.verifiers import Verdict, check_many
+from prm.verifiers import check_many
 
-from .suites.truth import Candidates
+from .suites.truth import Candidates, decided
 
 SCHEMA = "pool/1"
 _KINDS: dict[str, tuple[set[type], str]] = {
@@ -62,6 +62,16 @@ class Pool:
         if min(self.lengths, default=0) < 0 or min((g for g in self.groups if g is not None), default=0) < 0:
             raise ValueError("groups and lengths must not be negative")
 
+    @property
+    def id(self) -> str:
+        """The problem's."""
+        return self.problem_id
+
+    @property
+    def to_score(self) -> tuple[str, ...]:
+        """The chains with an answer: one without is never chosen, whatever it scores."""
+        return tuple(i for i, group in zip(self.chain_ids, self.groups, strict=True) if group is not None)
+
     def first(self, n: int) -> Pool:
         """Its first `n` chains."""
         parts = {name: getattr(self, name)[:n] for name in ("chain_ids", "is_right", "groups", "lengths")}
@@ -94,11 +104,6 @@ def make_pools(
         groups = group_answers(texts if one.answers is None else [_boxed(answer) for answer in one.answers])
         lengths = tuple(map(len, texts))
         yield Pool(one.problem_id, one.split, one.chain_ids, is_right, tuple(groups), lengths)
-
-
-def decided(verdict: Verdict) -> bool | None:
-    """Whether an answer is right; None where its check says neither."""
-    return verdict.is_correct if verdict.is_decided else None
 
 
 def _boxed(answer: str | None) -> str:

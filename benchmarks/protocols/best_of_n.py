@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from prm.statistics.aggregation import is_logarithm
+from prm.scoring.reranking import select
+from prm.statistics.aggregation import aggregate, is_logarithm
 from prm.statistics.bootstrap import Floats, Ints, Resampling, estimate, ratio, resample
 from prm.statistics.order_statistics import best_of_k, runs_of, vote_of_k
 
@@ -41,6 +42,8 @@ from ..numbers import (
 from ..pools import Pool
 from ..results import Curve, Picture, Point, label_of
 from ..scores import ScoreTable
+from ..suites.collecting import SuiteData
+from .entry import Mark, ProtocolEntry
 from .localization import calibration, length_correlation
 
 _ORDERS, _ORDERS_IN_ALL = 8, 4096
@@ -367,3 +370,39 @@ def _overoptimization(
     return [
         Number(name, n, ALL, aggregator, f, problems) for n, f in zip(("alpha", "beta"), fit.T, strict=True)
     ], curves
+
+
+def _measure(
+    data: SuiteData, pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings: EvalSettings
+) -> Findings:
+    return best_of_n(pools, scorers, settings)
+
+
+def _marks(pool: Pool, scorers: Mapping[str, ScoreTable]) -> Iterator[Mark]:
+    choices = dict(_choices(pool, scorers))
+    for place, (chain_id, is_right) in enumerate(zip(pool.chain_ids, pool.is_right, strict=True)):
+        yield Mark(chain_id, is_right, chosen_by=tuple(name for name, chosen in choices.items() if chosen == place))
+
+
+def _choices(pool: Pool, scorers: Mapping[str, ScoreTable]) -> Iterator[tuple[str, int]]:
+    """The name of each way of choosing, and the place of its choice."""
+    yield "majority", select([0.0] * len(pool.chain_ids), pool.groups, "majority")
+    for name, table in scorers.items():
+        for aggregator in table.aggregators:
+            answered = [
+                None if group is None else aggregate(table[chain_id].tolist(), aggregator or "last")
+                for chain_id, group in zip(pool.chain_ids, pool.groups, strict=True)
+            ]
+            label = label_of(name, aggregator)
+            yield label, select(answered, pool.groups)
+            yield f"{label} vote", select(answered, pool.groups, "weighted")
+
+
+BEST_OF_N = ProtocolEntry(
+    title="best of n",
+    item=Pool,
+    measure=_measure,
+    marks=_marks,
+    heeds=frozenset({"n"}),
+    tries_aggregators=True,
+)

@@ -39,7 +39,9 @@ from ..numbers import (
 )
 from ..results import Picture
 from ..scores import ScoreTable
+from ..suites.collecting import SuiteData
 from ..suites.truth import StepTruth
+from .entry import Mark, ProtocolEntry
 
 Flags = NDArray[np.bool_]
 
@@ -446,3 +448,49 @@ class _Counts:
 def _f1(hits: Floats, called: Floats, actual: Floats) -> Floats:
     """2·hits / (called + actual); nan where there is no actual one."""
     return ratio(2 * hits, np.where(actual > 0, called + actual, 0.0))
+
+
+_Function = Callable[[Sequence[StepTruth], Sequence[int], Mapping[str, ScoreTable], EvalSettings], Findings]
+
+
+def _measure(
+    function: _Function,
+    data: SuiteData,
+    truths: Sequence[StepTruth],
+    scorers: Mapping[str, ScoreTable],
+    settings: EvalSettings,
+) -> Findings:
+    _require_step_scores(truths, scorers)
+    return function(truths, [len(data.chains[truth.chain_id].text) for truth in truths], scorers, settings)
+
+
+def _require_step_scores(truths: Sequence[StepTruth], scorers: Mapping[str, ScoreTable]) -> None:
+    for name, table in scorers.items():
+        if table.kind == "orm":
+            raise InputError(f"{name} scores whole chains, and this suite asks for steps", "give a PRM's scores")
+        wrong = next((truth for truth in truths if len(table[truth.chain_id]) != len(truth.steps)), None)
+        if wrong is not None:
+            raise InputError(
+                f"{name}: chain {wrong.chain_id!r} has {len(table[wrong.chain_id])} scores, {len(wrong.steps)} steps",
+                "score the chains that `prm suite` writes",
+            )
+
+
+def _marks(truth: StepTruth, scorers: Mapping[str, ScoreTable]) -> Iterator[Mark]:
+    yield Mark(truth.chain_id, truth.is_answer_right, truth.steps)
+
+
+LOCALIZATION = ProtocolEntry(
+    title="first-error localization",
+    item=StepTruth,
+    measure=partial(_measure, localization),
+    marks=_marks,
+    heeds=frozenset({"thresholds", "threshold_split"}),
+)
+STEPS = ProtocolEntry(
+    title="step classification",
+    item=StepTruth,
+    measure=partial(_measure, classification),
+    marks=_marks,
+    heeds=frozenset({"thresholds"}),
+)

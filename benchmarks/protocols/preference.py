@@ -40,12 +40,12 @@ from ..numbers import (
 )
 from ..results import Bin, Difference, Picture, label_of
 from ..scores import ScoreTable
-from ..suites.truth import Comparison
+from ..suites.collecting import SuiteData
+from ..suites.truth import Comparison, Rule
+from .entry import Mark, ProtocolEntry
 from .localization import length_correlation
 from .ties import SUBSET, ties_score
 
-RULES = {"rewardbench": "sections", "rm-bench": "styles", "rewardbench-2": "best"}
-"""Of suites; "pairs" for all others."""
 _BARS = 40
 
 
@@ -64,7 +64,7 @@ def preference(
     lengths: Mapping[str, int],
     scorers: Mapping[str, ScoreTable],
     settings: EvalSettings,
-    rule: str = "pairs",
+    rule: Rule = "pairs",
 ) -> Findings:
     """Evaluate on comparisons all of whose responses every scorer has scored.
 
@@ -103,7 +103,7 @@ def preference(
     )
 
 
-def _headline(numbers: Sequence[Number], rule: str) -> Callable[[Number], bool]:
+def _headline(numbers: Sequence[Number], rule: Rule) -> Callable[[Number], bool]:
     """The mean of sections or subsets for the suites that are reported so, else the share of all comparisons."""
     has_parts = any(n.split == MACRO for n in numbers)
     split = MACRO if has_parts and rule != "pairs" else ALL
@@ -132,7 +132,7 @@ def _baselines(lengths: Mapping[str, int]) -> Iterator[Judge]:
 
 
 def _of_judge(
-    judge: Judge, comparisons: Sequence[Comparison], lengths: Mapping[str, int], drawn: Resampling, rule: str
+    judge: Judge, comparisons: Sequence[Comparison], lengths: Mapping[str, int], drawn: Resampling, rule: Rule
 ) -> Iterator[Number]:
     wins = [_wins(judge.scores, c) for c in comparisons]
     won = _best if rule == "best" else np.mean
@@ -241,3 +241,24 @@ def _pictures(judge: Judge, comparisons: Sequence[Comparison], lengths: Mapping[
     ]
     values, sizes = (np.array([float(of[i]) for i, _ in ids]) for of in (judge.scores, lengths))
     yield lengths_picture(judge.scorer, judge.variant, sizes, values, np.array([good for _, good in ids]))
+
+
+def _measure(
+    data: SuiteData, comparisons: Sequence[Comparison], scorers: Mapping[str, ScoreTable], settings: EvalSettings
+) -> Findings:
+    lengths = {chain_id: len(data.chains[chain_id].text) for c in comparisons for chain_id in c.chain_ids}
+    return preference(comparisons, lengths, scorers, settings, data.rule)
+
+
+def _marks(comparison: Comparison, scorers: Mapping[str, ScoreTable]) -> Iterator[Mark]:
+    return (Mark(chain_id, chain_id in comparison.better) for chain_id in comparison.chain_ids)
+
+
+PREFERENCE = ProtocolEntry(
+    title="preference",
+    item=Comparison,
+    measure=_measure,
+    marks=_marks,
+    tries_aggregators=True,
+    words=("better", "worse"),
+)

@@ -11,7 +11,7 @@ but not where a step was repeated or removed, or the solution is another problem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,39 +19,44 @@ from typing import Literal
 
 from prm.data.drops import Drops
 from prm.data.formats.solutions import RowError
+from prm.data.records import Chain, Problem
 from prm.data.rows import Row
 from prm.data.steps import split_steps
 from prm.errors import InputError
 
 from ..results import Protocol
-from . import best_of_n, localization, preference, steps
+from . import best_of_n, judging, localization, preference, steps
 from .collecting import Collection, SuiteData
 from .fields import Place
 from .sources import read_source
-from .truth import Found
+from .truth import Found, Rule, Truth
 
-__all__ = ["SUITES", "Suite", "SuiteData", "read_suite"]
+__all__ = ["SUITES", "Suite", "SuiteData", "read_suite", "suite_named"]
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """How the rows of a set are read."""
+    """All that depends on which suite it is."""
 
     protocol: Protocol
-    read: Callable[[Row, Place], Iterable[Found]]
-    """What a row holds; raises RowError for one that cannot be used."""
+    read: Callable[[Row, Place], Iterable[Found]] | None
+    """What a row holds; raises RowError for one that cannot be used. None for a suite of own files."""
     source: str
     """The paper, or the program whose files these are."""
     base: Literal[0, 1] | None = None
     """The number of the first step in its labels; None where no label counts steps."""
     note: str = ""
-    """What a person should know who compares numbers."""
+    """What to know before comparing numbers."""
+    rule: Rule = "pairs"
+    """Of preference suites: how a comparison is decided."""
     hub_split: str | None = None
-    """The split to be read where the set on the Hub has several that are not parts of one whole."""
+    """The split to read where those on the Hub are not parts of one whole."""
     is_grouped: bool = False
     """Whether a file is one object, from a question's id to the list of its rows."""
     is_rated_once: bool = False
     """Whether chains share beginnings, of which each rating counts once; see `steps.rated_once`."""
+    judge: Callable[[Mapping[str, Problem], Mapping[str, Chain]], Iterable[Truth]] | None = None
+    """For a suite of own files, in place of `read`: what is known of these problems and chains."""
 
 
 SUITES: dict[str, Suite] = {
@@ -106,10 +111,11 @@ SUITES: dict[str, Suite] = {
         preference.rewardbench,
         "RewardBench, arXiv 2403.13787",
         note="the leaderboard gives math-prm the weight of the six hep subsets in Reasoning",
+        rule="sections",
         hub_split="filtered",
     ),
-    "rewardbench-2": Suite("preference", preference.rewardbench_2, "RewardBench 2, arXiv 2506.01937"),
-    "rm-bench": Suite("preference", preference.rm_bench, "RM-Bench, arXiv 2410.16184"),
+    "rewardbench-2": Suite("preference", preference.rewardbench_2, "RewardBench 2, arXiv 2506.01937", rule="best"),
+    "rm-bench": Suite("preference", preference.rm_bench, "RM-Bench, arXiv 2410.16184", rule="styles"),
     "judgebench": Suite(
         "preference",
         preference.judgebench,
@@ -118,12 +124,25 @@ SUITES: dict[str, Suite] = {
     ),
     "llmbar": Suite("preference", preference.llmbar, "LLMBar, arXiv 2310.07641"),
     "pairs": Suite("preference", preference.pairs, "preference pairs, see `prm.data.preferences`"),
+    judging.BEST_OF_N: Suite("best-of-n", None, "own problems and chains", judge=judging.candidates),
+    judging.WORLD: Suite("localization", None, "problems of `prm world` and chains: exact truth", judge=judging.exact),
 }
 """By name."""
 
 
+def suite_named(name: str) -> Suite:
+    """The suite of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in SUITES:
+        raise InputError(f"unknown suite {name!r}", f"choose from {', '.join(SUITES)}")
+    return SUITES[name]
+
+
 def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "newline") -> SuiteData:
-    """Read a suite.
+    """Read a suite of public rows.
 
     Args:
         name: in `SUITES`.
@@ -134,10 +153,10 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
     Raises:
         InputError: there is no such suite, source or splitter, or no row of the source can be used.
     """
-    if name not in SUITES:
-        raise InputError(f"there is no suite {name!r}", f"choose from {', '.join(SUITES)}")
+    suite, collection, before = suite_named(name), Collection(), len(drops)
+    if suite.read is None:
+        raise InputError(f"{name} is a suite of problems and chains of your own", "give these")
     split_steps("", splitter)  # a wrong name is refused whatever the rows are
-    suite, collection, before = SUITES[name], Collection(), len(drops)
     for stem, number, row in read_source(source, suite.hub_split, is_grouped=suite.is_grouped):
         place = Place(stem, number, splitter)
         try:
@@ -150,4 +169,5 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
         reasons = ", ".join(dict.fromkeys(drop.reason for drop in list(drops)[before:])) or "it is empty"
         raise InputError(f"{source}: holds no row of the suite {name}: {reasons}", "is it the right source?")
     truths = steps.rated_once(collection.truths, collection.chains) if suite.is_rated_once else collection.truths
-    return SuiteData(name, suite.protocol, collection.problems, collection.chains, tuple(truths), collection.stored)
+    problems, chains, stored = collection.problems, collection.chains, collection.stored
+    return SuiteData(name, suite.protocol, problems, chains, tuple(truths), stored, note=suite.note, rule=suite.rule)

@@ -11,7 +11,7 @@ from prm.data.records import Chain, Problem, StepScores
 
 from ..results import Protocol
 from .fields import ID_TWICE, TWICE, Place
-from .truth import Found, Truth
+from .truth import Found, Rule, Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class SuiteData:
     """In the order of the rows."""
     stored: dict[str, dict[str, StepScores]]
     """Scores that the source holds: by scorer, by chain id. A scorer need not have scored all chains."""
+    note: str = ""
+    """As in `Suite`."""
+    rule: Rule = "pairs"
+    """As in `Suite`."""
 
 
 class Collection:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from prm.data.records import Chain, Problem, StepScores
+from prm.verifiers import Verdict
+
+Rule = Literal["pairs", "sections", "styles", "best"]
+"""How a comparison is decided; see `prm.benchmarks.protocols.preference`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,21 @@ class StepTruth:
     """Whether each step is right; None where the suite says nothing of it, as of the steps after a first error."""
     is_answer_right: bool | None = None
     """Whether the chain's final answer is right; None where the suite does not say."""
+
+    @property
+    def id(self) -> str:
+        """The chain's."""
+        return self.chain_id
+
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """The one chain."""
+        return (self.chain_id,)
+
+    @property
+    def to_score(self) -> tuple[str, ...]:
+        """The one chain."""
+        return (self.chain_id,)
 
     @property
     def first_error(self) -> int | None:
@@ -44,6 +64,16 @@ class Comparison:
     """The group of subsets that is reported together; "" where the suite has none."""
     weight: float = 1.0
     """How much it counts in its section."""
+
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """The better responses, then the worse."""
+        return (*self.better, *self.worse)
+
+    @property
+    def to_score(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.chain_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +101,8 @@ class Found:
     truths: tuple[Truth, ...]
     stored: Mapping[str, tuple[StepScores, ...]] = field(default_factory=dict)
     """Scores that the file holds already, by the name of their scorer; one a chain that it scored."""
+
+
+def decided(verdict: Verdict) -> bool | None:
+    """Whether an answer is right; None where its check decides neither."""
+    return verdict.is_correct if verdict.is_decided else None

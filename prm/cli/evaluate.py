@@ -37,13 +37,11 @@ def suite(
 
 def _list_suites() -> None:
     from prm.benchmarks.suites import SUITES
-    from prm.benchmarks.suites.own import OWN
 
     rows = [
         [name, entry.protocol, "-" if entry.base is None else str(entry.base), entry.source]
         for name, entry in SUITES.items()
     ]
-    rows += [[name, protocol, "-", rows_of] for name, (protocol, rows_of) in OWN.items()]
     console.table("Suites", ["name", "protocol", "labels count from", "rows of"], rows)
 
 

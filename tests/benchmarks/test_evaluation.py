@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from prm.benchmarks.numbers import (
     reliability_picture,
 )
 from prm.benchmarks.pools import Pool, make_pools
-from prm.benchmarks.results import read_result, result_to_json
+from prm.benchmarks.protocols import PROTOCOLS
+from prm.benchmarks.results import Protocol, read_result, result_to_json
 from prm.benchmarks.scores import table_of
-from prm.benchmarks.suites import SuiteData
+from prm.benchmarks.suites import SUITES, SuiteData
 from prm.benchmarks.suites.own import read_own
 from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
 from prm.data.drops import Drops
@@ -276,6 +278,29 @@ def test_a_result_is_plain_json(tmp_path, protocol):
     path = tmp_path / "result.json"
     path.write_text(json.dumps(result_to_json(result), allow_nan=False), encoding="utf-8")
     assert read_result(path) == result
+
+
+def test_every_protocol_has_one_entry():
+    assert list(PROTOCOLS) == list(get_args(Protocol))
+    assert {suite.protocol for suite in SUITES.values()} == set(PROTOCOLS)
+    optional = EvalSettings({"A": 0.5}, "x", 1).given
+    assert optional == ("thresholds", "threshold_split", "n")
+    assert set().union(*(entry.heeds for entry in PROTOCOLS.values())) == set(optional)
+    assert EvalSettings().given == ()
+    assert [name for name, entry in PROTOCOLS.items() if entry.is_pooled] == ["best-of-n"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"thresholds": {"A": math.nan}}, "the threshold of 'A' is nan"),
+        ({"n": 0}, "n=0, draws=1000: both must be at least 1"),
+        ({"draws": 0}, "n=None, draws=0: both must be at least 1"),
+    ],
+)
+def test_settings_that_mean_nothing(given, message):
+    with pytest.raises(InputError, match=message):
+        EvalSettings(**given)
 
 
 def test_the_same_again_is_the_same():

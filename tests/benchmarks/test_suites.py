@@ -13,6 +13,7 @@ from places import ROOT, SAMPLES
 
 from prm.benchmarks.suites import SUITES, read_suite
 from prm.benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
+from prm.benchmarks.suites.own import read_own
 from prm.benchmarks.suites.sources import read_source
 from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
 from prm.data.drops import Drops
@@ -22,6 +23,7 @@ from prm.errors import InputError
 
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample data in {SAMPLES}; set PRM_SAMPLE_DATA")
 T, F, N = True, False, None
+PUBLIC = {name: suite for name, suite in SUITES.items() if suite.judge is None}
 LACKS, KIND = "lacks a field", "a field of the wrong kind"
 UNREADABLE, NO_SUCH = "a label that cannot be read", "a wrong step that is not there"
 
@@ -209,7 +211,7 @@ STEPPED = {
 
 
 def test_every_suite_has_a_row_here():
-    assert set(ROWS) == set(SUITES)
+    assert set(ROWS) == set(PUBLIC)
 
 
 @pytest.mark.parametrize("suite", STEPPED)
@@ -727,7 +729,7 @@ def test_a_path_that_is_not_there(tmp_path, monkeypatch, source):
 
 def test_wrong_use(tmp_path):
     path = write(tmp_path / "rows.jsonl", ROWS["pairs"])
-    with pytest.raises(InputError, match="there is no suite 'pair'"):
+    with pytest.raises(InputError, match="unknown suite 'pair'"):
         read_suite("pair", path, Drops())
     with pytest.raises(InputError, match="there is no splitter 'word'"):
         read_suite("pairs", path, Drops(), splitter="word")
@@ -745,6 +747,24 @@ def test_wrong_use(tmp_path):
         read_suite("pairs", tmp_path / "none.json", Drops())
 
 
+def test_a_suite_has_rows_or_files_of_its_own(tmp_path):
+    assert {name for name, suite in SUITES.items() if (suite.read is None) == (suite.judge is None)} == set()
+    assert set(SUITES) - set(PUBLIC) == {"best-of-n", "world"}
+    with pytest.raises(InputError, match="world is a suite of problems and chains"):
+        read_suite("world", write(tmp_path / "rows.jsonl", {}), Drops())
+    with pytest.raises(InputError, match="pairs is not a suite of problems and chains"):
+        read_own("pairs", tmp_path / "p.jsonl", tmp_path / "c.jsonl", Drops())
+
+
+def test_what_was_read_knows_the_rule_and_the_note_of_its_suite(tmp_path):
+    read_rows = {name: read(tmp_path, name, ROWS[name])[0] for name in PUBLIC}
+    assert {name: (data.rule, data.note) for name, data in read_rows.items()} == {
+        name: (suite.rule, suite.note) for name, suite in PUBLIC.items()
+    }
+    rules = {name: suite.rule for name, suite in SUITES.items() if suite.rule != "pairs"}
+    assert rules == {"rewardbench": "sections", "rm-bench": "styles", "rewardbench-2": "best"}
+
+
 def test_importing_the_suites_is_light():
     heavy = ("torch", "datasets", "transformers")
     code = f"import sys, prm.benchmarks.suites; print([m for m in {heavy} if m in sys.modules])"
@@ -760,7 +780,7 @@ def test_the_document_lists_the_suites():
     ]
     listed = {row[0].strip("` |"): (row[1], row[3]) for row in cells}
     assert listed == {
-        name: (suite.protocol, "-" if suite.base is None else str(suite.base)) for name, suite in SUITES.items()
+        name: (suite.protocol, "-" if suite.base is None else str(suite.base)) for name, suite in PUBLIC.items()
     }
 
 
