@@ -1,4 +1,4 @@
-"""What a training set holds, before anything is learned from it: counts, labels, lengths, and one example in full."""
+"""Audit of a training set before training: counts, labels, lengths, and one example in full."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from prm.data.splits import SplitProof
 from .examples import GroupExample
 
 POSITIONS = 12
-"""Steps of a chain that are shown by position."""
+"""Number of first steps of a chain that are shown by position."""
 
 
 def side(groups: Sequence[GroupExample]) -> dict[str, Any]:
-    """What one side of the split holds.
+    """Summarize one side of the split.
 
     Returns:
-        Numbers of `problems`, `chains`, `tokens`, `longest` (tokens of the longest chain), `steps` with a label, and
-        `share_right` of these; `chains_with_value` and `pairs` of chains of different value; `by_position`: of each of
-        the first steps, how many have a label, and the share of right.
+        Numbers of `problems`, `chains`, `tokens`, tokens of the `longest` chain, labeled `steps` and the `share_right`
+        among them; numbers of `chains_with_value` and of `pairs` of chains with different values; `by_position`: for
+        each of the first positions, the number of labeled steps and the share right.
     """
     chains = [chain for group in groups for chain in group.chains]
     labeled = [(i, t) for chain in chains for i, t in enumerate(chain.targets) if t is not None]
@@ -61,18 +61,18 @@ def audit(
     labels: Iterable[StepLabels],
     drops: Drops,
 ) -> dict[str, Any]:
-    """All of it as JSON.
+    """The whole audit as JSON.
 
     Args:
-        train: what is learned from.
-        held_out: what is measured on.
-        proof: that they share no problem.
+        train: examples to learn from.
+        held_out: examples to measure on.
+        proof: that the two share no problem.
         labels: the step labels that were read.
-        drops: what was left out.
+        drops: the dropped rows.
 
     Returns:
-        `train`, `held_out`: see `side`; `split`: the proof; `known`: how the labels that were read are known, in steps;
-        `dropped`: rows by reason.
+        `train`, `held_out`: see `side`; `split`: the proof; `known`: number of steps per source of their label;
+        `dropped`: number of rows per reason.
     """
     return {
         "schema": "audit/1",
@@ -100,7 +100,7 @@ def _cell(value: float | None) -> str:
 
 
 def example_lines(group: GroupExample, tokenizer: Any) -> list[str]:
-    """The first chain of a group as the model reads it: what precedes each scored position, and the label there."""
+    """The first chain of a group as the model reads it: the text before each scored position, and the label there."""
     chain = group.chains[0]
     ids = list(chain.ids)
     lines = [f"One example as the model reads it: chain {chain.chain_id}, {len(ids)} tokens"]
@@ -108,7 +108,7 @@ def example_lines(group: GroupExample, tokenizer: Any) -> list[str]:
     start = group.prompt_length
     for end, target, weight in zip(chain.step_ends, chain.targets, chain.weights, strict=True):
         label = (
-            "not learned"
+            "not learned from"
             if target is None
             else f"label {target:.3g}" + (f", weight {weight:.3g}" if weight != 1 else "")
         )
@@ -117,7 +117,7 @@ def example_lines(group: GroupExample, tokenizer: Any) -> list[str]:
         )
         start = end + 1
     if chain.value is not None:
-        lines.append(f"  the whole chain at {len(ids) - 1}: worth {chain.value:.3g}")
+        lines.append(f"  the whole chain at {len(ids) - 1}: value {chain.value:.3g}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The model card that is written beside a checkpoint: what it is, from what, how good, and what it is not for."""
+"""The model card of a checkpoint: what it is, its data, its metrics, and its limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prm.models.heads import Kind
 _WHAT = {
     "prm": "A process reward model: it scores every step of a solution with a probability that it is right.",
     "orm": "An outcome reward model: it scores a whole solution with one number, higher is better.",
-    "joint": "A process and an outcome reward model in one: a probability for each step and a number for the whole.",
+    "joint": "A process and an outcome reward model in one: a probability for each step, a number for the whole.",
 }
 _AUTO = {
     "prm": "AutoModelForTokenClassification",
@@ -36,14 +36,14 @@ def model_card(
     found: Mapping[str, Any],
     metrics: Mapping[str, float | None],
 ) -> str:
-    """A README.md with a head that the Hub reads.
+    """The text of README.md, with the front matter that the Hub reads.
 
     Args:
         kind: what the model is.
-        separator: what ends each step.
-        settings: how it was trained.
-        inputs: digests of the files it was trained on, by name.
-        found: the audit of these, see `prm.training.audit.audit`.
+        separator: ends each step.
+        settings: of the training.
+        inputs: digests of the training files, by name.
+        found: the audit, see `prm.training.audit.audit`.
         metrics: see `prm.training.measuring.measure`.
     """
     train, held_out = found["train"], found["held_out"]
@@ -56,12 +56,12 @@ def model_card(
         f"{train['chains']:,} chains of {train['problems']:,} problems ({train['tokens']:,} tokens), "
         f"{train['steps']:,} labeled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
         f"{held_out['problems']:,} other problems; problems on both sides: {found['split']['shared_texts']}.\n",
-        _table("how a step's label is known", "steps", found["known"]),
-        _table("left out", "rows", found["dropped"]),
-        _table("file", "SHA-256, beginning", inputs),
+        _table("source of a step's label", "steps", found["known"]),
+        _table("dropped", "rows", found["dropped"]),
+        _table("file", "SHA-256, first digits", inputs),
         "## Settings\n",
         f"```json\n{json.dumps(dict(settings), indent=1, default=str)}\n```\n",
-        "## Measured on the problems held out\n",
+        "## Measured on the held-out problems\n",
         _table("measure", "value", {name.replace("_", " "): _number(value) for name, value in metrics.items()}),
         "## Limits\n",
         _limits(kind),
@@ -75,7 +75,7 @@ def _head(kind: Kind, base: str) -> str:
         "reward-model",
         {"prm": "process-reward-model", "orm": "outcome-reward-model"}.get(kind, "joint-reward-model"),
     ]
-    # a directory is no name that the Hub could link to
+    # the Hub cannot link to a local directory
     model = f"base_model: {base}\n" if base.count("/") == 1 and not Path(base).exists() else ""
     return (
         f"---\nlibrary_name: transformers\npipeline_tag: {task}\n{model}tags:\n- prm-toolkit\n"
@@ -89,7 +89,7 @@ def _use(kind: Kind, separator: str) -> str:
     return (
         f'```python\nimport prm\n\nscorer = prm.load_scorer("THIS_DIRECTORY")\n{call}\n```\n\n'
         f"Plain transformers loads it with `{_AUTO[kind]}`, and vLLM serves it as a pooling model. "
-        f"{_READ[kind].format(separator=repr(separator))} `prm.json` says how the input is put together.\n"
+        f"{_READ[kind].format(separator=repr(separator))} `prm.json` says how the input is assembled.\n"
     )
 
 
@@ -105,11 +105,11 @@ def _number(value: float | None) -> str:
 
 def _limits(kind: Kind) -> str:
     steps = (
-        "Step labels say whether a solution can still be brought to the right answer, not whether the step is sound. "
+        "Step labels say whether the right answer can still be reached from a step, not whether the step is sound. "
         if kind != "orm"
         else ""
     )
     return (
-        f"{steps}Scores are made for solutions like those in the data: of the same kind of problem, cut into steps in "
-        "the same way, and by a like model. Others, and texts optimized against these scores, may be misjudged.\n"
+        f"{steps}Scores are meant for solutions like those in the data: to the same kind of problem, cut into steps in "
+        "the same way, by a similar model. Others, and texts optimized against these scores, may be misjudged.\n"
     )

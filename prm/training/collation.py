@@ -1,4 +1,4 @@
-"""Examples → the tensors of one forward pass, and how the examples of a batch are shared out among passes."""
+"""Examples → the tensors of one forward pass, and the division of a batch into passes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .examples import ChainExample, GroupExample
 
 
 def passes(groups: Sequence[GroupExample], tokens_a_pass: int) -> Iterator[list[GroupExample]]:
-    """Share groups out among forward passes of like lengths, longest first, of at most `tokens_a_pass` padded tokens.
+    """Divide groups into forward passes of similar lengths, longest first, of at most `tokens_a_pass` padded tokens.
 
-    A group is never taken apart, so one that is larger is a pass of its own.
+    A group is never split: a larger one becomes a pass of its own.
     """
     lengths = [max(len(chain.ids) for chain in group.chains) for group in groups]
     for batch in batches_by_tokens(lengths, tokens_a_pass, [len(group.chains) for group in groups]):
@@ -28,19 +28,19 @@ def collate(groups: Sequence[GroupExample], pad_id: int, margin_scale: float = 0
 
     Args:
         groups: at least one, see `prm.training.examples`.
-        pad_id: fills up the ids on the right.
-        margin_scale: multiplies how much better the better chain of a pair is; 0 for no margins.
+        pad_id: pads the ids on the right.
+        margin_scale: margin per unit that the better chain of a pair is better; 0 for no margins.
 
     Returns:
-        `input_ids`, `attention_mask`: ``(n, length)``; `last`: ``(n,)``, place of each chain's last token.
-        `step_rows`, `step_places`, `step_targets`, `step_weights`: of each labeled step.
-        `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; the weights are 0 for a chain without a value and
-        for one with none of its group below it; those of the list sum to 1 over a group.
-        `chosen`, `rejected`, `pair_margins`, `pair_weights`: of each pair of chains of a group that are worth more and
-        less; the weights sum to 1 over a group.
-        `end_rows`, `end_places`, `end_values`, `end_weights`: of every step of a chain with a value.
-        `token_rows`, `token_places`, `token_targets`, `token_weights`: of each token of a step, where it is foretold
-        and its id.
+        `input_ids`, `attention_mask`: ``(n, length)``; `last`: ``(n,)``, position of each chain's last token.
+        `step_rows`, `step_places`, `step_targets`, `step_weights`: one entry per labeled step.
+        `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; both weights are 0 for a chain without a value;
+        the list weight is also 0 for the lowest chains of a group, and sums to 1 over the group.
+        `chosen`, `rejected`, `pair_margins`, `pair_weights`: one entry per pair of a higher and a lower chain of a
+        group; the weights sum to 1 over the group.
+        `end_rows`, `end_places`, `end_values`, `end_weights`: one entry per step of a chain with a value.
+        `token_rows`, `token_places`, `token_targets`, `token_weights`: one entry per token of a step: the position that
+        predicts it, and its id.
     """
     chains = [chain for group in groups for chain in group.chains]
     ids, mask = pad([chain.ids for chain in chains], pad_id)
@@ -56,7 +56,7 @@ def collate(groups: Sequence[GroupExample], pad_id: int, margin_scale: float = 0
 
 
 def _table(rows: Sequence[tuple[float, ...]], **columns: torch.dtype) -> dict[str, Tensor]:
-    """The columns of a list of rows, which may be empty."""
+    """Turn a list of rows, perhaps empty, into columns."""
     cells = list(zip(*rows, strict=True)) or [()] * len(columns)
     return {name: torch.tensor(cell, dtype=kind) for (name, kind), cell in zip(columns.items(), cells, strict=True)}
 
@@ -78,7 +78,7 @@ def _steps(chains: Sequence[ChainExample]) -> dict[str, Tensor]:
 
 
 def _values(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
-    """A chain without a value is in a group of its own, so that it is compared with none."""
+    """Columns of chains; one without a value gets a group of its own, so that it is compared with no other."""
     rows: list[tuple[float, ...]] = []
     for number, group in enumerate(groups):
         known = [chain.value for chain in group.chains if chain.value is not None]
@@ -119,6 +119,16 @@ def _tokens(groups: Sequence[GroupExample], ids: Tensor, mask: Tensor) -> dict[s
     }
 
 
+def has_items(weights: str, group: GroupExample) -> bool:
+    """Whether `collate` would give this group an item with the weights of that name."""
+    values = {chain.value for chain in group.chains} - {None}
+    if weights == "step_weights":
+        return any(chain.has_target for chain in group.chains)
+    if weights in ("pair_weights", "list_weights"):
+        return len(values) > 1
+    return weights == "token_weights" or bool(values)
+
+
 def idle(batch: dict[str, Any]) -> dict[str, Any]:
-    """The same pass, of no weight: for a process that has fewer of them than another, and must keep step."""
+    """The same pass with weights of 0: for a process with fewer passes than another, which must keep in step."""
     return {name: value * 0 if name.endswith("_weights") else value for name, value in batch.items()}

@@ -1,4 +1,4 @@
-"""From records to training examples: which chains and steps a model learns from, and what each is labeled."""
+"""Records → training examples: the chains and steps that a model learns from, and their labels."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from prm.errors import RenderError
 from prm.models.rendering import Rendered, Renderer
 
 Targets = Literal["hard", "soft", "pooled", "counts"]
-"""A view of step labels; `counts` are soft labels, each as heavy as its number of draws."""
+"""A view of step labels; `counts` are soft labels, each weighted by its number of draws."""
 Steps = Literal["all", "first-error", "one-past"]
-"""Which labeled steps to learn from: all; those up to and including the first whose hard label is wrong; one more."""
+"""The labeled steps to learn from: all; those up to and including the first whose hard label is wrong; or one more."""
 TooLong = Literal["drop", "whole-steps"]
-"""What to do with a chain that is too long: drop it, or keep as many whole steps as fit. No step is ever cut."""
+"""What to do with a chain that is too long: drop it, or keep the whole steps that fit. No step is ever cut."""
 
 ROUND = 1024
 """Chains rendered at a time."""
@@ -30,52 +30,57 @@ ROUND = 1024
 
 @dataclass(frozen=True, slots=True)
 class ChainExample:
-    """A chain as a model reads it. The tuples have one entry a step."""
+    """A chain as a model reads it. The tuples have one entry per step."""
 
     chain_id: str
     ids: array[int]
     """Token ids of the problem and the steps."""
     step_ends: tuple[int, ...]
-    """Where in `ids` each step ends."""
+    """Index in `ids` of each step's last token."""
     targets: tuple[float | None, ...]
-    """Label of each step in [0, 1]; None for one that is not learned from."""
+    """Label of each step in [0, 1]; None for a step that is not learned from."""
     weights: tuple[float, ...]
-    """How heavy each target is."""
+    """Weight of each target."""
     value: float | None
-    """What the chain is worth: 1 right, 0 wrong, or a given number; None where that is not known or not learned."""
+    """Value of the chain: 1 right, 0 wrong, or a given number; None where it is unknown or not learned."""
+
+    @property
+    def has_target(self) -> bool:
+        """Whether any step is learned from."""
+        return any(target is not None for target in self.targets)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupExample:
-    """Chains of one problem that are read in one batch: one for a PRM, all that are compared for an ORM."""
+    """Chains of one problem that stay in one batch: a single one for a PRM, all that are compared for an ORM."""
 
     problem_id: str
     prompt_length: int
-    """How many ids stand before the first step."""
+    """Number of ids before the first step."""
     chains: tuple[ChainExample, ...]
     margin: float | None = None
-    """By how much the better of two chains is better, where a preference row says so."""
+    """How much better the better of two chains is; None where the preference row does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to make of records."""
+    """How to make examples of records."""
 
     heads: frozenset[str]
-    """`step`, `outcome` or both: what is to be learned."""
+    """The heads to train: `step`, `outcome` or both."""
     labels_as: Targets = "hard"
     steps: Steps = "all"
     max_length: int = sys.maxsize
     """Longest chain, in tokens."""
     too_long: TooLong = "drop"
     needs_pairs: bool = True
-    """Whether a problem whose chains are all worth the same teaches nothing."""
+    """Whether a problem whose chains all have the same value teaches nothing."""
     values: Mapping[str, float] | None = None
-    """Given values by chain id, in place of right and wrong; None for none."""
+    """Values by chain id that replace right and wrong; None to use right and wrong."""
 
 
 def unlabeled(chain: Chain) -> StepLabels:
-    """Labels of a chain of which nothing is known, for one that has a given value alone."""
+    """Empty labels, for a chain that has nothing but a given value."""
     zeros, known = (0,) * len(chain.steps), tuple[Known, ...](["none"] * len(chain.steps))
     return StepLabels(chain.id, chain.problem_id, zeros, zeros, zeros, known, "no_answer")
 
@@ -83,11 +88,11 @@ def unlabeled(chain: Chain) -> StepLabels:
 def label_examples(
     rows: Sequence[LabeledChain], renderer: Renderer, recipe: Recipe, drops: Drops
 ) -> list[GroupExample]:
-    """Examples of labeled chains: each a group of its own where only steps are learned, else a group a problem.
+    """Examples of labeled chains: one group per chain where only steps are learned, else one group per problem.
 
-    What nothing can be learned from goes to `drops`: a chain that is empty or too long, one whose step labels or answer
-    are not known (whichever is learned), and problems whose chains are all worth the same where they are to be
-    compared.
+    Whatever teaches nothing goes to `drops`: a chain that is empty or too long, a chain whose step labels or answer
+    (whichever is learned) are unknown, and, where chains are only compared, a problem whose chains all have the same
+    value.
     """
     alone = recipe.heads == {"step"}
     groups: defaultdict[str, list[ChainExample]] = defaultdict(list)
@@ -110,7 +115,7 @@ def preference_examples(
 ) -> list[GroupExample]:
     """Examples of preference rows: a group of two, the chosen one of value 1 and the rejected one of value 0.
 
-    A pair with a side that is too long, or that cannot be rendered, goes to `drops`.
+    A pair goes to `drops` if one of its sides is too long or cannot be rendered.
     """
     contexts = [preference.context for preference in preferences for _ in range(2)]
     answers = [answer for preference in preferences for answer in (preference.chosen, preference.rejected)]
@@ -151,22 +156,23 @@ def _rendered(rows: Sequence[LabeledChain], renderer: Renderer) -> Iterator[Rend
 
 
 def _example(labels: StepLabels, rendered: Rendered, recipe: Recipe, drops: Drops) -> ChainExample | None:
-    """What can be learned of a chain; None, and a note in `drops`, where there is nothing."""
+    """The example of a chain; None, and a note in `drops`, if it teaches nothing."""
     fitting = _fitting(labels.chain_id, rendered, recipe, drops)
     if fitting is None:
         return None
     steps = len(fitting.step_ends)
     targets = _targets(labels, recipe)[:steps] if "step" in recipe.heads else (None,) * steps
     value = _value(labels, recipe) if "outcome" in recipe.heads else None
-    if value is None and not any(target is not None for target in targets):
+    weights = tuple(map(float, labels.evidence[:steps])) if recipe.labels_as == "counts" else (1.0,) * steps
+    example = ChainExample(labels.chain_id, array("i", fitting.ids), fitting.step_ends, targets, weights, value)
+    if value is None and not example.has_target:
         drops.add(labels.chain_id, _nothing_known(recipe))
         return None
-    weights = tuple(map(float, labels.evidence[:steps])) if recipe.labels_as == "counts" else (1.0,) * steps
-    return ChainExample(labels.chain_id, array("i", fitting.ids), fitting.step_ends, targets, weights, value)
+    return example
 
 
 def _fitting(identity: str, rendered: Rendered, recipe: Recipe, drops: Drops) -> Rendered | None:
-    """The chain, or as many of its whole steps as fit where that is asked for; None where there are none."""
+    """The chain, or those of its whole steps that fit if the recipe keeps them; None if nothing fits."""
     ends = rendered.step_ends
     if not ends:
         drops.add(identity, "empty chain")
@@ -187,7 +193,7 @@ def _is_too_long(identity: str, rendered: Rendered, recipe: Recipe, drops: Drops
 def _targets(labels: StepLabels, recipe: Recipe) -> tuple[float | None, ...]:
     """The labels to learn from (Let's Verify Step by Step, arXiv 2305.20050, section 2.4, stops at the first error).
 
-    The first error is that of the hard labels in every view: a low value is a hard way on, and no error.
+    The hard labels decide the first error in every view: a low value marks a hard way on, not an error.
     """
     found = labels.view("soft" if recipe.labels_as == "counts" else recipe.labels_as)
     wrong = next((i for i, is_right in enumerate(labels.hard) if is_right is False), len(found))
@@ -210,11 +216,11 @@ def _nothing_known(recipe: Recipe) -> str:
 
 
 def _teaches(group: GroupExample, recipe: Recipe, drops: Drops) -> bool:
-    """Whether a group has something to compare, where it is for nothing else."""
+    """Whether a group teaches something; one with no step labels must have chains to compare."""
     if "outcome" not in recipe.heads or not recipe.needs_pairs:
         return True
     values = {chain.value for chain in group.chains} - {None}
-    if len(values) > 1 or any(target is not None for chain in group.chains for target in chain.targets):
+    if len(values) > 1 or any(chain.has_target for chain in group.chains):
         return True
     drops.add(group.problem_id, _all_alike(values, recipe))
     return False
@@ -226,7 +232,7 @@ def _all_alike(values: set[float | None], recipe: Recipe) -> str:
 
 
 def to_last_target(group: GroupExample) -> GroupExample:
-    """The group without what follows the last label of each chain: one that looks back only learns nothing there."""
+    """The group with each chain cut after its last label: a decoder learns nothing from the tokens beyond."""
     return replace(group, chains=tuple(_to_last_target(chain) for chain in group.chains))
 
 
@@ -242,9 +248,9 @@ def _to_last_target(chain: ChainExample) -> ChainExample:
 
 
 def class_weights(groups: Iterable[GroupExample]) -> tuple[float, float]:
-    """Weights of wrong and right with which both kinds of step label weigh the same in all.
+    """Weights of wrong and right that give both kinds of step label the same total weight.
 
-    A target of 0.25 is three quarters wrong and one quarter right. (1, 1) where there is only one kind.
+    A target of 0.25 is three quarters wrong and one quarter right. (1, 1) if there is only one kind.
     """
     total = right = 0.0
     for chain in (chain for group in groups for chain in group.chains):
@@ -258,7 +264,7 @@ def class_weights(groups: Iterable[GroupExample]) -> tuple[float, float]:
 
 
 def reweighted(group: GroupExample, wrong: float, right: float) -> GroupExample:
-    """The group with the weight of each step label multiplied: by `right` as far as it is right, else by `wrong`."""
+    """The group with each step label's weight multiplied by `right` and `wrong`, mixed by how far it is right."""
     return replace(group, chains=tuple(_reweighted(chain, wrong, right) for chain in group.chains))
 
 

@@ -1,7 +1,7 @@
-"""Losses of the two heads, one number an item and nothing averaged: `prm.training.objectives` weighs and sums them.
+"""Losses of the heads, one number per item, not averaged: `prm.training.objectives` weights and sums them.
 
-A step's score is a probability ``p = sigmoid(margin)``, where the margin is the log-odds of "right": with two classes
-the difference of their logits. A chain's reward is a number of any size.
+A step's score is a probability ``p = sigmoid(margin)``, where the margin is the log-odds of "right": with two classes,
+the difference of their logits. A chain's reward is any real number.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 def step_cross_entropy(margins: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of step labels (Math-Shepherd, arXiv 2312.08935, section 3).
 
-    On hard labels it is the cross-entropy of two classes, on soft labels the binary cross-entropy, and where each item
-    is weighted by its number of draws, the binomial likelihood of the counts (but for a constant).
+    On hard labels this is the cross-entropy of two classes, on soft labels the binary cross-entropy, and with each item
+    weighted by its number of draws, the negative log-likelihood of binomial counts (up to a constant).
 
     Args:
         margins: ``(steps,)`` log-odds.
@@ -47,8 +47,8 @@ def bradley_terry(chosen: Tensor, rejected: Tensor, margins: Tensor) -> Tensor:
     Args:
         chosen: ``(pairs,)`` rewards.
         rejected: ``(pairs,)`` rewards.
-        margins: ``(pairs,)`` by which the chosen one ought to win at least; 0 for none (Llama 2, arXiv 2307.09288,
-            section 3.2.2, eq. 2).
+        margins: ``(pairs,)`` by which the chosen chain should win; 0 for none (Llama 2, arXiv 2307.09288, section
+            3.2.2, eq. 2).
 
     Returns:
         ``(pairs,)``: ``-log sigmoid(chosen - rejected - margin)``.
@@ -60,7 +60,7 @@ def bradley_terry(chosen: Tensor, rejected: Tensor, margins: Tensor) -> Tensor:
 
 
 def centering(chosen: Tensor, rejected: Tensor) -> Tensor:
-    """Squared sum of the rewards of each pair: holds rewards around 0, which Bradley-Terry leaves open.
+    """Squared sum of the rewards of each pair: keeps rewards around 0, a shift that Bradley-Terry leaves free.
 
     Source: Helping or Herding?, arXiv 2312.09244, section 2.2.
 
@@ -71,11 +71,11 @@ def centering(chosen: Tensor, rejected: Tensor) -> Tensor:
 
 
 def pointwise(rewards: Tensor, values: Tensor) -> Tensor:
-    """Cross-entropy of whether a chain is right, its reward taken as log-odds.
+    """Cross-entropy of a chain's outcome, with its reward as the log-odds of "right".
 
-    Source: the verifiers of Training Verifiers to Solve Math Word Problems, arXiv 2110.14168, sections 4.2 and 4.3; the
-    token-level one is read at the end of every step, not of the last alone, and overfits less. Differs from the paper:
-    cross-entropy for its squared error, and step ends for all tokens.
+    Source: the verifiers of Training Verifiers to Solve Math Word Problems, arXiv 2110.14168, sections 4.2 and 4.3. Its
+    token-level verifier, which overfits less, becomes the loss `every-step`. Differs from the paper: cross-entropy
+    instead of squared error, and step ends instead of all tokens.
 
     Args:
         rewards: ``(chains,)`` log-odds.
@@ -85,14 +85,14 @@ def pointwise(rewards: Tensor, values: Tensor) -> Tensor:
 
 
 def regression(rewards: Tensor, values: Tensor) -> Tensor:
-    """Squared error of rewards against given values of any size (HelpSteer2, arXiv 2406.08673, section 3)."""
+    """Squared error of rewards against given values, any real numbers (HelpSteer2, arXiv 2406.08673, section 3)."""
     return mse_loss(rewards.float(), values, reduction="none")
 
 
 def plackett_luce(rewards: Tensor, values: Tensor, groups: Tensor) -> Tensor:
     """Negative log-likelihood of the whole order of each group (Plackett 1975; ListMLE, Xia et al. 2008).
 
-    Each chain has to win against all of its group that are worth less. For a group of two this is Bradley-Terry.
+    Each chain must win against every chain of its group with a lower value. For a group of two this is Bradley-Terry.
     Differs from the paper, whose orders are strict: chains of equal value are not compared.
 
     Args:
@@ -101,7 +101,7 @@ def plackett_luce(rewards: Tensor, values: Tensor, groups: Tensor) -> Tensor:
         groups: ``(chains,)`` number of each chain's group.
 
     Returns:
-        ``(chains,)``, 0 for those that have none below them; the sum over a group is its negative log-likelihood.
+        ``(chains,)``, 0 for the lowest of a group; the sum over a group is its negative log-likelihood.
     """
     beaten = (groups[:, None] == groups) & (values < values[:, None])
     rivals = beaten | torch.eye(len(rewards), dtype=torch.bool, device=rewards.device)
@@ -110,12 +110,12 @@ def plackett_luce(rewards: Tensor, values: Tensor, groups: Tensor) -> Tensor:
 
 
 def next_token(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of tokens, an auxiliary loss that keeps what the backbone knows.
+    """Cross-entropy of tokens, an auxiliary loss that preserves the backbone's knowledge.
 
     Source: Training Verifiers to Solve Math Word Problems, arXiv 2110.14168, section 4.3 (the joint objective).
 
     Args:
         logits: ``(tokens, vocabulary)``.
-        targets: ``(tokens,)`` ids of what came.
+        targets: ``(tokens,)`` ids of the actual tokens.
     """
     return cross_entropy(logits.float(), targets, reduction="none")

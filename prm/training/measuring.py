@@ -1,4 +1,4 @@
-"""What a model is worth on examples that it was not trained on: while it trains, and at the end."""
+"""Metrics of a model on examples that it was not trained on, during training and at the end."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Metrics = dict[str, float | None]
 
 
 def measure(model: Any, heads: Collection[str], groups: Sequence[GroupExample], tokens_a_pass: int) -> Metrics:
-    """Metrics of each head; None where there is nothing to compare.
+    """Metrics of each head; None for one that has nothing to compare.
 
     Args:
         model: from `prm.models.checkpoint.load_model`.
         heads: `step`, `outcome` or both.
         groups: see `prm.training.examples`.
-        tokens_a_pass: padded tokens in one forward pass.
+        tokens_a_pass: padded tokens per forward pass.
 
     Returns:
-        Of the step head, on the steps that have a label (soft ones count as right from 0.5): `step_auroc`;
+        Step head, on the labeled steps (a soft label of at least 0.5 counts as right): `step_auroc`;
         `step_auroc_within_position`, which compares only steps equally far into their chains; `first_error_f1`, see
-        `prm.statistics.metrics.localization`, with the threshold 0.5; `calibration_error`, in [0, 1].
-        Of the outcome head: `pair_accuracy` over all pairs of a problem's chains of different value, ties counted
-        half, and `mean_margin` of their rewards; `reward_mean`, `reward_min`, `reward_max`; `length_correlation`, the
-        rank correlation of reward and tokens, in [-1, 1].
+        `prm.statistics.metrics.localization`, at the threshold 0.5; `calibration_error`, in [0, 1].
+        Outcome head: `pair_accuracy` over all pairs of chains of a problem with different values, where ties count
+        half, and `mean_margin` between their rewards; `reward_mean`, `reward_min`, `reward_max`; `length_correlation`,
+        the rank correlation of reward and number of tokens, in [-1, 1].
     """
     chains = [chain for group in groups for chain in group.chains]
     backend = TransformersBackend(model, token_head, tokens_a_batch=tokens_a_pass)
@@ -99,7 +99,7 @@ def _outcome_metrics(groups: Sequence[GroupExample], rewards: Sequence[float]) -
 
 
 def _rank_correlation(left: Sequence[float], right: Sequence[float]) -> float | None:
-    """Spearman's; None where one side is all the same."""
+    """Spearman's; None if all values of one side are equal."""
     if len(set(left)) < 2 or len(set(right)) < 2:
         return None
     return float(spearmanr(left, right).statistic)

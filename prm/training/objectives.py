@@ -1,36 +1,30 @@
-"""What a model is trained for: a sum of weighted terms, each a loss over the items of a batch.
+"""The training objective: a weighted sum of terms, each a loss over the items of a batch.
 
     prm      {"step": 1}
     orm      {"bradley-terry": 1}
     joint    {"step": 1, "bradley-terry": 1}          both heads in one forward pass
     hybrid   {"bradley-terry": 1, "pointwise": 1}     an ORM whose rewards are log-odds too
 
-Every term is a weighted mean over its items in the whole batch of an optimizer step, on all devices. So it makes no
-difference to the result into how many forward passes a batch is cut.
+Each term is a weighted mean over its items in the whole batch of an optimizer step, on all devices. So cutting a batch
+into more or fewer forward passes does not change the result.
+
+To add a loss, write its function in `prm.training.losses` and its row in `TERMS`: everything else asks the row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from prm.errors import InputError
-from prm.models.heads import HEADS, Head, Kind
 
-from .losses import (
-    bradley_terry,
-    centering,
-    next_token,
-    plackett_luce,
-    pointwise,
-    regression,
-    step_cross_entropy,
-    step_squared_error,
-)
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Batch = Mapping[str, Tensor]
+    from prm.models.heads import Head, Kind
+
+Batch: TypeAlias = "Mapping[str, Tensor]"
 """See `prm.training.collation.collate`."""
 
 DEFAULT: dict[Kind, dict[str, float]] = {
@@ -38,35 +32,54 @@ DEFAULT: dict[Kind, dict[str, float]] = {
     "orm": {"bradley-terry": 1.0},
     "joint": {"step": 1.0, "bradley-terry": 1.0},
 }
-"""The terms of each kind where none are named."""
+"""The terms of each kind where none are given: one for each of its heads."""
+A_KIND: dict[Kind, str] = {"prm": "a PRM", "orm": "an ORM", "joint": "a joint model"}
+"""The kinds of model in messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a model says at the places of a batch; empty where it has not the head, or no term asks."""
+    """What a model outputs at the positions of a batch; empty where the head is missing or no term asks."""
 
     margins: Tensor
     """``(labeled steps,)`` log-odds."""
     rewards: Tensor
     """``(chains,)``."""
     end_rewards: Tensor
-    """``(steps,)`` what the outcome head says at each step's end."""
+    """``(steps,)`` outcome head at each step's end."""
     token_logits: Tensor
     """``(tokens of the steps, vocabulary)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One loss over a batch."""
+    """One loss over a batch, and what it needs."""
 
     head: Head | None
     """The head that it trains; None for the backbone alone."""
     weights: str
-    """Name of the weights of its items in a batch."""
+    """Name of its items' weights in a batch."""
     loss: Callable[[Read, Batch], Tensor]
-    """Loss of each item, of the shape of the weights."""
+    """Loss of each item; same shape as the weights."""
+    summary: str
+    """What it computes, in a few words, for the help text and docs/training.md."""
     needs_pairs: bool = False
-    """Whether it compares chains of one problem, so that one without a rival teaches nothing."""
+    """Whether it compares chains of one problem, so that a chain without a rival teaches nothing."""
+    heeds_margins: bool = False
+    """Whether the margins of pairs change it."""
+    needs_shares: bool = False
+    """Whether the value of a chain must be in [0, 1]."""
+    reads_ends: bool = False
+    """Whether it reads the outcome head at every step's end."""
+    reads_tokens: bool = False
+    """Whether it reads the token logits."""
+
+
+def _losses() -> Any:
+    """The loss functions; loaded when one is computed, so that the help text can list the table without torch."""
+    from . import losses
+
+    return losses
 
 
 def _rewards_of_pairs(read: Read, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -74,40 +87,94 @@ def _rewards_of_pairs(read: Read, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 TERMS: dict[str, Term] = {
-    "step": Term("step", "step_weights", lambda r, b: step_cross_entropy(r.margins, b["step_targets"])),
-    "step-squared-error": Term("step", "step_weights", lambda r, b: step_squared_error(r.margins, b["step_targets"])),
+    "step": Term(
+        "step",
+        "step_weights",
+        lambda r, b: _losses().step_cross_entropy(r.margins, b["step_targets"]),
+        "cross-entropy of step labels",
+    ),
+    "step-squared-error": Term(
+        "step",
+        "step_weights",
+        lambda r, b: _losses().step_squared_error(r.margins, b["step_targets"]),
+        "squared error of step probabilities",
+    ),
     "bradley-terry": Term(
-        "outcome", "pair_weights", lambda r, b: bradley_terry(*_rewards_of_pairs(r, b), b["pair_margins"]), True
+        "outcome",
+        "pair_weights",
+        lambda r, b: _losses().bradley_terry(*_rewards_of_pairs(r, b), b["pair_margins"]),
+        "better against worse chains",
+        needs_pairs=True,
+        heeds_margins=True,
     ),
-    "centering": Term("outcome", "pair_weights", lambda r, b: centering(*_rewards_of_pairs(r, b)), True),
+    "centering": Term(
+        "outcome",
+        "pair_weights",
+        lambda r, b: _losses().centering(*_rewards_of_pairs(r, b)),
+        "keeps rewards around 0",
+        needs_pairs=True,
+    ),
     "plackett-luce": Term(
-        "outcome", "list_weights", lambda r, b: plackett_luce(r.rewards, b["values"], b["groups"]), True
+        "outcome",
+        "list_weights",
+        lambda r, b: _losses().plackett_luce(r.rewards, b["values"], b["groups"]),
+        "order of a problem's chains",
+        needs_pairs=True,
     ),
-    "pointwise": Term("outcome", "value_weights", lambda r, b: pointwise(r.rewards, b["values"])),
-    "regression": Term("outcome", "value_weights", lambda r, b: regression(r.rewards, b["values"])),
-    "every-step": Term("outcome", "end_weights", lambda r, b: pointwise(r.end_rewards, b["end_values"])),
-    "language-model": Term(None, "token_weights", lambda r, b: next_token(r.token_logits, b["token_targets"])),
+    "pointwise": Term(
+        "outcome",
+        "value_weights",
+        lambda r, b: _losses().pointwise(r.rewards, b["values"]),
+        "cross-entropy of outcomes",
+        needs_shares=True,
+    ),
+    "regression": Term(
+        "outcome",
+        "value_weights",
+        lambda r, b: _losses().regression(r.rewards, b["values"]),
+        "squared error of values",
+    ),
+    "every-step": Term(
+        "outcome",
+        "end_weights",
+        lambda r, b: _losses().pointwise(r.end_rewards, b["end_values"]),
+        "outcomes, read at each step's end",
+        needs_shares=True,
+        reads_ends=True,
+    ),
+    "language-model": Term(
+        None,
+        "token_weights",
+        lambda r, b: _losses().next_token(r.token_logits, b["token_targets"]),
+        "next tokens of solutions",
+        reads_tokens=True,
+    ),
 }
-"""Name to term; what each computes stands in `prm.training.losses`."""
+"""Name to term; each loss is defined in `prm.training.losses`."""
+
+
+def heads_of(kind: Kind) -> set[Head | None]:
+    """The heads that a model of this kind trains."""
+    return {TERMS[name].head for name in DEFAULT[kind]}
 
 
 def check_terms(kind: Kind, terms: Mapping[str, float]) -> None:
     """Refuse terms that do not fit the kind of model.
 
     Raises:
-        InputError: there is no such term, its head is not trained, a head is trained by none, or a weight is not
-            above 0.
+        InputError: a term is unknown, its head is not trained, a head has no loss, or a weight is not above 0.
     """
     for name, weight in terms.items():
         if name not in TERMS:
-            raise InputError(f"there is no loss {name!r}", f"choose from {', '.join(TERMS)}")
-        if TERMS[name].head not in (*HEADS[kind], None):
-            raise InputError(f"the loss {name!r} trains a head that a {kind} has not", "choose another --objective")
+            raise InputError(f"unknown loss {name!r}", f"choose from {', '.join(TERMS)}")
+        if TERMS[name].head not in (*heads_of(kind), None):
+            fitting = ", ".join(other for other, term in TERMS.items() if term.head in (*heads_of(kind), None))
+            raise InputError(f"the loss {name!r} trains a head that {A_KIND[kind]} lacks", f"choose from {fitting}")
         if not 0 < weight < float("inf"):
             raise InputError(f"the weight of the loss {name!r} is {weight}", "give a number above 0")
-    idle = set(HEADS[kind]) - {TERMS[name].head for name in terms}
+    idle = heads_of(kind) - {TERMS[name].head for name in terms}
     if idle:
-        raise InputError(f"no loss trains the {idle.pop()} head of a {kind}", f"such as {DEFAULT[kind]}")
+        raise InputError(f"no loss trains the {idle.pop()} head of {A_KIND[kind]}", f"add one, as in {DEFAULT[kind]}")
 
 
 def need_pairs(terms: Iterable[str]) -> bool:
@@ -126,12 +193,12 @@ def losses(terms: Mapping[str, float], read: Read, batch: Batch, totals: Mapping
 
     Args:
         terms: name to weight.
-        read: what the heads said of the batch.
+        read: the outputs of the heads for the batch.
         batch: one forward pass.
-        totals: `total_weights` of all passes of the optimizer step; a term of weight 0 there contributes nothing.
+        totals: `total_weights` summed over all passes of the optimizer step; a term whose total is 0 adds nothing.
 
     Returns:
-        Name to scalar: the weighted sum over its items, by the total, times the term's own weight.
+        Name to scalar: the weighted sum over its items, divided by the total, times the term's own weight.
     """
     return {
         name: weight * (TERMS[name].loss(read, batch) * batch[TERMS[name].weights]).sum() / totals[name].clamp(min=1e-9)

@@ -1,9 +1,9 @@
 """Train a PRM (step head), an ORM (outcome head) or both at once, with transformers' Trainer.
 
-The Trainer and accelerate bring mixed precision, several devices, checkpoints and logs; what is ours is the batch and
-the loss. An optimizer step takes a fixed number of examples. They are read in as many forward passes as a budget of
-tokens asks for, each of chains of like lengths, and every loss is a mean over the whole step: so the budget decides
-about memory and speed alone, and accumulation needs no setting of its own.
+The Trainer and accelerate bring mixed precision, several devices, checkpoints and logs; batch and loss are ours.
+An optimizer step takes a fixed number of examples. A budget of tokens cuts them into forward passes over chains of
+similar length, and every loss is a mean over the whole step. So the budget affects memory and speed only, and gradient
+accumulation needs no setting of its own.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import FullyShardedDataParallelPlugin
@@ -29,72 +29,74 @@ from prm.data.writing import write_json
 from prm.errors import InputError, ModelError
 from prm.models.heads import HEADS, Kind
 
-from .collation import collate, idle, passes
-from .examples import ChainExample, GroupExample, to_last_target
+from .collation import collate, has_items, idle, passes
+from .examples import GroupExample, to_last_target
 from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, Read, check_terms, losses, total_weights
+from .settings import Precision
 
-Precision = Literal["float32", "bfloat16", "float16"]
-"""Of the computation; weights and optimizer stay in float32."""
 LOG = "training_log.json"
 CPU_TOKENS, GPU_TOKENS = 1024, 8192
-"""Padded tokens in a forward pass. On a CPU more of them are slower, see `prm.benchmarks.perf.train_throughput`."""
+"""Padded tokens per forward pass. More are slower on a CPU, see `prm.benchmarks.perf.train_throughput`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How to train."""
+class FitSettings:
+    """How to fit a model."""
 
     terms: Mapping[str, float] = field(default_factory=dict)
     """Weight of each loss, see `prm.training.objectives`; empty for the default of the kind."""
     epochs: float = 1.0
+    """Passes over the groups."""
     learning_rate: float = 1e-5
     """Peak; warmed up over the first 5% of the steps, then a cosine to 0."""
     batch_size: int = 64
-    """Groups (chains for a PRM, else problems) in an optimizer step on one device."""
+    """Groups (chains for a PRM, else problems) per optimizer step on one device."""
     tokens_a_pass: int | None = None
-    """Padded tokens in one forward pass; None for what suits the device. Makes no difference to the result."""
+    """Padded tokens per forward pass; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
     margin_scale: float = 0.0
-    """Multiplies how much better a chain is, for the margins of Bradley-Terry."""
+    """Bradley-Terry margin per unit that one chain is better than another."""
     weight_decay: float = 0.0
+    """Of AdamW."""
     precision: Precision = "float32"
     gradient_checkpointing: bool = False
-    """Whether to compute activations again in the backward pass, for memory."""
+    """Whether to recompute activations in the backward pass, to save memory."""
     lora_rank: int = 0
-    """Rank of the adapters that are trained in place of the whole backbone, and merged into it at the end; 0 for none
+    """Rank of the adapters that are trained instead of the whole backbone, and merged into it at the end; 0 for none
     (LoRA, arXiv 2106.09685; on all linear layers, alpha twice the rank, as in QLoRA, arXiv 2305.14314)."""
     fsdp: bool = False
-    """Whether the processes share weights and optimizer out among them (ZeRO, arXiv 1910.02054, stage 3)."""
+    """Whether to shard weights and optimizer over the processes (ZeRO, arXiv 1910.02054, stage 3)."""
     measure_every: int = 0
     """Optimizer steps between two measurements; 0 for one at the end."""
     save_every: int = 0
-    """Optimizer steps between two checkpoints from which a killed training goes on; 0 for ten in all."""
+    """Optimizer steps between two checkpoints that a killed training resumes from; 0 for ten in all."""
     report_to: tuple[str, ...] = ()
-    """Where logs go beside the log file: `tensorboard`, or what else the Trainer knows, such as `wandb`."""
+    """Where to log besides the log file: `tensorboard`, or another integration of the Trainer, such as `wandb`."""
     seed: int = 0
+    """Draws the order of the groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What came of a training."""
+    """A fitted model."""
 
     config: Any
     """Configuration of the model."""
     weights: Mapping[str, Tensor]
-    """State of the model; whole in the main process."""
+    """State dict of the model; complete in the main process."""
     log: list[dict[str, float]]
-    """The Trainer's log: one dict for every few steps, with loss, learning rate and epoch, and one for each
-    measurement, whose names begin with `eval_`."""
+    """The Trainer's log: a dict every few steps with loss, learning rate and epoch, and a dict per measurement with
+    names that begin with `eval_`."""
     metrics: Metrics
     """See `prm.training.measuring.measure`."""
 
 
-def train(
+def fit(
     model: Any,
     kind: Kind,
     groups: Sequence[GroupExample],
     held_out: Sequence[GroupExample],
-    settings: Settings,
+    settings: FitSettings,
     work: Path,
 ) -> Trained:
     """Fit `model` in place.
@@ -102,15 +104,15 @@ def train(
     Args:
         model: from `prm.models.checkpoint.load_model`, of that kind.
         kind: see `prm.training.objectives`.
-        groups: what to learn from, at least one.
-        held_out: what to measure on.
-        settings: see `Settings`.
-        work: directory for checkpoints and logs. A training that was killed goes on from the last checkpoint there, to
-            the same result.
+        groups: to learn from, at least one.
+        held_out: to measure on.
+        settings: how to fit.
+        work: directory for checkpoints and logs. A killed training resumes from the last checkpoint there, to the same
+            result.
 
     Raises:
-        InputError: there is no example, one has nothing to learn from, or the losses do not fit.
-        ModelError: a setting does not fit the model.
+        InputError: there are no examples, one of them teaches nothing, or the losses do not fit.
+        ModelError: a setting does not fit the model or the machine, or the training diverged.
     """
     terms = dict(settings.terms or DEFAULT[kind])
     check_terms(kind, terms)
@@ -120,14 +122,14 @@ def train(
     _keep_head_exact(model)
     if settings.lora_rank:
         model = _with_adapters(model, settings.lora_rank)
-    if HEADS[kind] == ("step",) and "language-model" not in terms:
+    if HEADS[kind] == ("step",) and not _reads_tokens(terms):
         groups = [to_last_target(group) for group in groups]
     try:
         trainer = RewardTrainer(model, kind, terms, groups, held_out, settings, work)
-    except ValueError as error:  # so the Trainer says that a setting is not for this machine
-        raise ModelError(f"cannot be trained here: {error}", "change that setting") from error
+    except ValueError as error:  # the Trainer's way to refuse a setting on this machine
+        raise ModelError(f"cannot train on this machine: {error}", "change that setting") from error
     trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
-    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # it is scored without autocast
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # scored without autocast
     if settings.lora_rank:
         trained = trained.merge_and_unload()
     metrics = trainer.measured(trained)
@@ -137,56 +139,52 @@ def train(
     return Trained(trained.config, weights, trainer.state.log_history, metrics)
 
 
-_DIVERGED = "the training has diverged: loss or weights are no numbers any more", "lower --lr"
+_DIVERGED = "the training diverged: the loss or the weights became NaN or infinite", "lower the learning rate"
+
+
+def _reads_tokens(terms: Iterable[str]) -> bool:
+    return any(TERMS[name].reads_tokens for name in terms)
 
 
 def _require_scored(groups: Sequence[GroupExample], kind: Kind, terms: Collection[str]) -> None:
     if not groups:
-        raise InputError("there is nothing to train on", "see what was dropped, and why")
-    needs_shares = [name for name in ("pointwise", "every-step") if name in terms]
+        raise InputError("there is nothing to train on", "see which rows were dropped, and why")
     for chain in (chain for group in groups for chain in group.chains):
-        if (chain.value is None or HEADS[kind] == ("step",)) and not _has_target(chain):
-            raise InputError(
-                f"chain {chain.chain_id!r} has no scored position: nothing would be learned from it", "leave it out"
-            )
-        if needs_shares and not 0 <= (chain.value or 0.0) <= 1:
-            raise InputError(
-                f"chain {chain.chain_id!r} is worth {chain.value}, and {needs_shares[0]} takes values from 0 to 1",
-                "--loss regression=1",
-            )
+        if (chain.value is None or HEADS[kind] == ("step",)) and not chain.has_target:
+            raise InputError(f"chain {chain.chain_id!r} has no scored position: it would teach nothing", "omit it")
+    _require_shares(groups, [name for name in terms if TERMS[name].needs_shares])
     for name in terms:
-        if not any(_has_item(TERMS[name].weights, group) for group in groups):
-            raise InputError(f"the loss {name!r} has nothing to learn from", "leave it out, or give what it needs")
+        if not any(has_items(TERMS[name].weights, group) for group in groups):
+            raise InputError(f"the loss {name!r} has nothing to learn from", "omit it, or give the data it needs")
 
 
-def _has_target(chain: ChainExample) -> bool:
-    return any(target is not None for target in chain.targets)
+def _require_shares(groups: Sequence[GroupExample], terms: Sequence[str]) -> None:
+    """Refuse values outside [0, 1] if there are terms that need them inside."""
+    for chain in (chain for group in groups for chain in group.chains):
+        if terms and chain.value is not None and not 0 <= chain.value <= 1:
+            raise InputError(
+                f"chain {chain.chain_id!r} has the value {chain.value}, but the loss {terms[0]!r} takes values "
+                "from 0 to 1",
+                "rescale the values, or use a loss that takes any value, such as regression",
+            )
 
 
-def _has_item(weights: str, group: GroupExample) -> bool:
-    """Whether a group has an item of these weights of `prm.training.collation.collate`."""
-    values = {chain.value for chain in group.chains} - {None}
-    if weights == "step_weights":
-        return any(_has_target(chain) for chain in group.chains)
-    if weights in ("pair_weights", "list_weights"):
-        return len(values) > 1
-    return weights == "token_weights" or bool(values)
-
-
-def _require_possible(model: Any, terms: Mapping[str, float], settings: Settings) -> None:
-    if "language-model" in terms and not model.config.tie_word_embeddings:
+def _require_possible(model: Any, terms: Collection[str], settings: FitSettings) -> None:
+    on_tokens = [name for name in terms if TERMS[name].reads_tokens]
+    if on_tokens and not model.config.tie_word_embeddings:
         raise ModelError(
-            "the language-model loss needs a backbone whose output embeddings are its input embeddings",
-            "leave --loss language-model out",
+            f"the loss {on_tokens[0]!r} needs a backbone whose output embeddings are its input embeddings",
+            "omit that loss",
         )
     if any(getattr(module, "is_causal", None) is False for module in model.modules()):
         raise ModelError("this backbone looks ahead: a step's score would depend on later steps", "choose a decoder")
-    if settings.fsdp and (settings.lora_rank or "language-model" in terms):
-        raise ModelError("--fsdp goes neither with --lora-rank nor with the language-model loss", "leave one out")
+    if settings.fsdp and (settings.lora_rank or on_tokens):
+        other = f"lora_rank={settings.lora_rank}" if settings.lora_rank else f"the loss {on_tokens[0]!r}"
+        raise ModelError(f"fsdp does not work with {other}", "omit one of them")
 
 
 class _ExactLinear(torch.nn.Linear):
-    """A head in float32 where all else is in half precision: rewards near 10 would come in steps of 0.06."""
+    """A head that stays in float32 under half precision, where rewards near 10 would come in steps of 0.06."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
@@ -210,7 +208,7 @@ def _with_adapters(model: Any, rank: int) -> Any:
 
 
 def _last_whole_checkpoint(work: Path) -> str | None:
-    """The Trainer writes its state last, so a checkpoint without one was cut short; it will be written again."""
+    """The Trainer writes its state last: a checkpoint without one was cut short and will be rewritten."""
     whole = [path for path in work.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
     return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
@@ -224,7 +222,7 @@ def _is_json(path: Path) -> bool:
 
 
 class RewardTrainer(Trainer):
-    """Trains a model of some kind on groups of chains; see `train`."""
+    """Trains a model on groups of chains; see `fit`."""
 
     def __init__(
         self,
@@ -233,7 +231,7 @@ class RewardTrainer(Trainer):
         terms: Mapping[str, float],
         groups: Sequence[GroupExample],
         held_out: Sequence[GroupExample],
-        settings: Settings,
+        settings: FitSettings,
         work: Path,
     ) -> None:
         self.heads = HEADS[kind]
@@ -254,7 +252,7 @@ class RewardTrainer(Trainer):
                 self.add_callback(callback)
 
     def create_accelerator_and_postprocess(self) -> None:
-        """As the Trainer does; and shard on CPUs too, which accelerate can do but does not offer."""
+        """Shard on CPUs too, which accelerate can do but does not offer."""
         super().create_accelerator_and_postprocess()
         state = self.accelerator.state
         if self.settings.fsdp and state.distributed_type is DistributedType.MULTI_CPU:
@@ -265,7 +263,7 @@ class RewardTrainer(Trainer):
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward over all passes of an optimizer step.
 
-        Every process makes as many passes as the one that has most, for sharded weights are gathered by all at once.
+        Every process makes the same number of passes, because sharded weights are gathered by all of them at once.
         """
         model.train()
         parts = self._prepare_inputs(inputs)["passes"]
@@ -282,23 +280,23 @@ class RewardTrainer(Trainer):
                 self.accelerator.backward(loss)
             whole += loss.detach()
             for name, value in found.items():
-                self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet: that would wait for it
+                self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet, which would wait for it
         self.term_steps += 1
         return whole
 
     def _totals(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """Weights of each term over all passes, as a mean over the processes, whose gradients are averaged too."""
+        """The total weight of each term over all passes, averaged over the processes, as their gradients are."""
         own = [total_weights(self.terms, part) for part in parts]
         sums = torch.stack([torch.stack([one[name] for one in own]).sum() for name in self.terms])
         means = self.accelerator.reduce(sums, "mean")
         return dict(zip(self.terms, means, strict=True))
 
     def _passing(self, model: Any, *, is_last: bool) -> AbstractContextManager[Any]:
-        """Gradients are exchanged after the last pass alone, but where each process can only hold its share of them."""
+        """Exchange gradients only after the last pass; sharded ones after each, since no process holds all of them."""
         return nullcontext() if is_last or self.settings.fsdp else self.accelerator.no_sync(model)
 
     def _read(self, model: Any, part: Mapping[str, Tensor]) -> Read:
-        with_hidden = "language-model" in self.terms
+        with_hidden = _reads_tokens(self.terms)
         output = model(
             input_ids=part["input_ids"],
             attention_mask=part["attention_mask"],
@@ -309,32 +307,33 @@ class RewardTrainer(Trainer):
         steps = logits[part["step_rows"], part["step_places"]]
         rows = torch.arange(len(logits), device=logits.device)
         has_steps, has_outcome = "step" in self.heads, "outcome" in self.heads
+        with_ends = has_outcome and any(TERMS[name].reads_ends for name in self.terms)
         return Read(
             margins=steps[:, 1] - steps[:, 0] if has_steps else none,
             rewards=logits[rows, part["last"], -1] if has_outcome else none,
-            end_rewards=logits[part["end_rows"], part["end_places"], -1] if has_outcome else none,
+            end_rewards=logits[part["end_rows"], part["end_places"], -1] if with_ends else none,
             token_logits=self._token_logits(output.hidden_states[-1], part) if with_hidden else none,
         )
 
     def _token_logits(self, hidden: Tensor, part: Mapping[str, Tensor]) -> Tensor:
-        """Of the tokens that count alone: a large vocabulary times all tokens is much memory."""
+        """Logits of the scored tokens only: those of all tokens take much memory with a large vocabulary."""
         embeddings: Tensor = self.accelerator.unwrap_model(self.model).get_input_embeddings().weight
         return hidden[part["token_rows"], part["token_places"]] @ embeddings.T
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
-        """Measure on what is held out, and log it."""
+        """Measure on the held-out groups, and log it."""
         found = {f"{metric_key_prefix}_{k}": v for k, v in self.measured(self.model).items() if v is not None}
         self.log(found)
         self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
 
     def measured(self, model: Any) -> Metrics:
-        """Metrics of a model on what is held out; none where nothing is."""
+        """Metrics of a model on the held-out groups; empty where there are none."""
         groups = self.eval_dataset
         return measure(model, self.heads, groups, _tokens_a_pass(self.settings)) if groups else {}
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
-        """As the Trainer does, with the mean of each term since the last time where there are several.
+        """Log, with the mean of each term since the last log where there are several.
 
         Raises:
             ModelError: the loss is not finite.
@@ -354,11 +353,11 @@ class RewardTrainer(Trainer):
         return 0
 
 
-def _tokens_a_pass(settings: Settings) -> int:
+def _tokens_a_pass(settings: FitSettings) -> int:
     return settings.tokens_a_pass or (GPU_TOKENS if torch.accelerator.is_available() else CPU_TOKENS)
 
 
-def _collator(settings: Settings, pad_id: int) -> Callable[[Sequence[GroupExample]], dict[str, Any]]:
+def _collator(settings: FitSettings, pad_id: int) -> Callable[[Sequence[GroupExample]], dict[str, Any]]:
     budget = _tokens_a_pass(settings)
 
     def collate_batch(groups: Sequence[GroupExample]) -> dict[str, Any]:
@@ -367,7 +366,7 @@ def _collator(settings: Settings, pad_id: int) -> Callable[[Sequence[GroupExampl
     return collate_batch
 
 
-def _arguments(settings: Settings, groups: int, held_out: int, work: Path) -> TrainingArguments:
+def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) -> TrainingArguments:
     batches = math.ceil(groups / (settings.batch_size * int(os.environ.get("WORLD_SIZE", "1"))))
     return TrainingArguments(
         output_dir=str(work),
@@ -375,7 +374,7 @@ def _arguments(settings: Settings, groups: int, held_out: int, work: Path) -> Tr
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
-        # none in a short training, whose first step would have no rate
+        # none in a short training, where it would make the first rate 0
         warmup_steps=int(batches * settings.epochs * 0.05),
         per_device_train_batch_size=settings.batch_size,
         remove_unused_columns=False,
@@ -399,7 +398,7 @@ def _arguments(settings: Settings, groups: int, held_out: int, work: Path) -> Tr
     )
 
 
-def _tensorboard(settings: Settings, work: Path) -> list[TrainerCallback]:
+def _tensorboard(settings: FitSettings, work: Path) -> list[TrainerCallback]:
     if "tensorboard" not in settings.report_to:
         return []
     try:
@@ -411,13 +410,13 @@ def _tensorboard(settings: Settings, work: Path) -> list[TrainerCallback]:
 
 
 class LogFile(TrainerCallback):
-    """Keeps the whole log in a file while training."""
+    """Keeps the log in a file during training."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write it anew."""
+        """Rewrite the file."""
         write_json(self.path, {"log": state.log_history})
 
 
@@ -429,17 +428,17 @@ class ProgressBar(TrainerCallback):
         self.advance: console.Meter | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Show the bar, from where a killed training goes on."""
+        """Show the bar, from the step that a killed training resumes at."""
         self.advance = self.open.enter_context(console.progress("training", state.max_steps))
         self.advance(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Move it."""
+        """Advance the bar."""
         if self.advance:
             self.advance()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float], **_: Any) -> None:
-        """Show the last numbers behind it."""
+        """Show the latest numbers after the bar."""
         shown = ("loss", "eval_step_auroc", "eval_pair_accuracy")
         if self.advance:
             self.advance(
@@ -447,5 +446,10 @@ class ProgressBar(TrainerCallback):
             )
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Leave it."""
+        """Close the bar."""
         self.open.close()
+
+
+Settings = FitSettings
+train = fit
+"""The former names, still used in `prm.benchmarks`."""

@@ -39,10 +39,10 @@ FAULTS = {
     "objective": (f"train --base m --objective rm {DATA} --labels l.jsonl --out o", "rm"),
     "base": (f"train --base empty-directory {DATA} --labels l.jsonl --out o", "empty-directory"),
     "base path": (f"train --base ./none {DATA} --labels l.jsonl --out o", "./none"),
-    "separator": (f"train --base m {DATA} --labels l.jsonl --separator= --out o", "--separator"),
+    "separator": (f"train --base m {DATA} --labels l.jsonl --separator= --out o", "separator is empty"),
     "separator that ends in an escape": (
         f"train --base m {DATA} --labels l.jsonl --separator \\ --out o",
-        "--separator",
+        r"separator='\\'",
     ),
     "scorer": (f"score --scorer empty-directory {DATA} --out o", "empty-directory"),
     "nothing to measure": (f"eval best-of-n {DATA} --out o", "no scorer"),
@@ -139,10 +139,10 @@ def test_a_training_that_was_stopped_can_be_run_again(prm, files, base_model, mo
 
     line = f"train --base {base_model} {DATA} --labels l.jsonl --held-out 0 --separator ки --out o".split()
     with monkeypatch.context() as patched:
-        patched.setattr(training, "train", stopped)
+        patched.setattr(training, "fit", stopped)
         code, _, said = prm(*line)
         assert code == 130
-        assert "goes on where this one was" in said
+        assert "the same command resumes it" in said
     assert not (files / "o").exists()
     assert (files / "o.training").exists()
     assert prm(*line)[0] == 0
@@ -219,22 +219,22 @@ def test_a_training_on_preferences(prm, files, base_model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--preferences c.jsonl", "of its own"),
+        ("--preferences c.jsonl", "of their own"),
         ("--loss step", "NAME=WEIGHT"),
         ("--loss step=much", "much"),
-        ("--loss nothing=1", "no loss 'nothing'"),
-        ("--objective both", "--objective"),
-        ("--labels-as graded", "--labels-as"),
-        ("--steps none", "--steps"),
-        ("--precision int8", "--precision"),
-        ("--objective orm --too-long whole-steps", "--too-long whole-steps"),
-        ("--fsdp --lora-rank 4", "--lora-rank"),
-        ("--margin 1", "--margin makes no difference"),
-        ("--objective orm --class-balance", "--class-balance makes no difference"),
-        ("--objective orm --labels-as soft", "--labels-as makes no difference"),
-        ("--objective orm --steps one-past", "--steps makes no difference"),
-        ("--objective orm --loss pointwise=1 --margin 1", "--margin makes no difference"),
-        ("--values v.jsonl", "--values makes no difference"),
+        ("--loss nothing=1", "unknown loss 'nothing'"),
+        ("--objective both", "unknown objective 'both'"),
+        ("--labels-as graded", "unknown labels_as 'graded'"),
+        ("--steps none", "unknown steps 'none'"),
+        ("--precision int8", "unknown precision 'int8'"),
+        ("--objective orm --too-long whole-steps", "too_long='whole-steps'"),
+        ("--fsdp --lora-rank 4", "lora_rank=4"),
+        ("--margin 1", "margin makes no difference"),
+        ("--objective orm --class-balance", "class_balance makes no difference"),
+        ("--objective orm --labels-as soft", "labels_as makes no difference"),
+        ("--objective orm --steps one-past", "steps makes no difference"),
+        ("--objective orm --loss pointwise=1 --margin 1", "margin makes no difference"),
+        ("--values v.jsonl", "values makes no difference"),
         ("--objective orm", "nothing to train on"),
     ],
 )

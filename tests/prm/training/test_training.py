@@ -1,16 +1,13 @@
 """Real, short trainings: they learn, follow from their seed, and come out the same however they are carried out."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
+import re
 from array import array
 from dataclasses import replace
 
 import pytest
 import torch
+from places import ROOT
 from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -20,11 +17,12 @@ from transformers import (
 
 from prm.errors import InputError, ModelError
 from prm.models.checkpoint import load_model, save_model
+from prm.models.heads import HEADS
 from prm.training import trainer as training
 from prm.training.examples import ChainExample, GroupExample
 from prm.training.measuring import measure
-from prm.training.objectives import DEFAULT, check_terms
-from prm.training.trainer import RewardTrainer, Settings, train
+from prm.training.objectives import DEFAULT, TERMS, check_terms, heads_of
+from prm.training.trainer import FitSettings, RewardTrainer, fit
 
 
 def chain(identity, ids, ends, targets, value=None):
@@ -51,7 +49,8 @@ GROUPS = [
     )
     for i in range(8)
 ]
-QUICK = Settings(epochs=12, learning_rate=1e-2, batch_size=4)
+NEVER = 10**9
+QUICK = FitSettings(epochs=12, learning_rate=1e-2, batch_size=4, save_every=NEVER)
 ALL_OF_ORM = {
     "bradley-terry": 1.0, "centering": 0.01, "plackett-luce": 0.5, "pointwise": 0.5, "regression": 0.1,
     "every-step": 1.0, "language-model": 0.1,
@@ -74,7 +73,7 @@ ALL_OF_ORM = {
 def test_training_learns(base_model, tmp_path, kind, groups, metrics, settings):
     model = load_model(base_model, kind, 0)
     model.config.tie_word_embeddings = True
-    made = train(model, kind, groups, groups, replace(QUICK, **settings), tmp_path)
+    made = fit(model, kind, groups, groups, replace(QUICK, **settings), tmp_path)
     losses = [row["loss"] for row in made.log if "loss" in row]
     assert losses[-1] < 0.5 * losses[0]
     assert {name: made.metrics[name] for name in metrics} == dict.fromkeys(metrics, 1.0)
@@ -85,9 +84,9 @@ def test_training_learns(base_model, tmp_path, kind, groups, metrics, settings):
 
 
 def weights(base_model, work, kind="prm", groups=STEPS, **settings):
-    options = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 4, **settings}
+    options = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 4, "save_every": NEVER, **settings}
     model = load_model(base_model, kind, 0, options.get("seed", 0))
-    return train(model, kind, groups, (), Settings(**options), work).weights
+    return fit(model, kind, groups, (), FitSettings(**options), work).weights
 
 
 def distance(left, right):
@@ -135,7 +134,7 @@ def test_a_language_model_loss_needs_the_output_embeddings(base_model, tmp_path)
     model = load_model(base_model, "orm", 0)
     terms = {"bradley-terry": 1.0, "language-model": 0.1}
     with pytest.raises(ModelError, match="output embeddings"):
-        train(model, "orm", GROUPS, (), Settings(terms=terms), tmp_path)
+        fit(model, "orm", GROUPS, (), FitSettings(terms=terms), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ def test_a_language_model_loss_needs_the_output_embeddings(base_model, tmp_path)
         ("prm", {"bradley-terry": 1.0}, "trains a head"),
         ("orm", {"step": 1.0}, "trains a head"),
         ("joint", {"step": 1.0}, "no loss trains the outcome head"),
-        ("prm", {"stepp": 1.0}, "no loss 'stepp'"),
+        ("prm", {"stepp": 1.0}, "unknown loss 'stepp'"),
         ("prm", {"step": 0.0}, "weight"),
         ("prm", {"step": float("nan")}, "weight"),
         ("prm", {"step": float("inf")}, "weight"),
@@ -155,15 +154,31 @@ def test_losses_that_do_not_fit_are_refused(kind, terms, message):
         check_terms(kind, terms)
 
 
+def test_each_kind_has_its_heads():
+    assert {kind: heads_of(kind) for kind in HEADS} == {kind: set(heads) for kind, heads in HEADS.items()}
+
+
+def test_the_documented_losses_are_the_table():
+    """Each row of docs/training.md names the term, its head, and begins with its summary."""
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)`(.*?) \| (.*?) \| (.*?) \|$", text, flags=re.MULTILINE)
+    assert [name for name, *_ in rows] == list(TERMS)
+    for name, default, head, items in rows:
+        kinds = [kind for kind in ("prm", "orm") if name in DEFAULT[kind]]
+        assert default == "".join(f" (default of {kind})" for kind in kinds)
+        assert head == {"step": "step head", "outcome": "outcome head", None: "backbone"}[TERMS[name].head]
+        assert items.startswith(TERMS[name].summary)
+
+
 def test_nothing_to_train_on_is_refused(base_model, tmp_path):
     with pytest.raises(InputError, match="nothing to train on"):
-        train(load_model(base_model, "prm", 0), "prm", [], (), Settings(), tmp_path)
+        fit(load_model(base_model, "prm", 0), "prm", [], (), FitSettings(), tmp_path)
 
 
 def test_an_example_without_a_scored_position_is_refused(base_model, tmp_path):
     blank = GroupExample("p", 1, (chain("blank", (1, 30, 10), (2,), (None,)),))
     with pytest.raises(InputError, match="'blank' has no scored position"):
-        train(load_model(base_model, "prm", 0), "prm", [*STEPS, blank], (), Settings(), tmp_path)
+        fit(load_model(base_model, "prm", 0), "prm", [*STEPS, blank], (), FitSettings(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -178,18 +193,18 @@ def test_an_example_without_a_scored_position_is_refused(base_model, tmp_path):
 def test_a_loss_that_finds_nothing_to_learn_from_is_refused(base_model, tmp_path, kind, groups, terms, name):
     """A head would be left as it was drawn."""
     with pytest.raises(InputError, match=f"'{name}' has nothing to learn from"):
-        train(load_model(base_model, kind, 0), kind, groups, (), Settings(terms=terms), tmp_path)
+        fit(load_model(base_model, kind, 0), kind, groups, (), FitSettings(terms=terms), tmp_path)
 
 
 def test_a_value_that_is_no_share_is_refused_where_one_is_needed(base_model, tmp_path):
     groups = [GroupExample("p", 1, (replace(GROUPS[0].chains[0], value=2.0), GROUPS[0].chains[1]))]
     with pytest.raises(InputError, match="takes values from 0 to 1"):
-        train(load_model(base_model, "orm", 0), "orm", groups, (), Settings(terms={"pointwise": 1.0}), tmp_path)
+        fit(load_model(base_model, "orm", 0), "orm", groups, (), FitSettings(terms={"pointwise": 1.0}), tmp_path)
 
 
 def test_a_training_that_diverges_is_an_error(base_model, tmp_path):
     with pytest.raises(ModelError, match="diverged"):
-        train(load_model(base_model, "prm", 0), "prm", STEPS, (), replace(QUICK, learning_rate=1e18), tmp_path)
+        fit(load_model(base_model, "prm", 0), "prm", STEPS, (), replace(QUICK, learning_rate=1e18), tmp_path)
 
 
 def test_a_training_of_one_step_learns(base_model, tmp_path):
@@ -199,7 +214,7 @@ def test_a_training_of_one_step_learns(base_model, tmp_path):
 
 
 def test_half_precision_leaves_the_head_and_the_measures_exact(base_model, tmp_path):
-    made = train(
+    made = fit(
         load_model(base_model, "orm", 0), "orm", GROUPS, GROUPS, replace(QUICK, precision="bfloat16"), tmp_path / "work"
     )
     save_model(made.config, made.weights, "orm", tmp_path)
@@ -212,7 +227,7 @@ def test_a_backbone_that_looks_ahead_is_refused(tmp_path):
     config = BertConfig(vocab_size=99, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
     model = BertForTokenClassification(config)
     with pytest.raises(ModelError, match="looks ahead"):
-        train(model, "prm", STEPS, (), Settings(), tmp_path)
+        fit(model, "prm", STEPS, (), FitSettings(), tmp_path)
 
 
 def test_measures_by_hand():
@@ -269,91 +284,8 @@ def test_plain_transformers_loads_what_is_saved(base_model, tmp_path, kind):
 
 def test_the_log_is_kept_in_a_file(base_model, tmp_path):
     model = load_model(base_model, "prm", 0)
-    made = train(model, "prm", STEPS, STEPS, replace(QUICK, measure_every=4, report_to=("tensorboard",)), tmp_path)
+    made = fit(model, "prm", STEPS, STEPS, replace(QUICK, measure_every=4, report_to=("tensorboard",)), tmp_path)
     log = json.loads((tmp_path / training.LOG).read_text())["log"]
     assert [row for row in log if "loss" in row] == [row for row in made.log if "loss" in row]
     assert [row["step"] for row in log if "eval_step_auroc" in row] == [4, 8, 12, 16, 20, 24]
     assert list((tmp_path / "tensorboard").glob("events*"))
-
-
-# The command, in processes of its own.
-
-
-@pytest.fixture
-def data(tmp_path):
-    """Problems of one token each, whose chains are right where they say so."""
-    names = {name: tmp_path / f"{name}.jsonl" for name in ("problems", "chains", "labels")}
-    rows = {name: [] for name in names}
-    for i in range(24):
-        rows["problems"].append({"id": f"p{i}", "text": f"what is {i}?", "answer": "4"})
-        for k, (text, value) in enumerate((("So 4.\n", 1), ("So thus it 12.\n", 0))):
-            ids = {"chain_id": f"p{i}/{k}", "problem_id": f"p{i}"}
-            rows["chains"].append({"schema": "chain/1", "id": f"p{i}/{k}", "problem_id": f"p{i}", "steps": [text] * 2})
-            counts = {
-                "right": [3 * value] * 2,
-                "wrong": [3 - 3 * value] * 2,
-                "undecided": [0, 0],
-                "known": ["drawn"] * 2,
-            }
-            rows["labels"].append({**ids, **counts, "outcome": ["incorrect", "correct"][value]})
-    for name, path in names.items():
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows[name]))
-    return [f"--{name}={path}" for name, path in names.items()]
-
-
-def command(*arguments, launcher=()):
-    return [*launcher, "-m", "prm.cli", "train", *map(str, arguments)]
-
-
-ALONE = os.environ | {"OMP_NUM_THREADS": "1"}  # threads of tiny models wait for each other more than they work
-TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29611")
-
-
-def run(arguments):
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=ALONE, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
-
-
-def loaded(directory):
-    return load_model(str(directory), "prm").state_dict()
-
-
-def test_a_killed_training_goes_on_to_the_same_result(base_model, data, tmp_path):
-    options = [f"--base={base_model}", *data, "--epochs=25", "--batch-size=4", "--lr=1e-3", "--save-every=20"]
-    run(command(*options, f"--out={tmp_path}/whole"))
-    line = [sys.executable, *command(*options, f"--out={tmp_path}/cut")]
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ALONE)
-    end = time.monotonic() + 120
-    while not (tmp_path / "cut.training" / "checkpoint-60").exists() and process.poll() is None:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it had ended before it was killed"
-    assert not (tmp_path / "cut").exists()
-    assert "PRM checkpoint: " in run(line[1:]).stderr
-    assert distance(loaded(tmp_path / "cut"), loaded(tmp_path / "whole")) == 0
-    assert not (tmp_path / "cut.training").exists()
-
-
-@pytest.mark.parametrize("option", ["--fsdp", "--seed=0"], ids=["sharded", "copied"])
-def test_two_processes_give_what_one_gives(base_model, data, tmp_path, option):
-    """Two processes of 2 chains each read the same 4 chains in an optimizer step as one of 4; there are 44 chains."""
-    options = [
-        f"--base={base_model}",
-        *data,
-        "--lr=1e-3",
-        "--epochs=2",
-        "--tokens-per-pass=20",
-        "--held-out=0.1",
-        "--measure-every=5",
-    ]
-    run(command(*options, "--batch-size=4", f"--out={tmp_path}/one"))
-    two = [*options, option, "--batch-size=2", f"--out={tmp_path}/two"]
-    done = run(command(*two, launcher=TORCHRUN))
-    assert done.stderr.count("PRM checkpoint: ") == 1, "only the main process speaks"
-    assert distance(loaded(tmp_path / "two"), loaded(tmp_path / "one")) < 1e-4
-    assert distance(loaded(tmp_path / "two"), load_model(base_model, "prm", 0).state_dict()) > 1e-3
-    logs = [json.loads((tmp_path / name / training.LOG).read_text())["log"] for name in ("one", "two")]
-    losses = [[row["loss"] for row in log if "loss" in row] for log in logs]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -1,0 +1,236 @@
+"""The training job: step labels, values or preferences → a checkpoint.
+
+settings = prm.TrainSettings("Qwen/Qwen2.5-Math-1.5B", objective="prm")
+made = prm.train(settings, problems=problems, chains=chains, labels=labels, out="runs/prm")
+scorer = prm.load_scorer(str(made.path))
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prm import console
+from prm.data.drops import drops_path
+from prm.data.jobs import Output, Source, Workspace, is_main_process, making, write_drops
+from prm.data.manifest import Job, directories
+from prm.data.writing import discard, whole_directory, write_json
+from prm.errors import InputError, PrmError
+from prm.plots import training_curves
+
+from .settings import TrainSettings, makes_no_difference
+
+if TYPE_CHECKING:
+    from .preparation import Prepared
+    from .trainer import FitSettings, Trained
+
+
+def train(
+    settings: TrainSettings,
+    *,
+    problems: Source | None = None,
+    chains: Source | None = None,
+    labels: Source | None = None,
+    values: Source | None = None,
+    preferences: Source | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Output:
+    """Train a step head (PRM), an outcome head (ORM) or both on a backbone, and write a checkpoint.
+
+    A killed training resumes from its last state when it is called again with the same arguments, to the same result.
+    Under torchrun every process calls it with the same arguments; the main one writes.
+
+    Args:
+        settings: how to train.
+        problems: of the chains, see `prm.Source`.
+        chains: of these problems.
+        labels: step labels of these chains, from `prm.label`.
+        values: rows of `chain_id` and `value`, a real number that replaces right and wrong (orm, joint).
+        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm).
+        out: checkpoint directory; None for a temporary one (a single process only).
+        overwrite: whether to replace an existing output.
+
+    Returns:
+        The checkpoint, with the numbers of chains and the metrics on the held-out problems as its counts.
+
+    Raises:
+        PrmError: an input, the model or the output cannot be used, or the training diverged.
+    """
+    if out is None and _processes() > 1:
+        raise InputError(f"out=None with {_processes()} processes, which must share one output", "give a directory")
+    place = Workspace(out, "checkpoint")
+    files = _files(place, settings, problems, chains, labels, values, preferences)
+    work = place.out.with_name(place.out.name + ".training")
+    job = Job(place.out, "train", _manifest_settings(settings), files | directories(base=settings.base), (work,))
+    with making(job, f"{settings.objective.upper()} checkpoint", overwrite) as counts:
+        if counts is not None:
+            counts |= _train(settings, files, job, work)
+    if is_main_process():
+        discard(work)
+    return place.output(job)
+
+
+def audit_of(
+    settings: TrainSettings,
+    *,
+    problems: Source | None = None,
+    chains: Source | None = None,
+    labels: Source | None = None,
+    values: Source | None = None,
+    preferences: Source | None = None,
+) -> dict[str, Any]:
+    """The audit of what `train` would train on with these arguments; see `prm.training.audit.audit`.
+
+    Raises:
+        PrmError: an input or the model cannot be used.
+    """
+    from .preparation import prepare
+
+    place = Workspace(None, "checkpoint")
+    return prepare(settings, _files(place, settings, problems, chains, labels, values, preferences)).found
+
+
+def show_audit(found: Mapping[str, Any]) -> None:
+    """Print an audit as a table."""
+    from .audit import summary_rows
+
+    console.table("What there is to learn from", ["", "train", "held out"], summary_rows(found))
+
+
+def _files(
+    place: Workspace,
+    settings: TrainSettings,
+    problems: Source | None,
+    chains: Source | None,
+    labels: Source | None,
+    values: Source | None,
+    preferences: Source | None,
+) -> dict[str, Path]:
+    """The files of the sources by name."""
+    files = place.files(problems=problems, chains=chains, labels=labels, values=values, preferences=preferences)
+    if preferences is not None and len(files) > 1:
+        raise InputError("preferences come with problems and chains of their own", "omit the other data")
+    if preferences is None and not ({"problems", "chains"} <= files.keys() and {"labels", "values"} & files.keys()):
+        raise InputError("there is nothing to train on", "give problems, chains and labels (or values), or preferences")
+    if values is not None and settings.objective == "prm":
+        raise makes_no_difference("values", settings.objective)
+    return files
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
+    """The settings that the result depends on."""
+    return {
+        "base": s.base, "objective": s.objective, "losses": dict(s.losses), "labels_as": s.score_labels,
+        "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "epochs": s.epochs, "lr": s.lr,
+        "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
+        "precision": s.precision, "lora_rank": s.lora_rank, "fsdp": s.fsdp, "separator": s.separator,
+        "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "processes": _processes(),
+    }  # fmt: skip
+
+
+def _fit_settings(s: TrainSettings) -> FitSettings:
+    from .trainer import FitSettings
+
+    return FitSettings(
+        terms=s.terms,
+        epochs=s.epochs,
+        learning_rate=s.lr,
+        batch_size=s.batch_size,
+        tokens_a_pass=s.tokens_per_pass,
+        margin_scale=s.margin,
+        precision=s.precision,
+        gradient_checkpointing=s.gradient_checkpointing,
+        lora_rank=s.lora_rank,
+        fsdp=s.fsdp,
+        measure_every=s.measure_every,
+        save_every=s.save_every,
+        report_to=_installed_reporters() if s.report_to is None else tuple(s.report_to),
+        seed=s.seed,
+    )
+
+
+def _installed_reporters() -> tuple[str, ...]:
+    return ("tensorboard",) if find_spec("tensorboard") else ()
+
+
+def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: Path) -> dict[str, Any]:
+    """Write a checkpoint; gives the counts of its examples, and its metrics."""
+    from prm.models.checkpoint import load_model
+
+    from .audit import example_lines
+    from .preparation import prepare
+    from .trainer import fit
+
+    with _without_progress_bars():
+        prepared = prepare(settings, files)
+        show_audit(prepared.found)
+        if not prepared.train:
+            prepared.drops.write(job.output)
+            why = "everything is held out: lower held_out" if prepared.held_out else f"see {drops_path(job.output)}"
+            raise InputError("there is nothing to train on", why)
+        for line in example_lines(prepared.train[0], prepared.tokenizer):
+            console.say(line)
+        model = load_model(settings.base, settings.objective, prepared.pad_id, settings.seed)
+        trained = fit(model, settings.objective, prepared.train, prepared.held_out, _fit_settings(settings), work)
+        counts: dict[str, Any] = {
+            "chains": prepared.found["train"]["chains"],
+            "held-out chains": prepared.found["held_out"]["chains"],
+            **{name.replace("_", " "): value for name, value in trained.metrics.items() if value is not None},
+        }
+        if is_main_process():
+            _write(job, work, prepared, trained)
+            write_drops(prepared.drops, job.output, counts)
+    return counts
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Hide those of transformers: ours shows the progress, and theirs would come again with every saved state."""
+    from transformers.utils import logging
+
+    was_shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_shown:
+            logging.enable_progress_bar()
+
+
+def _write(job: Job, work: Path, prepared: Prepared, trained: Trained) -> None:
+    """Write the checkpoint and all that belongs beside it."""
+    from prm.models.checkpoint import save_model
+
+    from .card import model_card
+    from .trainer import LOG
+
+    metadata = prepared.metadata
+    with whole_directory(job.output) as directory:
+        save_model(trained.config, trained.weights, metadata.kind, directory)
+        prepared.tokenizer.save_pretrained(directory)
+        metadata.save(directory)
+        write_json(directory / "audit.json", prepared.found)
+        write_json(directory / LOG, {"log": trained.log, "held_out": trained.metrics})
+        card = model_card(metadata.kind, metadata.separator, job.settings, job.digests, prepared.found, trained.metrics)
+        (directory / "README.md").write_text(card, encoding="utf-8")
+        _draw(trained.log, directory / "training.png")
+        if (work / "tensorboard").is_dir():
+            shutil.copytree(work / "tensorboard", directory / "tensorboard")
+
+
+def _draw(log: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Draw the curves; a failure here must not spoil a finished training."""
+    try:
+        path.write_bytes(training_curves(log))
+    except PrmError as error:
+        console.say(f"no plot of the training: {error}")

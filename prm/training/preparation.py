@@ -1,0 +1,130 @@
+"""From the files of a training job to its examples: read, render, split by problem, and audit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prm.data.comparisons import read_values
+from prm.data.drops import Drops
+from prm.data.files import by_id, read_chains, read_problems, read_records
+from prm.data.joining import join_rows
+from prm.data.preferences import Preference, read_preferences
+from prm.data.records import StepLabels
+from prm.data.splits import SplitProof, hold_out, prove
+from prm.errors import InputError
+from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of
+from prm.models.heads import HEADS
+from prm.models.rendering import Renderer
+
+from .audit import audit
+from .examples import (
+    GroupExample,
+    Recipe,
+    class_weights,
+    label_examples,
+    preference_examples,
+    reweighted,
+    unlabeled,
+)
+from .objectives import need_pairs
+from .settings import TrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that a training needs but the weights of the model."""
+
+    tokenizer: Any
+    metadata: Metadata
+    train: list[GroupExample]
+    held_out: list[GroupExample]
+    drops: Drops
+    found: dict[str, Any]
+    """See `prm.training.audit.audit`."""
+
+    @property
+    def pad_id(self) -> int | None:
+        """The token that pads; the end of text where the tokenizer has none of its own."""
+        own: int | None = self.tokenizer.pad_token_id
+        return self.tokenizer.eos_token_id if own is None else own
+
+
+def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
+    """Read and split the examples of a job.
+
+    Args:
+        settings: how to train.
+        files: `problems` and `chains` with `labels`, `values` or both; or `preferences`.
+
+    Raises:
+        PrmError: a file or the model cannot be used.
+    """
+    drops, metadata = (
+        Drops(),
+        Metadata(settings.objective, settings.separator_text, settings.chat, settings.score_labels),
+    )
+    tokenizer = load_tokenizer(settings.base)
+    renderer = renderer_of(tokenizer, metadata)
+    recipe = Recipe(
+        heads=frozenset(HEADS[settings.objective]),
+        labels_as=settings.labels_as,
+        steps=settings.steps,
+        max_length=min(settings.max_length or sys.maxsize, context_length(settings.base)),
+        too_long=settings.too_long,
+        needs_pairs=need_pairs(settings.terms),
+        values=read_values(files["values"]) if "values" in files else None,
+    )
+    read = _read_preferences if "preferences" in files else _read_labels
+    groups, texts, labels = read(files, settings.splitter, renderer, recipe, drops)
+    train, held_out, proof = _split(groups, texts, settings.held_out)
+    if settings.class_balance:
+        weights = class_weights(train)
+        train = [reweighted(group, *weights) for group in train]
+    found = audit(train, held_out, proof, labels, drops)
+    return Prepared(tokenizer, metadata, train, held_out, drops, found)
+
+
+_Read = tuple[list[GroupExample], Mapping[str, str], Sequence[StepLabels]]
+"""Examples, the text of each problem by id, and the labels that were read."""
+
+
+def _read_labels(files: Mapping[str, Path], splitter: str, renderer: Renderer, recipe: Recipe, drops: Drops) -> _Read:
+    problems = by_id(read_problems(files["problems"]))
+    chains = by_id(read_chains(files["chains"], splitter))
+    if "labels" in files:
+        labels = list(read_records(files["labels"], StepLabels))
+    else:
+        labels = [unlabeled(chain) for chain in chains.values()]
+    rows = join_rows(problems, chains, labels, drops)
+    texts = {identity: problem.text for identity, problem in problems.items()}
+    return label_examples(rows, renderer, recipe, drops), texts, labels
+
+
+def _read_preferences(
+    files: Mapping[str, Path], splitter: str, renderer: Renderer, recipe: Recipe, drops: Drops
+) -> _Read:
+    if "step" in recipe.heads:
+        raise InputError("preferences hold no step labels", "train an ORM on them")
+    rows = list(read_preferences(files["preferences"], drops))
+    groups = preference_examples(rows, renderer, recipe, splitter, drops)
+    return groups, {row.id: _context_text(row) for row in rows}, ()
+
+
+def _context_text(preference: Preference) -> str:
+    context = preference.context
+    return context if isinstance(context, str) else "\n\n".join(f"{m.role}: {m.content}" for m in context)
+
+
+def _split(
+    groups: Iterable[GroupExample], texts: Mapping[str, str], share: float
+) -> tuple[list[GroupExample], list[GroupExample], SplitProof]:
+    out = hold_out(texts, share)
+    sides: tuple[list[GroupExample], list[GroupExample]] = ([], [])
+    for group in groups:
+        sides[group.problem_id in out].append(group)
+    proof = prove(*([(group.problem_id, texts[group.problem_id]) for group in side] for side in sides))
+    return *sides, proof

@@ -1,0 +1,158 @@
+"""The settings of a training job, each with its unit, range and default."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+from prm.data.steps import split_steps
+from prm.errors import InputError
+
+from .examples import Steps, Targets, TooLong
+from .objectives import A_KIND, DEFAULT, TERMS, check_terms
+
+if TYPE_CHECKING:
+    from prm.models.heads import Kind
+
+Precision = Literal["float32", "bfloat16", "float16"]
+"""Of the computation; weights and optimizer stay in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How to train: everything but the data and the output.
+
+    >>> TrainSettings("Qwen/Qwen2.5-Math-1.5B", objective="orm", losses={"bradley-terry": 1, "pointwise": 0.5}).lr
+    1e-05
+
+    Raises:
+        InputError: a value is unknown, out of its range, or would make no difference; the message names it.
+    """
+
+    base: str
+    """Backbone: Hugging Face directory or Hub name."""
+    objective: Kind = "prm"
+    """`prm` (scores steps), `orm` (scores chains) or `joint` (both)."""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Weight above 0 of each loss, by its name in `prm.training.objectives.TERMS`; empty for the default of the
+    objective: `step`, `bradley-terry`, or both, with weight 1."""
+    labels_as: Targets = "hard"
+    """View of the step labels: `hard`, `soft`, `pooled`, or `counts` (soft, heavier with more draws)."""
+    steps: Steps = "all"
+    """Which labeled steps to learn from: `all`, those up to the `first-error`, or `one-past` it."""
+    class_balance: bool = False
+    """Whether right and wrong steps weigh the same in all."""
+    margin: float = 0.0
+    """Bradley-Terry margin per unit that one chain is better than another; 0 or more."""
+    epochs: float = 1.0
+    """Passes over the data; above 0."""
+    lr: float = 1e-5
+    """Peak learning rate, 0 or more; warmed up over the first 5% of the steps, then a cosine to 0."""
+    batch_size: int = 64
+    """Chains (prm) or problems (orm, joint) per optimizer step on one device; 1 or more."""
+    held_out: float = 0.05
+    """Share of the problems to measure on and not train on, in [0, 0.9]."""
+    max_length: int | None = None
+    """Longest chain in tokens, 1 or more; None for the model's context. A longer chain is `too_long`."""
+    too_long: TooLong = "drop"
+    """What to do with a longer chain: `drop` it, or keep the `whole-steps` that fit (prm only)."""
+    precision: Precision = "float32"
+    """`float32`, or `bfloat16` or `float16` mixed with it."""
+    lora_rank: int = 0
+    """Rank of the adapters to train, merged into the backbone at the end; 0 to train all weights."""
+    fsdp: bool = False
+    """Whether to shard weights and optimizer over the processes of torchrun."""
+    separator: str = r"\n"
+    r"""Text that ends every step; escapes such as `\n` are decoded. Not empty."""
+    splitter: str = "newline"
+    """Cuts solutions that are given as one text into steps: a name in `prm.data.steps.SPLITTERS`, or
+    `regex:EXPRESSION`."""
+    chat: bool = False
+    """Whether the problem becomes the user's turn of the model's chat template."""
+    seed: int = 0
+    """Draws the new head and the order of the data; 0 or more."""
+    tokens_per_pass: int | None = None
+    """Padded tokens per forward pass, 1 or more: changes memory and speed, not the result. None for 8,192 on a GPU and
+    1,024 without."""
+    gradient_checkpointing: bool = False
+    """Whether to recompute activations in the backward pass: less memory, more time."""
+    measure_every: int = 0
+    """Optimizer steps between two measurements on the held-out problems; 0 to measure only at the end."""
+    save_every: int = 0
+    """Optimizer steps between two states that a killed training resumes from; 0 for ten in all."""
+    report_to: tuple[str, ...] | None = None
+    """Where else to log: `tensorboard`, `wandb`; None for TensorBoard where it is installed."""
+
+    def __post_init__(self) -> None:
+        _require_known("objective", self.objective, DEFAULT)
+        _require_known("labels_as", self.labels_as, get_args(Targets))
+        _require_known("steps", self.steps, get_args(Steps))
+        _require_known("too_long", self.too_long, get_args(TooLong))
+        _require_known("precision", self.precision, get_args(Precision))
+        self._require_ranges()
+        check_terms(self.objective, self.terms)
+        self._require_heeded()
+        if self.too_long == "whole-steps" and self.objective != "prm":
+            raise InputError("too_long='whole-steps' cuts off a chain's outcome", "it needs objective='prm'")
+        if not self.separator_text:
+            raise InputError("separator is empty", r"give a text, such as \n")
+        split_steps("", self.splitter)  # refuses an unknown one
+
+    def _require_ranges(self) -> None:
+        if not 0 < self.epochs < float("inf"):
+            raise InputError(f"epochs={self.epochs} is not a number above 0", "give one, such as 1")
+        if not 0 <= self.held_out <= 0.9:
+            raise InputError(f"held_out={self.held_out} is not a share in [0, 0.9]", "give one, such as 0.05")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value < float("inf"):
+                raise InputError(f"{name}={value} is below {least} or not finite", "give a larger number")
+
+    def _require_heeded(self) -> None:
+        """Refuse settings that would make no difference, so that nobody believes they did."""
+        is_orm = self.objective == "orm"
+        idle = {
+            "margin": bool(self.margin) and not any(TERMS[name].heeds_margins for name in self.terms),
+            "class_balance": is_orm and self.class_balance,
+            "steps": is_orm and self.steps != "all",
+            "labels_as": is_orm and self.labels_as != "hard",
+        }
+        for name, is_idle in idle.items():
+            if is_idle:
+                raise makes_no_difference(name, self.objective)
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The weight of each loss, the default where none are given."""
+        return dict(self.losses or DEFAULT[self.objective])
+
+    @property
+    def separator_text(self) -> str:
+        """The separator with its escapes decoded."""
+        try:  # as Latin-1, because that is what `unicode_escape` reads; other characters are escaped first
+            return self.separator.encode("latin-1", "backslashreplace").decode("unicode_escape")
+        except ValueError as error:
+            raise InputError(f"separator={self.separator!r}: {error}", r"give a text, such as \n") from error
+
+    @property
+    def score_labels(self) -> str:
+        """What a score estimates, see `prm.models.checkpoint.Metadata.labels`."""
+        return "outcome" if self.objective == "orm" else self.labels_as
+
+
+_LEAST = {
+    "margin": 0, "lr": 0, "batch_size": 1, "max_length": 1, "lora_rank": 0, "seed": 0, "tokens_per_pass": 1,
+    "measure_every": 0, "save_every": 0,
+}  # fmt: skip
+"""The least value of each number."""
+
+
+def makes_no_difference(name: str, objective: Kind) -> InputError:
+    """The error for a parameter that has no effect."""
+    return InputError(f"{name} makes no difference to {A_KIND[objective]} with these losses", "omit it")
+
+
+def _require_known(name: str, given: str, possible: Collection[str]) -> None:
+    if given not in possible:
+        raise InputError(f"unknown {name} {given!r}", f"choose from {', '.join(possible)}")
