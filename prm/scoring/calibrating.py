@@ -1,4 +1,4 @@
-"""Jobs that make scores mean something: calibration against labels, and values of chains from pairwise outcomes."""
+"""The calibration jobs: calibrate scores on labels, and recover chain values from pairwise outcomes."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from prm.models.checkpoint import Metadata
 
 Level = Literal["step", "chain"]
-"""What is calibrated: the scores of a PRM's steps, on step labels, or one score per chain, on its own answer."""
+"""What to calibrate: a PRM's step scores, on step labels, or one score per chain, on the chain's own answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """A calibration, and what it does on problems that it was not fitted on."""
+    """A calibration, and its effect on problems it was not fitted on."""
 
     fit: Calibration
     level: Level
     before: Mapping[str, Any]
-    """Measures of the scores as they are; a reward counts as log-odds."""
+    """Metrics of the scores as they are; a reward counts as log-odds."""
     after: Mapping[str, Any]
-    """The same of the calibrated scores."""
+    """The same metrics of the calibrated scores."""
     counts: Mapping[str, int]
     output: Output
 
@@ -62,20 +62,20 @@ def calibrate(
     plot: bool = False,
     overwrite: bool = False,
 ) -> Calibrated:
-    """Fit a calibration to scores whose labels are known, and measure it on other problems.
+    """Fit a calibration to scores with known labels, and measure it on other problems.
 
     Args:
-        scores: of chains that the scorer was not trained on, from `prm.score`; see `prm.Source`.
+        scores: scores from `prm.score`, of chains the scorer was not trained on; see `prm.Source`.
         labels: step labels of the same chains.
         out: file of the calibration; None for a temporary one.
         method: see `prm.statistics.calibration.fit`.
         level: see `Level`.
-        aggregate: for the level "chain" of a PRM: name in `prm.AGGREGATORS`; None for "min".
+        aggregate: for the level "chain" of a PRM: a name in `prm.AGGREGATORS`; None for "min".
         labels_as: for the level "step": a view of step labels; None for "hard".
-        fit_on: share of the problems to fit on, in (0, 1); the others are measured on.
-        scorer: directory of a checkpoint to store the calibration with.
-        plot: whether to draw the reliability into `<out>.png`.
-        overwrite: whether to make anew what is there already.
+        fit_on: share of the problems to fit on, in (0, 1); the rest is measured on.
+        scorer: directory of a checkpoint to store the calibration in.
+        plot: whether to save a reliability diagram as `<out>.png`.
+        overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an input or the output cannot be used, or an argument does not fit the others.
@@ -119,7 +119,7 @@ def calibrate(
 
 
 def plot_path(out: Path) -> Path:
-    """Where the reliability of an output is drawn."""
+    """Path of an output's reliability diagram."""
     return out.with_name(out.name + ".png")
 
 
@@ -141,16 +141,16 @@ def _metadata(scorer: Path, kind: Kind) -> Metadata:
     if metadata.kind not in (kind, "joint"):
         raise InputError(
             f"the scorer {scorer} is of kind {metadata.kind}, the scores are of kind {kind}",
-            "give the one that made them",
+            "give the scorer that made them",
         )
     return metadata
 
 
 def _scale(kind: Kind, level: Level, aggregate: str | None) -> tuple[Scale, str | None]:
-    """What the scores are, and the aggregator that makes them."""
+    """The scale of the scores, and the aggregator that makes them."""
     if kind == "orm":
         if level == "step":
-            raise InputError("the scores are an ORM's, which has none of steps", "calibrate the level 'chain'")
+            raise InputError("the scores come from an ORM, which does not score steps", "calibrate the level 'chain'")
         if aggregate is not None:
             raise InputError(f"aggregate={aggregate!r} cannot be used: an ORM gives one score per chain", "omit it")
         return "reward", None
@@ -161,7 +161,7 @@ def _scale(kind: Kind, level: Level, aggregate: str | None) -> tuple[Scale, str 
 
 
 class _Point(NamedTuple):
-    """A score and what is known of it."""
+    """A score and its label."""
 
     problem_id: str
     score: float
@@ -182,7 +182,7 @@ def _pairs(
 def _step_points(
     scored: Iterable[StepScores], labeled: Mapping[str, StepLabels], view: LabelView, drops: Drops
 ) -> list[_Point]:
-    """Each step with a label, whatever number of rollouts it rests on: else the strategy would weigh the steps."""
+    """Every step with a label, however many rollouts it rests on: otherwise the strategy would weight the steps."""
     points: list[_Point] = []
     for row, labels in _pairs(scored, labeled, drops):
         values = labels.view(view)
@@ -220,13 +220,13 @@ def _fit(
     aggregator: str | None,
     fit_on: float,
 ) -> dict[str, Any]:
-    """The output: the fit on one share of the problems, measured on the others."""
+    """The output: fitted on one share of the problems, measured on the rest."""
     sides: tuple[list[_Point], list[_Point]] = ([], [])
-    for point in points:  # by an id of its own: else the problems that a training left out would be all on one side
+    for point in points:  # a hash of its own: otherwise all problems that a training held out would fall on one side
         sides[is_in_share(f"calibrate {point.problem_id}", fit_on)].append(point)
     measured, fitted = sides
     if not measured:
-        raise InputError("there is nothing left to measure on", "lower fit_on, or give more problems")
+        raise InputError("no problem is left to measure on", "lower fit_on, or give more problems")
     targets = None if method == "standardize" else [p.label for p in fitted]
     found = fit(method, [p.score for p in fitted], targets, scale=scale, aggregator=aggregator)
     return {
@@ -282,14 +282,14 @@ def chain_values(
     prior: float = PRIOR,
     overwrite: bool = False,
 ) -> Output:
-    """Recover one value per chain from outcomes of pairs, to train an outcome head on.
+    """Recover one value per chain from the outcomes of pairs, to train an outcome head on.
 
     Args:
-        pairs: rows of `winner` and `loser`, with a `weight` or `"tie": true`; see `prm.Source`.
+        pairs: rows with `winner` and `loser`, and optionally `weight` or `"tie": true`; see `prm.Source`.
         out: file of values (`chain-value/1`); None for a temporary one.
         model: "bradley-terry" (values are log-odds) or "thurstone" (standard deviations).
-        prior: precision of the Gaussian prior on a value, from 0.
-        overwrite: whether to make anew what is there already.
+        prior: precision of the Gaussian prior on each value, at least 0.
+        overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an input or the output cannot be used.

@@ -1,4 +1,4 @@
-"""From the scores of a chain's steps to one score of the chain, for one chain or for millions at once."""
+"""From a chain's step scores to one chain score, for one chain or for millions at once."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 FLOOR = 0.0
-"""An empty chain counts as one step of this score, the lowest of a probability."""
+"""An empty chain counts as one step with this score, the lowest probability."""
 _TINY = 2.0**-149
-"""The least positive number in 32 bits: a score below it, such as a probability that underflowed to 0, counts as this
-much where its logarithm is taken."""
+"""The smallest positive 32-bit float. The logarithm of a lower score, such as a probability that underflowed to 0, is
+taken of this number instead."""
 _LOG_TINY = math.log(_TINY)
-"""-103.3 in place of -inf."""
+"""-103.3 instead of -inf."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The step scores of many chains, one after the other; every chain has at least one."""
+    """The step scores of many chains, concatenated; every chain has at least one."""
 
     values: Floats
     """``(steps,)``"""
     starts: Ints
-    """``(chains,)``, the place in `values` where each chain begins."""
+    """``(chains,)``, the index in `values` where each chain begins."""
 
     @classmethod
     def of(cls, values: Floats, bounds: Ints) -> Segments:
-        """From ``(chains + 1,)`` bounds, the last where all end; an empty chain becomes one step at `FLOOR`."""
+        """From ``(chains + 1,)`` bounds, the last of which is the end; an empty chain becomes one step at `FLOOR`."""
         import numpy as np
 
         is_empty = np.diff(bounds) == 0
@@ -47,13 +47,13 @@ class Segments:
 
     @property
     def lengths(self) -> Ints:
-        """``(chains,)`` steps of each chain."""
+        """``(chains,)`` number of steps of each chain."""
         import numpy as np
 
         return np.diff(self.starts, append=len(self.values))
 
     def reduced(self, ufunc: str, values: Floats | None = None) -> Floats:
-        """``(chains,)``: the scores of each chain, or other values in their places, reduced by a ufunc of numpy."""
+        """``(chains,)``: the scores of each chain, or `values` in their place, reduced by a numpy ufunc."""
         import numpy as np
 
         own = self.values if values is None else values
@@ -71,12 +71,12 @@ class Segments:
 
 @dataclass(frozen=True, slots=True)
 class Aggregator:
-    """One way to make one score of several: everything that depends on it stands here."""
+    """One way to combine step scores into a chain score."""
 
     one: Callable[[Sequence[float]], float]
-    """Of the scores of a chain, at least one."""
+    """Takes the scores of a chain, at least one."""
     help: str
-    """What it is, in a few words."""
+    """What it computes, in a few words."""
     many: Callable[[Segments], Floats] | None = None
     """The same for all chains at once, which is far faster for millions; None to take one after the other."""
     is_logarithm: bool = False
@@ -93,7 +93,7 @@ class Aggregator:
 
 
 def _log_sum(scores: Sequence[float]) -> float:
-    """Zeros are counted apart, so that the order of the scores makes no difference where one of two is 0."""
+    """Zeros are counted separately, so that the sum does not depend on the order of the scores."""
     logs = [math.log(score) for score in scores if score >= _TINY]
     return (len(scores) - len(logs)) * _LOG_TINY + sum(logs)
 
@@ -125,7 +125,7 @@ def aggregator_named(name: str) -> Aggregator:
     """The aggregator of this name.
 
     Raises:
-        InputError: there is none.
+        InputError: the name is unknown.
     """
     if name not in AGGREGATORS:
         raise InputError(f"unknown aggregator {name!r}", f"choose from {', '.join(AGGREGATORS)}")
@@ -133,12 +133,12 @@ def aggregator_named(name: str) -> Aggregator:
 
 
 def is_logarithm(aggregator: str) -> bool:
-    """Whether an aggregator gives logarithms of probabilities; an ORM's scores, whose aggregator is "", are none."""
+    """Whether an aggregator gives logarithms of probabilities; an ORM's, named "", does not."""
     return aggregator != "" and aggregator_named(aggregator).is_logarithm
 
 
 def aggregate(scores: Sequence[float], aggregator: str = "min") -> float:
-    """One score for a chain, higher is better, always finite; an empty chain counts as one step of score 0.
+    """One score for a chain, always finite, higher is better; an empty chain counts as one step with score 0.
 
     >>> aggregate([0.9, 0.2, 0.8], "min")
     0.2

@@ -1,9 +1,8 @@
-"""From what a scorer says to a probability that can be taken at its word, or to a reward of known mean and spread.
+"""From raw scores to calibrated probabilities, or to rewards with a known mean and spread.
 
-A calibration is fitted once, on chains with labels that the scorer was not trained on, and then applied to each score.
-None turns the order of two scores around. Temperature, Platt and isotonic act on the score's log-odds; a probability of
-exactly 0 or 1, whose log-odds would be infinite, counts as the nearest that 32-bit numbers tell from 1, or as far from
-0.
+A calibration is fitted once, on labeled chains that the scorer was not trained on, and then applied to each score. It
+never reverses the order of two scores. Temperature, Platt and isotonic act on the score's log-odds; a probability of
+exactly 1, whose log-odds would be infinite, counts as the next lower 32-bit float, and one of 0 as equally far from 0.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ Array = NDArray[np.float64]
 Method = Literal["temperature", "platt", "isotonic", "standardize"]
 """Ways to calibrate; the first three give probabilities, the last any real number."""
 Scale = Literal["probability", "log-probability", "reward"]
-"""What a score is: in [0, 1], as of a PRM's step; in [-inf, 0], as of `aggregate(…, "product")`; or any real number,
-as of an ORM, which stands for log-odds as it is."""
+"""The scale of a score: in [0, 1], such as a PRM's step score; in [-inf, 0], such as `aggregate(…, "product")`; or any
+real number, such as an ORM's reward, which is taken as log-odds."""
 
 PARAMETERS: dict[Method, tuple[str, ...]] = {
     "temperature": ("temperature",),
@@ -41,32 +40,31 @@ PARAMETERS: dict[Method, tuple[str, ...]] = {
 """Names of each method's parameters."""
 
 LEAST_POINTS = 10
-"""Fewer scores than this are not fitted to."""
+"""The fewest scores that a calibration is fitted to."""
 TEMPERATURES = (0.01, 100.0)
-"""Lowest and highest temperature that is looked for. Where the scores part right from wrong without a mistake the best
-would be 0, and where they rank no better than chance it would be infinite."""
+"""The range of the temperature. If the scores separate right from wrong perfectly, the best temperature would be 0; if
+they rank no better than chance, it would be infinite."""
 
 _RESOLUTION = 2.0**-24
-"""Distance from 1 to the number before it, in 32 bits: what a softmax can give."""
+"""Distance from 1 to the next lower 32-bit float, the closest that a softmax can come to 1."""
 _LIMIT = math.log((1 - _RESOLUTION) / _RESOLUTION)
 _LARGEST = 1e100
-"""The greatest reward: no product of it with a slope overflows."""
+"""The largest reward: its product with a slope does not overflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A function from scores to calibrated scores, non-decreasing."""
+    """A non-decreasing function from scores to calibrated scores."""
 
     method: Method
     scale: Scale
-    """What the scores are that it takes."""
+    """The scale of the scores it takes."""
     parameters: Mapping[str, Any]
-    """Those of `PARAMETERS`. `temperature` (above 0) divides the log-odds; `slope` (from 0) multiplies them, then
-    `offset` is added; `log_odds` (tuple, rising) and `probabilities` (as many, not falling) are points to interpolate
-    between; `mean` is taken from the score itself and the rest divided by `deviation` (above 0)."""
+    """As listed in `PARAMETERS`. `temperature` (above 0) divides the log-odds; `slope` (at least 0) multiplies them,
+    then `offset` is added; `log_odds` (tuple, increasing) and `probabilities` (same length, non-decreasing) are points
+    to interpolate between; `mean` is subtracted from the score, and the rest divided by `deviation` (above 0)."""
     aggregator: str | None = None
-    """How the scores of the chains it was fitted to came from those of their steps; None for scores of steps and
-    rewards."""
+    """How step scores were combined into the chain scores it was fitted to; None for step scores and rewards."""
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -87,11 +85,11 @@ class Calibration:
         """Calibrate scores.
 
         Args:
-            scores: of any shape, on this calibration's scale. -inf, which `aggregate` gives a chain without steps,
-                counts as the lowest score there is; `standardize` leaves it.
+            scores: of any shape, on this calibration's scale. -inf counts as the lowest score of the scale;
+                `standardize` leaves it as it is.
 
         Returns:
-            Array of the same shape: probabilities in [0, 1]; for `standardize` numbers of any size.
+            Array of the same shape: probabilities in [0, 1]; for `standardize`, any real numbers.
 
         Raises:
             InputError: a score is not on the scale.
@@ -115,17 +113,17 @@ class Calibration:
 
     @classmethod
     def from_json(cls, row: object) -> Calibration:
-        """The calibration that `to_json` made an object of, also after a way through JSON.
+        """The calibration that `to_json` wrote, from the object itself or after a round trip through JSON.
 
         Raises:
-            ValueError: it is none; the message says why.
+            ValueError: the object is not a calibration; the message says why.
         """
         if not isinstance(row, Mapping):
             raise ValueError("a calibration must be a JSON object")
         missing = {"method", "scale", "parameters"} - set(row)
         unknown = set(row) - {"method", "scale", "parameters", "aggregator"}
         if missing or unknown or not isinstance(row["parameters"], Mapping):
-            raise ValueError("a calibration must hold method, scale, parameters (an object) and aggregator")
+            raise ValueError("a calibration must have method, scale, parameters (an object) and aggregator")
         parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in row["parameters"].items()}
         return cls(row["method"], row["scale"], parameters, row.get("aggregator"))
 
@@ -141,35 +139,35 @@ def _require_numbers(parameters: Mapping[str, Any]) -> None:
         if name in ("temperature", "deviation") and value <= 0:
             raise ValueError(f"{name} must be above 0, not {value!r}")
         if name == "slope" and value < 0:
-            raise ValueError(f"{name} must not be below 0, as {value!r} is: it would turn the order of scores around")
+            raise ValueError(f"{name} must be at least 0, not {value!r}: it would reverse the order of scores")
 
 
 def _require_points(parameters: Mapping[str, Any]) -> None:
     places, values = parameters["log_odds"], parameters["probabilities"]
     for name, points in parameters.items():
         if not isinstance(points, tuple) or not points or not all(map(_is_number, points)):
-            raise ValueError(f"{name} must be a list of finite numbers that is not empty")
+            raise ValueError(f"{name} must be a non-empty list of finite numbers")
     if len(places) != len(values):
-        raise ValueError("log_odds and probabilities must be as many")
+        raise ValueError("log_odds and probabilities must have the same length")
     if not all(a < b for a, b in pairwise(places)):
-        raise ValueError("log_odds must rise")
+        raise ValueError("log_odds must be increasing")
     if not all(a <= b for a, b in pairwise(values)) or values[0] < 0 or values[-1] > 1:
-        raise ValueError("probabilities must lie in [0, 1] and not fall")
+        raise ValueError("probabilities must lie in [0, 1] and be non-decreasing")
 
 
 def _checked(scores: ArrayLike, scale: Scale) -> Array:
-    """The scores as an array, after a look at whether they are on the scale."""
+    """The scores as an array, checked to be on the scale."""
     values = np.asarray(scores, dtype=float)
     highest = {"probability": 1.0, "log-probability": 0.0, "reward": _LARGEST}[scale]
     lowest = 0.0 if scale == "probability" else -_LARGEST
     is_wrong = ~((values >= lowest) & (values <= highest) | (values == -np.inf))
     if is_wrong.any():
-        raise InputError(f"the score {values[is_wrong].flat[0]} is no {scale}", "are these the right scores?")
+        raise InputError(f"the score {values[is_wrong].flat[0]} is not a {scale}", "are these the right scores?")
     return values
 
 
 def _log_odds(scores: Array, scale: Scale) -> Array:
-    """Log-odds of checked scores, finite."""
+    """Finite log-odds of checked scores."""
     if scale == "reward":
         return np.maximum(scores, -_LARGEST)
     if scale == "probability":
@@ -188,40 +186,41 @@ def fit(
     scale: Scale = "probability",
     aggregator: str | None = None,
 ) -> Calibration:
-    """Fit a calibration to scores whose labels are known.
+    """Fit a calibration to scores with known labels.
 
-    `temperature`: the one number that makes the labels likeliest (Guo et al. 2017, On Calibration of Modern Neural
-    Networks, arXiv 1706.04599, section 4.2), within `TEMPERATURES`. It mends too much or too little confidence, and
-    leaves a score of 0.5, or a reward of 0, where it is.
+    `temperature`: the maximum-likelihood temperature (Guo et al. 2017, On Calibration of Modern Neural Networks, arXiv
+    1706.04599, section 4.2), within `TEMPERATURES`. It corrects over- and underconfidence, and leaves a score of 0.5,
+    or a reward of 0, unchanged.
 
-    `platt`: slope and offset that make the labels likeliest (Platt 1999, Probabilistic Outputs for Support Vector
-    Machines), with his targets (N+ + 1)/(N+ + 2) and 1/(N- + 2) in place of 1 and 0, which keep them finite where the
-    scores part right from wrong without a mistake. Differs from Platt: a slope below 0 becomes 0.
+    `platt`: the maximum-likelihood slope and offset (Platt 1999, Probabilistic Outputs for Support Vector Machines),
+    with his targets (N+ + 1)/(N+ + 2) and 1/(N- + 2) instead of 1 and 0, which keep them finite if the scores separate
+    right from wrong perfectly. Differs from Platt: a slope below 0 becomes 0.
 
     `isotonic`: non-decreasing least squares (Zadrozny and Elkan 2002, Transforming Classifier Scores into Accurate
-    Multiclass Probability Estimates). Differs: between the blocks' mean log-odds their values are interpolated (Oron
-    and Flournoy 2017, Centered Isotonic Regression), so that fewer scores become ties than with their staircase.
+    Multiclass Probability Estimates). Differs: values are interpolated between the blocks' mean log-odds (Oron and
+    Flournoy 2017, Centered Isotonic Regression), so that fewer scores become ties than with a step function.
 
     `standardize`: the mean of these scores becomes 0 and their standard deviation 1.
 
     Args:
         method: see above.
         scores: shape (points,), on `scale`.
-        labels: shape (points,), the share that is right, in [0, 1]; `standardize` takes none.
-        weights: shape (points,), how many draws a point stands for, from 0; None for one each.
-        scale: what the scores are.
-        aggregator: how they came from the scores of steps, to be kept with the calibration.
+        labels: shape (points,), the share that is right, in [0, 1]; None for `standardize`.
+        weights: shape (points,), the number of draws behind each point, at least 0; None for one each.
+        scale: the scale of the scores.
+        aggregator: how step scores were combined into these scores, stored with the calibration.
 
     Raises:
-        InputError: fewer than `LEAST_POINTS` points of a weight above 0, all scores equal, labels that are all right
-            or all wrong, a number out of its range, or labels given or lacking against the method.
+        InputError: there are fewer than `LEAST_POINTS` points with a weight above 0, the scores are all equal, the
+            labels are all right or all wrong, a number is out of range, or labels are missing or not used by the
+            method.
 
     >>> found = fit("temperature", [0.8, 0.2] * 5, [0.9, 0.1] * 5)
-    >>> round(found.parameters["temperature"], 4)  # log-odds of log 4 that should be log 9
+    >>> round(found.parameters["temperature"], 4)  # the log-odds are log 4 and should be log 9
     0.6309
     """
     if method not in get_args(Method):
-        raise InputError(f"there is no method {method!r}", f"choose from {', '.join(get_args(Method))}")
+        raise InputError(f"unknown method {method!r}", f"choose from {', '.join(get_args(Method))}")
     if (labels is None) != (method == "standardize"):
         raise InputError(f"{method} {'needs' if labels is None else 'takes no'} labels", "change labels or method")
     values, counts = _points(scores, weights, scale)
@@ -236,29 +235,29 @@ def fit(
 
 
 def _points(scores: ArrayLike, weights: ArrayLike | None, scale: Scale) -> tuple[Array, Array]:
-    """Scores and weights, as they are fitted to."""
+    """Checked scores and weights, as arrays."""
     values = _checked(scores, scale)
     counts = np.ones_like(values) if weights is None else np.asarray(weights, dtype=float)
     if values.ndim != 1 or counts.shape != values.shape:
-        raise InputError("scores and weights must be lists of one length", "give one weight a score")
+        raise InputError("scores and weights must have the same length", "give one weight per score")
     if not (np.isfinite(counts) & (counts >= 0)).all():
-        raise InputError("weights must be finite numbers from 0", "give numbers of draws")
+        raise InputError("weights must be finite and at least 0", "give numbers of draws")
     used = np.count_nonzero(counts)
     if used < LEAST_POINTS:
-        raise InputError(f"{used} scores are too few to calibrate on", f"give at least {LEAST_POINTS}")
+        raise InputError(f"{used} scores are too few for a calibration", f"give at least {LEAST_POINTS}")
     return values, counts
 
 
 def _require_spread(values: Array) -> None:
     if values.min() == values.max():
-        raise InputError("all scores are the same: there is nothing to calibrate", "are these the right scores?")
+        raise InputError("all scores are the same, so there is nothing to calibrate", "are these the right scores?")
 
 
 def _shares(labels: ArrayLike, counts: Array) -> Array:
-    """Labels, as they are fitted to."""
+    """Checked labels, as an array."""
     shares = np.asarray(labels, dtype=float)
     if shares.shape != counts.shape:
-        raise InputError("scores and labels must be lists of one length", "give one label a score")
+        raise InputError("scores and labels must have the same length", "give one label per score")
     if not ((shares >= 0) & (shares <= 1)).all():
         raise InputError("labels must be numbers in [0, 1]", "give the share that is right")
     right, wrong = counts @ shares, counts @ (1 - shares)
@@ -269,7 +268,7 @@ def _shares(labels: ArrayLike, counts: Array) -> Array:
 
 def _fit_standardize(scores: Array, weights: Array) -> dict[str, Any]:
     if not np.isfinite(scores).all():
-        raise InputError("standardize takes finite scores only", "use another aggregator, or drop empty chains")
+        raise InputError("standardize takes only finite scores", "use another aggregator, or drop empty chains")
     _require_spread(scores)
     mean = float(np.average(scores, weights=weights))
     return {"mean": mean, "deviation": float(np.sqrt(np.average((scores - mean) ** 2, weights=weights)))}
@@ -277,7 +276,7 @@ def _fit_standardize(scores: Array, weights: Array) -> dict[str, Any]:
 
 def _fit_temperature(log_odds: Array, labels: Array, weights: Array) -> dict[str, Any]:
     def slope_of_loss(sharpness: float) -> float:
-        """Rises with the sharpness, the temperature's inverse: the loss is convex in it."""
+        """Increases with the sharpness, the inverse temperature: the loss is convex in it."""
         return float((weights * log_odds) @ (expit(sharpness * log_odds) - labels))
 
     lowest, highest = TEMPERATURES
@@ -318,8 +317,8 @@ def _fit_isotonic(log_odds: Array, labels: Array, weights: Array) -> dict[str, A
     means = np.bincount(inverse, weights * labels) / counts
     found = isotonic_regression(np.clip(means, 0, 1), weights=counts)
     starts = found.blocks[:-1]
-    centres = np.add.reduceat(counts * places, starts) / np.add.reduceat(counts, starts)
-    apart = np.clip(centres, places[starts], places[found.blocks[1:] - 1])  # rounding must not make two centres one
+    centers = np.add.reduceat(counts * places, starts) / np.add.reduceat(counts, starts)
+    apart = np.clip(centers, places[starts], places[found.blocks[1:] - 1])  # rounding must not merge two centers
     return {"log_odds": tuple(apart.tolist()), "probabilities": tuple(found.x[starts].tolist())}
 
 

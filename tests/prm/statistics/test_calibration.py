@@ -200,7 +200,7 @@ def test_a_chain_without_steps_comes_last():
 
 @pytest.mark.parametrize("score", [1.5, -0.1, math.nan, math.inf])
 def test_a_score_that_is_not_on_the_scale_is_refused(score):
-    with pytest.raises(InputError, match="no probability"):
+    with pytest.raises(InputError, match="not a probability"):
         MADE["temperature"].apply([0.5, score])
 
 
@@ -217,7 +217,7 @@ REFUSED = {
     "label": (("platt", TEN, [*HALF[:9], math.nan]), r"\[0, 1\]"),
     "label beyond": (("platt", TEN, [*HALF[:9], 2]), r"\[0, 1\]"),
     "weight": (("platt", TEN, HALF, [*HALF[:9], -1]), "weights"),
-    "lengths": (("platt", TEN, HALF[:9]), "one length"),
+    "lengths": (("platt", TEN, HALF[:9]), "same length"),
     "equal": (("platt", [0.5] * 10, HALF), "the same"),
     "equal rewards": (("standardize", [0.5] * 10), "the same"),
     "method": (("beta", TEN, HALF), "'beta'"),
