@@ -1,4 +1,4 @@
-"""Results as `prm eval` writes them, with chains beside them, made up from a seed: three suites, two PRMs, an ORM."""
+"""Results in the form of `prm eval`, with their chains, made up from a seed: three suites, two PRMs, an ORM."""
 
 import json
 import math
@@ -294,7 +294,7 @@ def pair(rng, place):
 
 
 def write_results(directory, results, chains):
-    """The files, as `prm eval` leaves them."""
+    """Write the files of `prm eval`."""
     for file, result in results.items():
         path = directory / file
         path.write_text(json.dumps(result_to_json(result)), encoding="utf-8")

@@ -87,7 +87,7 @@ def test_of_an_error_the_lowest_is_best():
     assert [(row.name, row.cells["processbench"].is_best) for row in board.rows] == [("B", True), ("A", False)]
 
 
-def test_a_number_that_is_not_defined_is_a_dash_and_never_best():
+def test_an_undefined_number_is_a_dash_and_never_best():
     board = leaderboard({"a.json": result(replace(metric("A", 0.5), value=None, low=None, high=None))})
     assert write(board, "markdown").splitlines()[2] == "| A | - |"
     assert board.notes == ()
@@ -131,7 +131,7 @@ def test_all_variants_can_be_shown():
     assert len(board.notes) == 1
 
 
-# ---- results that do not belong together
+# ---- incompatible results
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_all_variants_can_be_shown():
         ({"protocol": "steps"}, 'protocol is "localization" and "steps"'),
     ],
 )
-def test_results_of_a_suite_that_were_made_otherwise_are_refused_or_named(changes, message):
+def test_results_of_a_suite_with_other_settings_are_refused_or_noted(changes, message):
     both = {"a.json": result(metric("A", 0.5)), "b.json": result(metric("B", 0.6), **changes)}
     with pytest.raises(InputError) as caught:
         leaderboard(both)
@@ -155,13 +155,13 @@ def test_results_of_a_suite_that_were_made_otherwise_are_refused_or_named(change
     assert "Mixed:" in write(board, "markdown")
 
 
-def test_of_equal_rows_what_was_dropped_does_not_matter():
+def test_with_equal_rows_the_dropped_ones_do_not_matter():
     data = {"rows": 100, "digest": "d1", "dropped": {"no score": 3}}
     both = {"a.json": result(metric("A", 0.5)), "b.json": result(metric("B", 0.6), data=data)}
     assert [row.name for row in leaderboard(both).rows] == ["B", "A"]
 
 
-def test_settings_of_each_scorer_are_compared_where_both_results_have_it():
+def test_settings_per_scorer_are_compared_for_scorers_in_both_results():
     one = result(metric("A", 0.5), settings={"threshold": {"A": 0.5}})
     two = result(metric("B", 0.6), settings={"threshold": {"B": 0.3}})
     assert [row.name for row in leaderboard({"a.json": one, "b.json": two}).rows] == ["B", "A"]
@@ -175,7 +175,7 @@ def test_results_of_several_suites_may_differ():
     assert len(leaderboard(both).suites) == 2
 
 
-def test_two_numbers_for_one_scorer_are_refused_or_told_apart_by_file():
+def test_two_numbers_for_one_scorer_are_refused_or_distinguished_by_file():
     both = {"a.json": result(metric("A", 0.5)), "b.json": result(metric("A", 0.6))}
     with pytest.raises(InputError, match="A has different numbers on processbench"):
         leaderboard(both)
@@ -211,7 +211,7 @@ def test_the_command_prints_or_writes(tmp_path, capsys):
     assert "leaderboard: 2 results" in capsys.readouterr().err
 
 
-def test_the_command_refuses_what_is_no_result(tmp_path):
+def test_the_command_refuses_a_file_that_is_not_a_result(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(InputError, match="is not an eval/1 file"):
         command([tmp_path / "a.json"])

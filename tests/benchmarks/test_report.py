@@ -1,4 +1,4 @@
-"""What stands in the page, and that it is safe there. How it behaves is tested in a browser, in the module beside."""
+"""The contents of the page, and their safety; `test_report_browser.py` tests how the page behaves."""
 
 import base64
 import functools
@@ -26,7 +26,7 @@ RESULTS = made_results.make_results()
 
 
 def result(**changes):
-    """A small one."""
+    """A small result."""
     metric = Metric("PRM", "f1", "all", "fixed 0.5", 0.5, 0.4, 0.6, 10)
     plain = Result("suite", "localization", {"seed": 0}, {"rows": 10}, {}, ("PRM",), (metric,), (metric,))
     return replace(plain, **changes)
@@ -55,17 +55,17 @@ def by_id(found, end):
     return part
 
 
-# ---- what a result says
+# ---- contents of a result
 
 
-def test_sections_without_content_are_left_out():
+def test_empty_sections_are_omitted():
     (found,) = sections({"r.json": result()})
     assert (found.parts, found.differences) == ((), ())
     assert found.headline[0].value == "50.0"
     assert found.headline[0].interval == "40.0 to 60.0"
 
 
-def test_a_headline_number_that_is_not_defined_is_a_dash_without_a_picture():
+def test_an_undefined_headline_number_is_a_dash_without_a_plot():
     metric = Metric("PRM", "f1", "all", "", None)
     (found,) = sections({"r.json": result(headline=(metric,))})
     assert (found.headline[0].value, found.headline[0].interval, found.headline[0].span) == ("-", "", None)
@@ -79,7 +79,7 @@ def test_spans_lie_on_one_axis_for_all_rows():
     assert (round(one.low), round(two.high)) == (4, 96)  # a margin of 4% on each side, of an axis 108% as long
 
 
-def test_protocol_counts_and_dropped_rows_are_spelled_out():
+def test_protocol_counts_and_dropped_rows_are_listed():
     own = result(settings={"threshold": {"PRM": 0.5}, "ks": [1, 2]}, data={"rows": 1234, "dropped": {"no score": 3}})
     (found,) = sections({"r.json": own})
     assert found.facts == (("threshold", "PRM 0.5"), ("ks", "1 2"))
@@ -87,7 +87,7 @@ def test_protocol_counts_and_dropped_rows_are_spelled_out():
     assert found.dropped == (("no score", "3"),)
 
 
-def test_a_difference_says_who_is_higher_only_where_the_interval_leaves_out_zero():
+def test_a_difference_names_the_higher_side_only_if_its_interval_excludes_zero():
     ends = {"B is higher": (-0.3, -0.1), "open": (-0.1, 0.2), "A is higher": (0.1, 0.3)}
     rows = [Difference("A", "B", "f1", "all", "fixed 0.5", sum(e) / 2, *e) for e in ends.values()]
     (found,) = sections({"r.json": result(differences=tuple(rows))})
@@ -96,7 +96,7 @@ def test_a_difference_says_who_is_higher_only_where_the_interval_leaves_out_zero
     assert found.differences[0].span.zero == 50
 
 
-def test_of_many_differences_those_of_first_ways_and_baselines_are_shown():
+def test_of_many_differences_those_of_first_variants_and_baselines_are_shown():
     found = section("math.json")
     shown = {frozenset((d.a, d.b)) for d in found.differences}
     assert frozenset(("PRM-soft min", "PRM-hard min")) in shown
@@ -106,7 +106,7 @@ def test_of_many_differences_those_of_first_ways_and_baselines_are_shown():
     assert len(found.differences) + len(found.more_differences) == len(RESULTS["math.json"].differences)
 
 
-def test_localization_has_bars_for_each_way_of_setting_the_threshold():
+def test_localization_has_bars_for_each_threshold_mode():
     found = section("pb.json")
     titles = [part.title for part in found.parts if "splits" in part.id]
     assert titles == [
@@ -128,14 +128,14 @@ def test_scorers_with_own_fixed_thresholds_share_a_chart():
     assert [c.table.header for part in found.parts for c in part.charts] == [("", "A", "B")]
 
 
-def test_scorers_without_aggregators_and_baselines_stand_beside_every_aggregator():
+def test_scorers_without_aggregators_and_baselines_appear_with_every_aggregator():
     found = section("rm.json")
     headers = {part.title: part.charts[0].table.header for part in found.parts if "splits" in part.id}
     everyone = ("", "PRM-soft", "PRM-hard", "ORM", "longer", "shorter")
     assert headers == {"By split: min": everyone, "By split: product": everyone}
 
 
-def test_lone_charts_name_their_aggregators():
+def test_single_charts_name_their_aggregators():
     metrics = [Metric("PRM", "accuracy", split, mode, 0.5) for mode in ("min", "last") for split in ("x", "y")]
     (found,) = sections({"r.json": result(metrics=tuple(metrics), protocol="preference")})
     assert [(part.title, [c.title for c in part.charts]) for part in found.parts] == [
@@ -143,14 +143,14 @@ def test_lone_charts_name_their_aggregators():
     ]
 
 
-def test_styles_are_a_matrix():
+def test_styles_are_one_table():
     found = section("rm.json")
     table = by_id(found, "styles").table
     assert table.header == ("", "variant", "easy, %", "normal, %", "hard, %", "accuracy, %")
     assert [row[:2] for row in table.rows[:2]] == [("PRM-soft", "min"), ("PRM-soft", "product")]
 
 
-def test_curves_stand_by_scorer_with_the_baselines_in_each():
+def test_curves_are_grouped_by_scorer_with_the_baselines_in_each_chart():
     found = section("math.json")
     drawn = by_id(found, "best-of-k").charts
     assert [c.title for c in drawn] == ["PRM-soft", "PRM-hard", "ORM"]
@@ -165,7 +165,7 @@ def test_other_aggregators_are_folded():
     assert [c.title for c in lengths.more] == ["PRM-soft (product)", "PRM-hard (product)"]
 
 
-def test_a_reward_and_a_share_of_right_choices_have_no_axis_in_common():
+def test_a_reward_and_a_share_of_right_choices_get_separate_axes():
     """PRMs see scores in [0, 1], as the share is; the ORM's best of 16 has a mean reward of 3."""
     curves = [
         Curve("over-optimization", f"{scorer} {own}".strip(), scorer, kind, (Point(0, 0.4), Point(1.8, best)))
@@ -183,7 +183,7 @@ def test_reliability_names_its_calibration_error():
     assert by_id(found, "reliability").charts[0].note == "ECE 0.038 · Brier score 0.168"
 
 
-def test_results_of_one_suite_are_told_apart_by_their_files():
+def test_results_of_one_suite_are_distinguished_by_file():
     assert [s.title for s in sections({"a.json": result(), "b.json": result()})] == ["suite [a.json]", "suite [b.json]"]
 
 
@@ -196,7 +196,7 @@ def test_a_scorer_has_one_color_in_all_results():
 # ---- charts
 
 
-def test_lengths_are_summed_up_in_tenths():
+def test_lengths_are_summarized_by_decile():
     points = tuple((float(i), i / 20, i % 2 == 0) for i in range(20))
     table = charts.lengths("k", Picture("lengths", "PRM", "min", points=points), ("right", "wrong")).table
     assert table.header == ("characters", "right", "right, mean score", "wrong", "wrong, mean score")
@@ -226,7 +226,7 @@ def test_labels_keep_their_order_and_distance():
 HOSTILE = "<img src=x onerror=alert(1)> $\\frac{ & \x00\n\u202e\ud800 名"
 
 
-def test_a_drawing_has_no_style_and_no_name_of_its_own():
+def test_a_drawing_has_no_style_attributes_and_unique_ids():
     pair = [draw(key, "t", Canvas(300, 200), lambda axes: axes.plot([1, 2], [3, 4], color=SERIES[0])) for key in "ab"]
     ids = [re.findall(r'\bid="([^"]+)"', svg) for svg in pair]
     assert not set(ids[0]) & set(ids[1])
@@ -238,7 +238,7 @@ def test_a_drawing_has_no_style_and_no_name_of_its_own():
         assert 'stroke="var(--series-1)"' in svg
 
 
-def test_a_drawing_is_the_same_each_time():
+def test_drawings_are_reproducible():
     one, two = (charts.reliability("k", RESULTS["pb.json"].pictures[0], "") for _ in range(2))
     assert one.svg == two.svg
 
@@ -253,7 +253,7 @@ def test_any_name_can_be_drawn():
     assert "&lt;img" in charts.best_of_k("k", HOSTILE, [curve], []).svg
 
 
-def test_without_matplotlib_the_remedy_is_named(monkeypatch):
+def test_without_matplotlib_the_hint_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(PrmError, match="matplotlib") as caught:
         make_page({"pb.json": RESULTS["pb.json"]}, {})
@@ -268,7 +268,7 @@ def test_a_result_without_charts_needs_no_matplotlib(monkeypatch):
 # ---- chains
 
 
-def test_chains_are_chosen_by_whole_problems_evenly():
+def test_chains_are_an_even_sample_of_whole_problems():
     rows = [(problem, i) for problem in range(100) for i in range(16)]
     chosen = chosen_evenly(rows, [problem for problem, _ in rows], 330)
     problems = sorted({problem for problem, _ in chosen})
@@ -276,7 +276,7 @@ def test_chains_are_chosen_by_whole_problems_evenly():
     assert problems == [5 * i for i in range(20)]
 
 
-def test_all_chains_are_taken_where_they_fit_and_none_where_none_are_wanted():
+def test_all_chains_are_taken_if_they_fit_and_none_for_a_limit_of_zero():
     assert chosen_evenly("abc", "ppq", 3) == ["a", "b", "c"]
     assert chosen_evenly("abc", "ppq", 0) == []
     assert chosen_evenly("", "", 5) == []
@@ -320,12 +320,12 @@ def test_the_scale_of_a_scorer(scores, settings, scale):
     assert (found["outcome"], found["low"], found["middle"], found["high"]) == scale
 
 
-def test_scores_that_are_no_numbers_are_nothing():
+def test_scores_that_are_not_finite_are_null():
     own = chain(scores={"PRM": (float("nan"), float("-inf"))})
     assert make_browser({"r.json": result()}, {"r.json": [own]}, 10).data["chains"][0]["scores"] == [[None, None]]
 
 
-def test_chains_without_scores_of_a_scorer_have_none():
+def test_a_chain_without_scores_from_a_scorer_has_null_for_it():
     own = [chain("a"), chain("b", scores={"Other": (0.1, 0.2)})]
     rows = make_browser({"r.json": result()}, {"r.json": own}, 10).data["chains"]
     assert [row["scores"] for row in rows] == [[[0.9, 0.1], None], [None, [0.1, 0.2]]]
@@ -373,7 +373,7 @@ def hostile_page():
     return make_page({"a.json": own}, {"a.json": [replace(shown, scores={name: (0.9, 0.1)})]})
 
 
-def test_hostile_texts_stay_texts():
+def test_hostile_text_stays_text():
     outline = Outline(hostile_page().html)
     tags = [tag for tag, _ in outline.tags]
     assert "img" not in tags
@@ -385,7 +385,7 @@ def test_hostile_texts_stay_texts():
     assert data["chains"][0]["steps"][1] == "<!--<script>"
 
 
-def test_the_policy_lets_only_our_scripts_and_styles_run():
+def test_the_policy_admits_only_our_scripts_and_styles():
     outline = Outline(make_page({"r.json": result()}, {"r.json": [chain()]}).html)
     (policy,) = (a["content"] for t, a in outline.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; ")
@@ -396,7 +396,7 @@ def test_the_policy_lets_only_our_scripts_and_styles_run():
         assert base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() in policy
 
 
-def test_the_page_asks_for_nothing_from_elsewhere():
+def test_the_page_requests_nothing_external():
     page = whole_page()
     outline = Outline(page)
     links = [a[name] for _, a in outline.tags for name in ("src", "href", "action") if name in a]
@@ -421,7 +421,7 @@ def test_without_chains_there_is_no_browser():
     assert "application/json" not in page
 
 
-def test_several_results_are_put_side_by_side():
+def test_several_results_are_compared_at_a_glance():
     page = whole_page()
     assert "At a glance" in page
     assert "At a glance" not in make_page({"r.json": result()}, {}).html
@@ -470,7 +470,7 @@ def test_the_command_says_what_it_left_out(tmp_path, capsys):
     assert "1 chains left out (--browse)" in capsys.readouterr().err
 
 
-def test_files_of_one_name_are_told_apart(tmp_path):
+def test_files_with_the_same_name_are_distinguished_by_path(tmp_path):
     paths = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -486,7 +486,7 @@ def test_a_result_given_twice_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["no JSON", '{"chain_id": 1}', "[]"])
-def test_chains_that_cannot_be_read_are_named(tmp_path, line):
+def test_an_unreadable_chain_is_refused_with_file_and_line(tmp_path, line):
     (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})
     shown_path(path).write_text(line + "\n")
     with pytest.raises(InputError, match=r"r\.json\.chains\.jsonl:1: "):

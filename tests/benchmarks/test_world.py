@@ -1,4 +1,4 @@
-"""The arithmetic world, and its truth by hand."""
+"""The arithmetic world, with step truth worked out by hand."""
 
 import random
 from itertools import islice
@@ -10,7 +10,7 @@ from prm.data.steps import split_steps
 from prm.verifiers import check
 
 
-def test_the_same_seed_tells_the_same_stories():
+def test_the_same_seed_gives_the_same_stories():
     first, again, other = (list(islice(stories(seed), 50)) for seed in (3, 3, 4))
     assert first == again
     assert first != other
@@ -72,7 +72,7 @@ def test_a_careful_solution_is_right_in_every_step():
 
 
 def test_random_solutions():
-    """A chain of true steps ends with the right answer; truth never rises; both kinds of chains are written."""
+    """A chain of true steps ends with the right answer; truth never returns after a False; both kinds of chain occur."""
     rng = random.Random(5)
     all_true = wrong = right_by_luck = 0
     for story in islice(stories(5), 2000):
