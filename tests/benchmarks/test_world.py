@@ -72,7 +72,7 @@ def test_a_careful_solution_is_right_in_every_step():
 
 
 def test_random_solutions():
-    """A chain of true steps ends with the right answer; truth never returns after a False; both kinds of chain occur."""
+    """A chain of true steps ends with the right answer; after a False all is False; both kinds of chain occur."""
     rng = random.Random(5)
     all_true = wrong = right_by_luck = 0
     for story in islice(stories(5), 2000):
