@@ -1,4 +1,4 @@
-"""Rows that a stage could not use: each is written down with its reason, and counted in the summary."""
+"""Rows that a stage could not use: each is recorded with its reason, and counted in the summary."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .records import Drop
 
 
 def drops_path(output: Path) -> Path:
-    """Where the drops of an output are written down."""
+    """The file of an output's drops."""
     return output.with_name(output.name + ".dropped.jsonl")
 
 
 class Drops:
-    """Collects what is dropped, and writes it beside the output as `<output>.dropped.jsonl`."""
+    """Collects dropped rows, and writes them beside the output as `<output>.dropped.jsonl`."""
 
     def __init__(self) -> None:
         self._rows: list[Drop] = []
@@ -28,15 +28,15 @@ class Drops:
         return iter(self._rows)
 
     def add(self, identity: str, reason: str, detail: str = "") -> None:
-        """Note that the row `identity` is dropped for `reason`; see `Drop`."""
+        """Record that the row `identity` is dropped for `reason`; see `Drop`."""
         self._rows.append(Drop(identity, reason, detail))
 
     def by_reason(self) -> dict[str, int]:
-        """How many rows were dropped for each reason."""
+        """Number of dropped rows for each reason."""
         return dict(Counter(row.reason for row in self._rows))
 
     def write(self, output: Path) -> Path | None:
-        """Write the list beside `output`; None, and no file, where nothing was dropped."""
+        """Write the drops beside `output`; if nothing was dropped, write no file and return None."""
         path = drops_path(output)
         path.unlink(missing_ok=True)
         if not self._rows:

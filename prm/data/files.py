@@ -1,7 +1,7 @@
-"""Read and write the records as JSONL, one object a line, and read the plain public shapes of problems.
+"""Read and write records as JSONL, one object per line, and read problems and chains in the usual public shapes.
 
-Every line that this toolkit writes states its format in `schema` ("chain/1"). `datasets.load_dataset("json", …)`
-reads the files as they are. An error names file, line and field.
+Every line written by this toolkit states its format in `schema` ("chain/1"). `datasets.load_dataset("json", …)` reads
+the files as they are. An error names file, line and field.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ _KEYS: dict[type[Record], str] = {
     StepScores: "chain_id",
     Choice: "problem_id",
 }
-"""The field that is unique in a file; rollouts and drops have none."""
+"""The field whose value is unique in a file; rollouts and drops have none."""
 
 
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:
     """Yield the records of one of our own files.
 
     Raises:
-        InputError: naming file, line and field, for a line that is not such a record, or an id that comes twice.
+        InputError: a line is not such a record, or an id comes twice; names file, line and field.
     """
     yield from _unique(path, ((number, _build(path, number, row, kind)) for number, row in read_rows(path)))
 
 
 def _unique(path: Path, numbered: Iterable[tuple[int, R]]) -> Iterator[R]:
-    """Yield the records of numbered lines; an id that comes twice is an error."""
+    """Yield the records of numbered lines; refuse an id that comes twice."""
     seen: set[str] = set()
     for number, record in numbered:
         key = _key(record) if type(record) in _KEYS else ""
@@ -71,7 +71,7 @@ def _key(record: Record) -> str:
 
 
 def by_id(records: Iterable[R]) -> dict[str, R]:
-    """The records by the id that is unique in their file.
+    """The records by their id, which is unique in a file.
 
     >>> by_id([StepScores("c", "p", (0.5,), "prm")])["c"].scores
     (0.5,)
@@ -96,21 +96,21 @@ def _check_schema(path: Path, number: int, row: Row, kind: type[Record]) -> None
 
 
 def write_records(path: Path, records: Iterable[Record]) -> int:
-    """Write records to `path`, whole or not at all; return how many.
+    """Write records to `path`, all or nothing; return their number.
 
     Raises:
-        OutputError: the file cannot be written (a full disk, say). What was there before is untouched.
+        OutputError: the file cannot be written (a full disk, say). An earlier file stays untouched.
     """
     return write_lines(path, map(to_json, records))
 
 
 def to_json(record: Record) -> str:
-    """One line of JSONL, with its schema first."""
+    """One line of JSONL, schema first."""
     return json.dumps({"schema": SCHEMAS[type(record)], **asdict(record)}, ensure_ascii=False)
 
 
 def from_json(line: str) -> Record:
-    """The record that `to_json` made a line of.
+    """The record in a line made by `to_json`.
 
     >>> from_json(to_json(Drop("c", "empty chain")))
     Drop(id='c', reason='empty chain', detail='')
@@ -124,15 +124,15 @@ def read_problems(path: Path) -> Iterator[Problem]:
     """Yield problems from our own format or a plain public shape.
 
     Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`);
-    `prompt` with an optional `answer`. A row without an id gets the name of the file and its line.
+    `prompt` with an optional `answer`. A row without an id gets one from the file's name and its line.
     """
     yield from _unique(path, ((number, _problem(path, number, row)) for number, row in read_rows(path)))
 
 
 class ProblemFile(Mapping[str, Problem]):
-    """The problems of a file by id, each read when it is asked for: only ids and places are held in memory.
+    """The problems of a file by id, each read on access: memory holds only their ids and positions.
 
-    The whole file is read once at the start, so that a row that cannot be used is found before any work.
+    The file is read once at the start, so that an unusable row is found before any work.
 
     Raises:
         InputError: as `read_problems`.
@@ -142,7 +142,7 @@ class ProblemFile(Mapping[str, Problem]):
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
         self._last: Problem | None = None
-        """The one that was asked for last: the chains of a problem mostly stand together."""
+        """The one accessed last: the chains of a problem are mostly adjacent."""
         for _ in _unique(path, self._numbered()):
             pass
 
@@ -176,7 +176,8 @@ def _public_problem(path: Path, number: int, row: Row) -> Problem:
     text = _first(row, "question", "problem", "prompt")
     if text is None:
         raise InputError(
-            f"{path}:{number}: has no 'question', 'problem' or 'prompt'", "see the README for the shapes that are read"
+            f"{path}:{number}: has no 'question', 'problem' or 'prompt'",
+            "see the README for the shapes that can be read",
         )
     identity = optional_text(row, "id", "unique_id", "idx")
     try:
@@ -186,17 +187,17 @@ def _public_problem(path: Path, number: int, row: Row) -> Problem:
             answer=optional_text(row, "answer", "gold", "gold_solution", "solution"),
         )
     except ValueError as error:
-        raise InputError(f"{path}:{number}: {error}", "mend or delete that row") from error
+        raise InputError(f"{path}:{number}: {error}", "fix or delete that row") from error
 
 
 def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
     """Yield chains from our own format or a plain public shape.
 
     Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
-    `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is split by `splitter`.
-    The solutions of a problem are numbered over all its rows.
+    `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is cut into steps by
+    `splitter`. The solutions of a problem are numbered across all its rows.
     """
-    split_steps("", splitter)  # a wrong name is refused whatever the rows are
+    split_steps("", splitter)  # refuse a wrong name, whatever the rows are
     yield from _unique(path, _numbered_chains(path, splitter))
 
 
@@ -219,7 +220,7 @@ def _public_chains(path: Path, number: int, row: Row, splitter: str, numbers: Co
                 id=f"{owner}/{numbers[owner]}", problem_id=owner, steps=steps, finish=as_finish(row.get("finish"))
             )
         except ValueError as error:
-            raise InputError(f"{path}:{number}: {error}", _MEND) from error
+            raise InputError(f"{path}:{number}: {error}", _FIX) from error
         numbers[owner] += 1
 
 
@@ -229,21 +230,21 @@ def _solutions(path: Path, number: int, row: Row) -> list[str | list[str]]:
     if name is None:
         raise InputError(
             f"{path}:{number}: has none of {', '.join(map(repr, (*_ONE_SOLUTION, *_MANY_SOLUTIONS)))}",
-            "see the README for the shapes that are read",
+            "see the README for the shapes that can be read",
         )
     value = row[name] if name in _MANY_SOLUTIONS else [row[name]]
     if name == "candidates" and isinstance(value, list):
         value = [c.get("solution") if isinstance(c, dict) else c for c in value]
     if name == "steps":
         if not _is_texts(row["steps"]) or not all(s.strip() for s in row["steps"]):
-            raise InputError(f"{path}:{number}: field 'steps' is not a list of texts that are not blank", _MEND)
+            raise InputError(f"{path}:{number}: field 'steps' is not a list of non-blank texts", _FIX)
         return [[s if s.endswith("\n") else s + "\n" for s in row["steps"]]]
     if not _is_texts(value):
-        raise InputError(f"{path}:{number}: field {name!r} does not hold {_MANY_SOLUTIONS.get(name, 'a text')}", _MEND)
+        raise InputError(f"{path}:{number}: field {name!r} does not hold {_MANY_SOLUTIONS.get(name, 'a text')}", _FIX)
     return list(value)
 
 
-_MEND = "mend or delete that row"
+_FIX = "fix or delete that row"
 _ONE_SOLUTION = ("steps", "completion", "solution", "text")
 _MANY_SOLUTIONS = {
     "candidates": "a list of objects with a text 'solution'",

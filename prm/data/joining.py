@@ -1,4 +1,4 @@
-"""Bring together the problems, chains and labels that belong together."""
+"""Join problems, chains and labels by id."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LabeledChain = tuple[Problem, Chain, StepLabels]
 def join_rows(
     problems: Mapping[str, Problem], chains: Mapping[str, Chain], labels: Iterable[StepLabels], drops: Drops
 ) -> list[LabeledChain]:
-    """Bring together what belongs together; what lacks the other goes to `drops`."""
+    """Join labels with their chains and problems; rows without a partner go to `drops`."""
     rows: list[LabeledChain] = []
     without = dict.fromkeys(chains)
     for label in labels:

@@ -1,11 +1,11 @@
-r"""Preference rows in the shapes that are in use → records for training an outcome reward model.
+r"""Preference rows in the usual shapes → records for training an outcome reward model.
 
 A row says which of two answers to the same context is better: `chosen` and `rejected`, as texts or as messages, with
 the context in `prompt` or at the beginning of both ("standard" and "conversational", "explicit" and "implicit prompt"
-in TRL's words, huggingface.co/docs/trl/dataset_formats); or two answers and a label. Nothing is guessed: a row that
-does not say what is needed goes to the drops, for one of the reasons below.
+in TRL's terms, huggingface.co/docs/trl/dataset_formats); or two answers and a label. Nothing is guessed: an incomplete
+row is dropped, for one of the reasons below.
 
-Left out: more than two answers in a row, and messages whose content is not a text.
+Not supported: rows with more than two answers, and messages whose content is not a text.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ TIE = "a tie"
 WRONG_WAY_ROUND = "scored the wrong way round"
 TWICE = "the same pair twice"
 BOTH_WAYS = "the same pair in both directions"
-"""The reasons; beside them only those of `prm.data.formats.solutions.typed`."""
+"""The reasons for a drop; the only others are those of `prm.data.formats.solutions.typed`."""
 
 _PROMPTS = ("prompt", "question", "problem", "instruction", "input")
 _LABELED: Mapping[tuple[str, str], Mapping[str, int | None]] = {
     ("response_A", "response_B"): {"A>B": 0, "B>A": 1, "A=B": None},
     ("output_1", "output_2"): {"1": 0, "2": 1},
 }
-"""Two answers as JudgeBench and LLMBar have them: which one each label calls better, None for a tie."""
+"""The two answers in JudgeBench and LLMBar, and which one each label calls better; None for a tie."""
 _TAG = "\n\nAssistant:"
-"""What stands before an answer in the transcripts of HH-RLHF."""
+"""Precedes an answer in the transcripts of HH-RLHF."""
 _ASKING = ("user", "tool")
 _ROLES = (*_ASKING, "system", "assistant")
 _LARGEST = 1e300
-"""A score beyond it is none, and the difference of two within it is a number."""
+"""Largest score, so that the difference of two scores is finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ class Preference:
     id: str
     """Unique in its file."""
     context: str | tuple[Message, ...]
-    """What is answered: the text of a prompt, or messages, the last of them the user's (or a tool's). Not empty."""
+    """The prompt as text, or messages of which the last is the user's (or a tool's). Not empty."""
     chosen: str
-    """The better answer, with the blanks around it that the row has. Not blank."""
+    """The better answer, with the row's whitespace around it. Not blank."""
     rejected: str
-    """The other answer. Not blank, and another text than `chosen`, whatever the blanks around it."""
+    """The other answer. Not blank, and different from `chosen` even without the whitespace around them."""
     margin: float | None = None
-    """How much better the chosen one is, above 0, in the row's own unit; None where the row does not say."""
+    """How much better the chosen answer is, above 0, in the row's own unit; None if the row does not say."""
 
     def __post_init__(self) -> None:
         if not self.id or not self.context:
@@ -74,13 +74,13 @@ class Preference:
 def read_preferences(path: Path, drops: Drops) -> Iterator[Preference]:
     """Yield the preferences of a file, in order.
 
-    A pair that comes again is dropped. One that stands there in both directions is dropped wherever it stands, since
-    nothing says which direction is right; so the whole file is read before the first is yielded.
+    A repeated pair is dropped. A pair that occurs in both directions is dropped everywhere, since nothing says which
+    direction is right; so the whole file is read before the first preference is yielded.
 
     Args:
-        path: JSONL. A row's id is its `id`, `idx`, `prompt_id` or `pair_id`, followed by the line where it comes again,
-            or else made of the name of the file and the line.
-        drops: where rows that cannot be used are noted, by the name of the file and the line.
+        path: JSONL. A row's id is its `id`, `idx`, `prompt_id` or `pair_id`, followed by the line number if it is
+            repeated; a row without these gets one from the file's name and its line.
+        drops: records the rows that cannot be used, by the file's name and the line.
 
     Raises:
         InputError: the file cannot be read, or a line is not one JSON object.
@@ -93,7 +93,7 @@ def read_preferences(path: Path, drops: Drops) -> Iterator[Preference]:
         context, chosen, rejected = pair = _pair(preference)
         reverse = lines.get((context, rejected, chosen))
         if reverse is not None:
-            drops.add(f"{path.stem}:{number}", BOTH_WAYS, f"the other way round in line {reverse}")
+            drops.add(f"{path.stem}:{number}", BOTH_WAYS, f"reversed in line {reverse}")
         elif lines[pair] != number:
             drops.add(f"{path.stem}:{number}", TWICE, f"first in line {lines[pair]}")
         else:
@@ -109,7 +109,7 @@ def _pair(preference: Preference) -> _Pair:
 
 
 def _preferences(path: Path, drops: Drops) -> Iterator[tuple[int, Preference]]:
-    """The numbered rows that can be used, each looked at by itself."""
+    """The rows that can be used, each considered by itself, with their line numbers."""
     taken = set[str]()
     for number, row in read_rows(path):
         try:
@@ -129,7 +129,7 @@ def pair_of(row: Row) -> _Pair:
     answers, given = [_answer(row, name) for name in _names(row)], _given_context(row)
     (before, chosen), (same, rejected) = (_split(answer, given) for answer in answers)
     if before != same:
-        raise RowError(CONTEXTS_DIFFER, "what stands before the two answers is not the same")
+        raise RowError(CONTEXTS_DIFFER, "the texts before the two answers differ")
     for name, answer in (("chosen", chosen), ("rejected", rejected)):
         if not answer.strip():
             raise RowError(EMPTY, f"the {name} answer")
@@ -165,7 +165,7 @@ def _text_or_messages(row: Row, name: str) -> str | tuple[Message, ...]:
 
 
 def _given_context(row: Row) -> _Context | None:
-    """The context, where the row has it in a field of its own."""
+    """The context, if the row has a field for it."""
     name = next((name for name in _PROMPTS if row.get(name) is not None), None)
     if name is None:
         return None
@@ -175,7 +175,7 @@ def _given_context(row: Row) -> _Context | None:
 
 
 def _split(answer: str | tuple[Message, ...], given: _Context | None) -> tuple[_Context, str]:
-    """What stands before an answer (nothing, where that is `()`), and the answer itself."""
+    """The context before an answer (`()` if there is none), and the answer itself."""
     if isinstance(answer, tuple):
         if not answer or answer[-1].role != "assistant":
             raise RowError(WRONG_ROLES, "the last message of an answer is not the assistant's")
@@ -191,17 +191,17 @@ def _split(answer: str | tuple[Message, ...], given: _Context | None) -> tuple[_
 
 
 def _joined(given: _Context | None, before: _Context) -> _Context:
-    """The context from its own field and from what stands before the answers: one of them may be a part of the other.
+    """Join the context field with the context before the answers; one of them may be part of the other.
 
-    UltraFeedback's `prompt` is the user's message that comes again before both answers; a system's message may stand
-    in one of the two only.
+    UltraFeedback's `prompt` is the user's message, which is repeated before both answers; a system message may be in
+    only one of the two.
     """
     if given is None or isinstance(before, str):
         return before
     messages = (Message("user", given),) if isinstance(given, str) else given
     shorter, longer = sorted((_bare(messages), _bare(before)), key=len)
     if not shorter <= longer:
-        raise RowError(CONTEXTS_DIFFER, "the prompt is not what stands before the answers")
+        raise RowError(CONTEXTS_DIFFER, "the prompt is not the context before the answers")
     return before if len(before) >= len(messages) else given
 
 
@@ -220,18 +220,18 @@ def _checked(context: _Context) -> _Context:
 
 
 def _with_system(row: Row, context: _Context) -> _Context:
-    """The context behind the text in the row's field `system`, if any."""
+    """The context, after a system message with the row's `system`, if it has one."""
     system = Message("system", typed(row, "system", str) if row.get("system") is not None else "")
     messages = (Message("user", context),) if isinstance(context, str) else context
     if not system.content.strip() or messages[0] == system:
         return context
     if messages[0].role == "system":
-        raise RowError(CONTEXTS_DIFFER, "'system' is not the system's message")
+        raise RowError(CONTEXTS_DIFFER, "'system' is not the system message")
     return system, *messages
 
 
 def _margin(row: Row) -> float | None:
-    """How much better the chosen answer is: as the row says it, or the difference of its two scores."""
+    """How much better the chosen answer is: the row's margin, or the difference of its two scores."""
     chosen, rejected = _number(row, "score_chosen", "chosen_score"), _number(row, "score_rejected", "rejected_score")
     difference = None if chosen is None or rejected is None else chosen - rejected
     margin = _number(row, "margin")
@@ -242,7 +242,7 @@ def _margin(row: Row) -> float | None:
 
 
 def _number(row: Row, *names: str) -> float | None:
-    """The first of these fields that is there."""
+    """The first of these fields that is present and not null."""
     name = next((name for name in names if row.get(name) is not None), None)
     if name is None:
         return None

@@ -1,8 +1,8 @@
-"""The records that the stages exchange, linked by id. `prm.data.files` reads and writes each as JSONL.
+"""The records that the stages exchange, linked by id. `prm.data.files` reads and writes them as JSONL.
 
     Problem ─sample→ Chain ─roll out, check→ StepLabels ─train→ checkpoint ─score→ StepScores ─rerank→ Choice
 
-All are frozen and validated when made: a record that exists is consistent.
+All are frozen and validated on creation: a record that exists is consistent.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 Finish = Literal["stop", "length", "unknown"]
-"""How a generated text ended: by itself, cut by a limit of tokens, or not known (text from elsewhere)."""
+"""How a generated text ended: by itself, cut at the token limit, or unknown (text from elsewhere)."""
 
 Known = Literal["drawn", "later-success", "right-answer", "earlier-failure", "answer", "human", "given", "none"]
-"""How a step's label is known: by rollouts drawn from it; implied by a rollout that succeeded further on; implied by
-the chain's own right answer; implied by failures further back; by the chain's own answer, which the last step is; by a
-person's rating; given by a file from elsewhere, without counts; or not at all."""
+"""How a step's label is known. "drawn": by rollouts from it. "later-success": implied by a rollout that succeeded from
+a later step. "right-answer": implied by the chain's own right answer. "earlier-failure": implied by failures from an
+earlier step. "answer": the last step, by the chain's own answer. "human": by a person's rating. "given": by a file from
+elsewhere, without counts. "none": not at all."""
 
 LabelView = Literal["hard", "soft", "pooled"]
-"""A view of step labels, by the name of its property in `StepLabels`."""
+"""A view of step labels: a property of `StepLabels`."""
 
 Outcome = Literal["correct", "incorrect", "no_answer", "timeout", "error"]
-"""Verdict on a final answer; the values are those of `verifiers.Outcome`."""
+"""Verdict on a final answer: the values of `prm.verifiers.Outcome`."""
 
 
 def as_finish(reason: object) -> Finish:
-    """How a text ended, from what an engine or a file says of it; "unknown" for all that is not known here."""
+    """How a text ended, as an engine or a file reports it; "unknown" for any value not listed above."""
     return reason if reason in get_args(Finish) else "unknown"  # type: ignore[return-value]
 
 
@@ -38,7 +39,7 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _all(values: Any, kind: type | tuple[type, ...]) -> bool:
-    """Whether `values` is a tuple of such values. A truth value is no number, though Python counts it as one."""
+    """Whether `values` is a tuple of such values. A bool does not count as a number, though Python says so."""
     return isinstance(values, tuple) and all(isinstance(v, kind) and not isinstance(v, bool) for v in values)
 
 
@@ -52,13 +53,13 @@ class Message:
     """One turn of a conversation."""
 
     role: str
-    """Who speaks: "system", "user", "assistant", or whom else the chat template knows."""
+    """Who speaks: "system", "user", "assistant", or another role of the chat template."""
     content: str
     """What is said."""
 
 
 Asked = str | Sequence[Message]
-"""A problem as a model is asked it: a text, or the messages of a conversation."""
+"""A problem as posed to a model: a text, or the messages of a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,11 @@ class Problem:
     id: str
     """Unique in its file."""
     text: str
-    """What is asked, as the model sees it. Not empty."""
+    """The question, as the model sees it. Not blank."""
     answer: str | None = None
-    """Gold answer as `verifiers.check` takes it; None where it is not known."""
+    """Gold answer, as `prm.verifiers.check` takes it; None if unknown."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """Whatever else came with it, untouched."""
+    """Anything else that came with it, untouched."""
 
     def __post_init__(self) -> None:
         _require_ids(id=self.id)
@@ -89,7 +90,7 @@ class Chain:
     problem_id: str
     """Id of its problem."""
     steps: tuple[str, ...]
-    """Parts of the text; joined they are the text exactly, separators included. Empty for an empty solution."""
+    """Parts of the text: joined, they are exactly the text, separators included. Empty for an empty solution."""
     finish: Finish = "unknown"
     """How its text ended."""
 
@@ -108,9 +109,10 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class StepLabels:
-    """Counts of rollouts from the prefix that ends with each step; labels are views of them.
+    """For each step, counts of the rollouts from the prefix that ends with it; labels are views of the counts.
 
-    All tuples have one entry a step. Rollouts whose answer could not be decided are counted apart and are no evidence.
+    All tuples have one entry per step. Rollouts whose answer could not be decided are counted apart and are not
+    evidence.
     """
 
     chain_id: str
@@ -126,10 +128,10 @@ class StepLabels:
     outcome: Outcome
     """Verdict on the chain's own answer."""
     unchecked: tuple[bool | None, ...] | None = None
-    """Where a chain was drawn from every prefix to check its labels: the hard labels before that. Else None."""
+    """The earlier hard labels of a chain that was later drawn from every prefix to check them; None for all others."""
     given: tuple[bool | float | None, ...] | None = None
-    """Labels of a file from elsewhere that says nothing of rollouts: true or false where it says no more, else the
-    share that succeeds, in [0, 1]; None for a step without a label. The counts are 0 then. Else None."""
+    """Labels from a file from elsewhere that has no counts of rollouts (all counts are 0 then): true or false, or the
+    share of rollouts that succeed, in [0, 1]; None for a step without a label. None if the counts are the labels."""
 
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
@@ -158,7 +160,7 @@ class StepLabels:
         )
         _require(
             all((value is not None) == (known == "given") for value, known in zip(given, self.known, strict=True)),
-            "known must be 'given' where there is a given label, and nowhere else",
+            "known must be 'given' where a label is given, and nowhere else",
         )
         _require(
             self.given is None or not any((*self.right, *self.wrong, *self.undecided)), "given labels have no counts"
@@ -166,7 +168,7 @@ class StepLabels:
 
     @property
     def drawn(self) -> tuple[int, ...]:
-        """Rollouts made from each step; a person's rating is none."""
+        """Number of rollouts drawn from each step; 0 for a person's rating."""
         counts = zip(self.right, self.wrong, self.undecided, self.known, strict=True)
         return tuple(r + w + u if known == "drawn" else 0 for r, w, u, known in counts)
 
@@ -174,10 +176,10 @@ class StepLabels:
     def hard(self) -> tuple[bool | None, ...]:
         """Hard estimate of each step (Math-Shepherd, arXiv 2312.08935, section 3): does any rollout succeed?
 
-        Closed under what follows from that definition: a success from a step, or of the chain itself, is a success
-        from every step before it; where a step was tried and never succeeded, no step after it can (unless one did).
-        A person's rating, and a label from elsewhere, stand for their own step alone; a given share is a success where
-        it is above 0. None where nothing decided is known of a step.
+        Includes what that definition implies: a success from a step, or of the chain itself, is a success from every
+        earlier step; if a step was tried and never succeeded, no later step can succeed (unless one did). A person's
+        rating and a given label hold for their own step alone; a given share is a success if it is above 0. None if
+        nothing decided is known about the step.
         """
         if self.given is not None:
             return tuple(None if value is None else value > 0 for value in self.given)
@@ -196,8 +198,8 @@ class StepLabels:
     def soft(self) -> tuple[float | None, ...]:
         """Soft estimate of each step: the share of decided rollouts that succeed, in [0, 1] (ibid.).
 
-        The last step has the value of the chain's own answer. None where no rollout was decided: an implied success
-        says that a value is above 0, not what it is, and so does a plain true from elsewhere.
+        The last step has the value of the chain's own answer. None if no rollout was decided: an implied success, like
+        a given true, says that the value is above 0, but not which.
         """
         if self.given is not None:
             return tuple(None if isinstance(value, bool | None) else float(value) for value in self.given)
@@ -207,10 +209,10 @@ class StepLabels:
 
     @property
     def pooled(self) -> tuple[float | None, ...]:
-        """Soft estimate of each step, in [0, 1], from the rollouts of the chain's other steps too.
+        """Soft estimate of each step, in [0, 1], that also uses the rollouts of the chain's other steps.
 
-        Nearer to the true value than `soft` for the same rollouts. None where `soft` is: a step from which no rollout
-        was decided gets no label from the others. What was not drawn stands as in `soft`.
+        Closer to the true value than `soft`, for the same rollouts. None where `soft` is None: the other steps give no
+        label to a step without decided rollouts. Labels that were not drawn are those of `soft`.
         """
         if "drawn" not in self.known:
             return self.soft
@@ -221,10 +223,10 @@ class StepLabels:
 
     @property
     def evidence(self) -> tuple[int, ...]:
-        """How many decided rollouts stand behind each soft label.
+        """Number of decided rollouts behind each soft label.
 
-        A person's rating and a label from elsewhere count as one. The chain's own answer counts as often as the most
-        drawn of its steps: all rollouts from there would say the same.
+        A person's rating and a given label count as one. The chain's own answer counts as many times as its most drawn
+        step has decided rollouts: all rollouts from the end would say the same.
         """
         decided = [r + w for r, w in zip(self.right, self.wrong, strict=True)]
         most = max(decided, default=0)
@@ -232,19 +234,19 @@ class StepLabels:
         return tuple(max(most, 1) if known == "answer" else n or int(known == "given") for known, n in counts)
 
     def view(self, name: LabelView) -> tuple[bool | float | None, ...]:
-        """The labels in one of these views."""
+        """The labels in this view."""
         return {"hard": self.hard, "soft": self.soft, "pooled": self.pooled}[name]
 
     def thresholded(self, threshold: float = 0.0) -> tuple[bool | None, ...]:
-        """Whether the soft estimate of each step is above `threshold`, in [0, 1); None where there is none.
+        """Whether the soft estimate of each step is above `threshold`, in [0, 1); None where that is None.
 
-        At 0 it is the hard estimate of Math-Shepherd without any closure. Other thresholds: The Lessons of Developing
+        At 0, this is Math-Shepherd's hard estimate without what it implies. Other thresholds: The Lessons of Developing
         Process Reward Models in Mathematical Reasoning, arXiv 2501.07301.
         """
         return tuple(None if value is None else value > threshold for value in self.soft)
 
     def intervals(self, level: float = 0.95) -> tuple[tuple[float, float] | None, ...]:
-        """Credible interval of each step's value, see `prm.statistics.intervals`; None where no rollout was decided."""
+        """Credible interval of each step's value, see `prm.statistics.intervals`; None if no rollout was decided."""
         from prm.statistics.intervals import credible_interval
 
         return tuple(
@@ -260,13 +262,13 @@ class Rollout:
     step: int
     """The prefix ends with this step, counted from 0."""
     draw: int
-    """Which draw from that prefix, counted from 0. Its seed follows from the job's, the chain, the step and this."""
+    """Number of the draw from that prefix, from 0. Its seed follows from the job's, the chain, the step and this."""
     text: str
-    """What was generated; not the prefix."""
+    """The generated text, without the prefix."""
     tokens: int
-    """How many were generated."""
+    """Number of generated tokens."""
     finish: Finish
-    """How it ended. One cut by length is undecided whatever it says."""
+    """How it ended. A rollout cut at the token limit is undecided, whatever it says."""
     outcome: Outcome
     """Verdict on its answer."""
 
@@ -281,21 +283,21 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class StepScores:
-    """What a scorer says of a chain. Higher is better."""
+    """The scores of a chain. Higher is better."""
 
     chain_id: str
     problem_id: str
     scores: tuple[float, ...]
-    """One score a step for a PRM, mostly in [0, 1] (see docs/scoring.md); exactly one, of any size, for an ORM."""
+    """One per step for a PRM, mostly in [0, 1] (see docs/scoring.md); exactly one, any real number, for an ORM."""
     kind: Literal["prm", "orm"]
-    """Whether `scores` belong to steps or to the whole chain."""
+    """Whether `scores` are of steps or of the whole chain."""
 
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
         _require(self.kind in ("prm", "orm"), f"kind must be 'prm' or 'orm', not {self.kind!r}")
         _require(_all(self.scores, (int, float)), "scores must be a list of numbers")
         _require(all(math.isfinite(s) for s in self.scores), "scores must be finite numbers")
-        _require(self.kind == "prm" or len(self.scores) == 1, "an ORM gives exactly one score a chain")
+        _require(self.kind == "prm" or len(self.scores) == 1, "an ORM gives exactly one score per chain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,15 +308,15 @@ class Choice:
     best: str
     """Text of the chosen solution."""
     index: int
-    """Its place among the solutions given, from 0."""
+    """Its position among the given solutions, from 0."""
     answer: str | None
-    """Its extracted answer; None where it has none."""
+    """Its extracted answer; None if it has none."""
     scores: tuple[float | None, ...]
-    """Score of each solution, in the order given; None for one that the scorer refused."""
+    """Score of each solution, in the given order; None if the scorer refused it."""
     step_scores: tuple[tuple[float, ...], ...]
-    """Scores of each solution's steps, in the order given; none for a refused one."""
+    """Step scores of each solution, in the given order; empty for a refused one."""
     refusals: tuple[str | None, ...] = ()
-    """Why the scorer refused a solution, in the order given; None for one with a score."""
+    """Why the scorer refused each solution, in the given order; None for one with a score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,8 +324,8 @@ class Drop:
     """A row that a stage could not use."""
 
     id: str
-    """Of the chain or problem."""
+    """Id of the chain or problem."""
     reason: str
-    """One of a few fixed phrases."""
+    """One of a few fixed phrases, by which drops are counted."""
     detail: str = ""
-    """Says more."""
+    """Details."""

@@ -1,4 +1,4 @@
-"""Rows of JSONL files: one JSON object a line. An error names file and line."""
+"""Rows of JSONL files: one JSON object per line. An error names file and line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (line number from 1, byte at which it begins, line) for every line that is not blank."""
+    """Yield (line number from 1, offset in bytes, line) for every line that is not blank."""
     try:
         with path.open("rb") as file:
             start = 0
@@ -43,16 +43,16 @@ def _parse_line(path: Path, number: int, line: bytes) -> Row:
     except UnicodeError as error:
         raise InputError(f"{path}:{number}: is not UTF-8 text: {error}", "convert it to UTF-8") from error
     except ValueError as error:
-        raise InputError(f"{path}:{number}: is not JSON: {error}", "mend or delete that line") from error
+        raise InputError(f"{path}:{number}: is not JSON: {error}", "fix or delete that line") from error
     except RecursionError as error:
-        raise InputError(f"{path}:{number}: is nested too deeply", "mend or delete that line") from error
+        raise InputError(f"{path}:{number}: is nested too deeply", "fix or delete that line") from error
     if not isinstance(row, dict):
         raise InputError(f"{path}:{number}: is not a JSON object", "each line must be one object: {…}")
     return row
 
 
 def optional_text(row: Row, *names: str) -> str | None:
-    """The first of these fields that is there, as text: files write ids and answers as numbers too.
+    """The first of these fields that is present and not null, as text: some files have numbers as ids and answers.
 
     >>> optional_text({"gold": None, "answer": 7}, "gold", "answer")
     '7'

@@ -1,8 +1,8 @@
-"""Which problems are held out, with a proof that nothing stands on both sides.
+"""Hold out problems, and prove that none is on both sides of a split.
 
-Problems are told apart by their texts, not by their ids: the same question comes with other ids in other files, and
-with another space or a full stop more. A text falls on its side by itself, so that neither the order of the problems
-nor which others there are ever moves one.
+Problems are distinguished by their texts, not by their ids: other files have the same question under another id, and
+with an extra space or full stop. The side of a text depends on that text alone, not on the order of the problems or on
+which others there are.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from prm.errors import InputError
 
 
 def is_in_share(identity: str, share: float) -> bool:
-    """Whether something belongs to a share in [0, 1] of all. What is in a share is in every greater one."""
+    """Whether an id falls into a share, in [0, 1], of all ids. An id in one share is in every greater share."""
     digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * 2**64
 
 
 def normal_text(text: str) -> str:
-    r"""What texts of the same problem have in common: NFKC, no case, single spaces, no punctuation at the ends.
+    r"""A text reduced to what identifies its problem: NFKC, no case, single spaces, no punctuation at the ends.
 
     >>> normal_text(" How  many?\n") == normal_text("how many")
     True
@@ -34,30 +34,30 @@ def normal_text(text: str) -> str:
 
 
 def text_digest(text: str) -> str:
-    """32 hexadecimal digits that stand for a problem's normal text."""
+    """Digest of a problem's normal text: 32 hexadecimal digits."""
     return hashlib.blake2b(normal_text(text).encode(), digest_size=16).hexdigest()
 
 
 def hold_out(texts: Mapping[str, str], share: float) -> frozenset[str]:
-    """Ids of the problems that are held out.
+    """Ids of the problems to hold out.
 
     Args:
-        texts: text of each problem by its id. Problems of the same `normal_text` fall on the same side.
-        share: of distinct texts, in [0, 1]. What is held out stays so under every greater share.
+        texts: text of each problem by its id. Problems with the same `normal_text` fall on the same side.
+        share: of distinct texts, in [0, 1]. A problem held out at one share is held out at every greater share.
     """
     return frozenset(identity for identity, text in texts.items() if is_in_share(text_digest(text), share))
 
 
 @dataclass(frozen=True, slots=True)
 class SplitProof:
-    """What was found when the two sides of a split were laid over each other."""
+    """The result of comparing the two sides of a split."""
 
     train_problems: int
-    """Problem ids that are trained on."""
+    """Problem ids in training."""
     train_texts: int
     """Distinct normal texts among them."""
     train_digest: str
-    """Stands for these texts: the same for the same texts, in whatever order."""
+    """Digest of these texts: the same for the same texts, in any order."""
     held_out_problems: int
     held_out_texts: int
     held_out_digest: str
@@ -72,14 +72,14 @@ class SplitProof:
 
 
 def prove(train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]]) -> SplitProof:
-    """Show that no problem stands on both sides, by its id or by its text.
+    """Show that no problem is on both sides, by id or by text.
 
     Args:
-        train: id and text of what is trained on: of every example, where these were made one by one.
-        held_out: the same of what is measured on.
+        train: id and text of each training problem, or of each training example.
+        held_out: id and text of each held-out problem.
 
     Raises:
-        InputError: there are such problems.
+        InputError: a problem is on both sides.
     """
     ours, theirs = _Side.of(train), _Side.of(held_out)
     proof = SplitProof(
@@ -94,9 +94,9 @@ def prove(train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]])
     )
     if proof.shared_ids or proof.shared_texts:
         raise InputError(
-            f"what is measured on is also trained on: {proof.shared_texts} texts, {proof.shared_ids} ids, "
+            f"held-out problems are also trained on: {proof.shared_texts} texts, {proof.shared_ids} ids, "
             f"such as {_examples(ours, theirs)}",
-            "take these problems out of one of the two",
+            "remove these problems from one of the two",
         )
     return proof
 
@@ -105,7 +105,7 @@ def prove(train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]])
 class _Side:
     ids: frozenset[str]
     by_text: Mapping[str, str]
-    """Digest of each text to the first id that has it."""
+    """Digest of each text → the first id with it."""
 
     @classmethod
     def of(cls, problems: Iterable[tuple[str, str]]) -> _Side:
@@ -121,7 +121,7 @@ class _Side:
 
 
 def _examples(ours: _Side, theirs: _Side) -> str:
-    """A few ids that stand on both sides, or whose texts do."""
+    """A few ids that are on both sides, or whose texts are."""
     same_texts = sorted((ours.by_text[t], theirs.by_text[t]) for t in ours.by_text.keys() & theirs.by_text.keys())
     pairs = same_texts or [(identity, identity) for identity in sorted(ours.ids & theirs.ids)]
     return ", ".join(f"{a!r}" if a == b else f"{a!r} and {b!r}" for a, b in pairs[:3])

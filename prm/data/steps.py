@@ -1,7 +1,7 @@
-"""Split a solution into steps. The steps joined are the text again, character by character, whatever the text.
+"""Split a solution into steps. Joined, the steps are exactly the text, whatever it is.
 
-A step keeps the separator that ends it. Blank parts are never steps of their own: they stay with the step before
-them (or, at the very start, with the step after).
+A step keeps the separator that ends it. A blank part is never a step of its own: it belongs to the step before it (or,
+at the very start, to the step after it).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SPLITTERS: dict[str, str] = {
     "step-marker": r"(?=^[ \t]*Step[ \t]+\d+[ \t]*[:.])",
     "sentence": r"(?<=[.!?])\s+(?=[A-Z\\$(])|\n+",
 }
-"""Name to the regular expression that ends a step. An empty match cuts without eating anything."""
+"""Name → regular expression whose match ends a step. An empty match cuts between two characters."""
 
 
 def split_steps(text: str, splitter: str = "newline") -> tuple[str, ...]:
@@ -27,10 +27,10 @@ def split_steps(text: str, splitter: str = "newline") -> tuple[str, ...]:
         splitter: a name in `SPLITTERS`, or "regex:" and a regular expression whose match ends a step.
 
     Returns:
-        Steps that are not blank, with `"".join(steps) == text`; empty for a text that is blank.
+        Non-blank steps with `"".join(steps) == text`; empty for a blank text.
 
     Raises:
-        InputError: there is no such splitter, or its expression is not one.
+        InputError: the splitter is unknown, or not a valid regular expression.
 
     >>> split_steps("So 2 + 2 = 4\nThe answer is 4")
     ('So 2 + 2 = 4\n', 'The answer is 4')
@@ -45,7 +45,7 @@ def split_steps(text: str, splitter: str = "newline") -> tuple[str, ...]:
 
 
 def _append(steps: list[str], part: str) -> None:
-    """Add a part; one that is blank, or follows nothing but blanks, joins its neighbor."""
+    """Add a part; a blank part, or one that follows only blank parts, is joined to the part before it."""
     if steps and (not part.strip() or not steps[-1].strip()):
         steps[-1] += part
     elif part:
@@ -55,8 +55,8 @@ def _append(steps: list[str], part: str) -> None:
 def _pattern(splitter: str) -> re.Pattern[str]:
     source = splitter.removeprefix("regex:") if splitter.startswith("regex:") else SPLITTERS.get(splitter)
     if source is None:
-        raise InputError(f"there is no splitter {splitter!r}", f"choose from {', '.join(SPLITTERS)}, regex:EXPRESSION")
+        raise InputError(f"unknown splitter {splitter!r}", f"choose from {', '.join(SPLITTERS)}, regex:EXPRESSION")
     try:
         return re.compile(source, re.MULTILINE)
     except re.error as error:
-        raise InputError(f"{source!r} is not a regular expression: {error}", "mend the --splitter") from error
+        raise InputError(f"{source!r} is not a regular expression: {error}", "fix the expression") from error

@@ -1,4 +1,4 @@
-"""Files that a kill or a full disk cannot spoil: written whole or not at all, or grown line by line."""
+"""Files that a kill or a full disk cannot corrupt: written all or nothing, or grown line by line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from filelock import FileLock, Timeout
 
 from prm.errors import OutputError
 
-_AGAIN = "free space and run the same command again: it goes on, nothing that is written is lost"
+_AGAIN = "free space and run the same job again: it continues, and nothing written so far is lost"
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
-    """Write lines to a file, whole or not at all, and return how many.
+    """Write lines to a file, all or nothing; return their number.
 
     Raises:
-        OutputError: the file cannot be written (a full disk, say). What was there before is untouched.
+        OutputError: the file cannot be written (a full disk, say). An earlier file stays untouched.
     """
     partial, count = partial_path(path), 0
     with _writing(path), ExitStack() as stack:
@@ -37,7 +37,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file that is no text; see `write_lines`."""
+    """Write a binary file; see `write_lines`."""
     partial = partial_path(path)
     with _writing(path), ExitStack() as stack:
         stack.callback(partial.unlink, missing_ok=True)
@@ -46,19 +46,19 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write one JSON object, indented for a person to read; see `write_lines`."""
+    """Write one JSON object, indented for people; see `write_lines`."""
     write_lines(path, [json.dumps(value, indent=2, ensure_ascii=False)])
 
 
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
-    """Yield the path of a directory, not there yet, that takes the place of `path` at the end.
+    """Yield the path of a directory to create, which replaces `path` at the end.
 
     Raises:
         OutputError: it cannot be written.
     """
     if path.exists() and not path.is_dir():
-        raise OutputError(f"{path}: is a file, not a directory", "choose another --out")
+        raise OutputError(f"{path}: is a file, not a directory", "choose another output")
     partial, old = partial_path(path), path.with_name(path.name + ".old")
     with _writing(path), ExitStack() as stack:
         shutil.rmtree(partial, ignore_errors=True)
@@ -72,7 +72,7 @@ def whole_directory(path: Path) -> Iterator[Path]:
 
 
 def discard(path: Path) -> None:
-    """Delete a file or a directory, if it is there."""
+    """Delete a file or a directory, if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -80,7 +80,7 @@ def discard(path: Path) -> None:
 
 
 def partial_path(path: Path) -> Path:
-    """Where an output lies until it is whole."""
+    """Where an output is kept until it is complete."""
     return path.with_name(path.name + ".partial")
 
 
@@ -97,25 +97,25 @@ def hold(output: Path) -> AbstractContextManager[Any]:
             return lock.acquire(timeout=0)
         except Timeout as error:
             raise OutputError(
-                f"{output}: another process is working on it", "wait for it, or choose another --out"
+                f"{output}: another process is working on it", "wait for it, or choose another output"
             ) from error
 
 
 class GrowingFile:
-    """Lines that are given to the operating system one by one, so that none is lost with this process.
+    """Lines that are handed to the operating system one by one, so that none is lost if this process dies.
 
     Args:
-        path: what is there already is kept, but for a last line, or last group of lines, that is not whole.
-        group: how many lines belong together.
+        path: existing lines are kept, except for an incomplete last line or group of lines.
+        group: number of lines that belong together.
 
     Raises:
-        OutputError: it cannot be written; also from each method.
+        OutputError: the file cannot be written; also raised by each method.
     """
 
     def __init__(self, path: Path, group: int = 1) -> None:
         self.path = path
         with _writing(path, _AGAIN):
-            self.cut, self.count = _mend(path, group)
+            self.cut, self.count = _repair(path, group)
             self._file = path.open("ab", buffering=0)
 
     def append(self, *lines: str) -> None:
@@ -127,13 +127,13 @@ class GrowingFile:
         self.count += len(lines)
 
     def become(self, output: Path) -> None:
-        """The file is whole: it takes the place of `output`."""
+        """Replace `output` with this file, now complete."""
         with _writing(output, _AGAIN):
             os.fsync(self._file.fileno())
             self.path.replace(output)
 
     def close(self) -> None:
-        """Close the file once all of it is on the disk."""
+        """Close the file after all of it is on disk."""
         with _writing(self.path, _AGAIN):
             try:
                 os.fsync(self._file.fileno())
@@ -141,8 +141,8 @@ class GrowingFile:
                 self._file.close()
 
 
-def _mend(path: Path, group: int) -> tuple[int, int]:
-    """Cut off what is not a whole group of lines. Returns how many bytes were cut, and how many lines are left."""
+def _repair(path: Path, group: int) -> tuple[int, int]:
+    """Cut off an incomplete group of lines; return the number of bytes cut and of lines left."""
     path.touch()
     lines, end, whole, size = 0, 0, 0, path.stat().st_size
     with path.open("rb") as file:
@@ -156,18 +156,16 @@ def _mend(path: Path, group: int) -> tuple[int, int]:
 
 
 def _made(path: Path) -> Path:
-    """The path, in a directory that is there."""
+    """The path, after making its directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 @contextmanager
-def _writing(path: Path, full: str = "free space, or choose another --out") -> Iterator[None]:
-    """What the system refuses becomes one line; `full` is the hint where the disk is."""
+def _writing(path: Path, full: str = "free space, or choose another output") -> Iterator[None]:
+    """Turn an error of the operating system into one line; `full` is the hint for a full disk."""
     try:
         yield
     except OSError as error:
-        hint = (
-            full if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another --out, or mend what stands there"
-        )
+        hint = full if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another output, or fix its path"
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}", hint) from error

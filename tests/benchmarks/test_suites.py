@@ -731,7 +731,7 @@ def test_wrong_use(tmp_path):
     path = write(tmp_path / "rows.jsonl", ROWS["pairs"])
     with pytest.raises(InputError, match="unknown suite 'pair'"):
         read_suite("pair", path, Drops())
-    with pytest.raises(InputError, match="there is no splitter 'word'"):
+    with pytest.raises(InputError, match="unknown splitter 'word'"):
         read_suite("pairs", path, Drops(), splitter="word")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no file that ends in"):

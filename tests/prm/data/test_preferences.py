@@ -132,29 +132,29 @@ DROPPED = {
     "different contexts": {
         "other transcripts": (
             {"chosen": HUMAN + "7", "rejected": HUMAN.replace("4", "5") + "8"},
-            "what stands before the two answers is not the same",
+            "the texts before the two answers differ",
         ),
         "a transcript that goes on": (
             {"chosen": HUMAN + "7", "rejected": HUMAN + "8\n\nHuman: Sure?\n\nAssistant: 8"},
-            "what stands before the two answers is not the same",
+            "the texts before the two answers differ",
         ),
         "other messages": (
             TALKS | {"chosen": talk("u: 3 + 5?", "a: 7")},
-            "what stands before the two answers is not the same",
+            "the texts before the two answers differ",
         ),
-        "one with messages before": (P | TALKS | {"chosen": "7"}, "what stands before the two answers is not the same"),
-        "another prompt": (P | TALKS, "the prompt is not what stands before the answers"),
+        "one with messages before": (P | TALKS | {"chosen": "7"}, "the texts before the two answers differ"),
+        "another prompt": (P | TALKS, "the prompt is not the context before the answers"),
         "another prompt of messages": (
             {"prompt": talk("u: 3?", "a: 3", "u: 4?")} | TALKS,
-            "the prompt is not what stands before the answers",
+            "the prompt is not the context before the answers",
         ),
         "the answer is in the prompt": (
             {"prompt": talk("a: 3 + 4?")} | TALKS,
-            "the prompt is not what stands before the answers",
+            "the prompt is not the context before the answers",
         ),
         "another system": (
             {"system": "x", "prompt": talk("s: y", "u: z")} | ANSWERS,
-            "'system' is not the system's message",
+            "'system' is not the system message",
         ),
     },
     "roles that make no sense": {
@@ -240,9 +240,9 @@ def test_a_pair_in_both_directions_is_dropped_wherever_it_stands(tmp_path):
     found, drops = read(tmp_path, row, row | {"chosen": "9"}, reverse, row, reverse | {"prompt": "q"})
     assert [(p.context, p.chosen) for p in found] == [("p", "9"), ("q", "8")]
     assert [(d.id, d.detail) for d in drops] == [
-        ("rows:1", "the other way round in line 3"),
-        ("rows:3", "the other way round in line 1"),
-        ("rows:4", "the other way round in line 3"),
+        ("rows:1", "reversed in line 3"),
+        ("rows:3", "reversed in line 1"),
+        ("rows:4", "reversed in line 3"),
     ]
     assert drops.by_reason() == {"the same pair in both directions": 3}
 
