@@ -32,7 +32,7 @@ class Form(StrEnum):
 def report(
     results: Results,
     out: Out,
-    browse: Annotated[int, typer.Option(min=0, help="most chains to browse in the page")] = 5000,
+    browse: Annotated[int, typer.Option(min=0, help="maximum number of chains in the page")] = 5000,
     overwrite: Overwrite = False,
 ) -> None:
     """Results → one HTML page: numbers with intervals, charts, and a browser of chains. Needs no network."""
