@@ -1,1 +1,1 @@
-"""Records and files: what the stages exchange, how it is read and written, and how a job leaves its output."""
+"""The records that stages exchange, the files that hold them, and the outputs of jobs."""

@@ -17,7 +17,7 @@ from prm.errors import InputError
 
 from .converting import converted
 from .records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
-from .rows import Row, _first, _lines, _parse_line, optional_text, read_rows
+from .rows import Row, first_field, numbered_lines, optional_text, parse_line, read_rows
 from .steps import split_steps
 from .writing import write_lines
 
@@ -147,8 +147,8 @@ class ProblemFile(Mapping[str, Problem]):
             pass
 
     def _numbered(self) -> Iterator[tuple[int, Problem]]:
-        for number, start, line in _lines(self._path):
-            problem = _problem(self._path, number, _parse_line(self._path, number, line))
+        for number, start, line in numbered_lines(self._path):
+            problem = _problem(self._path, number, parse_line(self._path, number, line))
             self._places.setdefault(problem.id, (number, start))
             yield number, problem
 
@@ -157,7 +157,7 @@ class ProblemFile(Mapping[str, Problem]):
             number, start = self._places[identity]
             with self._path.open("rb") as file:
                 file.seek(start)
-                self._last = _problem(self._path, number, _parse_line(self._path, number, file.readline()))
+                self._last = _problem(self._path, number, parse_line(self._path, number, file.readline()))
         return self._last
 
     def __iter__(self) -> Iterator[str]:
@@ -173,7 +173,7 @@ def _problem(path: Path, number: int, row: Row) -> Problem:
 
 
 def _public_problem(path: Path, number: int, row: Row) -> Problem:
-    text = _first(row, "question", "problem", "prompt")
+    text = first_field(row, "question", "problem", "prompt")
     if text is None:
         raise InputError(
             f"{path}:{number}: has no 'question', 'problem' or 'prompt'",

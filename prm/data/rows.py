@@ -18,11 +18,11 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     Raises:
         InputError: the file cannot be read, or a line is not one JSON object.
     """
-    for number, _, line in _lines(path):
-        yield number, _parse_line(path, number, line)
+    for number, _, line in numbered_lines(path):
+        yield number, parse_line(path, number, line)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+def numbered_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     """Yield (line number from 1, offset in bytes, line) for every line that is not blank."""
     try:
         with path.open("rb") as file:
@@ -35,7 +35,12 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
         raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
 
 
-def _parse_line(path: Path, number: int, line: bytes) -> Row:
+def parse_line(path: Path, number: int, line: bytes) -> Row:
+    """The object in a line.
+
+    Raises:
+        InputError: the line is not one JSON object in UTF-8.
+    """
     try:
         row = json.loads(line.decode("utf-8"))
         if b"\\u" in line:  # only an escape can spell a lone surrogate, which could never be written again
@@ -57,9 +62,10 @@ def optional_text(row: Row, *names: str) -> str | None:
     >>> optional_text({"gold": None, "answer": 7}, "gold", "answer")
     '7'
     """
-    value = _first(row, *names)
+    value = first_field(row, *names)
     return None if value is None else str(value)
 
 
-def _first(row: Row, *names: str) -> Any:
+def first_field(row: Row, *names: str) -> Any:
+    """The first of these fields that is present and not null; None if there is none."""
     return next((row[name] for name in names if row.get(name) is not None), None)

@@ -65,7 +65,7 @@ def rlhflow(row: Row, reading: Reading) -> Iterator[Solution]:
     turns = objects(row, "conversations")
     roles = [turn.get("role") for turn in turns]
     if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
-        raise RowError("turns that are not user and assistant by turns", repr(roles[:4]))
+        raise RowError("turns that do not alternate between user and assistant", repr(roles[:4]))
     said = [typed(turn, "content", str) for turn in turns]
     yield _solution(
         [(text, _mark(answer)) for text, answer in zip(said[::2], said[1::2], strict=True)], reading, _VERDICTS

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from places import SAMPLES
+from places import ROOT, SAMPLES
 
 from prm import Chain, InputError, Problem, StepLabels, read_records
 from prm.data.drops import Drops
@@ -199,7 +199,7 @@ UNCLEAR = "it is not clear where the first step begins"
 APART = "input and label differ in more than the tags"
 UNREADABLE = "a label that cannot be read"
 NUMBERS, IN_WORD = "labels and tags differ in number", "a tag inside a word"
-TURNS = "turns that are not user and assistant by turns"
+TURNS = "turns that do not alternate between user and assistant"
 VALUED = {"input": SHEPHERD["input"]}
 UNUSABLE = {
     "no mark of a step": ("math-shepherd", change(("Step 1:", "First:")), UNCLEAR),
@@ -301,6 +301,13 @@ def test_a_prefix_with_two_values_has_none(tmp_path):
 def test_neutral_is_right_unless_a_person_says_otherwise(tmp_path):
     found, _ = read(tmp_path, "prm800k", RAW, neutral_is_right=False)
     assert [x.hard for _, _, x in found] == [(T, F), (T, F), (T, N, T)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_does_something_and_is_documented(name):
+    known = FORMATS[name]
+    assert known.read or known.write
+    assert f"\n| `{name}` |" in (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", [n for n in FORMATS_READ if FORMATS[n].fields])
