@@ -22,7 +22,7 @@ from .rows import Row, optional_text, read_rows
 
 NO_ANSWER = "lacks a chosen or a rejected answer"
 NO_LABEL = "lacks a label that says which answer is chosen"
-NO_CONTEXT = "has no sure context"
+NO_CONTEXT = "has no clear context"
 CONTEXTS_DIFFER = "different contexts"
 WRONG_ROLES = "roles that make no sense"
 EMPTY = "an empty text"

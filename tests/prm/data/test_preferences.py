@@ -117,7 +117,7 @@ DROPPED = {
         "equal scores": (P | TEXTS | {"score_chosen": 3, "score_rejected": 3.0}, "scores 3.0 and 3.0"),
         "no margin": (P | TEXTS | {"margin": 0}, "margin 0.0"),
     },
-    "has no sure context": {
+    "has no clear context": {
         "no prompt": (TEXTS, "no prompt, and no 'Assistant:' in the text of an answer"),
         "no prompt for one": (
             {"chosen": HUMAN + "7", "rejected": "8"},
