@@ -1,8 +1,10 @@
 """The training job: step labels, values or preferences → a checkpoint.
 
-settings = prm.TrainSettings("Qwen/Qwen2.5-Math-1.5B", objective="prm")
-made = prm.train(settings, problems=problems, chains=chains, labels=labels, out="runs/prm")
-scorer = prm.load_scorer(str(made.path))
+    settings = prm.TrainSettings("Qwen/Qwen2.5-Math-1.5B", objective="prm")
+    made = prm.train(settings, problems=problems, chains=chains, labels=labels, out="runs/prm")
+    scorer = prm.load_scorer(str(made.path))
+
+`prm train` calls it in the same way.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@
 Each term is a weighted mean over its items in the whole batch of an optimizer step, on all devices. So cutting a batch
 into more or fewer forward passes does not change the result.
 
-To add a loss, write its function in `prm.training.losses` and its row in `TERMS`: everything else asks the row.
+To add a loss, write its function in `prm.training.losses` and its row in `TERMS`: all else asks the row. A test then
+asks for its row in docs/training.md.
 """
 
 from __future__ import annotations

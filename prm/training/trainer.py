@@ -165,7 +165,7 @@ def _require_shares(groups: Sequence[GroupExample], terms: Sequence[str]) -> Non
             raise InputError(
                 f"chain {chain.chain_id!r} has the value {chain.value}, but the loss {terms[0]!r} takes values "
                 "from 0 to 1",
-                "rescale the values, or use a loss that takes any value, such as regression",
+                "rescale the values, or use a loss that takes any number",
             )
 
 

@@ -191,9 +191,9 @@ main()
 
 
 def test_a_killed_training_goes_on_to_the_same_result(base_model, files, tmp_path, monkeypatch, capsys):
-    settings = TrainSettings(base_model, epochs=3, batch_size=4, lr=1e-3, save_every=10)
+    settings = TrainSettings(base_model, epochs=3, batch_size=4, lr=1e-3, save_every=10, report_to=())
     whole = toolkit.train(settings, **files, out=tmp_path / "whole")
-    cut = ["--epochs=3", "--batch-size=4", "--lr=1e-3", "--save-every=10", f"--out={tmp_path}/cut"]
+    cut = ["--epochs=3", "--batch-size=4", "--lr=1e-3", "--save-every=10", "--report-to=none", f"--out={tmp_path}/cut"]
     line = [sys.executable, "-c", DIES, "train", f"--base={base_model}", *options(files), *cut]
     done = subprocess.run(line, capture_output=True, text=True, env=ALONE, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
@@ -233,7 +233,7 @@ def test_two_processes_give_what_one_gives(base_model, files, tmp_path):
     script = tmp_path / "twice.py"
     script.write_text(TWICE)
     given = [f"--{name.replace('_', '-')}={value}" for name, value in common.items()]
-    line = ["train", f"--base={base_model}", *options(files), *given, "--batch-size=2"]
+    line = ["train", f"--base={base_model}", *options(files), *given, "--batch-size=2", "--report-to=none"]
     each = ["then", f"--out={tmp_path}/copied", "then", "--fsdp", f"--out={tmp_path}/sharded"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
     done = subprocess.run([*torchrun, *line, *each], capture_output=True, text=True, env=ALONE, check=False)

@@ -24,6 +24,8 @@ from prm.training.measuring import measure
 from prm.training.objectives import DEFAULT, TERMS, check_terms, heads_of
 from prm.training.trainer import FitSettings, RewardTrainer, fit
 
+pytestmark = pytest.mark.timeout(3600)  # a limit for what hangs, not for what a busy machine makes slow
+
 
 def chain(identity, ids, ends, targets, value=None):
     return ChainExample(identity, array("i", ids), ends, targets, (1.0,) * len(ends), value)
