@@ -61,7 +61,7 @@ FAULTS = {
     "format that cannot be told": ("import p.jsonl --out o", "p.jsonl:1"),
     "format that there is none of": ("import p.jsonl --format jsonl --out o", "'jsonl'"),
     "no row of that format": ("import p.jsonl --format trl --out o", "lacks a field"),
-    "option of another format": ("import p.jsonl --format trl --tag x --out o", "--tag"),
+    "option of another format": ("import p.jsonl --format trl --tag x --out o", "tag='x'"),
 }
 
 
