@@ -1,1 +1,1 @@
-"""Problems → chains → Monte Carlo step labels, through one stream of requests to an engine."""
+"""Chains → Monte Carlo step labels, through one stream of requests to an engine."""

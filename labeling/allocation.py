@@ -1,22 +1,22 @@
-"""Which prefix of a chain the next rollouts go to. A strategy is a generator over one chain's ledger.
+"""Which prefix of a chain gets the next rollouts. A strategy is a generator over one chain's ledger.
 
-It yields the draws it wants as [(step, n), …] and is resumed when their outcomes stand in the ledger; when it returns,
+It yields the draws it wants as [(step, n), …] and is resumed once their outcomes are in the ledger; when it returns,
 the chain is labeled. The last step never needs a draw: its label is the chain's own answer. For a chain of s steps:
 
     fixed          hard and soft labels; K(s - 1) draws
                    (Math-Shepherd, arXiv 2312.08935, section 3)
-    first-success  hard labels; none where the answer is right, else K for each prefix that cannot succeed any more,
-                   and up to K for the last that can
-    bisect         hard labels; none where the answer is right, else at most K·ceil(log2(s)); a prefix whose K
-                   rollouts are all undecided counts as a failure for the search, and its label stays unknown
+    first-success  hard labels; no draws if the answer is right, else K for each prefix that can no longer succeed, and
+                   up to K for the last one that can
+    bisect         hard labels; no draws if the answer is right, else at most K·ceil(log2(s)); the search takes a prefix
+                   whose K rollouts are all undecided as a failure, but its label stays unknown
                    (OmegaPRM, arXiv 2406.06592, section 3)
-    adaptive       soft labels, to be read as `StepLabels.pooled`; for each prefix as many as its interval needs, at
-                   most K (prm.statistics.pooling)
+    adaptive       soft labels, best read as `StepLabels.pooled`; as many draws from each prefix as its interval needs,
+                   at most K (prm.statistics.pooling)
 
 `first-success` and `bisect` rest on the definition of a hard label: a rollout that succeeds from a step is a success
-from every step before it. `bisect` also assumes the converse of its estimates: where K rollouts from a prefix fail,
-none from a later prefix would succeed. For true labels that follows; estimates err where a prefix rarely succeeds.
-`checked` measures how often.
+from every step before it. `bisect` also assumes the reverse: if K rollouts from a prefix fail, none from a later prefix
+would succeed. That holds for true labels, but estimates err where a prefix rarely succeeds; `checked` measures how
+often.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Allocation = Generator[Draws, None, None]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much a prefix may cost."""
+    """The rollouts that a prefix may cost."""
 
     rollouts: int = 8
     """K, the most rollouts from one prefix. Math-Shepherd uses 8."""
     width: float = 0.35
-    """`adaptive` draws until the 95% credible interval of a step's value is no wider, in (0, 1)."""
+    """`adaptive` draws until the 95% credible interval of a step's value is no wider than this, in (0, 1)."""
 
     def __post_init__(self) -> None:
         if self.rollouts < 1 or not 0 < self.width < 1:
@@ -48,7 +48,7 @@ class Budget:
 
 @dataclass(slots=True)
 class Ledger:
-    """What is known so far of one chain."""
+    """The outcomes of one chain so far."""
 
     steps: int
     """Number of steps, at least 1."""
@@ -69,16 +69,16 @@ class Ledger:
         counts[step] += 1
 
     def drawn(self, step: int) -> int:
-        """How many rollouts were made from `step`."""
+        """Number of rollouts drawn from `step`."""
         return self.right[step] + self.wrong[step] + self.undecided[step]
 
     @property
     def rollouts(self) -> int:
-        """How many rollouts were made from all steps."""
+        """Number of rollouts drawn from all steps."""
         return sum(self.right) + sum(self.wrong) + sum(self.undecided)
 
     def labels(self, chain_id: str, problem_id: str) -> StepLabels:
-        """The record of what is known."""
+        """The labels, as a record."""
         return StepLabels(
             chain_id=chain_id,
             problem_id=problem_id,
@@ -104,14 +104,14 @@ class Ledger:
 
 
 def fixed(ledger: Ledger, budget: Budget) -> Allocation:
-    """The same number of rollouts from every prefix but the whole chain, what is drawn already counted in."""
+    """K rollouts from every prefix except the whole chain, earlier draws included."""
     missing = ((step, budget.rollouts - ledger.drawn(step)) for step in range(ledger.steps - 1))
     if draws := [(step, n) for step, n in missing if n > 0]:
         yield draws
 
 
 def first_success(ledger: Ledger, budget: Budget) -> Allocation:
-    """From the last prefix back to the first success, in a chain that missed the gold answer."""
+    """In a chain with a wrong answer, from the last prefix back until one succeeds."""
     if ledger.outcome == "correct":
         return
     for step in reversed(range(ledger.steps - 1)):
@@ -121,7 +121,7 @@ def first_success(ledger: Ledger, budget: Budget) -> Allocation:
 
 
 def bisect(ledger: Ledger, budget: Budget) -> Allocation:
-    """Binary search for the last step from which the gold answer is still reached, in a chain that missed it."""
+    """In a chain with a wrong answer, binary search for the last step from which the gold answer is still reached."""
     if ledger.outcome == "correct":
         return
     reached, missed = -1, ledger.steps - 1
@@ -135,55 +135,54 @@ def bisect(ledger: Ledger, budget: Budget) -> Allocation:
 
 
 def _until_success(ledger: Ledger, step: int, rollouts: int) -> Allocation:
-    """Up to `rollouts` draws from one prefix, in bites of 2, 2, 4, 8, … until one succeeds."""
+    """Up to `rollouts` draws from one prefix, in batches of 2, 2, 4, 8, … until one succeeds."""
     while not ledger.right[step] and (drawn := ledger.drawn(step)) < rollouts:
         yield [(step, min(max(2, drawn), rollouts - drawn))]
         if ledger.drawn(step) == drawn:
-            return  # the engine gave nothing: what is known stands
+            return  # the engine gave nothing: keep what is known
 
 
 def adaptive(ledger: Ledger, budget: Budget) -> Allocation:
-    """Bites for every prefix whose credible interval is still too wide, until none is or K is spent.
+    """Batches for every prefix whose credible interval is still too wide, until none is or K is spent.
 
-    The interval is that of `prm.statistics.pooling`, so a prefix profits from the draws of its neighbors. The first
-    bite is 4, later ones what the interval would need if the value stayed as it is, and at most as many as were drawn
-    before.
+    The interval is that of `prm.statistics.pooling`, so a prefix benefits from the draws of its neighbors. The first
+    batch is 4; later ones are what the interval would need if the value stayed the same, and at most double the draws.
     """
     drawn = -1
-    while ledger.rollouts > drawn and (bites := _bites(ledger, budget)):  # an engine may give nothing: that is the end
+    while ledger.rollouts > drawn and (batches := _batches(ledger, budget)):  # stop if the engine gave nothing
         drawn = ledger.rollouts
-        yield bites
+        yield batches
 
 
-def _bites(ledger: Ledger, budget: Budget) -> Draws:
-    """How many rollouts to draw next from each prefix that needs and may have more."""
+def _batches(ledger: Ledger, budget: Budget) -> Draws:
+    """Rollouts to draw next from each prefix that needs more and has budget left."""
     from prm.statistics.pooling import pooled_intervals
 
     right, wrong = ledger.right[:-1], ledger.wrong[:-1]
     widths = [high - low for low, high in pooled_intervals(right, wrong)]
     wanted = (
-        _bite(r + w, width / budget.width) if width > budget.width else 0
+        _batch(r + w, width / budget.width) if width > budget.width else 0
         for r, w, width in zip(right, wrong, widths, strict=True)
     )
     left = ((step, min(n, budget.rollouts - ledger.drawn(step))) for step, n in enumerate(wanted))
     return [(step, n) for step, n in left if n > 0]
 
 
-def _bite(decided: int, ratio: float) -> int:
-    """How many more draws make an interval narrower by `ratio`: its width falls with the root of their number."""
+def _batch(decided: int, ratio: float) -> int:
+    """Draws that make an interval narrower by `ratio`, as its width falls with the root of their number; 4 at first."""
     return min(max(1, ceil(decided * (ratio**2 - 1))), decided) if decided else 4
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """One way to allocate rollouts: everything that depends on it stands here."""
+    """One way to allocate rollouts."""
 
     allocate: Callable[[Ledger, Budget], Allocation]
-    """Of a chain's ledger: the draws it wants, see above."""
+    """From a chain's ledger, the draws it wants; see above."""
     most_rounds: Callable[[int, bool], int]
-    """Of the number of prefixes and whether the chain is right: how many times K rollouts it may take."""
+    """From the number of prefixes and whether the chain is right, the most rollouts it may take, in multiples of K."""
     help: str
-    """What it is for, in a few words."""
+    """Its purpose, in a few words."""
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -194,7 +193,7 @@ STRATEGIES: dict[str, Strategy] = {
     "bisect": Strategy(
         bisect, lambda prefixes, is_right: 0 if is_right else ceil(log2(prefixes + 1)), "hard labels, far cheaper"
     ),
-    "adaptive": Strategy(adaptive, lambda prefixes, _: prefixes, "soft labels, rollouts where they are needed"),
+    "adaptive": Strategy(adaptive, lambda prefixes, _: prefixes, "soft labels, with rollouts where they are needed"),
 }
 """Name to strategy."""
 
@@ -203,7 +202,7 @@ def strategy_named(name: str) -> Strategy:
     """The strategy of this name.
 
     Raises:
-        InputError: there is none.
+        InputError: the name is unknown.
     """
     if name not in STRATEGIES:
         raise InputError(f"unknown strategy {name!r}", f"choose from {', '.join(STRATEGIES)}")
@@ -211,9 +210,9 @@ def strategy_named(name: str) -> Strategy:
 
 
 def checked(ledger: Ledger, allocation: Allocation, budget: Budget) -> Allocation:
-    """Run an allocation, keep the hard labels it arrived at, then draw K rollouts from every prefix all the same.
+    """Run an allocation, keep its hard labels, then draw K rollouts from every prefix anyway.
 
-    The chain's record then holds both: `StepLabels.unchecked` and, in `hard`, what all draws together say.
+    The chain's record then holds both: `StepLabels.unchecked` and, in `hard`, the labels from all draws.
     """
     yield from allocation
     ledger.unchecked = ledger.labels("check", "check").hard
@@ -221,5 +220,5 @@ def checked(ledger: Ledger, allocation: Allocation, budget: Budget) -> Allocatio
 
 
 def most_rollouts(strategy: str, steps: int, is_right: bool, budget: Budget) -> int:
-    """The most rollouts that a strategy spends on a chain of so many steps; raises as `strategy_named`."""
+    """The most rollouts that a strategy spends on a chain of `steps` steps; raises like `strategy_named`."""
     return strategy_named(strategy).most_rounds(steps - 1, is_right) * budget.rollouts

@@ -1,4 +1,4 @@
-"""What a labeling job would cost, from its chains alone."""
+"""The cost of a labeling job, estimated from its chains alone."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .labeler import Plan
 
 @dataclass(slots=True)
 class Cost:
-    """What a job has to do."""
+    """The work of a labeling job."""
 
     chains: int = 0
     right: int = 0
-    """Chains whose own answer is right."""
+    """Chains with a right answer."""
     unusable: int = 0
-    """Chains that would be dropped, but for those that are too long for the model."""
+    """Chains that would be dropped, except those too long for the model, which are not counted here."""
     prefixes: int = 0
     rollouts: int = 0
-    """The most that the strategy can spend."""
+    """The most that the strategy may spend."""
     tokens: int = 0
-    """Of so many rollouts, were each as long as what follows a prefix of its chain, on average over its prefixes."""
+    """Of these rollouts, if each is as long as the rest of its chain after a prefix, averaged over the prefixes."""
 
 
 def estimate(
@@ -60,6 +60,6 @@ def estimate(
 
 
 def _mean_rest(step_ends: tuple[int, ...]) -> float:
-    """Tokens after a prefix, on average over the prefixes of a chain."""
+    """Mean number of tokens after a prefix of a chain."""
     rests = [step_ends[-1] - end for end in step_ends[:-1]]
     return sum(rests) / len(rests) if rests else 0.0

@@ -1,4 +1,4 @@
-"""The labeling job: chains → step labels, every rollout kept, from where a killed run was."""
+"""The labeling job: chains → step labels. It keeps every rollout, and resumes after a kill."""
 
 from __future__ import annotations
 
@@ -53,31 +53,31 @@ def label(
 ) -> Records[StepLabels]:
     """Label the steps of chains by Monte Carlo rollouts from their prefixes, checked against the gold answers.
 
-    A killed job goes on where it was when it is called again with the same arguments. The rollouts of an output lie
-    beside it, in `<out>.rollouts.jsonl`.
+    A killed job resumes when it is called again with the same arguments. The rollouts are kept beside the output, in
+    `<out>.rollouts.jsonl`.
 
     Args:
-        problems: with gold answers, see `prm.Source`.
-        chains: of these problems.
+        problems: problems with gold answers; see `prm.Source`.
+        chains: chains of these problems.
         out: file of step labels; None for a temporary one.
-        model: that continues the prefixes: a Hugging Face directory or Hub name.
+        model: the model that continues the prefixes: a Hugging Face directory or Hub name.
         strategy: name in `prm.labeling.allocation.STRATEGIES`.
         rollouts: K, the most rollouts from one prefix.
-        width: for `adaptive`: the 95% credible interval to reach, in (0, 1).
-        check_share: share of chains, in [0, 1], that are drawn from every prefix too, as a check of their labels.
-        temperature: above 0, like all down to `seed` as in `prm.sample`.
+        width: for `adaptive`: widest 95% credible interval to accept, in (0, 1).
+        check_share: share of chains, in [0, 1], to draw from every prefix as well, as a check of their labels.
+        temperature: sampling temperature, above 0.
         top_p: nucleus, in (0, 1].
-        max_tokens: longest rollout, in tokens; one that is cut by it is undecided, not wrong.
+        max_tokens: longest rollout, in tokens; one cut off by it is undecided, not wrong.
         stop: texts that end a rollout, besides the model's own end.
-        seed: all draws follow from it.
-        splitter: cuts solutions that are given as one text into steps.
-        chat: whether the problem is put into the model's chat template.
-        checker: decides whether an answer is right; ours unless another is given, see `Checker`.
-        endpoints: base URLs of servers of the model, in place of vLLM in this process.
+        seed: determines all draws.
+        splitter: how to split a solution given as one text into steps.
+        chat: whether to put the problem into the model's chat template.
+        checker: decides whether an answer is right; see `prm.labeling.judging.Checker`.
+        endpoints: base URLs of servers of the model, instead of vLLM in this process.
         engine_options: see `EngineChoice.options`.
-        ray_workers: how many Ray workers label, each with an engine of its own; 0 for this process alone.
+        ray_workers: number of Ray workers that label, each with its own engine; 0 for this process alone.
         ray_gpus: GPUs of each Ray worker.
-        overwrite: whether to make anew what is there already.
+        overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an input, the model, the engine or the output cannot be used.
@@ -117,7 +117,7 @@ def labeling_cost(
     chat: bool = False,
     checker: Checker = check_answer,
 ) -> Cost:
-    """What `label` would cost at most with these arguments; nothing is generated."""
+    """Estimate what `label` would cost at most with these arguments; nothing is generated."""
     place = Workspace(None, "cost")
     files = place.files(problems=problems, chains=chains)
     plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(chat=chat)
@@ -141,19 +141,19 @@ def _events(
 
 
 def _remaining(journal: Journal, chains: Path, splitter: str) -> tuple[Iterator[Chain], Earlier]:
-    """The chains that are not finished, and the rollouts of theirs that are there already."""
+    """The unfinished chains, and the rollouts they already have."""
     if journal.cut:
-        console.say(f"{journal.output}: cut off a half-written line")
+        console.say(f"{journal.output}: removed a half-written line")
     ids = (chain.id for chain in read_chains(chains, splitter))
     done, following = set(islice(ids, journal.finished)), set(islice(ids, WINDOW))
     earlier = journal.earlier(done, following)
     if journal.tally.rollouts:
-        console.say(f"going on after {journal.tally.chains:,} chains and {journal.tally.rollouts:,} rollouts")
+        console.say(f"resuming after {journal.tally.chains:,} chains and {journal.tally.rollouts:,} rollouts")
     return islice(read_chains(chains, splitter), journal.finished, None), earlier
 
 
 def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, Any]:
-    """Write down what comes, and show how fast it comes; gives the rate of labels."""
+    """Write the events to the journal and show progress; return the rate of labels."""
     tally = journal.tally
     started, rollouts, tokens, steps = time.time(), tally.rollouts, tally.tokens, tally.steps
     with console.progress("labeling", total) as advance:
@@ -165,10 +165,10 @@ def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, 
             advance(
                 tally.chains - before,
                 f"{(tally.rollouts - rollouts) / seconds:,.0f} rollouts/s  {(tally.tokens - tokens) / seconds:,.0f} "
-                f"tokens/s  {tally.undecided_share:.1%} undecided  {tally.saved:.0%} saved",
+                f"tokens/s  {tally.undecided_share:.1%} undecided  {tally.saved_share:.0%} saved",
             )
     seconds = max(time.time() - started, 1e-3)
-    is_rate = tally.rollouts > rollouts == 0  # labels that rest on an earlier run's rollouts tell none
+    is_rate = tally.rollouts > rollouts == 0  # labels from an earlier run's rollouts would inflate it
     rate = {"step labels an hour": round(3600 * (tally.steps - steps) / seconds)} if is_rate else {}
     return {**rate, "seconds": round(seconds, 1)}
 
@@ -182,6 +182,6 @@ def _summary(tally: Tally) -> dict[str, Any]:
         "tokens": tally.tokens,
         "undecided rollouts": tally.undecided,
         **per_rollout,
-        "% saved against fixed": 100 * tally.saved,
+        "% saved against fixed": 100 * tally.saved_share,
         **{f"dropped ({reason})": number for reason, number in tally.reasons.items()},
     }

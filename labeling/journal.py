@@ -1,14 +1,14 @@
-"""The journal of a labeling job: work once done is not lost, done twice or counted twice.
+"""The journal of a labeling job: finished work is never lost, repeated or counted twice.
 
-Beside an output `labels.jsonl` lie, while it is made:
+While an output `labels.jsonl` is made, these files are beside it:
 
-    labels.jsonl.rollouts.jsonl   every finished rollout, in the order in which they came; stays
-    labels.jsonl.partial          the labels of the first chains, in the chains' order; becomes the output
-    labels.jsonl.dropped.jsonl    the chains among them that cannot be labeled; stays
-    labels.jsonl.lock             held by the process that writes
+    labels.jsonl.rollouts.jsonl   every finished rollout, in the order of completion; stays
+    labels.jsonl.partial          the labels so far, in the order of the chains; becomes the output
+    labels.jsonl.dropped.jsonl    the chains so far that cannot be labeled; stays
+    labels.jsonl.lock             held by the process that is writing
 
-Each event is one line, given to the operating system before the next is looked at, so a process can be killed at any
-moment; a line that was half written is cut off when the job goes on. A chain's rollouts are written before its labels.
+Each event is one line, handed to the operating system before the next event is read, so the process can be killed at
+any moment; a half-written line is removed when the job resumes. A chain's rollouts are written before its labels.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from .tally import Tally
 
 
 def rollouts_path(output: Path) -> Path:
-    """Where the rollouts of an output are written down."""
+    """Path of an output's rollouts."""
     return output.with_name(output.name + ".rollouts.jsonl")
 
 
 def unfinished(output: Path) -> tuple[Path, Path, Path]:
-    """Where a job keeps the labels so far, its rollouts, and the drops."""
+    """Paths of the labels so far, the rollouts and the drops."""
     return partial_path(output), rollouts_path(output), drops_path(output)
 
 
 class Journal:
-    """The events of a job on disk. Use it as a context, in a process that holds the output (`Job.taken_up`).
+    """The events of a job on disk: a context manager, for a process that has locked the output (`Job.taken_up`).
 
     Args:
-        output: where the labels will be.
-        fixed: K of the job, against which `tally` reckons what was saved.
+        output: path of the labels.
+        fixed: K of the job, against which `tally` computes the share saved.
 
     Raises:
         OutputError: the disk cannot be written.
@@ -53,17 +53,17 @@ class Journal:
     def __init__(self, output: Path, *, fixed: int = 8) -> None:
         self.output = output
         self.tally = Tally(fixed)
-        """Of all events, those of earlier runs included."""
+        """Counts of all events, those of earlier runs included."""
 
     def __enter__(self) -> Journal:
         with ExitStack() as stack:
             files = (stack.enter_context(closing(GrowingFile(path))) for path in unfinished(self.output))
             self._labels, self._rollouts, self._drops = files
-            stack.callback(self._forget_no_drops)
+            stack.callback(self._remove_empty_drops)
             self._stack = stack.pop_all()
         return self
 
-    def _forget_no_drops(self) -> None:
+    def _remove_empty_drops(self) -> None:
         if not self._drops.count:
             self._drops.path.unlink()
 
@@ -78,24 +78,24 @@ class Journal:
 
     @property
     def finished(self) -> int:
-        """How many chains, from the first on, are labeled or dropped."""
+        """Number of chains labeled or dropped so far; these are always the first ones."""
         return self._labels.count + self._drops.count
 
     @property
     def cut(self) -> int:
-        """How many bytes of half-written lines were cut off."""
+        """Number of bytes removed, of half-written lines."""
         return self._rollouts.cut + self._labels.cut + self._drops.cut
 
     def earlier(self, done: Collection[str], following: Collection[str]) -> dict[str, list[Rollout]]:
-        """Read what is there into `tally`, and return the rollouts of the chains that follow.
+        """Read the events so far into `tally`, and return the rollouts of the chains to come.
 
         Args:
             done: ids of the first `finished` chains.
-            following: ids of the next `prm.labeling.labeler.WINDOW` chains: no others can have rollouts that still
-            matter.
+            following: ids of the next `prm.labeling.labeler.WINDOW` chains: no others can have rollouts that are still
+                needed.
 
         Raises:
-            OutputError: the labels and drops that are there are not those of the first chains.
+            OutputError: the labels and drops on disk do not belong to the first chains.
         """
         found: defaultdict[str, list[Rollout]] = defaultdict(list)
         is_whole = True
@@ -107,13 +107,13 @@ class Journal:
                 is_whole = False
         if not is_whole or self._settled() != set(done):
             raise OutputError(
-                f"{self.output}: the labels and drops that are there are not those of the first {len(done):,} chains",
-                "a file of the job was taken away: choose another --out, or give --overwrite",
+                f"{self.output}: the labels and drops on disk do not belong to the first {len(done):,} chains",
+                "a file of the job is missing: choose another --out, or give --overwrite",
             )
         return dict(found)
 
     def _settled(self) -> set[str]:
-        """Ids of the chains whose labels or drops are there; reads them into `tally`."""
+        """Ids of the chains with labels or drops on disk; counts these in `tally`."""
         ids = set()
         for labels in read_records(self._labels.path, StepLabels):
             self.tally.add(labels)
@@ -124,10 +124,10 @@ class Journal:
         return ids
 
     def append(self, event: Event) -> None:
-        """Write an event down.
+        """Write an event to disk.
 
         Raises:
-            OutputError: it cannot be written; all before it are safe.
+            OutputError: it cannot be written; all earlier events are safe.
         """
         self._file_of(event).append(to_json(event))
         self.tally.add(event)
@@ -138,10 +138,10 @@ class Journal:
         return self._labels if isinstance(event, StepLabels) else self._drops
 
     def finish(self, chains: int) -> None:
-        """All chains are done: the labels become the output.
+        """Turn the labels into the output, once all chains are done.
 
         Raises:
-            OutputError: they are not so many.
+            OutputError: fewer than `chains` are done.
         """
         if self.finished != chains:
             raise OutputError(

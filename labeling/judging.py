@@ -1,6 +1,6 @@
-"""Verdicts on answers: which chains can be labeled, and what each finished text is worth.
+"""Verdicts on answers: which chains can be labeled, and whether each finished text is right.
 
-The checker is a parameter: our own (`prm.verifiers.check`) unless another is given.
+The checker is a parameter; the default is our own, `prm.verifiers.check`.
 """
 
 from __future__ import annotations
@@ -11,39 +11,39 @@ from functools import lru_cache
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem
 from prm.verifiers import check, gold_problem
 
-Checker = Callable[[str, str, Problem], "Outcome | bool | None"]
-"""From a solution's text, the gold answer and the problem to a verdict: an `Outcome`, or whether the answer is right,
-None for undecided. One for Ray must be picklable."""
+Checker = Callable[[str, str, Problem], Outcome | bool | None]
+"""From a solution's text, the gold answer and the problem to a verdict: an `Outcome`, or whether the answer is right
+(None: undecided). Must be picklable for Ray."""
 
 _VERDICTS: dict[bool | None, Outcome] = {True: "correct", False: "incorrect", None: "no_answer"}
 
 
 def check_answer(text: str, gold: str, problem: Problem) -> Outcome:
-    """The checker of this toolkit, see `prm.verifiers.check`."""
+    """The checker of this toolkit; see `prm.verifiers.check`."""
     return check(text, gold).outcome.value
 
 
 def name_of(checker: Checker) -> str:
-    """How a manifest names a checker."""
+    """Name of a checker in manifests."""
     return f"{checker.__module__}.{getattr(checker, '__qualname__', type(checker).__qualname__)}"
 
 
 def verdict(checker: Checker, text: str, finish: Finish, problem: Problem) -> Outcome:
-    """Verdict on a finished text of a problem with a gold answer; one that was cut by length is undecided in any case.
+    """Verdict on a finished text for a problem with a gold answer; one cut off by the length limit is undecided.
 
-    Of a rollout only the continuation is judged: a number in the prefix is not the answer of a rollout without one.
+    Pass only the continuation of a rollout: a number in the prefix is not the answer of a rollout without one.
     """
     if finish == "length":
         return "no_answer"
     try:
         found = checker(text, problem.answer or "", problem)
-    except Exception:  # of a checker from elsewhere anything may come; it costs this verdict alone
+    except Exception:  # a caller's checker may raise anything; it costs only this verdict
         return "error"
     return found if isinstance(found, str) else _VERDICTS[found]
 
 
 def unusable(checker: Checker, chain: Chain, problem: Problem) -> Drop | None:
-    """Why a chain cannot be labeled; None for one that can. Only our own checker is asked about its gold answers."""
+    """Why a chain cannot be labeled, or None if it can; only our own checker can say that a gold answer is unusable."""
     if problem.answer is None:
         return Drop(chain.id, "its problem has no gold answer", problem.id)
     if checker is check_answer and (trouble := _gold_trouble(problem.answer)):

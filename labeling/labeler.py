@@ -1,8 +1,8 @@
 """Chains → rollouts → step labels: Monte Carlo rollouts from the prefixes of each chain, all in one stream.
 
-Many chains are open at once, each with its strategy; the next request of any of them fills the engine as soon as
-there is room. So a strategy that waits for outcomes costs no time. No more than `WINDOW` chains are open or waiting
-for one before them, so memory does not grow with the job, and labels come out in the order of the chains.
+Many chains are open at once, each with its own strategy, and the engine takes the next request of any of them as soon
+as it has room, so a strategy that waits for outcomes costs no time. At most `WINDOW` chains are open or waiting for an
+earlier one, so memory does not grow with the job, and labels come out in the order of the chains.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from .allocation import Allocation, Budget, Ledger, checked, strategy_named
 from .judging import Checker, check_answer, unusable, verdict
 
 WINDOW = 4096
-"""Most chains between the first that is not labeled and the last that was begun."""
+"""Most chains from the first unlabeled one to the last one begun."""
 
 Event = Rollout | StepLabels | Drop
-"""The events of a labeling job: rollouts in any order; one `StepLabels` or `Drop` per chain, in the order of the chains."""
+"""The events of a labeling job: rollouts in any order; one `StepLabels` or `Drop` per chain, in the chains' order."""
 Earlier = Mapping[str, Sequence[Rollout]]
-"""Rollouts that were made before, by chain."""
+"""Rollouts of earlier runs, by chain id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class Plan:
     """A name in `STRATEGIES`."""
     budget: Budget = field(default_factory=Budget)
     check_share: float = 0.0
-    """Share of chains, in [0, 1], that are drawn from every prefix as well, to check their labels."""
+    """Share of chains, in [0, 1], to draw from every prefix as well, to check their labels."""
 
     def __post_init__(self) -> None:
         strategy_named(self.strategy)
 
     def is_checked(self, chain_id: str) -> bool:
-        """Whether a chain is one of these."""
+        """Whether a chain is one of those to check."""
         return is_in_share(chain_id, self.check_share)
 
 
@@ -57,14 +57,14 @@ class _OpenChain:
     ledger: Ledger
     allocation: Allocation
     earlier: dict[tuple[int, int], Rollout]
-    """By step and draw."""
+    """By step and number of the draw."""
     waiting: int = 0
-    """Requests whose results are not in."""
+    """Number of requests without a result yet."""
     result: StepLabels | None = None
-    """The labels, once they are settled."""
+    """The labels, once the strategy is done."""
 
     def next_requests(self) -> list[tuple[int, Request]]:
-        """What the strategy wants and was not made before, by step; empty when the chain is labeled."""
+        """The next requests with their steps, without draws of earlier runs; empty when the chain is labeled."""
         for draws in self.allocation:
             requests = [(step, request) for step, n in draws if (request := self._request(step, n))]
             self.waiting = len(requests)
@@ -74,7 +74,7 @@ class _OpenChain:
         return []
 
     def _request(self, step: int, n: int) -> Request | None:
-        """Count those of the next `n` draws that were made before; ask for the rest."""
+        """Count the draws that earlier runs made of the next `n`, and request the rest."""
         first = self.ledger.drawn(step)
         end = first + n
         while first < end and (rollout := self.earlier.pop((step, first), None)):
@@ -95,8 +95,8 @@ class _OpenChain:
 
 
 @dataclass(slots=True)
-class _Source:
-    """Chains to come."""
+class _Incoming:
+    """The chains not begun yet."""
 
     chains: Iterator[Chain]
     is_exhausted: bool = False
@@ -118,27 +118,27 @@ class Labeler:
     sampling: Sampling = field(default_factory=Sampling)
     checker: Checker = check_answer
     _order: deque[_OpenChain | Drop] = field(default_factory=deque)
-    """All chains that are begun and not yet given out, in their order."""
+    """The chains begun but not yet yielded, in order."""
     _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
     _asked: dict[str, tuple[_OpenChain, int]] = field(default_factory=dict)
-    """Chain and step of the requests that the engine holds."""
+    """Chain and step of each request in the engine."""
 
     def run(
         self, chains: Iterable[Chain], problems: Mapping[str, Problem], earlier: Earlier | None = None
     ) -> Iterator[Event]:
-        """Label chains, and yield what comes of it as it comes.
+        """Label chains, and yield the events as they happen.
 
-        A chain that cannot be labeled gives a `Drop`: its problem is missing, or has no gold answer or one that the
-        checker cannot use; it has no step; its text leaves no room in the model's context.
+        A chain that cannot be labeled gives a `Drop`: its problem is missing, its gold answer is missing or unusable,
+        it has no steps, or its text leaves no room in the model's context.
 
         Args:
-            chains: with different ids.
-            problems: by id.
-            earlier: rollouts that are there already, by chain: they are counted, not made again, nor yielded.
+            chains: chains with unique ids.
+            problems: problems by id.
+            earlier: rollouts of earlier runs: they are counted, but neither drawn again nor yielded.
         """
-        source = _Source(iter(chains))
-        while not source.is_exhausted:  # a stream also ends where a whole window of chains needs no rollout
-            requests = self._requests(source, problems, earlier or {})
+        incoming = _Incoming(iter(chains))
+        while not incoming.is_exhausted:  # a stream also ends when a whole window of chains needs no rollout
+            requests = self._requests(incoming, problems, earlier or {})
             for request, completions in self.engine.stream(requests, self.sampling):
                 item, step = self._asked.pop(request.id)
                 yield from item.receive(step, request.first, completions)
@@ -147,13 +147,15 @@ class Labeler:
                 yield from self._settled()
             yield from self._settled()
 
-    def _requests(self, source: _Source, problems: Mapping[str, Problem], earlier: Earlier) -> Iterator[Request | None]:
+    def _requests(
+        self, incoming: _Incoming, problems: Mapping[str, Problem], earlier: Earlier
+    ) -> Iterator[Request | None]:
         while True:
             if self._ready:
                 item, step, request = self._ready.popleft()
                 self._asked[request.id] = item, step
                 yield request
-            elif len(self._order) < WINDOW and (chain := source.next()):
+            elif len(self._order) < WINDOW and (chain := incoming.next()):
                 self._begin(chain, problems.get(chain.problem_id), earlier.get(chain.id, ()))
             elif self._asked:
                 yield None

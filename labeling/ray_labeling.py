@@ -1,8 +1,8 @@
-"""Labeling on many machines with Ray Data: one engine a worker, blocks of chains, the same events as on one machine.
+"""Labeling on many machines with Ray Data: one engine per worker, blocks of chains, the same events as on one machine.
 
-Each worker runs the same `Labeler` as a single process does. A block whose worker dies is given to another; its
-rollouts follow from the same seeds. Blocks come back in order, so the journal of the job is the same file as without
-Ray, and a killed job goes on from the last block that came back.
+Each worker runs the same `Labeler` as a single process does. If a worker dies, another one redoes its block with the
+same seeds. Blocks come back in order, so the job's journal is the same file as without Ray, and a killed job resumes
+after the last block that came back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .labeler import Earlier, Event
 from .setup import Setup
 
 BLOCK = 256
-"""Chains that a worker takes at once. Its engine runs dry at the end of each block; a block is lost with its worker."""
+"""Chains per block. An engine drains at the end of each block; a block is lost with its worker."""
 
 
 def label_on_ray(
@@ -36,10 +36,10 @@ def label_on_ray(
     workers: int,
     gpus: float = 0,
 ) -> Iterator[Event]:
-    """Label chains on `workers` workers, each with its own engine; see `Labeler.run`.
+    """Label chains on `workers` workers, each with its own engine and `gpus` GPUs; see `Labeler.run`.
 
-    The cluster is that of `RAY_ADDRESS`, or one on this machine; its machines must see the same model directory. The
-    chains go into Ray's object store, which spills to disk. A worker needs `gpus` GPUs.
+    The cluster is that of `RAY_ADDRESS`, or one on this machine; all its machines must see the model directory. The
+    chains go into Ray's object store, which spills to disk.
     """
     ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -74,7 +74,7 @@ def _is_event(record: Record) -> TypeGuard[Event]:
 
 
 def _pack(block: Sequence[Chain], problems: Mapping[str, Problem], earlier: Earlier) -> str:
-    """Chains with their problems and the rollouts that are there, one record a line."""
+    """Chains with their problems and earlier rollouts, one record per line."""
     owners = {c.problem_id: problems[c.problem_id] for c in block if c.problem_id in problems}
     rollouts = [rollout for c in block for rollout in earlier.get(c.id, ())]
     records: list[Record] = [*block, *owners.values(), *rollouts]
@@ -82,13 +82,13 @@ def _pack(block: Sequence[Chain], problems: Mapping[str, Problem], earlier: Earl
 
 
 class _Worker:
-    """Holds an engine and labels blocks of chains, in a process that Ray starts."""
+    """Labels blocks of chains with its own engine, in a process that Ray starts."""
 
     def __init__(self, setup: Setup) -> None:
         self._labeler = setup.labeler(setup.engine.start())
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        """Label the blocks of a batch; gives the events of each, one a line."""
+        """Label the blocks of a batch; return the events of each, one per line."""
         return {"events": ["\n".join(map(to_json, self._label(block))) for block in batch["block"]]}
 
     def _label(self, block: str) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""All that a labeling job needs besides its records; can be sent to another machine."""
+"""Everything a labeling job needs besides its records; can be sent to another machine."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Setup:
 
     engine: EngineChoice
     chat: bool = False
-    """Whether the problem is put into the model's chat template and rollouts continue the assistant's turn."""
+    """Whether to put the problem into the model's chat template, so that rollouts continue the assistant's turn."""
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
     checker: Checker = check_answer
 
     def labeler(self, engine: Engine) -> Labeler:
-        """A labeler on an engine that was started from this setup."""
+        """A labeler on an engine started from this setup."""
         return Labeler(engine, self.engine.renderer(chat=self.chat), self.plan, self.sampling, self.checker)
 
     @contextmanager
     def events(
         self, chains: Iterable[Chain], problems: Mapping[str, Problem], earlier: Earlier
     ) -> Iterator[Iterator[Event]]:
-        """Start an engine, give what `Labeler.run` yields with it, and close it at the end."""
+        """Start an engine, provide the events of `Labeler.run` on it, and close it at the end."""
         with closing(self.engine.start()) as engine:
             yield self.labeler(engine).run(chains, problems, earlier)

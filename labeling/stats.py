@@ -1,4 +1,4 @@
-"""What a file of step labels holds, in numbers."""
+"""Statistics of a file of step labels."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class _Position:
 
 
 def label_stats(labels: Iterable[StepLabels]) -> dict[str, Any]:
-    """Sum up labels.
+    """Summarize labels.
 
     Returns:
-        `chains`, `right_chains` (by their own answers), `steps`; `rollouts`, `undecided_share` of them;
-        `steps_<known>`: how many steps are known in which way (`prm.data.records.Known`); `checked_chains`, drawn from
-        every prefix afterward, and `checked_agreement`: on what share of their steps the hard label stayed what it
-        was, of those that draws could change (None without any); `by_position`: for each step number the share of
-        hard labels that are right (`hard`), the mean soft label (`soft`), the mean width of its 95% credible interval
-        (`width`), and the rollouts spent.
+        `chains`, `right_chains` (by their own answers), `steps`; `rollouts`, and the `undecided_share` of them;
+        `steps_<known>`: number of steps whose label is known in this way (`prm.data.records.Known`); `checked_chains`:
+        chains drawn from every prefix afterward; `checked_agreement`: share of their steps whose hard label stayed the
+        same, among those that draws could change (None without any); `by_position`: per step number, the share of hard
+        labels that are right (`hard`), the mean soft label (`soft`), the mean width of its 95% credible interval
+        (`width`) and the rollouts spent.
     """
     positions: list[_Position] = []
     known: Counter[str] = Counter()
@@ -82,7 +82,7 @@ def _add_positions(positions: list[_Position], item: StepLabels) -> None:
 
 
 def _agreements(before: tuple[bool | None, ...], item: StepLabels) -> list[bool]:
-    """Whether each label stayed what it was, of those that draws could change: in a wrong chain, before the last."""
+    """Whether each label stayed the same, among those that draws could change: all but the last of a wrong chain."""
     if item.outcome == "correct":
         return []
     pairs = zip(before[:-1], item.hard[:-1], strict=True)

@@ -1,4 +1,4 @@
-"""What a labeling job has done so far, for the person who watches it."""
+"""The progress of a labeling job, for the person who watches it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Tally:
     """Counts of the events of a job."""
 
     fixed: int
-    """K: what the strategy `fixed` would draw from each prefix."""
+    """K: the number of rollouts that the strategy `fixed` would draw from each prefix."""
     rollouts: int = 0
     tokens: int = 0
     undecided: int = 0
@@ -26,7 +26,9 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     """Why chains were dropped."""
     _spent: int = 0
-    _by_fixed: int = 0
+    """Rollouts of the labeled chains."""
+    _spent_by_fixed: int = 0
+    """Rollouts that `fixed` would have drawn for them."""
 
     def add(self, event: Rollout | StepLabels | Drop) -> None:
         """Count one event."""
@@ -38,22 +40,22 @@ class Tally:
             self.labeled += 1
             self.steps += sum(label is not None for label in event.hard)
             self._spent += sum(event.drawn)
-            self._by_fixed += self.fixed * (len(event.known) - 1)
+            self._spent_by_fixed += self.fixed * (len(event.known) - 1)
         else:
             self.dropped += 1
             self.reasons[event.reason] += 1
 
     @property
     def chains(self) -> int:
-        """Chains that are done."""
+        """Number of chains done."""
         return self.labeled + self.dropped
 
     @property
-    def saved(self) -> float:
-        """Share of the rollouts of `fixed` that the labeled chains did not need; below 0 where they took more."""
-        return 1 - self._spent / self._by_fixed if self._by_fixed else 0.0
+    def saved_share(self) -> float:
+        """Share of the rollouts of `fixed` that the labeled chains did not need; below 0 if they needed more."""
+        return 1 - self._spent / self._spent_by_fixed if self._spent_by_fixed else 0.0
 
     @property
     def undecided_share(self) -> float:
-        """Share of rollouts that are no evidence, in [0, 1]."""
+        """Share of rollouts that are undecided, in [0, 1]."""
         return self.undecided / self.rollouts if self.rollouts else 0.0

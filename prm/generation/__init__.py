@@ -1,1 +1,1 @@
-"""Engines that generate text, and what is sampled with them."""
+"""Engines that generate text, and the chains sampled with them."""

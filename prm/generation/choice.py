@@ -22,13 +22,13 @@ class EngineChoice:
     model: str
     """Hugging Face directory or Hub name."""
     endpoints: tuple[str, ...] = ()
-    """Base URLs of servers of the model; none for vLLM in this process."""
+    """Base URLs of servers of the model; empty for vLLM in this process."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """For vLLM: passed on to `vllm.LLM` as they are. For servers: `model`, `max_length`."""
+    """For vLLM: passed to `vllm.LLM` unchanged. For servers: `model`, `max_length`."""
 
     @property
     def name(self) -> Name:
-        """Which of `ENGINES` it is."""
+        """Its name in `ENGINES`."""
         return "servers" if self.endpoints else "vllm"
 
     def start(self) -> Engine:
@@ -36,17 +36,17 @@ class EngineChoice:
 
         Raises:
             ModelError: vLLM is not installed or cannot load the model.
-            EngineError: no server answers, an option is unknown, or the client of servers is not installed.
+            EngineError: no server answers, an option is unknown, or the client package is not installed.
         """
         return ENGINES[self.name](self)
 
     def announce(self, workers: int = 0) -> None:
-        """Say what is being started, since it takes a while; `workers` on Ray, 0 for none."""
+        """Say what is being started, since it takes a while; `workers`: number of Ray workers, 0 without Ray."""
         what = f"connecting to {len(self.endpoints)} servers" if self.endpoints else f"starting vLLM with {self.model}"
         console.say(what + (f" in each of {workers} Ray workers" if workers else "") + " …")
 
     def renderer(self, *, chat: bool) -> Renderer:
-        """Turns prefixes into prompts for this model: steps stay as they are."""
+        """The renderer that turns prefixes into prompts for this model; steps stay as they are."""
         from prm.models.checkpoint import load_tokenizer
 
         return Renderer(load_tokenizer(self.model), separator=None, chat=chat)
@@ -64,10 +64,12 @@ def _connect(choice: EngineChoice) -> Engine:
 
         return ServerEngine(choice.endpoints, **choice.options)
     except ImportError as error:
-        raise EngineError(f"servers cannot be asked: {error}", 'pip install "prm-toolkit[server]"') from error
+        raise EngineError(
+            f"the client for servers cannot be imported: {error}", 'pip install "prm-toolkit[server]"'
+        ) from error
     except TypeError as error:
-        raise EngineError(f"an engine option is wrong: {error}", "servers take model=NAME, max_length=N") from error
+        raise EngineError(f"unknown engine option: {error}", "servers take model=NAME, max_length=N") from error
 
 
 ENGINES: dict[Name, Callable[[EngineChoice], Engine]] = {"vllm": _start_vllm, "servers": _connect}
-"""How each engine is started."""
+"""Name to the function that starts the engine."""

@@ -1,4 +1,4 @@
-"""What the labeler asks of whatever generates text: one stream of requests in, one stream of results out."""
+"""The engine interface for generating text: one stream of requests in, one stream of results out."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from prm.data.records import Finish
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to draw. Recorded beside every output."""
+    """Sampling settings. Recorded in every manifest."""
 
     temperature: float = 1.0
     """Above 0: draws must differ."""
     top_p: float = 1.0
     """Nucleus, in (0, 1]."""
     max_tokens: int = 1024
-    """Longest continuation in tokens; one that is cut by it is undecided, not wrong."""
+    """Longest continuation in tokens; one cut off by it is undecided, not wrong."""
     seed: int = 0
-    """Every draw's own seed follows from this one and from what is drawn."""
+    """Determines, with the prompt, the seed of every draw."""
     stop: tuple[str, ...] = ()
-    """Texts at which a continuation ends, besides the model's own end; they are not part of it."""
+    """Texts that end a continuation, besides the model's own end; they are not part of it."""
 
     def __post_init__(self) -> None:
         if not self.temperature > 0 or not 0 < self.top_p <= 1 or self.max_tokens < 1:
-            raise ValueError(f"temperature must be above 0, top-p in (0, 1], max-tokens at least 1: {self}")
+            raise ValueError(f"temperature must be above 0, top_p in (0, 1], max_tokens at least 1: {self}")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Draws `first` to `first + n - 1` of the continuations of one prompt."""
+    """Continuations of one prompt: draws `first` to `first + n - 1`."""
 
     key: str
-    """Names the prompt; the seeds follow from it."""
+    """Identifies the prompt, and determines the seeds."""
     prompt_ids: tuple[int, ...]
     n: int
     first: int = 0
@@ -46,7 +46,7 @@ class Request:
         return f"{self.key}+{self.first}"
 
     def seed(self, sampling: Sampling) -> int:
-        """Seed of the first draw; that of each next one is greater by 1, however the draws are cut into requests."""
+        """Seed of the first draw; each next draw adds 1, however the draws are divided into requests."""
         return draw_seed(sampling.seed, self.key) + self.first
 
 
@@ -56,7 +56,7 @@ class Completion:
 
     text: str
     tokens: int
-    """How many were generated."""
+    """Number of tokens generated."""
     finish: Finish
 
 
@@ -72,15 +72,15 @@ class Engine(Protocol):
     ) -> Iterator[tuple[Request, list[Completion]]]:
         """Yield each request with its `n` completions as they finish, in any order.
 
-        Requests are taken only when there is room for them, so the iterator may be endless, and may decide the next
-        request from results that were yielded before. It yields None to say: nothing now, ask again after a result.
+        Requests are taken only when there is room, so the iterator may be endless and may choose the next request by
+        earlier results. It yields None to say: nothing now, ask again after a result.
         """
 
     def close(self) -> None:
-        """Free what the engine holds."""
+        """Free the engine's resources."""
 
 
 def draw_seed(seed: int, key: str) -> int:
-    """The seed of a prompt's first draw: the same for the same job and key, on every machine; below 2**31."""
+    """Seed of a prompt's first draw: the same for a job seed and key on every machine; below 2**31."""
     digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1

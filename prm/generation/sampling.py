@@ -43,28 +43,28 @@ def sample(
 ) -> Records[Chain]:
     """Sample `n` solutions of each problem.
 
-    A killed job goes on where it was when it is called again with the same arguments.
+    A killed job resumes when it is called again with the same arguments.
 
     Args:
-        problems: see `prm.Source`; GSM8K, MATH and prompt/answer rows are read too.
+        problems: see `prm.Source`; rows of GSM8K, MATH or prompt and answer are read too.
         out: file of chains; None for a temporary one.
         model: causal language model, a Hugging Face directory or Hub name.
         n: chains per problem.
-        temperature: above 0.
+        temperature: sampling temperature, above 0.
         top_p: nucleus, in (0, 1].
         max_tokens: longest solution, in tokens.
         stop: texts that end a solution, besides the model's own end.
-        seed: all draws follow from it.
+        seed: determines all draws.
         splitter: what ends a step: a name in `prm.data.steps.SPLITTERS`, or `regex:EXPRESSION`.
-        chat: whether the problem is put into the model's chat template.
-        endpoints: base URLs of servers of the model, in place of vLLM in this process.
+        chat: whether to put the problem into the model's chat template.
+        endpoints: base URLs of servers of the model, instead of vLLM in this process.
         engine_options: see `EngineChoice.options`.
-        overwrite: whether to make anew what is there already.
+        overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an input, the model, the engine or the output cannot be used.
     """
-    split_steps("", splitter)  # a wrong name must not be found out after the engine has started
+    split_steps("", splitter)  # refuse an unknown name before the engine starts
     place = Workspace(out, "chains.jsonl")
     files = place.files(problems=problems)
     sampling = Sampling(temperature, top_p, max_tokens, seed, tuple(stop))
@@ -85,13 +85,13 @@ def sample(
 def _go_on(
     file: GrowingFile, choice: EngineChoice, problems: Path, n: int, sampling: Sampling, splitter: str, *, chat: bool
 ) -> Drops:
-    """Sample for the problems whose chains are not in the file yet; gives those that cannot be sampled.
+    """Sample chains for the problems that have none in the file yet; return the problems dropped.
 
-    The file holds the chains of one problem after another, in the order in which they finished.
+    The file holds the chains problem by problem, in the order in which the problems finished.
     """
     done = {chain.problem_id for chain in read_records(file.path, Chain)}
     if done:
-        console.say(f"going on after {len(done):,} problems")
+        console.say(f"resuming after {len(done):,} problems")
     total, drops, renderer = sum(1 for _ in read_problems(problems)), Drops(), choice.renderer(chat=chat)
     if len(done) == total:
         return drops
@@ -106,16 +106,16 @@ def _go_on(
 
 
 def _in_order(sampled: Path, problems: Path, n: int) -> Iterator[str]:
-    """The lines of the sampled chains in the order of their problems; only their places are held in memory."""
-    places: dict[str, int] = {}
+    """The lines of the sampled chains in the order of their problems; only their offsets are in memory."""
+    offsets: dict[str, int] = {}
     with sampled.open("rb") as file:
         while line := file.readline():
-            places[json.loads(line)["problem_id"]] = file.tell() - len(line)
+            offsets[json.loads(line)["problem_id"]] = file.tell() - len(line)
             for _ in range(n - 1):
                 file.readline()
         for problem in read_problems(problems):
-            if problem.id in places:
-                file.seek(places[problem.id])
+            if problem.id in offsets:
+                file.seek(offsets[problem.id])
                 yield from (file.readline().decode().rstrip("\n") for _ in range(n))
 
 
@@ -129,10 +129,10 @@ def sample_chains(
     sampling: Sampling,
     splitter: str = "newline",
 ) -> Iterator[list[Chain]]:
-    """Draw `n` chains for each problem and yield them a problem at a time, in the order in which they finish.
+    """Draw `n` chains for each problem, and yield them one problem at a time, in the order in which they finish.
 
-    A problem that cannot be rendered, or whose prompt leaves no room in the model's context, goes to `drops`. The chain `"<problem>/<i>"` is the
-    i-th draw of its problem; its steps are cut by `splitter`.
+    A problem that cannot be rendered, or whose prompt leaves no room in the model's context, goes to `drops`. The chain
+    `"<problem>/<i>"` is the i-th draw of its problem, split into steps by `splitter`.
     """
 
     def requests() -> Iterator[Request | None]:

@@ -1,10 +1,10 @@
-"""An engine behind any OpenAI-compatible completions server, or several of them.
+"""An engine on one or more OpenAI-compatible completions servers.
 
-The server must take token ids as the prompt, as vLLM and its like do: a prefix is cut on the chain's own ids, and no
-server may tokenize it anew. Each draw is one HTTP request with its own seed, for not every server knows `n`; those of
-one prompt share its cache there.
+The server must take token ids as the prompt, as vLLM does: a prefix is cut from the chain's own ids, and must not be
+tokenized again. Each draw is one HTTP request with its own seed, since not every server supports `n`; draws from one
+prompt share its cache on the server.
 
-Requests go to the server with the fewest in flight. One that cannot be reached is left alone for a while, longer each
+Requests go to the server with the fewest in flight. A server that cannot be reached rests for a while, longer each
 time, and its requests go elsewhere; the job stops only when no server has answered for `PATIENCE` seconds.
 """
 
@@ -30,15 +30,15 @@ from .engine import Completion, Request, Sampling
 IN_FLIGHT = 256
 """Draws sent to each server at once: vLLM's default batch."""
 PATIENCE = 600.0
-"""Seconds without any answer from any server after which a job stops."""
+"""Seconds without an answer from any server after which a job stops."""
 LONGEST_REST = 30.0
-"""Most seconds for which a server that failed is left alone."""
+"""Most seconds for which a failed server rests."""
 
 REFUSALS = 8
-"""How often servers may fail at one draw, having been reached and working for others, until it stops the job."""
+"""Failures at one draw, on servers that answer other draws, after which it stops the job."""
 
 _PASSING = (408, 409, 429)
-"""Answers besides those from 500 that may be another the next time: timed out, in conflict, overloaded."""
+"""Statuses below 500 that are worth a retry: timeout, conflict, overload."""
 
 
 @dataclass(slots=True)
@@ -46,12 +46,12 @@ class _Server:
     client: openai.AsyncOpenAI
     in_flight: int = 0
     failures: int = 0
-    """In a row."""
+    """Consecutive failures."""
     rested: float = 0.0
-    """When it may be asked again."""
+    """Time from which it may be asked again."""
 
     def failed(self) -> None:
-        """Let it rest, longer each time; of all that were in flight, the first failure counts."""
+        """Let it rest, longer each time; of the failures in flight together, only the first counts."""
         now = time.monotonic()
         if self.rested <= now:
             self.rested = now + min(2.0 ** min(self.failures, 10), LONGEST_REST)
@@ -62,12 +62,12 @@ class ServerEngine:
     """Continues token ids on servers of one model.
 
     Args:
-        endpoints: base URLs, such as `http://host:8000/v1`. The key is taken from `OPENAI_API_KEY` where one is needed.
-        model: name under which they serve it; None for the one that they name first.
-        max_length: longest prompt and continuation together; None for what the servers say.
+        endpoints: base URLs, such as `http://host:8000/v1`. An API key, if needed, is read from `OPENAI_API_KEY`.
+        model: name of the served model; None for the first one that the servers list.
+        max_length: longest prompt and continuation together, in tokens; None to ask the servers.
 
     Raises:
-        EngineError: no server answers, they serve different models, or the length is not known.
+        EngineError: no server answers, they serve different models, or the length is unknown.
     """
 
     def __init__(self, endpoints: Sequence[str], *, model: str | None = None, max_length: int | None = None) -> None:
@@ -86,22 +86,25 @@ class ServerEngine:
             raise
 
     def _ask_what_is_served(self, model: str | None, max_length: int | None) -> tuple[str, int]:
-        """Name and length that all servers that answer agree on; what was given stands."""
+        """Name and length that the answering servers agree on; given values take precedence."""
         if model and max_length:
             return model, max_length
         found = [card for server in self._servers if (card := self._run(_model_card(server.client, model)))]
         if not found:
             raise EngineError(
                 f"no server answers at {', '.join(str(s.client.base_url) for s in self._servers)}",
-                "check --endpoint; it ends in /v1 for most servers",
+                "check the endpoints; most end in /v1",
             )
         names, lengths = ({card[i] for card in found} for i in (0, 1))
         if len(names) > 1:
-            raise EngineError(f"the servers serve different models: {', '.join(sorted(names))}", "start the same one")
+            raise EngineError(
+                f"the servers serve different models: {', '.join(sorted(names))}", "serve the same model on all"
+            )
         known = [length for length in lengths if length]
         if not known and max_length is None:
             raise EngineError(
-                "the servers do not say how long a text may be", "give --engine-option max_length=4096, or what it is"
+                "the servers do not report the context length",
+                "set the engine option max_length, such as max_length=4096",
             )
         return names.pop(), max_length or min(known)
 
@@ -116,7 +119,7 @@ class ServerEngine:
             while True:
                 while in_flight < room and (request := next(requests, None)):
                     if not in_flight:
-                        self._answered = time.monotonic()  # patience is with servers that were asked
+                        self._answered = time.monotonic()  # patience starts when a server is asked
                     tasks[request.id] = self._submit(self._answer(request, sampling, done))
                     in_flight += request.n
                 if not in_flight:
@@ -132,12 +135,12 @@ class ServerEngine:
                 task.cancel()
 
     async def _answer(self, request: Request, sampling: Sampling, done: queue.SimpleQueue[Any]) -> None:
-        """Put the completions of a request, or what stopped them, into `done`."""
+        """Put the completions of a request, or the error, into `done`."""
         try:
             first = request.seed(sampling)
             draws = (self._draw(request, sampling, first + i) for i in range(request.n))
             done.put((request, list(await asyncio.gather(*draws))))
-        except Exception as error:  # handed over to the thread that reads the stream, and raised there
+        except Exception as error:  # raised in the thread that reads the stream
             done.put((request, error))
 
     async def _draw(self, request: Request, sampling: Sampling, seed: int) -> Completion:
@@ -147,11 +150,11 @@ class ServerEngine:
             server.in_flight += 1
             try:
                 reply = await self._complete(server.client, request, sampling, seed)
-            except (openai.APIConnectionError, ValueError) as error:  # not reached, timed out, or half an answer
+            except (openai.APIConnectionError, ValueError) as error:  # not reached, timed out, or an incomplete answer
                 server.failed()
                 self._give_up_after(error, request)
             except openai.APIStatusError as error:
-                refusals += error.status_code == 500 and server.failures == 0  # of a server that works for others
+                refusals += error.status_code == 500 and server.failures == 0  # on a server that answers other draws
                 is_passing = error.status_code in _PASSING or error.status_code >= 500
                 if not is_passing or refusals == REFUSALS:
                     raise EngineError(
@@ -166,7 +169,7 @@ class ServerEngine:
                 server.in_flight -= 1
 
     async def _choose(self) -> _Server:
-        """The server with the fewest draws in flight among those that are not resting."""
+        """The server with the fewest draws in flight, among those not resting."""
         while True:
             now = time.monotonic()
             awake = [server for server in self._servers if server.rested <= now]
@@ -188,8 +191,8 @@ class ServerEngine:
     def _give_up_after(self, error: Exception, request: Request) -> None:
         if time.monotonic() - self._answered > PATIENCE:
             raise EngineError(
-                f"no server has answered for {PATIENCE:.0f} s, to {request.id} at last with: {error}",
-                "start them, or see their logs, and run the same command again",
+                f"no server has answered for {PATIENCE:.0f} s; last error, for {request.id}: {error}",
+                "start the servers or see their logs, then run the same command again",
             ) from error
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -199,7 +202,7 @@ class ServerEngine:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
-        """Drop what is in flight and close the connections."""
+        """Cancel the requests in flight and close the connections."""
         self._run(_cancel_all())
         for server in self._servers:
             self._run(server.client.close())
@@ -216,10 +219,10 @@ async def _cancel_all() -> None:
 
 
 async def _model_card(client: openai.AsyncOpenAI, model: str | None) -> tuple[str, int] | None:
-    """Name and context length (0 where it is not said) of a served model; None where the server does not answer."""
+    """Name and context length (0 if not reported) of a served model; None if the server does not answer."""
     try:
         cards = (await client.with_options(timeout=10.0).models.list()).data
-    except (openai.OpenAIError, AttributeError):  # AttributeError: an answer that is no list of models
+    except (openai.OpenAIError, AttributeError):  # AttributeError: the answer is not a list of models
         return None
     card = next((c for c in cards if model in (None, c.id)), None)
     return None if card is None else (card.id, int(getattr(card, "max_model_len", 0) or 0))
@@ -230,12 +233,12 @@ def _read(reply: Any, server: _Server) -> Completion:
         return _completion(reply)
     except (AttributeError, IndexError, TypeError) as error:
         raise EngineError(
-            f"{server.client.base_url}: does not answer as a completions server", "check --endpoint"
+            f"{server.client.base_url}: does not answer like a completions server", "check the endpoints"
         ) from error
 
 
 def _completion(reply: Any) -> Completion:
     choice = reply.choices[0]
     tokens = (reply.usage and reply.usage.completion_tokens) or 0
-    text = choice.text.encode("utf-8", "replace").decode()  # a lone surrogate could never be written down
+    text = choice.text.encode("utf-8", "replace").decode()  # a lone surrogate could not be written to a file
     return Completion(text=text, tokens=tokens, finish=as_finish(choice.finish_reason))

