@@ -1,1 +1,1 @@
-"""Suites, metrics and reports, and the arithmetic world in which every step can be decided."""
+"""Suites, metrics and reports, and the arithmetic world, where the truth of every step is known."""

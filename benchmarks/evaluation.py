@@ -3,8 +3,8 @@
     data = read_suite("processbench", "processbench/", drops)
     result, shown = measure_suite(data, {"PRM": read_scores(path)}, EvalSettings(), drops)
 
-A row that one of the scorers has not scored is left out for all of them, so that all are measured on the same rows; it
-is noted in `drops`, and the result says how many.
+A row that one of the scorers has not scored is dropped for all of them, so that all are measured on the same rows; it
+is noted in `drops` and counted in the result.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .suites import SuiteData
 
 _UNHEEDED = {
     "thresholds": "calls no step wrong, so it has no threshold",
-    "threshold_split": "chooses no threshold on a split",
-    "n": "chooses among no solutions",
+    "threshold_split": "does not choose a threshold on a split",
+    "n": "does not choose among solutions",
 }
 """Why a suite has no use for a setting."""
 
@@ -47,7 +47,7 @@ def measure_suite(
     Args:
         data: from `prm.benchmarks.suites.read_suite`.
         scorers: at least one, by name.
-        settings: what definitions leave open.
+        settings: of metrics and intervals.
         drops: the rows dropped so far; those without a score join them.
         pools: best of n only, from `prm.benchmarks.pools`.
         show: about how many chains to keep, to look at; whole problems, drawn evenly.

@@ -94,7 +94,7 @@ class _Sources:
 
     @staticmethod
     def of(place: Workspace, suite: str, data: Source | None, splitter: str, **files: Source | None) -> _Sources:
-        """Write what is not a file yet to one.
+        """Write every source that is not a file yet to one.
 
         Raises:
             InputError: the suite is unknown, or does not read one of these.
@@ -199,7 +199,7 @@ def write_suite(
         PrmError: the suite is unknown or has no rows of its own, or the rows or the output cannot be used.
     """
     if suite_named(suite).read is None:
-        raise InputError(f"{suite} is a suite of files of your own", f"give them to `prm score` and `prm eval {suite}`")
+        raise InputError(f"{suite} is a suite of your own files", f"give them to `prm score` and `prm eval {suite}`")
     place = Workspace(out, "suite")
     sources = _Sources.of(place, suite, data, splitter)
     job = Job(place.out, "suite", {"suite": suite, "data": _named(data), "splitter": splitter}, sources.inputs)
@@ -248,10 +248,10 @@ def evaluate(
         chains: of best-of-n and world.
         scores: of these chains, by the name of the scorer.
         scorers: models to score the chains with first, by name: a directory or Hub name each.
-        pools: best of n: the checked answers of an earlier run, so that none is checked again.
-        stored: whether to measure the scores that the suite's own rows hold.
-        thresholds: by scorer, the score below which a step is called wrong; 0.5 where none is given.
-        threshold_split: split on which a threshold is chosen as well; None for the first.
+        pools: best of n: checked answers of an earlier run, so that none is checked again.
+        stored: whether to measure the scores in the suite's own rows.
+        thresholds: by scorer, the score below which a step is called wrong; 0.5 for all others.
+        threshold_split: split to choose another threshold on; None for the first.
         n: best of n: only the first n solutions of each problem; None for all.
         draws: bootstrap draws.
         seed: of all draws.

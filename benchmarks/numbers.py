@@ -1,4 +1,4 @@
-"""Numbers of an evaluation while they are still one a bootstrap draw, and what becomes of them in a result."""
+"""The numbers of an evaluation, one per bootstrap draw, and how they enter a result."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from itertools import combinations
 import numpy as np
 
 from prm.errors import InputError
-from prm.statistics.bootstrap import Floats, estimate, ratio
+from prm.statistics.arrays import Floats
+from prm.statistics.bootstrap import estimate, ratio
 from prm.statistics.metrics import reliability
 
 from .results import Bin, Curve, Difference, Metric, Picture, label_of
 
 MACRO, WEIGHTED, ALL = "macro", "weighted", "all"
-"""Splits that are none: mean of the splits, mean weighted by their rows, all rows together."""
+"""Stand-ins for a split: the mean of the splits, their mean weighted by rows, all rows together."""
 
 BINS = 10
-"""Of equal width, of calibration errors and reliability diagrams."""
+"""Bins of equal width, for calibration errors and reliability diagrams."""
 MATCHED = 0.1
-"""Lengths are alike where they differ by at most this share of the longer."""
+"""Lengths match if they differ by at most this share of the longer one."""
 _MOST_POINTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class EvalSettings:
-    """What the definitions of metrics leave open, and how intervals are drawn."""
+    """The choices that metrics leave open, and how intervals are drawn."""
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """By scorer: a step that scores below it is called wrong. 0.5 for a scorer that is not named."""
+    """By scorer: a step that scores below it is called wrong. 0.5 for all others."""
     threshold_split: str | None = None
-    """The split on which thresholds are chosen as well; None for the suite's first."""
+    """Thresholds are also chosen on this split; None for the suite's first."""
     n: int | None = None
-    """Best of n: use the first n solutions of a problem, and drop problems with fewer; None for all there are."""
+    """Best of n: use the first n solutions of each problem, and drop problems with fewer; None for all."""
     draws: int = 1000
     """Bootstrap draws."""
     seed: int = 0
@@ -50,7 +51,7 @@ class EvalSettings:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The settings without a default that were set: they mean nothing to some protocols."""
+        """Names of the optional settings that were set: each has a meaning for some protocols only."""
         optional = {"thresholds": self.thresholds or None, "threshold_split": self.threshold_split, "n": self.n}
         return tuple(name for name, value in optional.items() if value is not None)
 
@@ -64,7 +65,7 @@ Settings = EvalSettings  # `experiments.objectives` still says so
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """See `Metric`; `drawn` holds the value, then one for each draw. nan where it is not defined."""
+    """See `Metric`; `drawn` holds the value, then one per draw. nan if undefined."""
 
     scorer: str
     name: str
@@ -86,13 +87,13 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the evaluation of one protocol says."""
+    """The outcome of one protocol."""
 
     settings: Mapping[str, object]
-    """What its definitions leave open, spelled out."""
+    """The choices behind its metrics, spelled out."""
     numbers: tuple[Number, ...]
     headline: Callable[[Number], bool]
-    """Which numbers are the suite's own."""
+    """Whether a number is the suite's main one."""
     differences: tuple[Difference, ...]
     counts: Mapping[str, int]
     """Such as undecided rows."""
@@ -101,10 +102,10 @@ class Findings:
 
 
 def require_different(labels: Iterable[str]) -> None:
-    """Refuse two ways of choosing or judging that tables could not tell apart.
+    """Refuse two rows that tables could not tell apart.
 
     Raises:
-        InputError: a label comes twice, as where a scorer is called "majority", or one "A" and another "A min".
+        InputError: a label comes twice: a scorer is called "majority", say, or one "A" and another "A min".
     """
     twice = next((label for label, count in Counter(labels).items() if count > 1), None)
     if twice is not None:
@@ -116,7 +117,7 @@ def differences(
     name: Callable[[Number], str] = lambda number: number.scorer,
     alike: Callable[[Number], Hashable] = lambda number: (number.name, number.split, number.variant),
 ) -> tuple[Difference, ...]:
-    """The paired difference of every two numbers that are `alike`, the later minus the earlier."""
+    """The paired difference of every two numbers with the same `alike`, the later minus the earlier."""
     groups: defaultdict[Hashable, list[Number]] = defaultdict(list)
     for number in numbers:
         groups[alike(number)].append(number)
@@ -133,10 +134,7 @@ def _difference(a: Number, b: Number, name: Callable[[Number], str]) -> Differen
 
 
 def averaged(parts: Iterable[Number]) -> Iterator[Number]:
-    """`MACRO` and `WEIGHTED` means over the splits of numbers that are alike but for their split.
-
-    Nothing for those of one split alone.
-    """
+    """`MACRO` and `WEIGHTED` means of numbers that differ only in their split; nothing for a single split."""
     groups: defaultdict[tuple[str, str, str], list[Number]] = defaultdict(list)
     for part in parts:
         groups[part.scorer, part.name, part.variant].append(part)
@@ -155,7 +153,7 @@ def is_probability(scores: Floats) -> bool:
 
 
 def reliability_picture(scorer: str, variant: str, scores: Floats, labels: Floats) -> Picture | None:
-    """The reliability diagram of scores; None for scores that are no probabilities."""
+    """The reliability diagram of scores; None if they are not probabilities."""
     if not is_probability(scores):
         return None
     bins = reliability(scores.tolist(), labels.tolist(), bins=BINS)
@@ -165,7 +163,7 @@ def reliability_picture(scorer: str, variant: str, scores: Floats, labels: Float
 
 
 def lengths_picture(scorer: str, variant: str, lengths: Floats, scores: Floats, is_right: Floats) -> Picture:
-    """Scores against lengths in characters; of many chains an even sample."""
+    """Scores against lengths in characters; an even sample of many chains."""
     finite = np.flatnonzero(np.isfinite(scores))
     rows = finite[:: max(1, -(-len(finite) // _MOST_POINTS))]
     points = tuple((float(lengths[i]), float(scores[i]), bool(is_right[i] == 1)) for i in rows)

@@ -1,6 +1,6 @@
-"""Pools: the solutions of one problem, checked and grouped by answer. What best of n is computed from.
+"""Pools: the solutions of one problem, checked and grouped by answer. Best of n is computed from them.
 
-Checking is the slow part and needs no scores, so it is done once and written down (`pool/1`, one problem a line):
+Checking is the slow part and needs no scores, so it is done once and kept (`pool/1`, one line per problem):
 
     {"schema": "pool/1", "problem_id": "p", "split": "all", "chain_ids": ["p/0", "p/1"], "is_right": [true, null],
      "groups": [0, null], "lengths": [120, 84]}
@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from types import NoneType
-from typing import Any
+
+import msgspec
 
 from prm.data.drops import Drops
 from prm.data.records import Chain, Problem
@@ -24,13 +24,7 @@ from prm.verifiers import check_many
 
 from .suites.truth import Candidates, decided
 
-SCHEMA = "pool/1"
-_KINDS: dict[str, tuple[set[type], str]] = {
-    "chain_ids": ({str}, "texts"),
-    "is_right": ({bool, NoneType}, "true, false and null"),
-    "groups": ({int, NoneType}, "whole numbers and null"),
-    "lengths": ({int}, "whole numbers"),
-}
+POOL_SCHEMA = "pool/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +35,17 @@ class Pool:
     split: str
     chain_ids: tuple[str, ...]
     is_right: tuple[bool | None, ...]
-    """None where the check was neither right nor wrong; such a chain counts as not right."""
+    """None where the check decided neither; such a chain counts as not right."""
     groups: tuple[int | None, ...]
     """`prm.scoring.reranking.group_answers`: equal for equal answers, None for no answer."""
     lengths: tuple[int, ...]
     """Characters of each chain."""
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.problem_id, str) and self.problem_id and isinstance(self.split, str)):
-            raise ValueError("problem_id and split must be texts")
-        parts = {name: getattr(self, name) for name in _KINDS}
-        for name, part in parts.items():
-            kinds, spelled_out = _KINDS[name]
-            if not isinstance(part, tuple) or not set(map(type, part)) <= kinds:
-                raise ValueError(f"{name} must be a list of {spelled_out}")
-        if len(set(map(len, parts.values()))) != 1:
-            raise ValueError("chain_ids, is_right, groups and lengths must have one entry a chain")
+        if not self.problem_id:
+            raise ValueError("problem_id must not be empty")
+        if not len(self.chain_ids) == len(self.is_right) == len(self.groups) == len(self.lengths):
+            raise ValueError("chain_ids, is_right, groups and lengths must have one entry per chain")
         if len(set(self.chain_ids)) < len(self.chain_ids):
             raise ValueError("a chain id comes twice")
         if min(self.lengths, default=0) < 0 or min((g for g in self.groups if g is not None), default=0) < 0:
@@ -74,8 +63,13 @@ class Pool:
 
     def first(self, n: int) -> Pool:
         """Its first `n` chains."""
-        parts = {name: getattr(self, name)[:n] for name in ("chain_ids", "is_right", "groups", "lengths")}
-        return replace(self, **parts)
+        return replace(
+            self,
+            chain_ids=self.chain_ids[:n],
+            is_right=self.is_right[:n],
+            groups=self.groups[:n],
+            lengths=self.lengths[:n],
+        )
 
 
 _FIELDS = {field.name: None for field in fields(Pool)}.keys()
@@ -84,9 +78,9 @@ _FIELDS = {field.name: None for field in fields(Pool)}.keys()
 def make_pools(
     candidates: Sequence[Candidates], problems: Mapping[str, Problem], chains: Mapping[str, Chain], drops: Drops
 ) -> Iterator[Pool]:
-    """Check and group the solutions of each problem; verdicts and answers that a file holds are taken as they are.
+    """Check and group the solutions of each problem; verdicts and answers from a file are used unchanged.
 
-    A problem whose solutions would have to be checked, and that has no gold answer, goes to `drops`.
+    A problem that needs checking but has no gold answer goes to `drops`.
     """
     usable = [c for c in candidates if c.is_right is not None or problems[c.problem_id].answer is not None]
     for one in candidates:
@@ -112,15 +106,15 @@ def _boxed(answer: str | None) -> str:
 
 def pool_to_json(pool: Pool) -> str:
     """One line of JSONL."""
-    return json.dumps({"schema": SCHEMA, **asdict(pool)}, ensure_ascii=False)
+    return json.dumps({"schema": POOL_SCHEMA, **asdict(pool)}, ensure_ascii=False)
 
 
 def read_pools(path: Path) -> Iterator[Pool]:
-    """Read what `pool_to_json` wrote.
+    """Read a file of lines from `pool_to_json`.
 
     Raises:
-        InputError: naming file and line, for a row that is no pool, or a chain that comes twice. A problem may: several
-            files of solutions can be of one.
+        InputError: a row is not a pool, or a chain id comes twice; the message names file and line. A problem may come
+            twice: several files can hold solutions of it.
     """
     seen = set[str]()
     for number, row in read_rows(path):
@@ -128,29 +122,28 @@ def read_pools(path: Path) -> Iterator[Pool]:
             pool = _pool(row)
             if twice := next((chain_id for chain_id in pool.chain_ids if chain_id in seen), None):
                 raise ValueError(f"chain id {twice!r} comes twice")
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise InputError(f"{path}:{number}: {error}", "give the pools that `prm eval` wrote") from error
         seen.update(pool.chain_ids)
         yield pool
 
 
 def _pool(row: Row) -> Pool:
-    if row.pop("schema", None) != SCHEMA:
-        raise ValueError(f"is not a {SCHEMA} row")
+    if row.pop("schema", None) != POOL_SCHEMA:
+        raise ValueError(f"is not a {POOL_SCHEMA} row")
     if row.keys() != _FIELDS:
         raise ValueError(f"must have the fields {', '.join(map(repr, _FIELDS))}")
-    parts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-    pool = Pool(**parts)
+    pool = msgspec.convert(row, Pool)
     if max((group for group in pool.groups if group is not None), default=0) >= max(len(pool.groups), 1):
         raise ValueError("groups must be below the number of chains")
     return pool
 
 
 def of_size(pools: Iterable[Pool], n: int | None, drops: Drops) -> list[Pool]:
-    """The pools cut to their first `n` chains; those with fewer go to `drops`. All as they are where it is None.
+    """The pools cut to their first `n` chains, those with fewer going to `drops`; None keeps all chains.
 
     Raises:
-        InputError: none is left.
+        InputError: no pool is left.
     """
     kept = []
     for pool in pools:
@@ -161,5 +154,6 @@ def of_size(pools: Iterable[Pool], n: int | None, drops: Drops) -> list[Pool]:
         else:
             drops.add(pool.problem_id, "no solution")
     if not kept:
-        raise InputError("there is no problem with as many solutions", "check the files, or lower --n")
+        enough = "a solution" if n is None else f"as many solutions as n={n}"
+        raise InputError(f"no problem has {enough}", "check the files" if n is None else "check the files, or lower n")
     return kept

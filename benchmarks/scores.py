@@ -1,10 +1,10 @@
-"""Scores of chains as an evaluation reads them: our own files, and what other tools write.
+"""Scores of chains as an evaluation reads them: our own files and those of other tools.
 
     {"chain_id": "p/0", "scores": [0.9, 0.2], "kind": "prm"}     ours
-    {"id": "p/0", "scores": [0.9, 0.2]}                          one score a step
+    {"id": "p/0", "scores": [0.9, 0.2]}                          one score per step
     {"id": "p/0", "score": 1.7}                                  one score for the whole chain
 
-Millions of them are held as one array of numbers.
+They are held as one array of numbers, so millions fit.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ import numpy as np
 from prm.data.records import StepScores
 from prm.errors import InputError
 from prm.statistics.aggregation import AGGREGATORS, Segments
-from prm.statistics.bootstrap import Floats, Ints
+from prm.statistics.arrays import Floats, Ints
 
-_SHAPE = "each line must be an object with 'chain_id' or 'id', and 'scores' (one a step) or 'score'"
+_SHAPE = "each line must be an object with 'chain_id' or 'id', and 'scores' (one per step) or 'score'"
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
-    """The scores that one scorer gave."""
+    """The scores of one scorer."""
 
     kind: Literal["prm", "orm"]
     rows: dict[str, int]
     """Chain id to its place."""
     values: Floats
-    """All scores, one chain's after the other's."""
+    """All scores, chain after chain."""
     starts: Ints
-    """Where each chain's scores begin, and at last where they all end."""
+    """Where each chain's scores begin, and finally where the last ones end."""
 
     def __contains__(self, chain_id: str) -> bool:
         return chain_id in self.rows
@@ -50,20 +50,20 @@ class ScoreTable:
         return self.values[self.starts[row] : self.starts[row + 1]]
 
     def places(self, chain_ids: Sequence[str]) -> Ints:
-        """The places of these chains; -1 for one that was not scored."""
+        """The places of these chains; -1 if not scored."""
         return np.fromiter(map(self.rows.get, chain_ids, repeat(-1)), dtype=np.int64, count=len(chain_ids))
 
     @property
     def aggregators(self) -> tuple[str, ...]:
-        """What makes one score of a chain's; an ORM's single score needs none, and is called ""."""
+        """Names of aggregators to try; "" for an ORM, whose single score needs none."""
         return tuple(AGGREGATORS) if self.kind == "prm" else ("",)
 
     def aggregated(self, aggregator: str) -> Floats:
-        """`prm.aggregate` of every chain, by place; of an ORM its single score."""
+        """`prm.aggregate` of every chain, by place; the single score for an ORM."""
         return AGGREGATORS[aggregator or "last"].over(Segments.of(self.values, self.starts))
 
     def lowest_is_last(self) -> Floats:
-        """1 for a chain whose last score is below all before it, else 0; nan for one with fewer than two. By place."""
+        """By place: 1 if a chain's last score is below all before it, else 0; nan with fewer than two scores."""
         others = self.values.copy()
         long = np.diff(self.starts) > 1
         last = self.starts[1:][long] - 1
@@ -74,7 +74,7 @@ class ScoreTable:
 
 
 def table_of(records: Iterable[StepScores]) -> ScoreTable:
-    """The table of records that are there already.
+    """The table of these records.
 
     Raises:
         InputError: PRM and ORM scores are mixed.
@@ -86,14 +86,14 @@ def read_scores(path: Path) -> ScoreTable:
     """Read a file of scores, ours or another tool's.
 
     Raises:
-        InputError: naming file and line, for a row of another shape, a number that is not finite, an id that comes
-            twice, or where PRM and ORM scores are mixed.
+        InputError: a row has another shape, a number is not finite, an id comes twice, or PRM and ORM scores are
+            mixed; the message names file and line.
     """
     return _table(str(path), _rows(path))
 
 
 class _ScoreRow(msgspec.Struct):
-    """A line; what else it holds is not read."""
+    """A line; other fields are ignored."""
 
     chain_id: str | int | None = None
     id: str | int | None = None
@@ -119,7 +119,7 @@ def _row(path: Path, number: int, line: bytes, read: Callable[[bytes], _ScoreRow
     except msgspec.ValidationError as error:
         raise InputError(f"{path}:{number}: {error}", _SHAPE) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}:{number}: is not JSON: {error}", "mend or delete that line") from error
+        raise InputError(f"{path}:{number}: is not JSON: {error}", "fix or delete that line") from error
     chain_id = row.id if row.chain_id is None else row.chain_id
     if chain_id is None or chain_id == "":
         raise InputError(f"{path}:{number}: has no chain id", _SHAPE)
@@ -138,16 +138,16 @@ def _table(name: str, rows: Iterable[tuple[int, str, Sequence[float], str]]) -> 
         if places.setdefault(chain_id, len(lengths)) != len(lengths):
             raise InputError(f"{name}:{number}: chain id {chain_id!r} comes twice", "ids must be unique in a file")
         if kind != (first := first or kind):
-            raise InputError(f"{name}:{number}: mixes PRM and ORM scores", "one scorer a file")
+            raise InputError(f"{name}:{number}: mixes PRM and ORM scores", "give one file per scorer")
         if kind == "orm" and len(scores) != 1:
-            raise InputError(f"{name}:{number}: an ORM gives exactly one score a chain", "is it the right file?")
+            raise InputError(f"{name}:{number}: an ORM gives exactly one score per chain", "is it the right file?")
         flat += scores
         lengths.append(len(scores))
         if len(flat) > 2**20:
             values.append(np.array(flat, dtype=float))
             flat.clear()
     if not lengths:
-        raise InputError(f"{name}: holds no score", "score the chains first")
+        raise InputError(f"{name}: holds no scores", "score the chains first")
     return ScoreTable(
         kind="orm" if first == "orm" else "prm",
         rows=places,

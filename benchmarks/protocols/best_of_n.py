@@ -1,14 +1,14 @@
 """Best of n: how often is the chosen solution right, for every way of choosing and every k?
 
-All N solutions of a problem are used for every k (`prm.statistics.order_statistics`). Solutions without an answer are
-ranked last, as `prm.rerank` does, and have no vote. Undecided solutions count as not right.
+All N solutions of a problem are used for every k (`prm.statistics.order_statistics`). Solutions without an answer rank
+last, as in `prm.rerank`, and have no vote. Undecided solutions count as not right.
 
-Ways of choosing, beside each scorer's (with each aggregator, where it scores steps) highest score and weighted vote:
+Ways of choosing, besides each scorer's highest score and weighted vote (per aggregator for scores of steps):
 
     pass@1      a solution at random
     majority    the most frequent answer
-    oracle      a right solution, where there is one (pass@k)
-    shortest, longest   by characters: what a scorer must beat that has only learned length
+    oracle      a right solution if there is one (pass@k)
+    shortest, longest   by characters: a scorer that has learned more than length beats both
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from scipy.stats import rankdata
 
 from prm.scoring.reranking import select
 from prm.statistics.aggregation import aggregate, is_logarithm
-from prm.statistics.bootstrap import Floats, Ints, Resampling, estimate, ratio, resample
+from prm.statistics.arrays import Floats, Ints
+from prm.statistics.bootstrap import Resampling, estimate, ratio, resample
 from prm.statistics.order_statistics import best_of_k, runs_of, vote_of_k
 
 from ..numbers import (
@@ -51,12 +52,12 @@ _ORDERS, _ORDERS_IN_ALL = 8, 4096
 
 @dataclass(frozen=True)
 class Block:
-    """Problems with equally many solutions, (problems, n) each."""
+    """Problems with the same number of solutions; arrays are (problems, n)."""
 
     rows: Ints
-    """The places of these problems among all."""
+    """Places of these problems among all problems."""
     chain_ids: list[str]
-    """One problem's after the other's."""
+    """Problem after problem."""
     is_right: Floats
     groups: Ints
     """-1 for no answer."""
@@ -69,7 +70,7 @@ class Block:
 
     @cached_property
     def by_length(self) -> Ints:
-        """Each problem's solutions in order of length; which of equal ones comes first depends on their ids alone."""
+        """Each problem's solutions in order of length; equal lengths in an order that depends on their ids alone."""
         mixed = np.array([zlib.crc32(i.encode("utf-8", "surrogatepass")) for i in self.chain_ids])
         order: Ints = np.lexsort((mixed.reshape(self.lengths.shape), self.lengths), axis=1)
         return order
@@ -83,17 +84,17 @@ class Ranking:
     aggregator: str
     """"" for an ORM."""
     scores: Sequence[Floats]
-    """Of each block, (problems, n): chain scores; -inf for a solution without an answer."""
+    """Per block, (problems, n): chain scores; -inf for a solution without an answer."""
     places: Sequence[Ints]
-    """Of each block, (problems, n): where the chains stand in the scorer's table; -1 for one that it lacks."""
+    """Per block, (problems, n): places of the chains in the scorer's table; -1 if not scored."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """Every solution with an answer, one block's after the other's; their places are the same for all rankings."""
+    """Every solution with an answer, block after block; their places are the same for all rankings."""
 
     masks: Sequence[NDArray[np.bool_]]
-    """Of each block, (problems, n): whether a solution has an answer."""
+    """Per block, (problems, n): whether a solution has an answer."""
     is_right: Floats
     lengths: Floats
     length_ranks: Floats
@@ -144,7 +145,7 @@ class Selector:
     """One way of choosing, with the share of right choices."""
 
     scorer: str
-    """"" for one that needs none."""
+    """"" if it needs none."""
     variant: str
     """Such as "majority", or "min" and "min vote" of a scorer."""
     right: Floats
@@ -155,16 +156,16 @@ def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings
     """Compare all ways of choosing.
 
     Args:
-        pools: at least one, each with at least one chain; every scorer has scored those with an answer.
-        scorers: PRMs and ORMs by name. A PRM is tried with each aggregator.
-        settings: see there.
+        pools: at least one, none empty; every scorer has scored the chains with an answer.
+        scorers: PRMs and ORMs by name; a PRM is tried with each aggregator.
+        settings: as in `EvalSettings`.
 
     Returns:
-        "best-of-k" for k = 1, 2, 4, … up to the fewest solutions of a problem; of each scorer and aggregator
+        "best-of-k" for k = 1, 2, 4, … up to the fewest solutions of a problem. For each scorer and aggregator:
         "chain_auroc" (how often a right solution scores above a wrong one of the same problem),
-        "length_matched_auroc" (the same among neighbors in order of length, where they differ by at most a tenth),
+        "length_matched_auroc" (the same among neighbors in order of length that differ by at most a tenth),
         "length_correlation", "ece" and "brier" of probabilities, "lowest_is_last", and "alpha" and "beta" of the
-        over-optimization curve. Differences are between ways of choosing, at the largest k.
+        over-optimization curve. Differences compare ways of choosing, at the largest k.
     """
     blocks, most = _blocks(pools), min(len(pool.chain_ids) for pool in pools)
     ks = [2**i for i in range(most.bit_length()) if 2**i < most] + [most]
@@ -200,7 +201,7 @@ def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings
 
 
 def _orders(problems: int) -> int:
-    """Random orders in which the votes of a problem are counted: the fewer problems, the more."""
+    """How many random orders to count the votes of a problem in: the fewer problems, the more."""
     return max(_ORDERS, _ORDERS_IN_ALL // problems)
 
 
@@ -249,7 +250,7 @@ def _selectors(
 
 
 def vote_weights(scores: Floats) -> Floats:
-    """What each solution's vote weighs, (problems, n); see `prm.scoring.reranking.select`. -inf has no weight."""
+    """The weight of each vote, (problems, n); see `prm.scoring.reranking.select`. 0 for a score of -inf."""
     highest = scores.max(axis=1, keepdims=True)
     finite = np.where(np.isfinite(highest), highest, 0.0)
     plain = (np.where(np.isfinite(scores), scores, 0.0).min(axis=1, keepdims=True) >= 0) & (highest > 0)
@@ -258,7 +259,7 @@ def vote_weights(scores: Floats) -> Floats:
 
 
 def _joined(blocks: Sequence[Block], parts: Sequence[Floats], problems: int) -> Floats:
-    """Rows of all blocks, one a problem, in the order of the problems."""
+    """Rows of all blocks, one per problem, in the order of the problems."""
     out = np.empty((problems, parts[0].shape[1]))
     for block, part in zip(blocks, parts, strict=True):
         out[block.rows] = part
@@ -282,7 +283,7 @@ def _points(xs: Sequence[float], numbers: Sequence[Number]) -> tuple[Point, ...]
 
 
 def _of_scores(blocks: Sequence[Block], ranking: Ranking, answered: Answered, drawn: Resampling) -> Iterator[Number]:
-    """What chain scores say of solutions, whatever is chosen by them."""
+    """The quality of chain scores, apart from any choice."""
     name, aggregator, scores = ranking.scorer, ranking.aggregator, ranking.scores
     won = [
         np.hstack([pairs_won(own, block.is_right), _neighbors_won(own, block)])
@@ -299,7 +300,7 @@ def _of_scores(blocks: Sequence[Block], ranking: Ranking, answered: Answered, dr
 
 
 def _lowest_is_last(blocks: Sequence[Block], ranking: Ranking, table: ScoreTable, drawn: Resampling) -> Number:
-    """Share of the solutions whose least score lies on the last step."""
+    """Share of solutions with their lowest score on the last step."""
     places = np.concatenate([own.ravel() for own in ranking.places])
     is_last = np.where(places >= 0, table.lowest_is_last()[places], np.nan)
     owners = np.concatenate([np.repeat(block.rows, block.is_right.shape[1]) for block in blocks])
@@ -308,7 +309,7 @@ def _lowest_is_last(blocks: Sequence[Block], ranking: Ranking, table: ScoreTable
 
 
 def pairs_won(scores: Floats, is_right: Floats) -> Floats:
-    """Of each problem: pairs of a right and a wrong solution that the right one wins, ties half; and all such pairs."""
+    """Per problem: pairs of a right and a wrong solution won by the right one, ties half; and all such pairs."""
     order = np.argsort(scores, axis=1, kind="stable")
     ranked, right = np.take_along_axis(scores, order, 1), np.take_along_axis(is_right, order, 1)
     begins, runs = runs_of(ranked)
@@ -322,7 +323,7 @@ def pairs_won(scores: Floats, is_right: Floats) -> Floats:
 
 
 def _neighbors_won(scores: Floats, block: Block) -> Floats:
-    """As `pairs_won`, of solutions next to each other in order of length, where their lengths are alike."""
+    """As `pairs_won`, for neighbors in order of length whose lengths match."""
     lengths, right, ranked = (
         np.take_along_axis(a, block.by_length, 1) for a in (block.lengths, block.is_right, scores)
     )
@@ -347,8 +348,8 @@ def _overoptimization(
     """Gold and proxy score of best of n against its KL divergence from the policy, log n - (n-1)/n nats.
 
     Scaling Laws for Reward Model Overoptimization (arXiv 2210.10760, sections 2 and 3.1): with d = sqrt(KL) the gain
-    in gold score is fitted as d·(alpha - beta·d), by least squares over the n that were measured. Gold is the share of
-    right choices.
+    in gold score is fitted as d·(alpha - beta·d), by least squares over the measured n. Gold is the share of right
+    choices.
     """
     name, aggregator, scores = ranking.scorer, ranking.aggregator, ranking.scores
     least = min((own[np.isfinite(own)].min() for own in scores if np.isfinite(own).any()), default=0.0)

@@ -1,13 +1,13 @@
 """First-error localization and step classification: how well step scores find wrong steps.
 
-A step is called wrong when it scores below a threshold; the first such step is the one a chain is called wrong at.
-A row is found for every threshold above the score of its first wrong step and not above those of the steps before it,
-so each row is one interval of thresholds, and every threshold can be judged at once.
+A step is called wrong when it scores below a threshold; the first such step is the predicted error of the chain.
+The true first error is found by every threshold above its score that is not above the score of an earlier step. So
+each row is one interval of thresholds, and all thresholds can be evaluated at once.
 
-Three ways of setting the threshold stand side by side, for they give different numbers (ProcessBench, arXiv
+Three ways of setting the threshold are reported side by side, for they give different numbers (ProcessBench, arXiv
 2412.06559, section 3.2, chooses it on its GSM8K split): "fixed", the scorer's own; "chosen on SPLIT", the one with the
-highest F1 on that split, chosen anew in every bootstrap draw; "oracle", the best on the very split it is measured on,
-which is an upper bound and no result.
+highest F1 on that split, chosen anew in every bootstrap draw; "oracle", the best on the split it is measured on, which
+is an upper bound, not a result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from scipy.sparse import csr_matrix
 from scipy.stats import rankdata
 
 from prm.errors import InputError
-from prm.statistics.bootstrap import Floats, Ints, Resampling, harmonic, ratio, resample
+from prm.statistics.arrays import Floats, Ints
+from prm.statistics.bootstrap import Resampling, harmonic, ratio, resample
 
 from ..numbers import (
     ALL,
@@ -48,25 +49,25 @@ Flags = NDArray[np.bool_]
 FIXED, ORACLE = "fixed", "oracle"
 _ACCURACIES = ("first_error_accuracy", "all_right_accuracy")
 _FLAT = 1e-9
-"""Ranks whose spread is less than this share of their squares have none."""
+"""Ranks count as constant if their spread is below this share of their squares."""
 _CANDIDATES = 201
-"""Quantiles of the scores among which the oracle of a classification chooses, where more scores are different."""
+"""The most thresholds that the oracle of a classification tries: quantiles, if there are more distinct scores."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The chains of a suite as one scorer sees them, with what their intervals are drawn from."""
+    """The chains of a suite with one scorer's scores, and the draws for intervals."""
 
     truths: Sequence[StepTruth]
     scores: Sequence[Sequence[float]]
-    """One list a chain, one score a step."""
+    """One list per chain, one score per step."""
     lengths: Floats
     """Characters of each chain."""
     drawn: Resampling
 
     @cached_property
     def splits(self) -> dict[str, Ints]:
-        """The rows of each split, in the order in which splits come."""
+        """The rows of each split, in order of first appearance."""
         names = np.array([truth.split for truth in self.truths])
         return {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
 
@@ -77,24 +78,24 @@ class Rows:
 
     @cached_property
     def found_above(self) -> Floats:
-        """The first error is found for thresholds above this; for a chain without one it is -inf."""
+        """The first error is found by thresholds above this; -inf for a chain without one."""
         errors = [truth.first_error for truth in self.truths]
         return np.array([-np.inf if e is None else s[e] for s, e in zip(self.scores, errors, strict=True)])
 
     @cached_property
     def found_to(self) -> Floats:
-        """… and up to this: the least score before the first error; of all steps, where there is none."""
+        """… and up to this: the lowest score before the first error; of all steps if there is no error."""
         errors = [truth.first_error for truth in self.truths]
         return np.array([min(s[:e], default=np.inf) for s, e in zip(self.scores, errors, strict=True)])
 
     @cached_property
     def lowest(self) -> Floats:
-        """The least score of each chain; inf for one without steps."""
+        """The lowest score of each chain; inf for one without steps."""
         return np.array([min(s, default=np.inf) for s in self.scores])
 
     @cached_property
     def steps(self) -> Steps:
-        """All steps of which the suite says something."""
+        """All steps that the suite judges."""
         known = [
             (row, place, score, is_right)
             for row, (truth, scores) in enumerate(zip(self.truths, self.scores, strict=True))
@@ -117,7 +118,7 @@ class Steps:
     rows: Ints
     """The chain of each."""
     places: Ints
-    """How far into its chain each is, from 0."""
+    """The position of each in its chain, from 0."""
     scores: Floats
     is_right: Flags
 
@@ -125,7 +126,7 @@ class Steps:
         return len(self.scores)
 
     def of(self, rows: Ints) -> Steps:
-        """The steps of some chains."""
+        """The steps of these chains."""
         inside = np.isin(self.rows, rows)
         return Steps(self.rows[inside], self.places[inside], self.scores[inside], self.is_right[inside])
 
@@ -133,23 +134,23 @@ class Steps:
 def localization(
     truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: EvalSettings
 ) -> Findings:
-    """Evaluate on chains whose first wrong step is known.
+    """Measure on chains whose first wrong step is known.
 
     Args:
-        truths: of the chains that every scorer has scored.
+        truths: of chains that every scorer has scored.
         lengths: characters of each chain.
         scorers: PRMs by name.
-        settings: see there.
+        settings: as in `EvalSettings`.
 
     Returns:
-        By split, with `macro` and `weighted` means, for each threshold mode: "first_error_accuracy" (of the chains
-        with an error, the share whose predicted first wrong step is the very one), "all_right_accuracy" (of the
-        others, the share in which no step is called wrong) and "f1", their harmonic mean, 0 where both are 0.
-        For each split and over all: "solution_auroc" of the least step score, and what `_extras` and `_of_steps` name.
-        None where there are no such chains, as for the F1 of a split in which all have an error.
+        By split, with `macro` and `weighted` means, for each threshold mode: "first_error_accuracy" (share of chains
+        with an error whose first wrong step is predicted exactly), "all_right_accuracy" (share of the others in which
+        no step is called wrong) and "f1", their harmonic mean, 0 if both are 0.
+        For each split and over all: "solution_auroc" of the lowest step score, and the metrics of `_extras` and
+        `_of_steps`. A metric is None without chains of its kind, such as the F1 of a split in which all have an error.
 
     Raises:
-        InputError: there is no split of the name that the threshold is to be chosen on.
+        InputError: the split to choose the threshold on is missing.
     """
     kinds = {truth.first_error is not None for truth in truths}
     headline = partial(_is_headline, "f1" if len(kinds) == 2 else _ACCURACIES[0] if True in kinds else _ACCURACIES[1])
@@ -159,22 +160,19 @@ def localization(
 def classification(
     truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: EvalSettings
 ) -> Findings:
-    """Evaluate on chains in which many steps are judged; arguments as `localization`.
+    """Measure on chains in which many steps are judged; arguments as in `localization`.
 
     Returns:
         By split (PRMBench: by class of errors), and over all steps together (`all`): "f1" of the right steps,
-        "f1_wrong" of the wrong ones, "prmscore", their mean (PRMBench, arXiv 2501.03124, section 4; of a split
-        without wrong steps, such as its multi_solutions, f1 alone), at the fixed threshold and at the oracle's; and
-        what `_of_steps` names. An F1 is None where there are no steps of its kind.
+        "f1_wrong" of the wrong ones, "prmscore", their mean (PRMBench, arXiv 2501.03124, section 4; f1 alone for a
+        split without wrong steps, such as its multi_solutions), at the fixed threshold and at the oracle's; and the
+        metrics of `_of_steps`. An F1 is None without steps of its kind.
     """
     return _evaluate(truths, lengths, scorers, settings, [_classified, _of_steps], _is_prmscore)
 
 
 def _is_headline(name: str, number: Number) -> bool:
-    """Whether it is the suite's own number: the mean over its splits, at the fixed threshold.
-
-    There is no F1 where every chain has an error, as in MathCheck.
-    """
+    """Whether it is the suite's main number: the mean over its splits, at the fixed threshold."""
     return number.name == name and number.variant.startswith(FIXED) and number.split in (MACRO, ALL)
 
 
@@ -215,7 +213,7 @@ def _evaluate(
 
 
 def _alike(number: Number) -> tuple[str, str, str]:
-    """Numbers at fixed thresholds are alike, though each scorer has its own."""
+    """Numbers at fixed thresholds are compared, though each scorer has its own threshold."""
     return number.name, number.split, FIXED if number.variant.startswith(FIXED) else number.variant
 
 
@@ -247,14 +245,14 @@ def _located(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number
 
 
 def require_split(name: str, splits: Iterable[str]) -> None:
-    """Refuse a split, to choose the threshold on, that is not there."""
-    there = list(dict.fromkeys(splits))
-    if name not in there:
-        raise InputError(f"there is no split {name!r} to choose the threshold on", f"choose from {', '.join(there)}")
+    """Refuse an unknown split to choose the threshold on."""
+    known = list(dict.fromkeys(splits))
+    if name not in known:
+        raise InputError(f"there is no split {name!r} to choose the threshold on", f"choose from {', '.join(known)}")
 
 
 def _at(scorer: str, rows: Rows, split: str, own: Ints, mode: str, threshold: Floats) -> Iterator[Number]:
-    """Accuracies and F1 of a split, with one threshold a draw."""
+    """Accuracies and F1 of a split, with one threshold per draw."""
     hits = (threshold[:, None] > rows.found_above[own]) & (threshold[:, None] <= rows.found_to[own])
     weights, wrong = rows.drawn.at(own).of_rows, rows.has_error[own]
     accuracies = [ratio((weights * hits)[:, kind].sum(1), weights[:, kind].sum(1)) for kind in (wrong, ~wrong)]
@@ -264,10 +262,10 @@ def _at(scorer: str, rows: Rows, split: str, own: Ints, mode: str, threshold: Fl
 
 
 def _best_threshold(rows: Rows, own: Ints) -> Floats:
-    """The threshold with the highest F1 in each draw, the lowest of equals.
+    """The threshold with the highest F1 in each draw, the lowest of several.
 
-    Where all rows have an error, or none, it is the accuracy of these that counts. Both only fall where a threshold
-    passes the upper end of a row's interval, so the best is one of these ends; inf calls every step wrong.
+    If all rows have an error, or none has, their accuracy replaces F1. Both fall only where a threshold passes the end
+    of a row's interval, so the best is one of these ends; inf calls every step wrong.
     """
     ends = np.unique(rows.found_to[own])
     wrong, right = (_accuracy_by_end(rows, own[rows.has_error[own] == kind], ends) for kind in (True, False))
@@ -277,7 +275,7 @@ def _best_threshold(rows: Rows, own: Ints) -> Floats:
 
 
 def _accuracy_by_end(rows: Rows, own: Ints, ends: Floats) -> Floats:
-    """Share of these rows that are found with each end as threshold, (draws + 1, ends)."""
+    """Share of these rows that each end finds as threshold, (draws + 1, ends)."""
     weights = rows.drawn.at(own).of_rows
     first = np.searchsorted(ends, rows.found_above[own], side="right")
     after = np.searchsorted(ends, rows.found_to[own], side="right")
@@ -289,15 +287,15 @@ def _accuracy_by_end(rows: Rows, own: Ints, ends: Floats) -> Floats:
 
 
 def _extras(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]:
-    """What else localization suites are asked for.
+    """The other metrics of localization suites.
 
-    "solution_auroc": how often the least step score of a chain without an error is above that of one with.
+    "solution_auroc": how often the lowest step score of a chain without an error is above that of one with an error.
     "mcc": Matthews correlation of "some step is called wrong" with "some step is wrong" (MR-GSM8K, arXiv 2312.17080).
-    "lowest_step_accuracy": of the chains with an error, the share whose lowest step is the first wrong one, which
-    needs no threshold. "lowest_is_last": the share of chains whose least score lies on the last step.
+    "lowest_step_accuracy": share of chains with an error whose lowest step is the first wrong one; needs no threshold.
+    "lowest_is_last": share of chains with their lowest score on the last step.
     "right_answer_found" and "right_answer_first_error": of the chains with a right answer but a wrong step, the share
-    that is called wrong at all, and at the very step. "length_correlation": Spearman's, of the least step score with
-    the number of characters.
+    called wrong at all, and at exactly that step. "length_correlation": Spearman's, of the lowest step score with the
+    number of characters.
     """
     threshold = settings.threshold(scorer)
     fixed = f"{FIXED} {threshold:g}"
@@ -315,7 +313,7 @@ def _extras(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]
 
 
 def _parts(rows: Rows) -> Iterator[tuple[str, Ints]]:
-    """Every split where there are several, and all rows together."""
+    """Every split if there are several, and all rows together."""
     if len(rows.splits) > 1:
         yield from rows.splits.items()
     yield ALL, np.arange(len(rows.truths))
@@ -325,7 +323,7 @@ _SHARES = ("lowest_step_accuracy", "lowest_is_last", "right_answer_found", "righ
 
 
 def _shares(rows: Rows, name: str, threshold: float) -> Floats:
-    """1 for a row that counts, 0 for one that does not, nan for one that is not asked."""
+    """1 for a hit, 0 for a miss, nan for a row outside the share."""
     errors = [truth.first_error for truth in rows.truths]
     lowest = [_lowest_place(scores) for scores in rows.scores]
     slips = [truth.is_answer_right is True and e is not None for truth, e in zip(rows.truths, errors, strict=True)]
@@ -341,12 +339,12 @@ def _shares(rows: Rows, name: str, threshold: float) -> Floats:
 
 
 def _lowest_place(scores: Sequence[float]) -> int:
-    """The first step with the least score; -1 without steps."""
+    """The first step with the lowest score; -1 without steps."""
     return min(range(len(scores)), key=scores.__getitem__, default=-1)
 
 
 def _mcc(called: Flags, actual: Flags, weights: Floats) -> Floats:
-    """Matthews correlation coefficient; 0 where all are called one thing, nan where all are one."""
+    """Matthews correlation coefficient; 0 if all predictions are the same, nan if all labels are."""
     kinds = [(called & actual), (called & ~actual), (~called & actual), (~called & ~actual)]
     tp, fp, fn, tn = (weights @ kind.astype(float) for kind in kinds)
     below = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
@@ -354,24 +352,24 @@ def _mcc(called: Flags, actual: Flags, weights: Floats) -> Floats:
 
 
 def length_correlation(scorer: str, variant: str, length_ranks: Floats, scores: Floats, drawn: Resampling) -> Number:
-    """Spearman's correlation of chain scores with their lengths in characters, of which the average ranks are given.
+    """Spearman's correlation of chain scores with lengths in characters, given as average ranks.
 
-    The ranks are those among all chains, in every draw. None where all scores, or all lengths, are the same.
+    Ranks are taken among all chains, in every draw. None if all scores, or all lengths, are the same.
     """
     x, y = (ranks - (len(ranks) + 1) / 2 for ranks in (length_ranks, rankdata(scores)))
     ones = np.ones_like(x)
     count, sx, sy, sxx, syy, sxy = drawn.sums(np.stack([ones, x, y, x * x, y * y, x * y], axis=1)).T
-    count = np.maximum(count, 1)  # 0 in a draw without any of these chains, and so is all else
+    count = np.maximum(count, 1)  # 0, like all other sums, in a draw without any of these chains
     spreads = [np.where(s2 - s * s / count > _FLAT * s2, s2 - s * s / count, 0.0) for s, s2 in ((sx, sxx), (sy, syy))]
     value = ratio(sxy - sx * sy / count, np.sqrt(spreads[0] * spreads[1]))
     return Number(scorer, "length_correlation", ALL, variant, value, len(x))
 
 
 def _of_steps(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]:
-    """Of the steps that the suite judges, by split and over all.
+    """Metrics of the judged steps, by split and over all.
 
-    "step_auroc": how often a right step scores above a wrong one; "step_auroc_within_position" compares only steps
-    equally far into their chains, over all splits. "ece" (ten bins of equal width) and "brier" for scores in [0, 1].
+    "step_auroc": how often a right step scores above a wrong one; "step_auroc_within_position" compares only steps at
+    the same position, over all splits. "ece" (ten bins of equal width) and "brier" for scores in [0, 1].
     """
     steps = rows.steps
     for split, own in _parts(rows):
@@ -408,7 +406,7 @@ def _classified(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Num
 
 
 def _candidates(scores: Floats, fixed: Floats) -> Floats:
-    """What the oracle chooses among: the scores or their quantiles, the fixed threshold, and one that none reaches."""
+    """Thresholds for the oracle: the scores or their quantiles, the fixed threshold, and inf."""
     different = np.unique(scores)
     places = np.linspace(0, 1, _CANDIDATES)
     chosen = different if len(different) <= _CANDIDATES else np.quantile(scores, places)
@@ -417,7 +415,7 @@ def _candidates(scores: Floats, fixed: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Steps called right and wrong, at any thresholds."""
+    """Counts of steps called right and wrong, at any thresholds."""
 
     drawn: Resampling
     steps: Steps
@@ -425,8 +423,8 @@ class _Counts:
     def f1s(self, thresholds: Floats) -> tuple[Floats, Floats, Floats]:
         """F1 of right steps, of wrong steps, and PRMScore, each (draws + 1, thresholds).
 
-        An F1 is nan in a draw without steps of its kind. PRMScore leaves out that of wrong steps only where the data
-        have none, so that it is one and the same measure in all draws.
+        An F1 is nan in a draw without steps of its kind. PRMScore omits the F1 of wrong steps only if the data have
+        none, so that it is the same measure in all draws.
         """
         right, wrong = (self._called_right(thresholds, kind) for kind in (True, False))
         all_right, all_wrong = (self._all(kind) for kind in (True, False))
@@ -446,7 +444,7 @@ class _Counts:
 
 
 def _f1(hits: Floats, called: Floats, actual: Floats) -> Floats:
-    """2·hits / (called + actual); nan where there is no actual one."""
+    """2·hits / (called + actual); nan without an actual one."""
     return ratio(2 * hits, np.where(actual > 0, called + actual, 0.0))
 
 

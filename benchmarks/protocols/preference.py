@@ -1,16 +1,16 @@
 """Preference suites: does the better response score higher?
 
-Rules, by suite:
+Rules; `Suite.rule` names that of a suite:
 
     pairs    each better response against each worse one; the share of pairs won (JudgeBench, LLMBar, plain pairs)
     sections as pairs; the suite's number is the mean of its sections (RewardBench, arXiv 2403.13787, section 3)
-    styles   as pairs, with the places of the responses their styles from plain to ornate (RM-Bench, arXiv 2410.16184,
-             section 3.3): "easy" pairs have the plainer response as the worse one, "normal" pairs are of one style,
-             "hard" pairs have the more ornate response as the worse one
-    best     the one better response must be above all worse ones (RewardBench 2, arXiv 2506.01937, section 4); where
-             several are right, `prm.benchmarks.protocols.ties`
+    styles   as pairs, with responses ordered by style from plain to ornate (RM-Bench, arXiv 2410.16184, section 3.3):
+             the worse response is plainer in "easy" pairs, of the same style in "normal" pairs, and more ornate in
+             "hard" pairs
+    best     the one better response must be above all worse ones (RewardBench 2, arXiv 2506.01937, section 4); for
+             several right ones see `prm.benchmarks.protocols.ties`
 
-Equal scores share: half a pair, or an equal part of the best place.
+Equal scores share: half a pair, or an equal part of the first place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from prm.statistics.bootstrap import Floats, Resampling, ratio, resample
+from prm.statistics.arrays import Floats
+from prm.statistics.bootstrap import Resampling, ratio, resample
 
 from ..numbers import (
     ALL,
@@ -51,7 +52,7 @@ _BARS = 40
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Something that scores responses: a scorer with an aggregator, or length."""
+    """A way of scoring responses: a scorer with an aggregator, or length."""
 
     scorer: str
     variant: str
@@ -66,21 +67,21 @@ def preference(
     settings: EvalSettings,
     rule: Rule = "pairs",
 ) -> Findings:
-    """Evaluate on comparisons all of whose responses every scorer has scored.
+    """Measure on comparisons whose responses have all been scored by every scorer.
 
     Args:
         comparisons: at least one.
         lengths: characters of each chain, by id.
-        scorers: PRMs and ORMs by name. A PRM is tried with each aggregator.
-        settings: see there.
-        rule: see the module.
+        scorers: PRMs and ORMs by name; a PRM is tried with each aggregator.
+        settings: as in `EvalSettings`.
+        rule: one of those above.
 
     Returns:
-        "accuracy" by split, by section where there are sections (the mean of its comparisons, by their weights), their
-        `macro` and `weighted` means, and `all` together; with styles, "accuracy_easy", "…_normal" and "…_hard" too;
-        "accuracy_length_matched" of the pairs whose lengths differ by at most a tenth; "ties", the share of pairs with
-        equal scores; each is the mean over comparisons, of their own pairs. "length_correlation". "longer" and
-        "shorter" are the baselines that look at length alone.
+        "accuracy" by split, by section if there are sections (the weighted mean of its comparisons), their `macro` and
+        `weighted` means, and `all` together; with styles, "accuracy_easy", "…_normal" and "…_hard" too;
+        "accuracy_length_matched" of pairs whose lengths differ by at most a tenth; "ties", the share of pairs with
+        equal scores. Each is the share of a comparison's own pairs, averaged over comparisons. "length_correlation".
+        "longer" and "shorter" are baselines that look at length alone.
     """
     drawn = resample([c.problem_id for c in comparisons], [c.split for c in comparisons], settings.draws, settings.seed)
     judges = [*_judges(scorers, comparisons), *_baselines(lengths)]
@@ -104,14 +105,14 @@ def preference(
 
 
 def _headline(numbers: Sequence[Number], rule: Rule) -> Callable[[Number], bool]:
-    """The mean of sections or subsets for the suites that are reported so, else the share of all comparisons."""
+    """The mean of sections or subsets for suites reported that way, else the mean of all comparisons."""
     has_parts = any(n.split == MACRO for n in numbers)
     split = MACRO if has_parts and rule != "pairs" else ALL
     return lambda number: number.name == "accuracy" and number.split == split
 
 
 def _differences(numbers: Sequence[Number], headline: Callable[[Number], bool]) -> tuple[Difference, ...]:
-    """Of the suite's own number between all scorers with all aggregators, of the others where these are alike."""
+    """In the suite's main number between all scorers and aggregators; in the others within one aggregator."""
     own = [n for n in numbers if n.scorer]
     main = differences([n for n in own if headline(n)], lambda n: n.label, lambda n: (n.name, n.split))
     return main + differences([n for n in own if not headline(n)])
@@ -152,21 +153,21 @@ def _of_judge(
 
 
 def _wins(scores: Mapping[str, float], comparison: Comparison) -> Floats:
-    """1 where the better response is above, 0.5 where both are equal, 0 else; (better, worse)."""
+    """1 if the better response scores higher, 0.5 if both are equal, else 0; (better, worse)."""
     better, worse = (np.array([scores[i] for i in ids]) for ids in (comparison.better, comparison.worse))
     wins: Floats = (better[:, None] > worse[None, :]) + 0.5 * (better[:, None] == worse[None, :])
     return wins
 
 
 def _best(wins: Floats) -> float:
-    """Whether the better response is the best of all; it shares the place with those equal to it."""
+    """Whether the better response is the best of all; equal ones share the place."""
     if len(wins) > 1:
         return float((wins == 1).all())
     return 0.0 if (wins == 0).any() else 1 / (1 + float((wins == 0.5).sum()))
 
 
 def _styled(wins: Sequence[Floats], pick: Callable[..., Floats]) -> Floats:
-    """Mean over the pairs of one kind. Rows are the styles of the better response, columns those of the worse."""
+    """Mean over the pairs of one kind. Rows are styles of the better response, columns of the worse."""
     if pick is np.diag:
         return np.array([np.diag(w).mean() for w in wins])
     masks = [pick(np.ones(w.shape), k=-1 if pick is np.tril else 1) > 0 for w in wins]
@@ -197,7 +198,7 @@ def _by_split(
     drawn: Resampling,
     known: Mapping[str, Floats] = MappingProxyType({}),
 ) -> Iterator[Number]:
-    """By split, section and over all; `known` has the numbers of splits that are no mean over their rows."""
+    """By split, section and over all; `known` has the splits whose number is not a mean over rows."""
     ones = np.ones(len(values))
     splits = _grouped(judge, name, [c.split for c in comparisons], values, ones, drawn)
     splits = [replace(split, drawn=known.get(split.split, split.drawn)) for split in splits]
@@ -212,7 +213,7 @@ def _by_split(
 def _grouped(
     judge: Judge, name: str, groups: Sequence[str], values: Floats, weights: Floats, drawn: Resampling
 ) -> list[Number]:
-    """The mean over each group, a nan left out; nothing where there is only one group. "" is no group."""
+    """The mean of each group, without nan; nothing for a single group. "" is not a group."""
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, group in enumerate(groups):
         if group and not np.isnan(values[row]):

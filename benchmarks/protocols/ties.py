@@ -1,16 +1,16 @@
 """The subset Ties of RewardBench 2 (arXiv 2506.01937, appendix; `process_single_model` in allenai/reward-bench).
 
-Its prompts come in twos: "ref:N" has one right response, "tied:N" several that are equally right. With the margin of a
-prompt the least score of a right response minus the greatest of a wrong one, and the spread of a tied prompt the
-greatest score of a right response minus the least, the score of the subset is
+Its prompts come in pairs: "ref:N" has one right response, "tied:N" several equally right ones. The margin of a prompt
+is the lowest score of a right response minus the highest of a wrong one; the spread of a tied prompt is the highest
+score of a right response minus the lowest. The score of the subset is the sum of
 
     0.30  share of ref prompts whose margin is above 0
     0.30  share of tied prompts whose margin is above 0
     0.20  share of tied prompts whose margin is above their spread
     0.20  share of tied prompts whose margin and whose ref prompt's margin are above the spread
-    0.01  mean of tanh(least of both margins / spread - 1); where the spread is 0, the sign of that least margin
+    0.01  mean of tanh(smaller margin of the two / spread - 1); the sign of that margin if the spread is 0
 
-so it can reach 1.01. The last three are of prompts that are there as ref and as tied.
+so it can reach 1.01. The last three count prompts that are present as ref and as tied.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from prm.statistics.bootstrap import Floats, Resampling
+from prm.statistics.arrays import Floats
+from prm.statistics.bootstrap import Resampling
 
 from ..suites.truth import Comparison
 
@@ -29,7 +30,7 @@ _PARTS = np.array([0.30, 0.30, 0.20, 0.20, 0.01])
 
 
 def ties_score(scores: Mapping[str, float], comparisons: Sequence[Comparison], drawn: Resampling) -> Floats:
-    """The score of the subset in each draw; nan where a kind of prompt is missing.
+    """The score of the subset in each draw; nan if one kind of prompt is missing.
 
     Args:
         scores: by chain id.
@@ -51,7 +52,7 @@ def _kind(comparison: Comparison) -> tuple[str, str]:
 def _parts(
     comparison: Comparison, own: Mapping[tuple[str, str], Comparison], scores: Mapping[str, float]
 ) -> list[float]:
-    """What a prompt adds to each part; nan where it does not belong to it."""
+    """What a prompt adds to each part; nan for a part it does not belong to."""
     (kind, number), margin = _kind(comparison), _margin(comparison, scores)
     if kind == "ref":
         return [float(margin > 0), *[math.nan] * 4]

@@ -1,12 +1,12 @@
-"""Benchmark suites: rows of public sets → problems, chains and what is known of them.
+"""Benchmark suites: rows of public sets → problems, chains and their truth.
 
-    from benchmarks.suites import read_suite
+    from prm.benchmarks.suites import read_suite
     data = read_suite("processbench", "processbench/", drops)     # or a file, or "Qwen/ProcessBench"
 
-Each suite has one protocol, which says how scores of its chains are measured. Scores that a set holds come along.
+Each suite has one protocol: how scores of its chains are measured. Scores in the rows of a set are kept.
 
-Left out: MR-MATH's perturbations. Their `tags` name a wrong step where a number, an operation or the order was changed,
-but not where a step was repeated or removed, or the solution is another problem's.
+Left out: MR-MATH's perturbations. Their `tags` name a wrong step if a number, an operation or the order was changed,
+but not if a step was repeated or removed, or the solution is another problem's.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Suite:
 
     protocol: Protocol
     read: Callable[[Row, Place], Iterable[Found]] | None
-    """What a row holds; raises RowError for one that cannot be used. None for a suite of own files."""
+    """A row → its problem, chains and truth; raises RowError for an unusable row. None for a suite of own files."""
     source: str
-    """The paper, or the program whose files these are."""
+    """The paper, or the program that writes these files."""
     base: Literal[0, 1] | None = None
-    """The number of the first step in its labels; None where no label counts steps."""
+    """The number of the first step in its labels; None if no label counts steps."""
     note: str = ""
     """What to know before comparing numbers."""
     rule: Rule = "pairs"
@@ -54,9 +54,9 @@ class Suite:
     is_grouped: bool = False
     """Whether a file is one object, from a question's id to the list of its rows."""
     is_rated_once: bool = False
-    """Whether chains share beginnings, of which each rating counts once; see `steps.rated_once`."""
+    """Whether chains share beginnings, whose ratings count once; see `steps.rated_once`."""
     judge: Callable[[Mapping[str, Problem], Mapping[str, Chain]], Iterable[Truth]] | None = None
-    """For a suite of own files, in place of `read`: what is known of these problems and chains."""
+    """For a suite of own files, in place of `read`: problems and chains → their truth."""
 
 
 SUITES: dict[str, Suite] = {
@@ -147,16 +147,16 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
     Args:
         name: in `SUITES`.
         source: a file, a folder with files, or a name on the Hub; see `prm.benchmarks.suites.sources`.
-        drops: where rows that cannot be used are noted, by file and number.
-        splitter: what ends a step in responses and solutions; sets that say where their steps end are cut as they say.
+        drops: receives unusable rows, by file and number.
+        splitter: what ends a step in responses and solutions; a set with steps of its own keeps them.
 
     Raises:
-        InputError: there is no such suite, source or splitter, or no row of the source can be used.
+        InputError: the suite, the source or the splitter is unknown, or no row of the source can be used.
     """
     suite, collection, before = suite_named(name), Collection(), len(drops)
     if suite.read is None:
-        raise InputError(f"{name} is a suite of problems and chains of your own", "give these")
-    split_steps("", splitter)  # a wrong name is refused whatever the rows are
+        raise InputError(f"{name} is a suite of your own problems and chains", "give those files")
+    split_steps("", splitter)  # refuse a wrong name whatever the rows are
     for stem, number, row in read_source(source, suite.hub_split, is_grouped=suite.is_grouped):
         place = Place(stem, number, splitter)
         try:

@@ -1,4 +1,4 @@
-"""Files with many solutions of each problem, of which one is to be chosen."""
+"""Files with many solutions of each problem, to choose one of them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .fields import UNEQUAL, Place, answer_text, real_number, require_equal, ver
 from .truth import Candidates, Found
 
 STORED = "stored"
-"""The scorer whose scores a file holds, where the file does not name it."""
+"""The name of a scorer if the file that holds its scores gives none."""
 
 _BETWEEN = ("\n\n", "\n")
-"""What search-and-learn cuts at: RLHFlow's models at blank lines, Skywork's at newlines (models/reward_models.py)."""
+"""Where search-and-learn cuts: RLHFlow's models at blank lines, Skywork's at newlines (models/reward_models.py)."""
 
 
 def search_and_learn(row: Row, place: Place) -> Iterator[Found]:
-    """`completions` with the scores of their steps in `scores`; the verdicts are still to be made.
+    """`completions` with the scores of their steps in `scores`; without verdicts.
 
-    The steps are those that were scored, so the splitter is not asked where the row has scores. A part that is blank
-    was scored too: it belongs to the step before it, whose score is then the last of the two, as what stands at its
-    end. `agg_scores`, which is the last score of all, thus stays what aggregating by `last` gives.
+    The steps are those that were scored, so the splitter is ignored if the row has scores. Blank parts were scored too:
+    such a part joins the step before it and replaces its score. So `agg_scores`, the very last score, is still the
+    aggregate by `last`.
     """
     completions = texts(row, "completions")
     identity = place.id(optional_text(row, "unique_id", "id", "idx"))
@@ -50,7 +50,7 @@ def search_and_learn(row: Row, place: Place) -> Iterator[Found]:
 def qwen_harness(row: Row, place: Place) -> Iterator[Found]:
     """Outputs of Qwen2.5-Math's evaluation: `code` (or `response`), `score` with verdicts, `pred` with answers.
 
-    `pred_score`, where it is there, holds the score of a reward model for each.
+    The optional `pred_score` holds a reward model's score for each.
     """
     solutions = texts(row, "response" if row.get("code") is None else "code")
     identity = place.id(optional_text(row, "idx", "id"))
@@ -64,7 +64,7 @@ def qwen_harness(row: Row, place: Place) -> Iterator[Found]:
 
 
 def candidates(row: Row, place: Place) -> Iterator[Found]:
-    """`candidates`, a list of objects with `solution` and, where they are known, `answer` and `is_correct`."""
+    """`candidates`, a list of objects with `solution` and optionally `answer` and `is_correct`."""
     rows = objects(row, "candidates")
     name = next((name for name in ("question", "problem", "prompt") if name in row), "question")
     identity = place.id(optional_text(row, "id", "idx", "unique_id"))
@@ -77,7 +77,7 @@ def candidates(row: Row, place: Place) -> Iterator[Found]:
 
 
 def _chains(identity: str, problem: Problem, solutions: Sequence[Sequence[str]]) -> tuple[Chain, ...]:
-    """A chain a solution. One without any text stays, without steps: it was drawn, so it counts among the n."""
+    """One chain per solution. An empty solution stays, as a chain without steps: it was drawn, so it counts among n."""
     if not solutions:
         raise RowError("no solution in it")
     return tuple(Chain(f"{identity}/{i}", problem.id, tuple(steps)) for i, steps in enumerate(solutions))
@@ -100,7 +100,7 @@ def _candidates(
 
 
 def _list(row: Row, name: str, length: int) -> list[Any] | None:
-    """A list with an entry a solution; None where the row has none."""
+    """A list with one entry per solution; None if the row has none."""
     if row.get(name) is None:
         return None
     values = typed(row, name, list)
@@ -109,13 +109,13 @@ def _list(row: Row, name: str, length: int) -> list[Any] | None:
 
 
 def _rewards(chains: Sequence[Chain], values: Sequence[Any]) -> tuple[StepScores, ...]:
-    """One score a chain; the harness writes each as a list of one."""
+    """One score per chain; the harness writes each as a list of one."""
     single = [value[0] if isinstance(value, list) and len(value) == 1 else value for value in values]
     return tuple(score(chain, [real_number(value)], "orm") for chain, value in zip(chains, single, strict=True))
 
 
 def _scored_steps(text: str, values: Any) -> list[tuple[str, float]]:
-    """The steps of a completion with their scores; none for one that is blank."""
+    """The steps of a completion with their scores; none for a blank completion."""
     if not isinstance(values, list):
         raise RowError("a field of the wrong kind", "'scores' does not hold lists only")
     steps, before = list[tuple[str, float]](), ""
@@ -131,7 +131,7 @@ def _scored_steps(text: str, values: Any) -> list[tuple[str, float]]:
 
 
 def _parts(text: str, count: int) -> list[str]:
-    """The text cut into as many parts as were scored, each with the separator that ends it."""
+    """The text cut into as many parts as there are scores, each with the separator that ends it."""
     cuts = {separator: text.split(separator) for separator in _BETWEEN}
     separator = next((s for s, parts in cuts.items() if len(parts) == count), None)
     if separator is None:

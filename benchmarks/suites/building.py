@@ -1,4 +1,4 @@
-"""What is read of a row → records."""
+"""The fields of a row → records."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .fields import BLANK_PROBLEM, EMPTY_CHAIN, WRONG_BLANK
 from .truth import Found, StepTruth
 
 Judged = tuple[bool | None, ...]
-"""Whether each step is right; None where nothing is said of it."""
+"""Whether each step is right; None if unknown."""
 
 
 def make_problem(identity: str, text: str, answer: str | None = None, meta: Mapping[str, Any] | None = None) -> Problem:
-    """A problem; RowError where its text is blank."""
+    """A problem; RowError if its text is blank."""
     if not text.strip():
         raise RowError(BLANK_PROBLEM)
     return Problem(identity, text, answer, meta or {})
 
 
 def up_to(first_error: int | None, count: int) -> Judged:
-    """What follows from the first wrong step: those before it are right, and nothing is known of those after it.
+    """The truth that the first wrong step implies: steps before it are right, those after it unknown.
 
     >>> up_to(1, 4), up_to(None, 2)
     ((True, False, None, None), (True, True))
@@ -43,18 +43,18 @@ def judged_chain(
     is_answer_right: bool | None = None,
     scores: Mapping[str, Sequence[float]] | None = None,
 ) -> Found:
-    """A chain of which some steps are known to be right or wrong.
+    """A chain with some steps known to be right or wrong.
 
-    Steps that are blank are left out, with what is said of them.
+    Blank steps are left out, with their judgments and scores.
 
     Args:
-        problem: what it solves.
+        problem: of the chain.
         identity: id of the chain.
         texts: its steps; each gets the newline that ends it.
-        judged: one a step.
+        judged: one per step.
         split: the part of the suite.
         is_answer_right: as in `StepTruth`.
-        scores: one a step, by scorer.
+        scores: one per step, by scorer.
 
     Raises:
         RowError: all steps are blank, or a wrong one is.

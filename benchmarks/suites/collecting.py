@@ -1,4 +1,4 @@
-"""What the rows of a source hold, put together: one problem a text, and each id once."""
+"""The rows of a source, put together: one problem per text, and each id once."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .truth import Found, Rule, Truth
 
 @dataclass(frozen=True, slots=True)
 class SuiteData:
-    """A suite that was read."""
+    """A suite: its problems, its chains, and their truth."""
 
     name: str
     protocol: Protocol
     problems: dict[str, Problem]
     """By id."""
     chains: dict[str, Chain]
-    """By id; what is to be scored. A chain of best of n may have no steps, where nothing was generated."""
+    """By id; the chains to score. In best of n, an empty generation is a chain without steps."""
     truths: tuple[Truth, ...]
     """In the order of the rows."""
     stored: dict[str, dict[str, StepScores]]
-    """Scores that the source holds: by scorer, by chain id. A scorer need not have scored all chains."""
+    """Scores found in the source: by scorer, by chain id. Not every scorer need have scored every chain."""
     note: str = ""
     """As in `Suite`."""
     rule: Rule = "pairs"
@@ -35,7 +35,7 @@ class SuiteData:
 
 
 class Collection:
-    """Takes in what rows hold. Problems with the same text are one, unless they have different gold answers."""
+    """Collects rows. Problems with the same text are one, unless their gold answers differ."""
 
     def __init__(self) -> None:
         self.problems: dict[str, Problem] = {}
@@ -46,23 +46,23 @@ class Collection:
         self._truths_of: dict[str, tuple[Truth, ...]] = {}
         """By the id of their first chain."""
         self._suffixes: dict[str, list[str]] = {}
-        """Behind an id, where several rows have it; by the id of the first chain without one."""
+        """Added to an id that several rows share; by the id of the first chain without one."""
 
     def add(self, read: Callable[[Place], Iterable[Found]], place: Place, drops: Drops) -> None:
-        """Take in what `read` finds at a place.
+        """Add the row that `read` finds at a place.
 
-        An id that another row has gets the row's number behind it. A row that comes again adds the scores that are new
-        in it; one without any is dropped.
+        If another row has its id, the row's number is appended to it. A repeated row adds its new scores; without any
+        it is dropped.
 
         Raises:
-            RowError: the row cannot be used, and nothing of it was taken in.
+            RowError: the row cannot be used; nothing of it was added.
         """
         for found in self._under_free_ids(read, place):
             if not self._take(found):
                 drops.add(f"{place.stem}:{place.number}", TWICE, found.chains[0].id)
 
     def _under_free_ids(self, read: Callable[[Place], Iterable[Found]], place: Place) -> list[Found]:
-        """What is found, under ids that are free, or that belong to the same thing."""
+        """The row's content, under ids that are free or belong to the same content."""
         founds = [self._about_known(found) for found in read(place)]
         if not founds:
             raise RowError("no solution in it")
@@ -78,7 +78,7 @@ class Collection:
         return founds
 
     def _about_known(self, found: Found) -> Found:
-        """With the problem that is there already, if it is."""
+        """With the problem that is known already, if there is one."""
         given = found.problem
         same_text = self._by_text.get(given.text.strip(), [])
         problem = next((p for p in same_text if p.answer == given.answer or None in (p.answer, given.answer)), given)
@@ -90,7 +90,7 @@ class Collection:
         )
 
     def _is_other(self, found: Found) -> bool:
-        """Whether an id of it belongs to something else."""
+        """Whether one of its ids belongs to different content."""
         if self.problems.get(found.problem.id, found.problem) != found.problem:
             return True
         taken = [chain for chain in found.chains if chain.id in self.chains]
@@ -98,7 +98,7 @@ class Collection:
         return bool(taken) and not (is_same and self._truths_of.get(found.chains[0].id) == found.truths)
 
     def _take(self, found: Found) -> bool:
-        """Whether there was something new in it."""
+        """Add it; whether anything in it was new."""
         is_new = found.chains[0].id not in self.chains
         if is_new:
             if found.problem.id not in self.problems:

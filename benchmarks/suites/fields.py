@@ -1,4 +1,4 @@
-"""What the fields of suites' rows say, however they write it: numbers as texts, "N/A", counted from 0 or 1."""
+"""Fields of suites' rows in their many spellings: numbers as texts, "N/A", counted from 0 or 1."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_JSON = "not a JSON object"
 NOT_TEXT = "text that is not UTF-8"
 TWICE = "the same row twice"
 ID_TWICE = "its id comes twice"
-"""The reasons for which a row is dropped; beside them those of `prm.data.formats` and `prm.data.preferences`."""
+"""Reasons to drop a row, besides those of `prm.data.formats` and `prm.data.preferences`."""
 
 _NONE = ("", "n/a", "na", "none", "null")
 _NUMBER = re.compile(r"(?:step\s*)?(-?\d+)", re.IGNORECASE)
@@ -33,22 +33,22 @@ _RIGHT = {"correct": True, "right": True, "incorrect": False, "wrong": False}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row stands, and so how what it holds is called."""
+    """Where a row was found, which gives its contents their ids."""
 
     stem: str
-    """Of its file, or its split on the Hub."""
+    """Name of its file without ending, or its split on the Hub."""
     number: int
     """From 1."""
     splitter: str = "newline"
-    """What ends a step in a text that the suite does not cut itself; see `prm.data.steps`."""
+    """What ends a step in a text without steps of its own; see `prm.data.steps`."""
     suffix: str = ""
-    """Behind each id, where another row has the same."""
+    """Appended to each id if another row has the same."""
 
     def id(self, own: object = None, *, is_unique: bool = False) -> str:
         """An id that is unique over the files of a suite.
 
-        It is the row's own, behind the file's name (unless it begins with it, or is unique anyway); the file's name and
-        the row's number where it has none.
+        It is the row's own id after the file's name (unless it begins with that, or is unique anyway); without an own
+        id, the file's name and the row's number.
 
         >>> Place("gsm8k", 3).id(7), Place("gsm8k", 3).id("gsm8k-7"), Place("gsm8k", 3).id()
         ('gsm8k/7', 'gsm8k-7', 'gsm8k-3')
@@ -61,10 +61,10 @@ class Place:
 
 
 def present(row: Row, name: str) -> Any:
-    """A field that must be there, though it may be null.
+    """A required field, which may be null.
 
     Raises:
-        RowError: it is not there.
+        RowError: it is missing.
     """
     if name not in row:
         raise RowError("lacks a field", repr(name))
@@ -72,13 +72,13 @@ def present(row: Row, name: str) -> Any:
 
 
 def whole_number(value: Any) -> int | None:
-    """A whole number in one of the ways in which files write it; None for null and "N/A".
+    """A whole number in any of its spellings; None for null and "N/A".
 
     >>> whole_number("3"), whole_number("Step 3"), whole_number(3.0), whole_number("N/A")
     (3, 3, 3, None)
 
     Raises:
-        RowError: it is none.
+        RowError: it is not a whole number.
     """
     if value is None or (isinstance(value, str) and value.strip().lower() in _NONE):
         return None
@@ -91,10 +91,10 @@ def whole_number(value: Any) -> int | None:
 
 
 def step_index(value: Any, base: int, count: int) -> int | None:
-    """The step, from 0, that a number counted from `base` means; None where it means none.
+    """The step, from 0, for a number counted from `base`; None for null and "N/A".
 
     Raises:
-        RowError: it is no number, or there is no such step among `count`.
+        RowError: it is not a number, or not one of `count` steps.
     """
     number = whole_number(value)
     if number is None:
@@ -105,13 +105,13 @@ def step_index(value: Any, base: int, count: int) -> int | None:
 
 
 def verdict(value: Any) -> bool | None:
-    """Whether something is right, from a truth value, 1 or 0, or a word; None for null.
+    """Whether something is right, given as a boolean, 1 or 0, or a word; None for null.
 
     >>> verdict("wrong"), verdict("Correct"), verdict(1), verdict(None)
     (False, True, True, None)
 
     Raises:
-        RowError: it is none of these.
+        RowError: it is anything else.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -123,7 +123,7 @@ def verdict(value: Any) -> bool | None:
 
 
 def answer_text(value: Any) -> str | None:
-    """An answer as text, a whole number without its ".0"; None for null and what is blank.
+    """An answer as text, a whole number without its ".0"; None for null and blank texts.
 
     >>> answer_text(266.0), answer_text(" 1/2 "), answer_text("")
     ('266', '1/2', None)
@@ -138,7 +138,7 @@ def real_number(value: Any) -> float:
     """A score.
 
     Raises:
-        RowError: it is no finite number.
+        RowError: it is not a finite number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise RowError(BAD_SCORE, repr(value))
@@ -146,6 +146,6 @@ def real_number(value: Any) -> float:
 
 
 def require_equal(what: str, *lengths: int) -> None:
-    """Raise RowError where lists that belong together differ in length."""
+    """Raise RowError if lists that belong together differ in length."""
     if len(set(lengths)) > 1:
         raise RowError(UNEQUAL, f"{what}: {', '.join(map(str, lengths))}")

@@ -1,4 +1,4 @@
-"""Our own problems and chains → what is known of them."""
+"""Your own problems and chains → their truth."""
 
 from __future__ import annotations
 

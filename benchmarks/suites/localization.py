@@ -1,6 +1,6 @@
-"""Suites that tell the first wrong step of each chain.
+"""Suites that name the first wrong step of each chain.
 
-What follows a first wrong step is neither right nor wrong in them, so that no metric may count it.
+Steps after the first wrong one are neither right nor wrong, and no metric counts them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LEVELS = ("college_", "high_school_")
 
 
 def processbench(row: Row, place: Place) -> Iterator[Found]:
-    """`label` counts from 0, and is -1 where no step is wrong. Blank lines between steps are newlines here."""
+    """`label` counts from 0, and is -1 if no step is wrong. Blank lines between steps become newlines."""
     steps, own = texts(row, "steps"), optional_text(row, "id")
     label = present(row, "label")
     number = whole_number(label)
@@ -56,9 +56,9 @@ def processbench(row: Row, place: Place) -> Iterator[Found]:
 
 
 def mr_gsm8k(row: Row, place: Place) -> Iterator[Found]:
-    """`model_output_solution_first_error_step` counts from 1, and is "N/A" where the solution is right.
+    """`model_output_solution_first_error_step` counts from 1, and is "N/A" if the solution is right.
 
-    `prm_scores`, where it is there, holds the step scores of models; see `prm.benchmarks.suites.stored`.
+    The optional `prm_scores` holds step scores of models; see `prm.benchmarks.suites.stored`.
     """
     steps = texts(row, "model_output_steps")
     error = step_index(_error(row, *_MR_FIELDS), 1, len(steps))
@@ -76,7 +76,7 @@ def mr_gsm8k(row: Row, place: Place) -> Iterator[Found]:
 
 
 def mr_math(row: Row, place: Place) -> Iterator[Found]:
-    """MR-MATH's invalid errors: as MR-GSM8K, but that a step may hold several lines, each with a score.
+    """MR-MATH's invalid errors: as MR-GSM8K, but a step may hold several lines, each with a score.
 
     The score of a step is the lowest of its lines, as in ReasonEval's codes/mr-math_eval.py.
     """
@@ -97,9 +97,9 @@ def mr_math(row: Row, place: Place) -> Iterator[Found]:
 def mr_ben(row: Row, place: Place) -> Iterator[Found]:
     """`Model_Solution_First_Error_Step` is the k of the solution's own "Step k:", as text, or "N/A".
 
-    The list `Model_Solution_Steps` holds lines, some of them blank, so k is no place in it: a step goes from its
-    "Step k:" to the next one. The task of coding is left out, whose solutions are no lists of steps. The split is the
-    subject without its level, as in the authors' files.
+    The list `Model_Solution_Steps` holds lines, some of them blank, so k is not an index into it: a step goes from its
+    "Step k:" to the next one. The coding task is left out, because its solutions are not lists of steps. The split is
+    the subject without its level, as in the authors' files.
     """
     steps = split_steps("\n".join(texts(row, "Model_Solution_Steps")), "step-marker")
     number = whole_number(_error(row, "Model_Solution_Correctness", "Model_Solution_First_Error_Step"))
@@ -120,7 +120,7 @@ def mr_ben(row: Row, place: Place) -> Iterator[Found]:
 
 
 def big_bench_mistake(row: Row, place: Place) -> Iterator[Found]:
-    """`mistake_index` counts from 0, and is null where no step is wrong."""
+    """`mistake_index` counts from 0, and is null if no step is wrong."""
     steps = texts(row, "steps")
     error = step_index(present(row, "mistake_index"), 0, len(steps))
     answer, gold = answer_text(row.get("answer")), answer_text(row.get("target"))
@@ -138,7 +138,7 @@ def big_bench_mistake(row: Row, place: Place) -> Iterator[Found]:
 def mathcheck(row: Row, place: Place) -> Iterator[Found]:
     """The rows of process judging: `answer` is "Step k", the k of the solution's own "Step k:".
 
-    All their solutions are wrong. The sentence with the answer belongs to the last step.
+    All solutions are wrong. The sentence with the answer belongs to the last step.
     """
     task = typed(row, "task_type", str)
     if task != "process_judging":
@@ -158,7 +158,7 @@ def mathcheck(row: Row, place: Place) -> Iterator[Found]:
 
 
 def _error(row: Row, correctness: str, step: str) -> Any:
-    """What a row says of its first wrong step, after a look at whether its solution is wrong at all."""
+    """The row's first wrong step; RowError if that contradicts its verdict on the solution."""
     is_right, error = verdict(present(row, correctness)), present(row, step)
     is_none = whole_number(error) is None
     if is_right is None:
@@ -171,7 +171,7 @@ def _error(row: Row, correctness: str, step: str) -> Any:
 
 
 def _labeled(steps: Sequence[str], number: int) -> int:
-    """The one step that calls itself "Step `number`"."""
+    """The one step that begins with "Step `number`"."""
     found = [i for i, step in enumerate(steps) if re.match(rf"\s*Step[ \t]+{number}[ \t]*[:.]", step)]
     if len(found) != 1:
         raise RowError(NO_SUCH_STEP, f"{len(found)} steps begin with 'Step {number}:'")

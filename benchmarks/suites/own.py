@@ -1,4 +1,4 @@
-"""Suites of our own files: problems and chains of any origin, and the arithmetic world with its exact truth."""
+"""Suites of your own files: problems and chains of any origin, and the arithmetic world with its exact truth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BEST_OF_N", "WORLD", "read_own"]
 
 
 def read_own(name: str, problems: Path, chains: Path, drops: Drops, *, splitter: str = "newline") -> SuiteData:
-    """Read a suite that is a file of problems and one of chains.
+    """Read a suite from a file of problems and one of chains.
 
     A chain whose problem is missing goes to `drops`.
 

@@ -1,7 +1,7 @@
 """Suites of responses to the same prompt, some of them better than others.
 
-A pair is read as `prm.data.preferences` reads it: texts or lists of messages, with the context in a field of its own or
-before both responses. Where the context is messages, the problem's text is a transcript, and they are in its `meta`.
+Pairs are read by `prm.data.preferences`: texts or lists of messages, with the context in a field of its own or before
+both responses. If the context is messages, the problem's text is a transcript, and its `meta` has the messages.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ REWARDBENCH_SECTIONS = {subset: section for section, subsets in _SECTIONS.items(
 """Subset of RewardBench to the section it is reported in."""
 
 _WEIGHTS = {"math-prm": 984 / 447}
-"""Of a row in its section: EXAMPLE_COUNTS, ibid., counts the 447 rows of math-prm as 984, as the six of code."""
+"""Weight of a row in its section: EXAMPLE_COUNTS, ibid., counts the 447 rows of math-prm as 984, like code."""
 
 _JUDGEBENCH_SECTIONS = {
     "mmlu-pro": "Knowledge",
@@ -52,7 +52,7 @@ _JUDGEBENCH_SECTIONS = {
     "livebench-math": "Math",
     "livecodebench": "Coding",
 }
-"""What a `source` of JudgeBench begins with, and its category (arXiv 2410.12784, section 3)."""
+"""The beginning of a `source` of JudgeBench, and its category (arXiv 2410.12784, section 3)."""
 
 
 def rewardbench(row: Row, place: Place) -> Iterator[Found]:
@@ -65,7 +65,7 @@ def rewardbench(row: Row, place: Place) -> Iterator[Found]:
 def rewardbench_2(row: Row, place: Place) -> Iterator[Found]:
     """`prompt`, with lists of texts in `chosen` (one; several in Ties) and `rejected`.
 
-    An id of Ties is "ref:N" or "tied:N", and stands behind the last "/" of the comparison's.
+    An id of Ties is "ref:N" or "tied:N", which follows the last "/" of the comparison's id.
     """
     better, worse = texts(row, "chosen"), texts(row, "rejected")
     if row.get("num_correct") is not None:
@@ -76,10 +76,10 @@ def rewardbench_2(row: Row, place: Place) -> Iterator[Found]:
 
 
 def rm_bench(row: Row, place: Place) -> Iterator[Found]:
-    """Three `chosen` and three `rejected`, at the same places in the same styles: concise, detailed, with Markdown.
+    """Three `chosen` and three `rejected`, both in the same order of styles: concise, detailed, with Markdown.
 
-    The split is the row's `domain`, or what stands before "_filtered" in the file's name; its section is the domain
-    without what follows a "-", for the two of safety are reported as one.
+    The split is the row's `domain`, or the file's name without "_filtered". Its section is the part before a "-", since
+    the two domains of safety are reported as one.
     """
     better, worse = texts(row, "chosen"), texts(row, "rejected")
     require_equal("chosen, rejected and the three styles", len(better), len(worse), 3)
@@ -92,8 +92,8 @@ def rm_bench(row: Row, place: Place) -> Iterator[Found]:
 def judgebench(row: Row, place: Place) -> Iterator[Found]:
     """`response_A`, `response_B` and `label`, "A>B" or "B>A".
 
-    Where the row holds the judgment of a reward model, its first one has the scores of A and B; the second, in which
-    they change places, is not read.
+    If the row has judgments of a reward model, the first one holds the scores of A and B; the second, with A and B
+    swapped, is ignored.
     """
     source = typed(row, "source", str)
     section = next((name for start, name in _JUDGEBENCH_SECTIONS.items() if source.startswith(start)), "")
@@ -127,7 +127,7 @@ def _pair(row: Row, place: Place, identity: str, split: str, section: str = "", 
 
 
 def _transcript(messages: Sequence[Message]) -> str:
-    """What is said, behind the role of who says it unless it is the user alone."""
+    """The messages, each after its role; a single one without."""
     if len(messages) == 1:
         return messages[0].content
     return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
@@ -160,7 +160,7 @@ def _compared(
 
 
 def _judgment(row: Row, place: Place) -> tuple[str, list[float] | None]:
-    """Name and scores of the reward model that judged the pair; None where none did."""
+    """Name and scores of the reward model that judged the pair; None without one."""
     judgments = typed(row, "judgments", list) if row.get("judgments") is not None else []
     judgment = judgments[0].get("judgment") if judgments and isinstance(judgments[0], dict) else None
     if not isinstance(judgment, dict) or judgment.get("scores") is None:

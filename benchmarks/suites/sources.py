@@ -1,6 +1,6 @@
 """Rows of a suite's source: a file, a folder of files, or a data set on the Hub.
 
-A row that cannot be read comes as the reason why, in its place; the rest goes on.
+An unreadable row is replaced by its reason; the others are read all the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from prm.errors import InputError
 from .fields import NOT_JSON, NOT_TEXT
 
 KINDS = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet")
-"""How the names of files end that are read."""
+"""Endings of the files that are read."""
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 Numbered = tuple[str, int, Row | RowError]
@@ -31,12 +31,12 @@ def read_source(source: str | Path, hub_split: str | None = None, *, is_grouped:
     """Yield the rows of a file, of all files of a folder in the order of their names, or of a data set on the Hub.
 
     Args:
-        source: a path; or a name on the Hub, with ":" and a configuration where it has several.
-        hub_split: of a data set on the Hub, the split to read if it has one of this name; else all.
-        is_grouped: whether an object of nothing but lists of objects is no row, but holds the rows in its lists.
+        source: a path; or a name on the Hub, followed by ":" and a configuration if it has several.
+        hub_split: the split of a data set on the Hub to read, if it has one of this name; else all are read.
+        is_grouped: whether an object that has only lists of objects holds the rows in them, and is not a row itself.
 
     Raises:
-        InputError: there is no such source, or a file cannot be read.
+        InputError: the source does not exist, or a file cannot be read.
     """
     path = Path(source)
     if path.is_dir():
@@ -63,7 +63,7 @@ def _looks_like_a_path(source: str) -> bool:
 def _file(path: Path, is_grouped: bool) -> Iterator[Numbered]:
     kind = next((kind for kind in KINDS if path.name.endswith(kind)), None)
     if kind is None:
-        raise InputError(f"{path}: is no file of rows", f"the name must end in {', '.join(KINDS)}")
+        raise InputError(f"{path}: is not a file of rows", f"the name must end in {', '.join(KINDS)}")
     stem = _SHARD.sub("", path.name.removesuffix(kind))
     try:
         rows = _parquet(path) if kind == ".parquet" else _json(path, kind)
@@ -100,7 +100,7 @@ def _lines(lines: Iterable[bytes]) -> Iterator[Any]:
 
 
 def _parsed(text: bytes) -> Any:
-    """What a text of JSON says, or why it says nothing."""
+    """The value of a JSON text, or why it cannot be read."""
     try:
         return json.loads(text.decode("utf-8"))
     except UnicodeError as error:
@@ -110,7 +110,7 @@ def _parsed(text: bytes) -> Any:
 
 
 def _unpacked(value: Any) -> list[Any]:
-    """The rows in the lists of an object that has nothing else; else the value alone."""
+    """The rows in an object that has only lists of objects; else the value alone."""
     if isinstance(value, dict) and value and all(_is_objects(part) for part in value.values()):
         return [row for rows in value.values() for row in rows]
     return [value]
@@ -143,7 +143,7 @@ def _hub(name: str, split: str | None, is_grouped: bool) -> Iterator[Numbered]:
 
 
 def _loaded(name: str, *arguments: Any, **options: Any) -> Any:
-    """What `datasets.load_dataset` gives; whatever it raises (it has no tree of its own) becomes one message."""
+    """`datasets.load_dataset`; whatever it raises (it has no error tree of its own) becomes one message."""
     from datasets import load_dataset
 
     try:

@@ -1,4 +1,4 @@
-"""Suites in which each step is right or wrong, whatever stands before it."""
+"""Suites that judge each step as right or wrong, whatever comes before it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .truth import Found, StepTruth, Truth
 def prmbench(row: Row, place: Place) -> Iterator[Found]:
     """`error_steps` counts from 1 over `modified_process`; it is empty in the class multi_solutions.
 
-    A row with a step beyond the end is not used. Differs from ssmisya/PRMBench, mr_eval: it leaves out such a step and
-    uses the row, and of rows with the same idx and class it uses the first, where here each other solution stays.
+    A row with a step beyond the end is dropped. Differs from ssmisya/PRMBench, mr_eval: it ignores such a step and
+    keeps the row, and of rows with the same idx and class it keeps only the first; here each different solution stays.
     """
     steps, kind = texts(row, "modified_process"), typed(row, "classification", str)
     wrong = {step_index(number, 1, len(steps)) for number in typed(row, "error_steps", list)}
@@ -38,7 +38,7 @@ def prmbench(row: Row, place: Place) -> Iterator[Found]:
 
 
 def prm800k(row: Row, place: Place) -> Iterator[Found]:
-    """Ratings of persons, 1, 0 and -1, as `prm.data.formats.prm800k` reads them: 0 counts as right.
+    """Human ratings, 1, 0 and -1, as `prm.data.formats.prm800k` reads them: 0 counts as right.
 
     A chain ends with its first wrong step, so it is of no use for localization.
     """
@@ -50,7 +50,7 @@ def prm800k(row: Row, place: Place) -> Iterator[Found]:
 
 
 def rated_once(truths: Iterable[Truth], chains: Mapping[str, Chain]) -> Iterator[Truth]:
-    """The truths, where a step that came before, after the same problem and steps, is not judged again.
+    """The truths, with a step judged only the first time it follows the same problem and steps.
 
     The chains of PRM800K are unrolled from trees: nine in ten of their ratings are copies, and counting them would
     measure how often a path branched. As in `prm.benchmarks.experiments.prm800k`.
@@ -68,7 +68,7 @@ def rated_once(truths: Iterable[Truth], chains: Mapping[str, Chain]) -> Iterator
 
 
 def mr_math_redundant(row: Row, place: Place) -> Iterator[Found]:
-    """MR-MATH's redundant errors: `rating` is 1 for a step that helps and 0 for one that is redundant, here wrong."""
+    """MR-MATH's redundant errors: `rating` is 1 for a useful step and 0 for a redundant one, which counts as wrong."""
     steps, places = lines_of(row)
     rating = typed(row, "rating", list)
     require_equal("ratings and steps", len(rating), len(steps))

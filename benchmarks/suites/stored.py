@@ -1,8 +1,8 @@
-"""Step scores that the rows of ReasonEval's sets hold: `prm_scores`, by scorer.
+"""Step scores in the rows of ReasonEval's sets: `prm_scores`, by scorer.
 
 A score is a number, or the three probabilities of ReasonEval (arXiv 2404.05692, section 3.1): that the line is invalid,
-neutral, positive. Entries that are not lists, as the verdicts of judges and one number a solution, are no step scores
-and are left out.
+neutral, positive. Entries that are not lists (verdicts of judges, one number per solution) are not step scores and are
+left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Three = Callable[[Sequence[float]], float]
 
 
 def validity(three: Sequence[float]) -> float:
-    """How sure it is that a line is not invalid: the second and the third.
+    """Probability that a line is not invalid: the second plus the third.
 
     >>> validity((0.25, 0.25, 0.5))
     0.75
@@ -29,9 +29,9 @@ def validity(three: Sequence[float]) -> float:
 
 
 def usefulness(three: Sequence[float]) -> float:
-    """How sure it is that a line is not redundant: one less the second.
+    """Probability that a line is not redundant: one minus the second.
 
-    ReasonEval's codes/mr-math_eval.py takes the second with a minus; this is the same order, in [0, 1].
+    ReasonEval's codes/mr-math_eval.py takes minus the second; this gives the same order, in [0, 1].
 
     >>> usefulness((0.25, 0.25, 0.5))
     0.75
@@ -40,7 +40,7 @@ def usefulness(three: Sequence[float]) -> float:
 
 
 def lines_of(row: Row) -> tuple[list[str], list[int]]:
-    """The steps of MR-MATH, which are lists of lines, and the step that each line with a score belongs to."""
+    """The steps of MR-MATH, which are lists of lines, and the step of each line with a score."""
     lines = [[step] if isinstance(step, str) else step for step in typed(row, "model_output_step_format", list)]
     if not all(isinstance(step, list) and all(isinstance(line, str) for line in step) for step in lines):
         raise RowError("a field of the wrong kind", "'model_output_step_format' does not hold lists of texts only")
@@ -51,13 +51,13 @@ def lines_of(row: Row) -> tuple[list[str], list[int]]:
 
 
 def line_scores(row: Row, places: Sequence[int], count: int, one_of_three: Three) -> dict[str, list[float]]:
-    """By scorer, one score a step: the lowest of its lines.
+    """By scorer, one score per step: the lowest of its lines.
 
     Args:
         row: with or without `prm_scores`.
-        places: for each line the step that it belongs to; every step must have a line.
-        count: of steps.
-        one_of_three: makes one score of three.
+        places: the step of each line; every step must have a line.
+        count: number of steps.
+        one_of_three: three probabilities → one score.
     """
     if row.get("prm_scores") is None:
         return {}

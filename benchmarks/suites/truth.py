@@ -1,4 +1,4 @@
-"""What a suite knows of its chains: the gold that scores are measured against."""
+"""What a suite knows about its chains: the gold that scores are measured against."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class StepTruth:
     chain_id: str
     problem_id: str
     split: str
-    """The part that the suite reports apart: a subset, a subject, a class of errors."""
+    """The part that is reported separately: a subset, a subject, a class of errors."""
     steps: tuple[bool | None, ...]
-    """Whether each step is right; None where the suite says nothing of it, as of the steps after a first error."""
+    """Whether each step is right; None if unknown, as after a first error."""
     is_answer_right: bool | None = None
-    """Whether the chain's final answer is right; None where the suite does not say."""
+    """Whether the chain's final answer is right; None if unknown."""
 
     @property
     def id(self) -> str:
@@ -43,7 +43,7 @@ class StepTruth:
 
     @property
     def first_error(self) -> int | None:
-        """The first wrong step, from 0; None where there is none."""
+        """The first wrong step, from 0; None if there is none."""
         return next((i for i, is_right in enumerate(self.steps) if is_right is False), None)
 
 
@@ -52,18 +52,18 @@ class Comparison:
     """Responses to one prompt of which some are better than others: the gold of preference suites."""
 
     id: str
-    """Unique in the suite; a prompt may stand in several comparisons."""
+    """Unique in the suite; a prompt may appear in several comparisons."""
     problem_id: str
     split: str
     """The subset it belongs to."""
     better: tuple[str, ...]
-    """Chain ids; each of these should score above each of `worse`. In RM-Bench their places are the styles."""
+    """Chain ids; each should score above each of `worse`. In RM-Bench their positions are the styles."""
     worse: tuple[str, ...]
     """Chain ids."""
     section: str = ""
-    """The group of subsets that is reported together; "" where the suite has none."""
+    """The group of subsets that is reported together; "" if there is none."""
     weight: float = 1.0
-    """How much it counts in its section."""
+    """Its weight in its section."""
 
     @property
     def chain_ids(self) -> tuple[str, ...]:
@@ -78,15 +78,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The solutions of one problem among which one is to be chosen: the gold of best of n."""
+    """The solutions of one problem, to choose one of them: the gold of best of n."""
 
     problem_id: str
     split: str
     chain_ids: tuple[str, ...]
     is_right: tuple[bool | None, ...] | None = None
-    """Verdicts that the file holds, None for an undecided one; None where the answers are still to be checked."""
+    """Verdicts of the file, each None if undecided; None for the whole if answers are still to be checked."""
     answers: tuple[str | None, ...] | None = None
-    """Final answers that the file holds; None where they are still to be found in the texts."""
+    """Final answers of the file; None if they are still to be found in the texts."""
 
 
 Truth = StepTruth | Comparison | Candidates
@@ -94,13 +94,13 @@ Truth = StepTruth | Comparison | Candidates
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one row of a suite's file holds."""
+    """The contents of one row of a suite's file."""
 
     problem: Problem
     chains: tuple[Chain, ...]
     truths: tuple[Truth, ...]
     stored: Mapping[str, tuple[StepScores, ...]] = field(default_factory=dict)
-    """Scores that the file holds already, by the name of their scorer; one a chain that it scored."""
+    """Scores found in the file, by scorer; one per scored chain."""
 
 
 def decided(verdict: Verdict) -> bool | None:

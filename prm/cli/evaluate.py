@@ -52,26 +52,26 @@ def eval_(
     problems: Annotated[Path | None, typer.Option(help="best-of-n and world: problems as JSONL")] = None,
     chains: Annotated[Path | None, typer.Option(help="best-of-n and world: chains as JSONL")] = None,
     pools: Annotated[
-        Path | None, typer.Option(help="best of n: checked answers that an earlier run wrote; nothing is checked again")
+        Path | None, typer.Option(help="best of n: checked answers of an earlier run, so that none is checked again")
     ] = None,
-    scores: Annotated[list[str] | None, typer.Option(help="NAME=FILE of scores; repeatable")] = None,
+    scores: Annotated[list[str] | None, typer.Option(help="NAME=FILE of scores, for each scorer; repeatable")] = None,
     scorer: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=MODEL to score with first, as `prm score` does by default; repeatable"),
+        typer.Option(help="NAME=MODEL to score with first, with the defaults of `prm score`; repeatable"),
     ] = None,
-    stored: Annotated[bool, typer.Option("--stored", help="measure the scores that the suite's own rows hold")] = False,
+    stored: Annotated[bool, typer.Option("--stored", help="measure the scores in the suite's own rows")] = False,
     threshold: Annotated[
         list[str] | None, typer.Option(help="NAME=NUMBER below which a step is called wrong (default 0.5); repeatable")
     ] = None,
     threshold_split: Annotated[
-        str | None, typer.Option(help="split on which a threshold is chosen as well (default: the first)")
+        str | None, typer.Option(help="split to choose another threshold on (default: the first)")
     ] = None,
     n: Annotated[
-        int | None, typer.Option("--n", "-n", min=1, help="best of n: the first n solutions (default: all there are)")
+        int | None, typer.Option("--n", "-n", min=1, help="best of n: only the first n solutions (default: all)")
     ] = None,
     draws: Annotated[int, typer.Option(min=100, help="bootstrap draws")] = 1000,
     seed: Seed = 0,
-    show: Annotated[int, typer.Option(min=0, help="chains kept beside the result for `prm report`")] = 5000,
+    show: Annotated[int, typer.Option(min=0, help="chains to keep beside the result, for `prm report`")] = 5000,
     splitter: Splitter = "newline",
     overwrite: Overwrite = False,
 ) -> None:

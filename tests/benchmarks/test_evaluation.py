@@ -130,7 +130,7 @@ def test_rows_dropped_before_are_counted_too():
         ({"scorers": {"A": table(dict.fromkeys(located()[1], (0.5,) * 3))}}, "A: chain 'p0/0' has 3 scores, 2 steps"),
         ({"settings": EvalSettings({"B": 0.5})}, "a threshold is set for 'B', which is not a scorer"),
         ({"settings": EvalSettings(threshold_split="z")}, "there is no split 'z'"),
-        ({"settings": EvalSettings(n=4)}, "the suite made up chooses among no solutions"),
+        ({"settings": EvalSettings(n=4)}, "the suite made up does not choose among solutions"),
     ],
 )
 def test_what_cannot_be_measured(change, message):
@@ -145,8 +145,8 @@ def test_what_cannot_be_measured(change, message):
     ("settings", "message"),
     [
         (EvalSettings({"PRM": 0.3}), "has no threshold"),
-        (EvalSettings(threshold_split="x"), "chooses no threshold on a split"),
-        (EvalSettings(n=4), "no problem with as many solutions"),
+        (EvalSettings(threshold_split="x"), "does not choose a threshold on a split"),
+        (EvalSettings(n=4), "no problem has as many solutions as n=4"),
     ],
 )
 def test_settings_that_best_of_n_would_ignore(settings, message):
@@ -161,7 +161,7 @@ def test_candidates_are_not_rows():
     data = replace(data, truths=tuple(Candidates(p.problem_id, "all", p.chain_ids) for p in own))
     result, _ = measure_suite(data, {"PRM": table(scores)}, HOW, Drops(), own[:2])
     assert result.data["rows"] == 2
-    with pytest.raises(InputError, match="no problem with as many solutions"):
+    with pytest.raises(InputError, match="no problem has a solution"):
         measure_suite(data, {"PRM": table(scores)}, HOW, Drops())
 
 

@@ -163,7 +163,7 @@ def test_reading_alone_gives_what_is_known_of_the_chains():
         ("evaluate", {"suite": "best-of-n", **OWN, "scores": {"": SCORES}}, "'' is not a name"),
         ("evaluate", {"suite": "best-of-n", **OWN, "n": 0}, "n=0"),
         ("evaluate", {"suite": "best-of-n", **OWN, "thresholds": {"A": float("inf")}}, "'A' is inf, not a finite"),
-        ("write_suite", {"suite": "world"}, "world is a suite of files of your own"),
+        ("write_suite", {"suite": "world"}, "world is a suite of your own files"),
         ("write_suite", {"suite": "pairs"}, "the rows of pairs are missing"),
         ("read_benchmark", {"suite": "pairs", "problems": PROBLEMS}, "pairs does not read problems"),
     ],

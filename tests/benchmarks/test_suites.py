@@ -737,7 +737,7 @@ def test_wrong_use(tmp_path):
     with pytest.raises(InputError, match="holds no file that ends in"):
         read_suite("pairs", tmp_path / "empty", Drops())
     (tmp_path / "rows.csv").write_text("a,b")
-    with pytest.raises(InputError, match="is no file of rows"):
+    with pytest.raises(InputError, match="is not a file of rows"):
         read_suite("pairs", tmp_path / "rows.csv", Drops())
     (tmp_path / "broken.jsonl.gz").write_bytes(gzip.compress(b'{"x": 1}' * 999)[:20])
     with pytest.raises(InputError, match="cannot be read"):
@@ -750,7 +750,7 @@ def test_wrong_use(tmp_path):
 def test_a_suite_has_rows_or_files_of_its_own(tmp_path):
     assert {name for name, suite in SUITES.items() if (suite.read is None) == (suite.judge is None)} == set()
     assert set(SUITES) - set(PUBLIC) == {"best-of-n", "world"}
-    with pytest.raises(InputError, match="world is a suite of problems and chains"):
+    with pytest.raises(InputError, match="world is a suite of your own problems and chains"):
         read_suite("world", write(tmp_path / "rows.jsonl", {}), Drops())
     with pytest.raises(InputError, match="pairs is not a suite of problems and chains"):
         read_own("pairs", tmp_path / "p.jsonl", tmp_path / "c.jsonl", Drops())

@@ -50,7 +50,7 @@ FAULTS = {
     "no such suite": ("eval processbank d --scores x=s.jsonl --out o", "'processbank'"),
     "no rows of a suite": ("eval processbench --scores x=s.jsonl --out o", "processbench"),
     "rows that are not there": ("eval processbench none.jsonl --scores x=s.jsonl --out o", "none.jsonl"),
-    "own suite without its files": ("eval best-of-n --scores x=s.jsonl --out o", "--problems"),
+    "own suite without its files": ("eval best-of-n --scores x=s.jsonl --out o", "problems and chains"),
     "scores without a name": (f"eval best-of-n {DATA} --scores s.jsonl --out o", "NAME=FILE"),
     "threshold that is no number": (f"eval best-of-n {DATA} --scores x=s.jsonl --threshold x=half --out o", "half"),
     "threshold of nobody": (f"eval best-of-n {DATA} --scores x=s.jsonl --threshold y=0.5 --out o", "'y'"),
