@@ -108,7 +108,7 @@ class Journal:
         if not is_whole or self._settled() != set(done):
             raise OutputError(
                 f"{self.output}: the labels and drops on disk do not belong to the first {len(done):,} chains",
-                "a file of the job is missing: choose another --out, or give --overwrite",
+                "a file of the job is missing: choose another output, or overwrite it (--overwrite, overwrite=True)",
             )
         return dict(found)
 
@@ -145,6 +145,6 @@ class Journal:
         """
         if self.finished != chains:
             raise OutputError(
-                f"{self.output}: {self.finished:,} of {chains:,} chains are done", "run the same command again"
+                f"{self.output}: {self.finished:,} of {chains:,} chains are done", "run the same job again"
             )
         self._labels.become(self.output)

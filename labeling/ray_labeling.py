@@ -61,7 +61,7 @@ def label_on_ray(
             yield from (event for line in row["events"].split("\n") if _is_event(event := from_json(line)))
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise EngineError(f"a Ray worker stopped: {lines[-1]}", "run the same command again") from error
+        raise EngineError(f"a Ray worker stopped: {lines[-1]}", "run the same job again") from error
 
 
 def _blocks(chains: Iterable[Chain]) -> Iterator[list[Chain]]:

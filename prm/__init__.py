@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prm.benchmarks.arithmetic.step_truth import measure_label_quality
     from prm.benchmarks.jobs import evaluate, read_benchmark, write_suite
     from prm.data.files import read_chains, read_problems, read_records, write_records
     from prm.data.formats.jobs import export_labels, import_rows
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from prm.verifiers import check, check_many, extract_answer
 
 _HOMES = {
+    "prm.benchmarks.arithmetic.step_truth": ("measure_label_quality",),
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
     "prm.data.files": ("read_chains", "read_problems", "read_records", "write_records"),
     "prm.data.formats.jobs": ("export_labels", "import_rows"),

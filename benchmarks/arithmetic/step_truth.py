@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from prm.data.files import by_id, read_chains, read_problems, read_records
+from prm.data.jobs import Output, Source, Workspace, making
+from prm.data.manifest import Job
 from prm.data.records import Chain, Problem, StepLabels
+from prm.data.writing import write_json
 from prm.errors import InputError
 
 from .world import step_truth
+
+
+@dataclass(frozen=True, slots=True)
+class LabelQuality:
+    """How well step labels agree with the exact truth."""
+
+    measures: Mapping[str, Any]
+    """What `label_quality` returns."""
+    output: Output
+
+
+def measure_label_quality(
+    problems: Source,
+    chains: Source,
+    labels: Source,
+    out: str | Path | None = None,
+    *,
+    splitter: str = "newline",
+    overwrite: bool = False,
+) -> LabelQuality:
+    """Compare hard labels with the exact truth of the arithmetic world.
+
+    Args:
+        problems: problems of `prm world`; see `prm.Source`.
+        chains: the labeled chains of these problems.
+        labels: step labels of the chains, from `prm.label`.
+        out: file of the measures; None for a temporary one.
+        splitter: how to split a solution given as one text into steps.
+        overwrite: whether to replace an existing output.
+
+    Raises:
+        PrmError: an input or the output cannot be used, or a problem has no exact truth.
+    """
+    place = Workspace(out, "quality.json")
+    files = place.files(problems=problems, chains=chains, labels=labels)
+    job = Job(place.out, "label quality", {"splitter": splitter}, files)
+    with making(job, "quality", overwrite) as counts:
+        if counts is not None:
+            truth = truths(by_id(read_problems(files["problems"])), read_chains(files["chains"], splitter))
+            found = label_quality(truth, read_records(files["labels"], StepLabels))
+            write_json(place.out, found)
+            counts |= {"chains": len(truth), "steps": found["steps"], "agreement": found["agreement"]}
+    return LabelQuality(json.loads(place.out.read_text(encoding="utf-8")), place.output(job))
 
 
 def truths(problems: Mapping[str, Problem], chains: Iterable[Chain]) -> dict[str, list[bool]]:

@@ -1,8 +1,8 @@
-"""The command `prm`: where the four packages are put together, a module for each group of commands.
+"""The command `prm`, with one module for each group of commands.
 
-Every command reads records from files, makes one output with a manifest beside it, and ends by saying what it made
-and where. Run again with the same settings it says that the output is there. Heavy imports stand inside the commands,
-so that `prm --help` answers at once.
+Every command reads records from files, makes one output with a manifest beside it, and ends by saying what it made and
+where. Run again with the same settings, it reuses the output. Heavy imports are inside functions, so that `prm --help`
+answers at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from prm.errors import PrmError
 from . import calibrate, convert, demo, evaluate, formats, label, rank, report, sample, train, verify
 
 Examples = dict[Callable[..., None], str]
-"""A command is called as its function; the example ends its help."""
+"""Command functions, which also name the commands, and the example at the end of each help text."""
 
 _COMMANDS: Examples = {
     demo.world: "prm world --count 300 --seed 2 --out runs/problems.jsonl",
@@ -37,26 +37,26 @@ _COMMANDS: Examples = {
     convert.convert: "prm convert --scorer runs/prm --to qwen2-process-reward --out runs/prm-qwen",
     evaluate.suite: "prm suite processbench Qwen/ProcessBench --out runs/processbench",
     evaluate.eval_: "prm eval processbench Qwen/ProcessBench --scores PRM=scores.jsonl --out result.json\n\n"
-    "Own files: prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out result.json",
+    "Your own files: prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out result.json",
     report.report: "prm report runs/processbench.json runs/best-of-n.json --out report.html",
     report.leaderboard: "prm leaderboard runs/processbench.json runs/best-of-n.json --format markdown",
     verify.verify: "prm verify outputs.jsonl --prediction completion --gold answer --out verdicts.jsonl\n\n"
-    "Before a run, the gold answers alone: prm verify problems.jsonl --audit-golds",
+    "Before a run, only the gold answers: prm verify problems.jsonl --audit-golds",
     demo.demo: "prm demo --out runs/demo",
 }
 _LABEL_COMMANDS: Examples = {
     label.run: "prm label --model M --problems p.jsonl --chains c.jsonl --strategy bisect --out labels.jsonl\n\n"
-    "What a label file holds: prm label stats labels.jsonl",
+    "Statistics of a label file: prm label stats labels.jsonl",
     label.stats: "prm label stats labels.jsonl",
     label.quality: "prm label quality --problems p.jsonl --chains c.jsonl --labels l.jsonl --out quality.json",
 }
 
 
 class _FirstByDefault(TyperGroup):
-    """A group whose first command runs where none is named."""
+    """A group whose first command runs if none is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Name the first command where the first argument names none."""
+        """Insert the first command unless the first argument is a command."""
         named = args[:1] and args[0] in self.commands
         return super().parse_args(ctx, args if named else [next(iter(self.commands)), *args])
 
@@ -71,9 +71,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Try the whole way on a laptop: prm demo --out runs/demo",
+    epilog="Try the whole pipeline on a laptop: prm demo --out runs/demo",
 )
-labeling = typer.Typer(cls=_FirstByDefault, help="Chains → step labels; what a label file holds.")
+labeling = typer.Typer(cls=_FirstByDefault, help="Chains → step labels; statistics of a label file.")
 _register(app, _COMMANDS)
 _register(labeling, _LABEL_COMMANDS)
 app.add_typer(labeling, name="label")
@@ -95,8 +95,8 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a known error is one line, a hint, and exit code 1."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it warns of every new head, which is what training makes
+    """Run the command line; a known error prints one line and a hint, and exits with code 1."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it warns about every new head, and training makes one
     try:
         app()
     except PrmError as error:

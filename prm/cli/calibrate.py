@@ -1,4 +1,4 @@
-"""`calibrate`: scores → probabilities to be taken at their word. `strengths`: outcomes of pairs → values of chains."""
+"""`calibrate`: scores → calibrated probabilities. `strengths`: outcomes of pairs → values of chains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    scores: Annotated[Path, typer.Option(help="from `prm score`, of chains that the scorer was not trained on")],
+    scores: Annotated[Path, typer.Option(help="from `prm score`, of chains the scorer was not trained on")],
     labels: Annotated[Path, typer.Option(help="step labels of the same chains, from `prm label`")],
     out: Out,
     method: Annotated[str, typer.Option(help="temperature, platt, isotonic or standardize (rewards for RL)")] = "platt",
@@ -34,13 +34,13 @@ def calibrate(
         str | None, typer.Option("--labels-as", help="step: hard (default), soft or pooled step labels")
     ] = None,
     fit_on: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="share of problems to fit on; the others are measured on")
+        float, typer.Option(min=0.01, max=0.99, help="share of problems to fit on; the rest is measured on")
     ] = 0.5,
-    scorer: Annotated[Path | None, typer.Option(help="checkpoint to store the calibration with")] = None,
-    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="draw the reliability into <out>.png")] = True,
+    scorer: Annotated[Path | None, typer.Option(help="checkpoint to store the calibration in")] = None,
+    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="save a reliability diagram as <out>.png")] = True,
     overwrite: Overwrite = False,
 ) -> None:
-    """Scores and labels → calibration, with the reliability before and after on problems it was not fitted on."""
+    """Scores and labels → calibration, with the reliability before and after, on problems it was not fitted on."""
     if level == "step" and aggregate is not None:
         raise InputError(f"--aggregate {aggregate} cannot be used with --level step", "omit it")
     if level == "chain" and view is not None:
@@ -73,7 +73,7 @@ def _show(made: Calibrated) -> None:
             for old, new in zip(before["bins"], after["bins"], strict=True)
         ]
         header = ["score", "before", "mean", "right", "after", "mean", "right"]
-        console.table(f"Reliability: {level}s, their mean score, and the share that is right", header, cells)
+        console.table(f"Reliability: {level}s, their mean score, and the share that are right", header, cells)
 
 
 def _bin_cells(row: Mapping[str, Any]) -> list[str]:
@@ -82,7 +82,9 @@ def _bin_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def strengths(
-    pairs: Annotated[Path, typer.Argument(help='JSONL: {"winner": id, "loser": id}, with a weight or "tie": true')],
+    pairs: Annotated[
+        Path, typer.Argument(help='JSONL: {"winner": id, "loser": id}, optionally with "weight" or "tie": true')
+    ],
     out: Out,
     model: Annotated[str, typer.Option(help="bradley-terry (log-odds) or thurstone (standard deviations)")] = (
         "bradley-terry"

@@ -1,4 +1,4 @@
-"""`prm convert`: a checkpoint in the architecture that another tool expects."""
+"""`prm convert`: a checkpoint → the architecture that another tool expects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from .options import Out, Overwrite
 def convert(
     scorer: Annotated[Path, typer.Option(help="checkpoint directory from `prm train`")],
     to: Annotated[
-        str, typer.Option(help="target architecture; qwen2-process-reward: that of Qwen2.5-Math-PRM, for PRMs on Qwen2")
+        str,
+        typer.Option(
+            help="target architecture; qwen2-process-reward: that of Qwen2.5-Math-PRM, for PRMs based on Qwen2"
+        ),
     ],
     out: Out,
     overwrite: Overwrite = False,

@@ -1,22 +1,21 @@
 """`prm label`: chains → step labels by Monte Carlo rollouts.
 
-`prm label stats`: what a label file holds. `prm label quality`: how true it is, where the truth is known.
+`prm label stats`: statistics of a label file. `prm label quality`: its accuracy, where the truth is known.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from prm import console
-from prm.data.files import by_id, read_chains, read_problems, read_records
-from prm.data.jobs import making
-from prm.data.manifest import Job
+from prm.benchmarks.arithmetic.step_truth import measure_label_quality
+from prm.data.files import read_records
 from prm.data.records import StepLabels
-from prm.data.writing import write_json
 from prm.errors import InputError
 from prm.labeling import job
 from prm.labeling.allocation import STRATEGIES
@@ -51,9 +50,11 @@ def run(
         str, typer.Option(help="; ".join(f"{name}: {entry.help}" for name, entry in STRATEGIES.items()))
     ] = "fixed",
     rollouts: Annotated[int, typer.Option("-k", "--rollouts", min=1, help="most rollouts from one prefix")] = 8,
-    width: Annotated[float, typer.Option(min=0.01, max=0.99, help="adaptive: 95% credible interval to reach")] = 0.35,
+    width: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="adaptive: widest 95% credible interval to accept")
+    ] = 0.35,
     check_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="share of chains to draw from every prefix too, as a check")
+        float, typer.Option(min=0.0, max=1.0, help="share of chains to draw from every prefix as well, as a check")
     ] = 0.0,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
@@ -65,16 +66,16 @@ def run(
     endpoint: Endpoint = None,
     engine_option: EngineOption = None,
     engine: Annotated[
-        str, typer.Option(help="vllm, in this process, or ray: workers on many machines, each with its own vLLM")
+        str, typer.Option(help="vllm (in this process) or ray (workers on many machines, each with its own vLLM)")
     ] = "vllm",
-    workers: Annotated[int, typer.Option(min=1, help="ray: how many workers")] = 1,
-    worker_gpus: Annotated[float, typer.Option(min=0.0, help="ray: GPUs of each worker")] = 0.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would cost, and stop")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="ray: number of workers")] = 1,
+    worker_gpus: Annotated[float, typer.Option(min=0.0, help="ray: GPUs per worker")] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only print what it would cost")] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Chains → step labels: Monte Carlo rollouts from prefixes, checked against the gold answers.
 
-    A killed job goes on where it was when the same command is run again. Every rollout is kept beside the labels.
+    A killed job resumes when the same command is run again. Every rollout is kept beside the labels.
     """
     if engine not in ("vllm", "ray"):
         raise InputError(f"unknown --engine {engine!r}", "choose from vllm, ray")
@@ -95,9 +96,9 @@ def run(
 
 def _say_cost(cost: Cost) -> None:
     console.say(
-        f"{cost.chains:,} chains ({cost.right:,} right, {cost.unusable:,} not usable), {cost.prefixes:,} prefixes: "
+        f"{cost.chains:,} chains ({cost.right:,} right, {cost.unusable:,} unusable), {cost.prefixes:,} prefixes: "
         f"at most {cost.rollouts:,} rollouts and about {cost.tokens:,} tokens, if continuations are as long as the "
-        "chains' own"
+        "rest of their chains"
     )
 
 
@@ -105,7 +106,7 @@ def stats(
     file: Annotated[Path, typer.Argument(help="step labels, from `prm label`")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Label rate by position, undecided share, intervals, rollouts spent, agreement of the checked chains."""
+    """Print label rates by position, undecided share, intervals, rollouts spent, and agreement of checked chains."""
     found = label_stats(read_records(file, StepLabels))
     if as_json:
         print(json.dumps(found, indent=2))
@@ -116,7 +117,7 @@ def stats(
         console.table("By position", [n.replace("_", " ") for n in found["by_position"][0]], by_position)
 
 
-def _print_measures(title: str, found: dict[str, Any]) -> None:
+def _print_measures(title: str, found: Mapping[str, Any]) -> None:
     rows = [[name.replace("_", " "), _cell(value)] for name, value in found.items() if not isinstance(value, list)]
     console.table(title, ["measure", "value"], rows)
 
@@ -133,14 +134,6 @@ def quality(
     splitter: Splitter = "newline",
     overwrite: Overwrite = False,
 ) -> None:
-    """Hard labels against the exact truth of the arithmetic world: agreement, false negatives, false positives."""
-    inputs = {"problems": problems, "chains": chains, "labels": labels}
-    with making(Job(out, "label quality", {"splitter": splitter}, inputs), "quality", overwrite) as counts:
-        if counts is not None:
-            from prm.benchmarks.arithmetic.step_truth import label_quality, truths
-
-            truth = truths(by_id(read_problems(problems)), read_chains(chains, splitter))
-            found = label_quality(truth, read_records(labels, StepLabels))
-            write_json(out, found)
-            counts |= {"chains": len(truth), "steps": found["steps"], "agreement": found["agreement"]}
-    _print_measures("Step labels against the exact truth", json.loads(out.read_text(encoding="utf-8")))
+    """Compare hard labels with the exact truth of the arithmetic world: agreement, false negatives, false positives."""
+    found = measure_label_quality(problems, chains, labels, out, splitter=splitter, overwrite=overwrite)
+    _print_measures("Step labels compared with the exact truth", found.measures)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what is made of them."""
+"""Options that several commands share, and the values parsed from them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from prm.errors import InputError
 
 Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, GSM8K, MATH, or prompt/answer rows)")]
 Chains = Annotated[Path, typer.Option(help="chains as JSONL (ours, or rows with solutions)")]
-Out = Annotated[Path, typer.Option(help="what to write")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="make it anew even if it is there")]
+Out = Annotated[Path, typer.Option(help="output")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output")]
 Model = Annotated[str, typer.Option(help="causal language model: Hugging Face directory or Hub name")]
-ChainsEach = Annotated[int, typer.Option("--n", "-n", min=1, help="chains for each problem")]
+ChainsEach = Annotated[int, typer.Option("--n", "-n", min=1, help="chains per problem")]
 Temperature = Annotated[float, typer.Option(min=0.01, help="sampling temperature")]
-TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="nucleus")]
+TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="nucleus sampling")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="longest continuation, in tokens")]
-Seed = Annotated[int, typer.Option(min=0, help="all draws follow from it")]
+Seed = Annotated[int, typer.Option(min=0, help="random seed")]
 Splitter = Annotated[
     str, typer.Option(help="what ends a step: newline, blank-line, step-marker, sentence, or regex:EXPRESSION")
 ]
 Chat = Annotated[bool, typer.Option("--chat", help="put the problem into the model's chat template")]
 Stop = Annotated[
-    list[str] | None, typer.Option(help="a text that ends a continuation, besides the model's own end; repeatable")
+    list[str] | None, typer.Option(help="text that ends a continuation, besides the model's own end; repeatable")
 ]
 
 
 def one_of(names: Iterable[str]) -> str:
-    """The help of an option that takes one of these names.
+    """Help text for an option that takes one of these names.
 
     >>> one_of(["min", "product", "max"])
     'min, product or max'
@@ -41,13 +41,13 @@ def one_of(names: Iterable[str]) -> str:
 
 
 def key_values(option: str, shape: str, given: Sequence[str], hint: str) -> dict[str, str]:
-    """What was given to an option that may come several times; of equal keys the last stands.
+    """Parse the values of a repeatable KEY=VALUE option; the last of equal keys wins.
 
     >>> key_values("--scores", "NAME=FILE", ["PRM=a=b.jsonl"], "such as --scores PRM=scores.jsonl")
     {'PRM': 'a=b.jsonl'}
 
     Raises:
-        InputError: one has no `=`; the message names option and `shape`, with this hint.
+        InputError: a value has no `=`; the message names the option and `shape`, with this hint.
     """
     wrong = next((text for text in given if "=" not in text), None)
     if wrong is not None:
@@ -65,13 +65,13 @@ EngineOption = Annotated[
 Endpoint = Annotated[
     list[str] | None,
     typer.Option(
-        help="base URL of a server of the model, such as http://host:8000/v1, in place of vLLM here; repeatable"
+        help="base URL of a server of the model, such as http://host:8000/v1, instead of vLLM here; repeatable"
     ),
 ]
 
 
 def engine_options(options: Sequence[str]) -> dict[str, Any]:
-    """What `--engine-option` gives: JSON values where they are JSON, else texts."""
+    """Parse `--engine-option`: each value is read as JSON if it is JSON, else as text."""
     given = key_values("--engine-option", "KEY=VALUE", options, "such as max_model_len=4096")
     return {key: _json_or_text(value) for key, value in given.items()}
 

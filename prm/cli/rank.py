@@ -1,4 +1,4 @@
-"""Commands that use a scorer: `score` (chains → scores) and `rerank` (scores → the chosen solutions)."""
+"""Commands that use a scorer: `score` (chains → scores) and `rerank` (scores → the chosen chains)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .options import Chains, EngineOption, Out, Overwrite, Problems, Splitter, e
 
 
 def score(
-    scorer: Annotated[str, typer.Option(help="from `prm train`, or a public reward model: a directory or Hub name")],
+    scorer: Annotated[str, typer.Option(help="from `prm train`, or a public reward model: directory or Hub name")],
     problems: Problems,
     chains: Chains,
     out: Out,
-    head: Annotated[str | None, typer.Option(help="of a joint model: step (default) or outcome")] = None,
+    head: Annotated[str | None, typer.Option(help="for a joint model: step (default) or outcome")] = None,
     dialect: Annotated[
-        str | None, typer.Option(help="how a public model is fed and read, where its name does not tell")
+        str | None, typer.Option(help="how a public model is fed and read, if its name does not tell")
     ] = None,
-    reference: Annotated[str | None, typer.Option(help="of an implicit PRM: the model it is relative to")] = None,
+    reference: Annotated[str | None, typer.Option(help="for an implicit PRM: the model it is relative to")] = None,
     dtype: Annotated[str, typer.Option(help="auto (as stored; ours: float32), float32 or bfloat16")] = "auto",
-    backend: Annotated[str, typer.Option(help="transformers, in this process, or vllm")] = "transformers",
+    backend: Annotated[str, typer.Option(help="transformers (in this process) or vllm")] = "transformers",
     tokens_per_pass: Annotated[
-        int | None, typer.Option(min=1, help="transformers: padded tokens in a forward pass; fewer take less memory")
+        int | None, typer.Option(min=1, help="transformers: padded tokens in one forward pass; fewer need less memory")
     ] = None,
     engine_option: EngineOption = None,
     is_calibrated: Annotated[
@@ -38,7 +38,7 @@ def score(
 ) -> None:
     """Chains → step scores (PRM) or rewards (ORM).
 
-    A killed job goes on where it was when the same command is run again.
+    A killed job resumes when the same command is run again.
     """
     jobs.score(
         scorer, problems, chains, out,

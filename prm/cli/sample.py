@@ -41,7 +41,7 @@ def sample(
 ) -> None:
     """Problems → chains: N solutions for each problem, with vLLM.
 
-    A killed job goes on where it was when the same command is run again.
+    A killed job resumes when the same command is run again.
     """
     sampling.sample(
         problems, out,

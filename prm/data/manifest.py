@@ -60,7 +60,7 @@ class Job:
         if changed := self._changed():
             raise OutputError(
                 f"{there}: already exists, made with other {' and '.join(changed)}",
-                "choose another --out, or give --overwrite",
+                "choose another output, or overwrite it (--overwrite, overwrite=True)",
             )
         return there == self.output and self._stored().get("finished") is not None
 
@@ -75,7 +75,7 @@ class Job:
         """
         with hold(self.output):
             if self.is_done(overwrite=overwrite):
-                raise OutputError(f"{self.output}: another process has just made it", "run the same command again")
+                raise OutputError(f"{self.output}: another process has just made it", "run the same job again")
             if overwrite:
                 for path in (self.output, *self.unfinished):
                     if path != self.output or not path.is_dir():
@@ -89,7 +89,7 @@ class Job:
     def _require_ours(self) -> None:
         """Refuse to delete a directory that no command of ours made."""
         if self.output.is_dir() and any(self.output.iterdir()) and not self.manifest.exists():
-            raise OutputError(f"{self.output}: this directory was not made by `prm`", "choose another --out")
+            raise OutputError(f"{self.output}: this directory was not made by `prm`", "choose another output")
 
     def finish(self, counts: Mapping[str, Any], started: float) -> None:
         """Write the manifest; `started` is the `time.time()` when work began."""

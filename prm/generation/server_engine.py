@@ -192,7 +192,7 @@ class ServerEngine:
         if time.monotonic() - self._answered > PATIENCE:
             raise EngineError(
                 f"no server has answered for {PATIENCE:.0f} s; last error, for {request.id}: {error}",
-                "start the servers or see their logs, then run the same command again",
+                "start the servers or see their logs, then run the same job again",
             ) from error
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:

@@ -52,7 +52,7 @@ class VLLMEngine:
             return list(self._llm.llm_engine.step())
         except Exception as error:  # vLLM raises many kinds when its process dies; the boundary turns them into one
             raise EngineError(
-                f"vLLM stopped: {last_line(error)}", "run the same command again; VLLM_LOGGING_LEVEL=INFO shows why"
+                f"vLLM stopped: {last_line(error)}", "run the same job again; VLLM_LOGGING_LEVEL=INFO shows why"
             ) from error
 
     def _fill(self, requests: Iterator[Request | None], open_requests: dict[str, Request], sampling: Sampling) -> bool:

@@ -74,7 +74,7 @@ class VllmBackend:
             found = self._process.llm.encode(prompts, params, pooling_task=self._task, use_tqdm=False)
         except Exception as error:  # vLLM raises many kinds when its process dies; the boundary turns them into one
             raise EngineError(
-                f"vLLM stopped: {last_line(error)}", "run the same command again; VLLM_LOGGING_LEVEL=INFO shows why"
+                f"vLLM stopped: {last_line(error)}", "run the same job again; VLLM_LOGGING_LEVEL=INFO shows why"
             ) from error
         return [self._at(places, output.outputs.data) for (_, places), output in zip(rows, found, strict=True)]
 
