@@ -10,7 +10,7 @@ from prm.errors import PrmError
 
 _PANELS = (
     ("loss", ("loss",)),
-    ("steps", ("eval_step_auroc", "eval_step_auroc_within_position", "eval_first_error_f1", "eval_calibration_error")),
+    ("steps", ("eval_step_auroc", "eval_step_auroc_within_position", "eval_first_error_f1", "eval_ece")),
     ("outcome", ("eval_pair_accuracy", "eval_mean_margin")),
 )
 
@@ -57,7 +57,7 @@ def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> bytes:
 
     Args:
         sides: name → measures, of which `bins` (rows of `prm.statistics.metrics.reliability`) and
-            `expected_calibration_error` are shown.
+            `ece` are shown.
 
     Raises:
         PrmError: matplotlib is not installed.
@@ -67,7 +67,7 @@ def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> bytes:
     axes.plot([0, 1], [0, 1], color="gray", linestyle="dashed", linewidth=1)
     for name, measures in sides.items():
         rows = [row for row in measures["bins"] if row["count"]]
-        label = f"{name}: calibration error {measures['expected_calibration_error']:.3f}"
+        label = f"{name}: ECE {measures['ece']:.3f}"
         axes.plot([r["mean_score"] for r in rows], [r["share_right"] for r in rows], marker="o", label=label)
     axes.set(xlabel="mean score", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
     axes.legend(loc="upper left")

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from prm.errors import InputError
-from prm.statistics.strengths import Comparison
+from prm.statistics.strengths import PairOutcome
 
 from .converting import converted
 from .rows import read_rows
@@ -47,7 +47,7 @@ class _Value:
     schema: Literal["chain-value/1"] = "chain-value/1"
 
 
-def read_comparisons(path: Path) -> Iterator[Comparison]:
+def read_comparisons(path: Path) -> Iterator[PairOutcome]:
     """Yield the comparisons of a JSONL file with `winner`, `loser` and, optionally, `weight` and `tie`.
 
     A row with `"tie": true` yields two comparisons of half the weight, one each way.
@@ -63,9 +63,9 @@ def read_comparisons(path: Path) -> Iterator[Comparison]:
                 f"{path}:{number}: {error}", 'rows must be like {"winner": "c1", "loser": "c2"}'
             ) from error
         share = found.weight / (2 if found.tie else 1)
-        yield Comparison(found.winner, found.loser, share)
+        yield PairOutcome(found.winner, found.loser, share)
         if found.tie:
-            yield Comparison(found.loser, found.winner, share)
+            yield PairOutcome(found.loser, found.winner, share)
 
 
 def write_values(path: Path, values: Mapping[str, float], comparisons: Iterable[tuple[str, str, float]]) -> int:

@@ -23,8 +23,8 @@ _BLANK = "\v"
 _PLACEHOLDER = re.compile(rf"({_BLANK}?)MESSAGE-(\d+)-GOES-HERE({_BLANK}?)")
 
 
-Part = str | list[int]
-"""Part of a prompt: text yet to be tokenized, or ids."""
+_Part = str | list[int]
+"""A part of a prompt: text yet to be tokenized, or ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Renderer:
         return list(self.render(problem, ()).ids)
 
     def _joined(
-        self, prompt: list[Part] | RenderError, steps: Sequence[str], ids_by_text: Mapping[str, list[int]]
+        self, prompt: list[_Part] | RenderError, steps: Sequence[str], ids_by_text: Mapping[str, list[int]]
     ) -> Rendered | RenderError:
         if isinstance(prompt, RenderError):
             return prompt
@@ -126,7 +126,7 @@ class Renderer:
     def _step_text(self, step: str) -> str:
         return step if self.separator is None else step.rstrip()
 
-    def _prompt(self, context: str | tuple[Message, ...]) -> list[Part] | RenderError:
+    def _prompt(self, context: str | tuple[Message, ...]) -> list[_Part] | RenderError:
         """The prompt: everything before the first step."""
         if not self.chat:
             return _plain(self._first_ids, context)
@@ -135,7 +135,7 @@ class Renderer:
         except RenderError as error:
             return error
 
-    def _chat_prompt(self, messages: Sequence[Message]) -> list[Part]:
+    def _chat_prompt(self, messages: Sequence[Message]) -> list[_Part]:
         """The messages in the chat template's frame, the only part that may contain special tokens.
 
         The frame is extracted anew each time: some templates write today's date.
@@ -151,12 +151,12 @@ class Renderer:
             raise RenderError("the chat template changes the text of a message", "drop the problem, or use chat=False")
         return self._chat_parts(frame[0], between)
 
-    def _chat_parts(self, first: str, between: Sequence[tuple[str, str]]) -> list[Part]:
+    def _chat_parts(self, first: str, between: Sequence[tuple[str, str]]) -> list[_Part]:
         """Ids for the frame, texts for the contents.
 
         A space in the frame before a message is moved to the message: most tokenizers make it part of the next word.
         """
-        before, anchor, parts = first, "", list[Part]()
+        before, anchor, parts = first, "", list[_Part]()
         for content, after in between:
             frame = before.rstrip(" ")
             parts += [self._frame_ids(frame, anchor), before[len(frame) :] + content]
@@ -221,7 +221,7 @@ class Renderer:
         return text.lstrip(" ")
 
 
-def _plain(first: list[int], context: str | tuple[Message, ...]) -> list[Part] | RenderError:
+def _plain(first: list[int], context: str | tuple[Message, ...]) -> list[_Part] | RenderError:
     """The prompt without a chat template."""
     if isinstance(context, str):
         return [first, context.rstrip("\n") + "\n"]

@@ -22,10 +22,10 @@ from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import is_logarithm
 from prm.statistics.calibration import Calibration, Method, Scale, fit
 from prm.statistics.metrics import brier_score, expected_calibration_error, log_loss, reliability
-from prm.statistics.strengths import PRIOR, Model, strengths
+from prm.statistics.strengths import PRIOR, ComparisonModel, strengths
 
 from .reranking import common_kind
-from .scorer import Kind
+from .scorer import ScoreKind
 
 if TYPE_CHECKING:
     from prm.models.checkpoint import Metadata
@@ -134,7 +134,7 @@ def _require_fitting(level: str, aggregate: str | None, labels_as: str | None) -
         raise InputError(f"unknown view {labels_as!r} of labels", f"choose from {', '.join(get_args(LabelView))}")
 
 
-def _metadata(scorer: Path, kind: Kind) -> Metadata:
+def _metadata(scorer: Path, kind: ScoreKind) -> Metadata:
     from prm.models.checkpoint import load_metadata
 
     metadata = load_metadata(scorer)
@@ -146,7 +146,7 @@ def _metadata(scorer: Path, kind: Kind) -> Metadata:
     return metadata
 
 
-def _scale(kind: Kind, level: Level, aggregate: str | None) -> tuple[Scale, str | None]:
+def _scale(kind: ScoreKind, level: Level, aggregate: str | None) -> tuple[Scale, str | None]:
     """The scale of the scores, and the aggregator that makes them."""
     if kind == "orm":
         if level == "step":
@@ -267,8 +267,8 @@ def _spread(scores: Sequence[float]) -> dict[str, Any]:
 
 def _measures(scores: Sequence[float], labels: Sequence[float]) -> dict[str, Any]:
     return {
-        "expected_calibration_error": expected_calibration_error(scores, labels),
-        "brier_score": brier_score(scores, labels),
+        "ece": expected_calibration_error(scores, labels),
+        "brier": brier_score(scores, labels),
         "log_loss": log_loss(scores, labels),
         "bins": [asdict(row) for row in reliability(scores, labels)],
     }
@@ -278,7 +278,7 @@ def chain_values(
     pairs: Source,
     out: str | Path | None = None,
     *,
-    model: Model = "bradley-terry",
+    model: ComparisonModel = "bradley-terry",
     prior: float = PRIOR,
     overwrite: bool = False,
 ) -> Output:

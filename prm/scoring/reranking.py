@@ -17,7 +17,7 @@ from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import aggregator_named
 from prm.verifiers import Outcome, answer_key, check, extract_answer
 
-from .scorer import Kind, Refusal, Scorer, Scores
+from .scorer import Refusal, ScoreKind, Scorer, Scores
 
 
 def rerank(
@@ -61,7 +61,7 @@ def choose(
     solutions: Sequence[str],
     results: Sequence[Scores | Refusal],
     *,
-    kind: Kind = "prm",
+    kind: ScoreKind = "prm",
     aggregate: str = "min",
     selection: str = "best-of-n",
 ) -> Choice:
@@ -82,7 +82,7 @@ def choose(
     )
 
 
-def common_kind(scores: Iterable[StepScores]) -> Kind:
+def common_kind(scores: Iterable[StepScores]) -> ScoreKind:
     """The kind of scores that come from one scorer; "prm" if there are none.
 
     Raises:

@@ -13,7 +13,7 @@ from prm.models.rendering import Rendered
 from prm.statistics.calibration import Calibration
 
 from .backends import Backend
-from .scorer import NOT_FINITE, TOO_LONG, Kind, Refusal, Scorer, Scores, malformed, require_as_many
+from .scorer import NOT_FINITE, TOO_LONG, Refusal, ScoreKind, Scorer, Scores, malformed, require_as_many
 
 Readout = Callable[[Tensor], Tensor]
 READOUTS: dict[str, Readout] = {
@@ -46,7 +46,7 @@ class RewardModel(Scorer):
         backend: Backend,
         renderer: StepRenderer,
         readout: str,
-        kind: Kind,
+        kind: ScoreKind,
         *,
         threshold: float | None = None,
         aggregator: str | None = None,

@@ -18,7 +18,7 @@ from prm.errors import InputError, RenderError
 CHAINS_A_ROUND = 512
 """Chains scored together, so that a backend can sort them by length; results come out in rounds of this many."""
 
-Kind = Literal["prm", "orm"]
+ScoreKind = Literal["prm", "orm"]
 Scores = tuple[float, ...]
 """The scores of a chain, all finite: one per step from a PRM (none for an empty chain), a single reward from an ORM."""
 
@@ -50,7 +50,7 @@ class Refusal:
 class Scorer(ABC):
     """Scores the steps of chains (PRM) or whole chains (ORM). Can be pickled, to run in another process."""
 
-    kind: Kind
+    kind: ScoreKind
     threshold: float | None = None
     """Score from which a step counts as right; None if there is no such score."""
     aggregator: str | None = None
@@ -131,7 +131,7 @@ def _unusable(chain: Chain, problems: Mapping[str, Problem]) -> Drop | None:
     return None if chain.steps else Drop(chain.id, "empty chain")
 
 
-def _recorded(chain: Chain, result: Scores | Refusal, kind: Kind) -> StepScores | Drop:
+def _recorded(chain: Chain, result: Scores | Refusal, kind: ScoreKind) -> StepScores | Drop:
     if isinstance(result, Refusal):
         return Drop(chain.id, result.reason, result.detail)
     return StepScores(chain.id, chain.problem_id, result, kind)

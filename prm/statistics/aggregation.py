@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING
 from prm.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from .arrays import Floats, Ints
 
 FLOOR = 0.0
 """An empty chain counts as one step with this score, the lowest probability."""

@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-Floats = NDArray[np.float64]
-"""Draws + 1 numbers, or as many rows of numbers."""
-Ints = NDArray[np.int64]
+from .arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

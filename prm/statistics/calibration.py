@@ -15,15 +15,14 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq, isotonic_regression, minimize
 from scipy.special import expit, logit
 
 from prm.errors import InputError
 
 from .aggregation import AGGREGATORS
-
-Array = NDArray[np.float64]
+from .arrays import Floats
 
 Method = Literal["temperature", "platt", "isotonic", "standardize"]
 """Ways to calibrate; the first three give probabilities, the last any real number."""
@@ -81,7 +80,7 @@ class Calibration:
         else:
             _require_numbers(self.parameters)
 
-    def apply(self, scores: ArrayLike) -> Array:
+    def apply(self, scores: ArrayLike) -> Floats:
         """Calibrate scores.
 
         Args:
@@ -89,7 +88,7 @@ class Calibration:
                 `standardize` leaves it as it is.
 
         Returns:
-            Array of the same shape: probabilities in [0, 1]; for `standardize`, any real numbers.
+            Floats of the same shape: probabilities in [0, 1]; for `standardize`, any real numbers.
 
         Raises:
             InputError: a score is not on the scale.
@@ -155,7 +154,7 @@ def _require_points(parameters: Mapping[str, Any]) -> None:
         raise ValueError("probabilities must lie in [0, 1] and be non-decreasing")
 
 
-def _checked(scores: ArrayLike, scale: Scale) -> Array:
+def _checked(scores: ArrayLike, scale: Scale) -> Floats:
     """The scores as an array, checked to be on the scale."""
     values = np.asarray(scores, dtype=float)
     highest = {"probability": 1.0, "log-probability": 0.0, "reward": _LARGEST}[scale]
@@ -166,7 +165,7 @@ def _checked(scores: ArrayLike, scale: Scale) -> Array:
     return values
 
 
-def _log_odds(scores: Array, scale: Scale) -> Array:
+def _log_odds(scores: Floats, scale: Scale) -> Floats:
     """Finite log-odds of checked scores."""
     if scale == "reward":
         return np.maximum(scores, -_LARGEST)
@@ -234,7 +233,7 @@ def fit(
     return Calibration(method, scale, found, aggregator)
 
 
-def _points(scores: ArrayLike, weights: ArrayLike | None, scale: Scale) -> tuple[Array, Array]:
+def _points(scores: ArrayLike, weights: ArrayLike | None, scale: Scale) -> tuple[Floats, Floats]:
     """Checked scores and weights, as arrays."""
     values = _checked(scores, scale)
     counts = np.ones_like(values) if weights is None else np.asarray(weights, dtype=float)
@@ -248,12 +247,12 @@ def _points(scores: ArrayLike, weights: ArrayLike | None, scale: Scale) -> tuple
     return values, counts
 
 
-def _require_spread(values: Array) -> None:
+def _require_spread(values: Floats) -> None:
     if values.min() == values.max():
         raise InputError("all scores are the same, so there is nothing to calibrate", "are these the right scores?")
 
 
-def _shares(labels: ArrayLike, counts: Array) -> Array:
+def _shares(labels: ArrayLike, counts: Floats) -> Floats:
     """Checked labels, as an array."""
     shares = np.asarray(labels, dtype=float)
     if shares.shape != counts.shape:
@@ -266,7 +265,7 @@ def _shares(labels: ArrayLike, counts: Array) -> Array:
     return shares
 
 
-def _fit_standardize(scores: Array, weights: Array) -> dict[str, Any]:
+def _fit_standardize(scores: Floats, weights: Floats) -> dict[str, Any]:
     if not np.isfinite(scores).all():
         raise InputError("standardize takes only finite scores", "use another aggregator, or drop empty chains")
     _require_spread(scores)
@@ -274,7 +273,7 @@ def _fit_standardize(scores: Array, weights: Array) -> dict[str, Any]:
     return {"mean": mean, "deviation": float(np.sqrt(np.average((scores - mean) ** 2, weights=weights)))}
 
 
-def _fit_temperature(log_odds: Array, labels: Array, weights: Array) -> dict[str, Any]:
+def _fit_temperature(log_odds: Floats, labels: Floats, weights: Floats) -> dict[str, Any]:
     def slope_of_loss(sharpness: float) -> float:
         """Increases with the sharpness, the inverse temperature: the loss is convex in it."""
         return float((weights * log_odds) @ (expit(sharpness * log_odds) - labels))
@@ -287,20 +286,20 @@ def _fit_temperature(log_odds: Array, labels: Array, weights: Array) -> dict[str
     return {"temperature": 1 / brentq(slope_of_loss, 1 / highest, 1 / lowest, xtol=1e-12)}
 
 
-def _fit_platt(log_odds: Array, labels: Array, weights: Array) -> dict[str, Any]:
+def _fit_platt(log_odds: Floats, labels: Floats, weights: Floats) -> dict[str, Any]:
     right, wrong = weights @ labels, weights @ (1 - labels)
     targets = labels * (right + 1) / (right + 2) + (1 - labels) / (wrong + 2)
     weights = weights / weights.sum()
     mean, deviation = np.average(log_odds), np.std(log_odds)
     features = np.column_stack([(log_odds - mean) / deviation, np.ones_like(log_odds)])
 
-    def loss(x: Array) -> float:
+    def loss(x: Floats) -> float:
         return float(weights @ (np.logaddexp(0, features @ x) - targets * (features @ x)))
 
-    def gradient(x: Array) -> Array:
+    def gradient(x: Floats) -> Floats:
         return np.asarray((weights * (expit(features @ x) - targets)) @ features)
 
-    def hessian(x: Array) -> Array:
+    def hessian(x: Floats) -> Floats:
         chance = expit(features @ x)
         return np.asarray((features.T * (weights * chance * (1 - chance))) @ features)
 
@@ -311,7 +310,7 @@ def _fit_platt(log_odds: Array, labels: Array, weights: Array) -> dict[str, Any]
     return {"slope": float(slope / deviation), "offset": float(offset - slope * mean / deviation)}
 
 
-def _fit_isotonic(log_odds: Array, labels: Array, weights: Array) -> dict[str, Any]:
+def _fit_isotonic(log_odds: Floats, labels: Floats, weights: Floats) -> dict[str, Any]:
     places, inverse = np.unique(log_odds, return_inverse=True)
     counts = np.bincount(inverse, weights)
     means = np.bincount(inverse, weights * labels) / counts
@@ -322,7 +321,7 @@ def _fit_isotonic(log_odds: Array, labels: Array, weights: Array) -> dict[str, A
     return {"log_odds": tuple(apart.tolist()), "probabilities": tuple(found.x[starts].tolist())}
 
 
-_FITS: dict[Method, Callable[[Array, Array, Array], dict[str, Any]]] = {
+_FITS: dict[Method, Callable[[Floats, Floats, Floats], dict[str, Any]]] = {
     "temperature": _fit_temperature,
     "platt": _fit_platt,
     "isotonic": _fit_isotonic,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import Floats, Ints
+from .arrays import Floats, Ints
 
 _SAME = 1e-12
 """Relative difference below which totals are a tie: their weights were summed in different orders."""

@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
-Array = NDArray[np.float64]
+from .arrays import Floats
 
 CHANGE = 0.4
 """Probability that a step's value differs from the previous step's. Results depend little on it."""
-GRID: Array = np.linspace(0, 1, 51)
+GRID: Floats = np.linspace(0, 1, 51)
 """Possible values of a step."""
-PRIOR: Array = np.where((GRID == 0) | (GRID == 1), 0.2, 0.6 / (len(GRID) - 2))
+PRIOR: Floats = np.where((GRID == 0) | (GRID == 1), 0.2, 0.6 / (len(GRID) - 2))
 """Probability of each value: dead ends and solved problems are common, all values between are equally likely."""
 
 
-def posterior(right: Sequence[int], wrong: Sequence[int]) -> Array:
+def posterior(right: Sequence[int], wrong: Sequence[int]) -> Floats:
     """Probability of each value of `GRID` for each step.
 
     Args:
@@ -31,7 +30,7 @@ def posterior(right: Sequence[int], wrong: Sequence[int]) -> Array:
         wrong: number of failures from each step.
 
     Returns:
-        Array of shape (steps, values); each row sums to 1.
+        Floats of shape (steps, values); each row sums to 1.
     """
     exponents = xlogy(np.array(right)[:, None], GRID) + xlog1py(np.array(wrong)[:, None], -GRID)
     likelihood = np.exp(exponents - exponents.max(axis=1, keepdims=True))
@@ -44,8 +43,8 @@ def posterior(right: Sequence[int], wrong: Sequence[int]) -> Array:
     return _normal(forward * backward)
 
 
-def _normal(weights: Array) -> Array:
-    total: Array = weights / weights.sum(axis=-1, keepdims=True)
+def _normal(weights: Floats) -> Floats:
+    total: Floats = weights / weights.sum(axis=-1, keepdims=True)
     return total
 
 
@@ -66,6 +65,6 @@ def pooled_intervals(
     return tuple(zip(_quantile(weights, tail), _quantile(weights, 1 - tail), strict=True))
 
 
-def _quantile(weights: Array, share: float) -> tuple[float, ...]:
+def _quantile(weights: Floats, share: float) -> tuple[float, ...]:
     """The quantile at `share` of each row: the first value whose cumulative probability reaches it."""
     return tuple(GRID[(weights.cumsum(axis=1) >= share - 1e-12).argmax(axis=1)].tolist())

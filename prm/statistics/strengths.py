@@ -20,9 +20,9 @@ from scipy.special import expit, log_ndtr
 
 from prm.errors import InputError
 
-Array = NDArray[np.float64]
+from .arrays import Floats
 
-Model = Literal["bradley-terry", "thurstone"]
+ComparisonModel = Literal["bradley-terry", "thurstone"]
 """Probability that one item beats another, as a function of the difference of their values: the logistic function, with
 values in log-odds; or the normal distribution function, with values in standard deviations of such a difference."""
 
@@ -35,7 +35,7 @@ _ROUNDS = 100
 """Most Newton steps. About ten suffice, unless rounding keeps the last digits from converging."""
 
 
-class Comparison(NamedTuple):
+class PairOutcome(NamedTuple):
     """One outcome of a comparison."""
 
     winner: str
@@ -45,7 +45,7 @@ class Comparison(NamedTuple):
 
 
 def strengths(
-    comparisons: Iterable[tuple[str, str, float]], model: Model = "bradley-terry", prior: float = PRIOR
+    comparisons: Iterable[tuple[str, str, float]], model: ComparisonModel = "bradley-terry", prior: float = PRIOR
 ) -> dict[str, float]:
     """Estimate values from comparisons.
 
@@ -54,9 +54,9 @@ def strengths(
     step by conjugate gradients, so that 100,000 items take seconds.
 
     Args:
-        comparisons: (winner, loser, weight), in any order; a pair may occur several times; see `Comparison`. A tie is
+        comparisons: (winner, loser, weight), in any order; a pair may occur several times; see `PairOutcome`. A tie is
             two comparisons, one each way, with half the weight.
-        model: see `Model`.
+        model: see `ComparisonModel`.
         prior: precision of the Gaussian prior, from 0. With 0, there is a maximum only if, within each part, a path of
             wins leads from every item to every other.
 
@@ -71,8 +71,8 @@ def strengths(
     >>> round(found["a"] - found["b"], 4)  # log(3 / 1)
     1.0986
     """
-    if model not in get_args(Model):
-        raise InputError(f"unknown model {model!r}", f"choose from {', '.join(get_args(Model))}")
+    if model not in get_args(ComparisonModel):
+        raise InputError(f"unknown model {model!r}", f"choose from {', '.join(get_args(ComparisonModel))}")
     if not (math.isfinite(prior) and prior >= 0):
         raise InputError(f"prior is {prior}, not a precision", "give a number from 0")
     ids, pairs = _gather(comparisons)
@@ -87,7 +87,7 @@ class _Pairs(NamedTuple):
 
     winners: NDArray[np.intp]
     losers: NDArray[np.intp]
-    weights: Array
+    weights: Floats
 
 
 def _gather(comparisons: Iterable[tuple[str, str, float]]) -> tuple[list[str], _Pairs]:
@@ -121,29 +121,29 @@ def _parts(pairs: _Pairs, count: int, prior: float) -> NDArray[np.intp]:
     return np.asarray(parts)
 
 
-Chances = Callable[[Array], tuple[Array, Array, Array]]
+Chances = Callable[[Floats], tuple[Floats, Floats, Floats]]
 """Value of the winner minus the loser's → log-probability of that outcome, its first derivative, and the negative of
 its second."""
 
 
-def _bradley_terry(differences: Array) -> tuple[Array, Array, Array]:
+def _bradley_terry(differences: Floats) -> tuple[Floats, Floats, Floats]:
     against = expit(-differences)
     return -np.logaddexp(0, -differences), against, against * (1 - against)
 
 
-def _thurstone(differences: Array) -> tuple[Array, Array, Array]:
+def _thurstone(differences: Floats) -> tuple[Floats, Floats, Floats]:
     logarithms = log_ndtr(differences)
     slopes = np.exp(-(differences**2) / 2 - math.log(2 * math.pi) / 2 - logarithms)
     return logarithms, slopes, np.maximum(slopes * (differences + slopes), 0)
 
 
-_MODELS: Mapping[Model, Chances] = {"bradley-terry": _bradley_terry, "thurstone": _thurstone}
+_MODELS: Mapping[ComparisonModel, Chances] = {"bradley-terry": _bradley_terry, "thurstone": _thurstone}
 
 
-def _maximum(pairs: _Pairs, count: int, chances: Chances, prior: float) -> Array:
+def _maximum(pairs: _Pairs, count: int, chances: Chances, prior: float) -> Floats:
     """Values at the maximum, by Newton's method; a step that would descend is halved."""
 
-    def at(values: Array) -> tuple[float, Array, Array]:
+    def at(values: Floats) -> tuple[float, Floats, Floats]:
         logarithms, slopes, curvatures = chances(values[pairs.winners] - values[pairs.losers])
         height = float(pairs.weights @ logarithms - prior / 2 * (values @ values))
         return height, pairs.weights * slopes, pairs.weights * curvatures
@@ -164,13 +164,13 @@ def _maximum(pairs: _Pairs, count: int, chances: Chances, prior: float) -> Array
     return values
 
 
-def _sums(pairs: _Pairs, of_winners: Array, of_losers: Array, count: int) -> Array:
+def _sums(pairs: _Pairs, of_winners: Floats, of_losers: Floats, count: int) -> Floats:
     """Sum, for each item, over the rows that it won and those that it lost."""
     sums = np.bincount(pairs.winners, of_winners, count) + np.bincount(pairs.losers, of_losers, count)
     return np.asarray(sums, dtype=float)
 
 
-def _newton_step(pairs: _Pairs, curvatures: Array, gradient: Array, prior: float) -> Array:
+def _newton_step(pairs: _Pairs, curvatures: Floats, gradient: Floats, prior: float) -> Floats:
     """Solve (graph Laplacian of the curvatures + prior) · step = gradient."""
     count = len(gradient)
     diagonal = _sums(pairs, curvatures, curvatures, count) + prior

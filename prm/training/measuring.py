@@ -30,7 +30,7 @@ def measure(model: Any, heads: Collection[str], groups: Sequence[GroupExample], 
     Returns:
         Step head, on the labeled steps (a soft label of at least 0.5 counts as right): `step_auroc`;
         `step_auroc_within_position`, which compares only steps equally far into their chains; `first_error_f1`, see
-        `prm.statistics.metrics.localization`, at the threshold 0.5; `calibration_error`, in [0, 1].
+        `prm.statistics.metrics.localization`, at the threshold 0.5; `ece`, in [0, 1].
         Outcome head: `pair_accuracy` over all pairs of chains of a problem with different values, where ties count
         half, and `mean_margin` between their rewards; `reward_mean`, `reward_min`, `reward_max`; `length_correlation`,
         the rank correlation of reward and number of tokens, in [-1, 1].
@@ -68,7 +68,7 @@ def _step_metrics(chains: Iterable[tuple[ChainExample, Tensor]]) -> Metrics:
         "step_auroc": auroc([margin for _, margin, _ in rows], [is_right for _, _, is_right in rows]),
         "step_auroc_within_position": grouped_auroc(rows),
         "first_error_f1": localization(firsts)["f1"],
-        "calibration_error": expected_calibration_error(probabilities, targets),
+        "ece": expected_calibration_error(probabilities, targets),
     }
 
 

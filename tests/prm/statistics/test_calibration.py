@@ -375,8 +375,8 @@ def test_calibrate_measures_on_problems_that_it_did_not_fit_on(prm, files):
     assert (
         counts["measured steps"] == 4 * counts["measured problems"] == sum(b["count"] for b in result["before"]["bins"])
     )
-    assert result["after"]["expected_calibration_error"] < result["before"]["expected_calibration_error"]
-    assert "expected calibration error" in out
+    assert result["after"]["ece"] < result["before"]["ece"]
+    assert "ece" in out
     assert "fitted problems" in err
     assert (files / "c.json.png").read_bytes().startswith(b"\x89PNG")
     assert Calibration.from_json(result["fit"]).scale == "probability"
