@@ -60,9 +60,6 @@ class EvalSettings:
         return self.thresholds.get(scorer, 0.5)
 
 
-Settings = EvalSettings  # `experiments.objectives` still says so
-
-
 @dataclass(frozen=True, slots=True)
 class Number:
     """See `Metric`; `drawn` holds the value, then one per draw. nan if undefined."""

@@ -48,7 +48,7 @@ from prm.data.records import StepLabels
 from prm.data.writing import write_json
 
 from ..arithmetic import POLICY
-from ..numbers import ALL, Number, Settings
+from ..numbers import ALL, EvalSettings, Number
 from ..perf.job import machine, run
 from ..pools import Pool, make_pools, of_size
 from ..protocols.best_of_n import best_of_n
@@ -127,7 +127,7 @@ def main() -> None:
             for name, fit in FITS.items()
         ]
         rows = [row for future in waiting for row in future.result()]
-    found = best_of_n(test.pools, {}, Settings())
+    found = best_of_n(test.pools, {}, EvalSettings())
     plain = {number.variant: float(number.drawn[0]) for number in found.numbers if found.headline(number)}
     steps = [is_right for truth in test.truths for is_right in truth.steps]
     right = sum(map(bool, steps)) / len(steps)
@@ -198,7 +198,7 @@ def measured(name: str, fit: Fit, seed: int, data: Path, test: Test, out: Path) 
 
 def quality(scores: Path, test: Test) -> dict[str, float]:
     """Quality of scores against the truth: each figure of `COLUMNS` that applies to them."""
-    table, settings = read_scores(scores), Settings()
+    table, settings = read_scores(scores), EvalSettings()
     aggregator = "min" if table.kind == "prm" else ""
     numbers = list(best_of_n(test.pools, {"own": table}, settings).numbers)
     if table.kind == "prm":

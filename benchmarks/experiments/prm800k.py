@@ -53,7 +53,7 @@ from prm.models.rendering import Renderer
 from prm.scoring.backends import TransformersBackend
 from prm.statistics.metrics import grouped_auroc
 from prm.training.examples import GroupExample, Recipe, class_weights, label_examples, reweighted
-from prm.training.trainer import Settings, train
+from prm.training.trainer import FitSettings, fit
 
 from ..arithmetic.train_policy import END, PAD
 from ..perf.job import machine
@@ -133,7 +133,7 @@ def one_fold(
     tokenizer = train_tokenizer(kept, arguments.vocabulary)
     renderer, started = Renderer(tokenizer), time.time()
     train_groups = examples(kept, renderer, arguments.max_length)
-    model = fit(tokenizer, train_groups, arguments)
+    model = fresh_model(tokenizer, train_groups, arguments)
     test_groups = examples(measured, renderer, model.config.max_position_embeddings)
     steps = list(score(fold, model, train_groups, test_groups))
     counts = {
@@ -177,11 +177,11 @@ def examples(rows: Sequence[LabeledChain], renderer: Renderer, max_length: int) 
     return found
 
 
-def fit(tokenizer: Any, groups: Sequence[GroupExample], arguments: argparse.Namespace) -> Any:
+def fresh_model(tokenizer: Any, groups: Sequence[GroupExample], arguments: argparse.Namespace) -> Any:
     """Train a model from scratch, with equal total weight on right and wrong ratings."""
     set_seed(arguments.seed)
     weights = class_weights(groups)
-    settings = Settings(
+    settings = FitSettings(
         epochs=arguments.epochs,
         learning_rate=arguments.lr,
         batch_size=arguments.batch,
@@ -194,7 +194,7 @@ def fit(tokenizer: Any, groups: Sequence[GroupExample], arguments: argparse.Name
         base = Path(folder) / "base"
         build_model(tokenizer, arguments).save_pretrained(base)
         model = load_model(str(base), "prm", tokenizer.pad_token_id, arguments.seed)
-        train(model, "prm", [reweighted(group, *weights) for group in groups], [], settings, Path(folder) / "work")
+        fit(model, "prm", [reweighted(group, *weights) for group in groups], [], settings, Path(folder) / "work")
     return model
 
 

@@ -45,7 +45,7 @@ from prm.errors import ModelError
 from prm.models.checkpoint import context_length, load_model, load_tokenizer
 from prm.models.rendering import Renderer
 from prm.training.examples import ChainExample, GroupExample, Recipe, label_examples
-from prm.training.trainer import RewardTrainer, Settings
+from prm.training.trainer import FitSettings, RewardTrainer
 
 from ..arithmetic import POLICY
 from ..experiments.prm800k import public_rows
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="optimizer steps per timed run (default: 5)")
     parser.add_argument("--batch", type=int, default=32, help="chains per optimizer step (default: 32)")
     parser.add_argument("--small-pass", type=int, default=2, help="chains in TRL's smaller passes (default: 2)")
-    parser.add_argument("--tokens-per-pass", type=int, default=Settings().tokens_a_pass, help="for our trainer")
+    parser.add_argument("--tokens-per-pass", type=int, default=FitSettings().tokens_a_pass, help="for our trainer")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--lr", type=float, default=1e-4)
@@ -210,7 +210,7 @@ def peer_row(example: ChainExample) -> dict[str, list[int]]:
 
 def make_ours(data: Data, arguments: argparse.Namespace, work: str) -> RewardTrainer:
     """Make our trainer, with a new model."""
-    settings = Settings(
+    settings = FitSettings(
         learning_rate=arguments.lr,
         batch_size=arguments.batch,
         tokens_a_pass=arguments.tokens_per_pass,

@@ -449,7 +449,3 @@ class ProgressBar(TrainerCallback):
         """Close the bar."""
         self.open.close()
 
-
-Settings = FitSettings
-train = fit
-"""The former names, still used in `prm.benchmarks`."""
