@@ -317,9 +317,8 @@ def test_classification_in_each_draw(seed):
     for draw, weights in enumerate(weights_of(truths, steps)):
 
         def f1s(threshold, weights=weights):
-            called = values >= threshold
-            options = {"sample_weight": weights, "zero_division": 0.0}
-            return [f1_score(labels, called, pos_label=kind, **options) for kind in (True, False)]
+            options = {"sample_weight": weights, "zero_division": 0.0, "average": None, "labels": [True, False]}
+            return f1_score(labels, values >= threshold, **options)
 
         fixed = f1s(0.5)
         expected = {"f1": fixed[0], "f1_wrong": fixed[1], "prmscore": np.mean(fixed)}
@@ -337,7 +336,7 @@ def test_the_oracle_of_many_scores_is_an_upper_bound_and_near_the_best():
     assert (found["prmscore", "all", "oracle"].drawn >= found["prmscore", "all", "fixed 0.5"].drawn).all()
     steps = steps_of(truths, scores)
     values, labels = np.array([s for _, _, s, _ in steps]), np.array([r for *_, r in steps])
-    best = max(np.mean([f1_score(labels, values >= t, pos_label=kind) for kind in (T, F)]) for t in values[:300])
+    best = max(f1_score(labels, values >= t, average="macro") for t in values[:300])
     assert found["prmscore", "all", "oracle"].drawn[0] >= best - 0.01
 
 
