@@ -22,7 +22,6 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -68,13 +67,13 @@ class Records(Output, Generic[R]):
         self.kind: type[R] = kind
 
     def __iter__(self) -> Iterator[R]:
-        return read_records(self.path, self.kind)
+        yield from read_records(self.path, self.kind)  # holds this object, and with it a temporary file
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def to_pandas(self) -> pd.DataFrame:
-        """A pandas table with one column per field and one row per record.
+        """A pandas table with one row per record, and one column per field of the file.
 
         Raises:
             PrmError: pandas is not installed.
@@ -83,13 +82,17 @@ class Records(Output, Generic[R]):
             import pandas as pd
         except ModuleNotFoundError as error:
             raise PrmError("pandas is not installed", "pip install pandas") from error
-        return pd.DataFrame([asdict(record) for record in self])
+        return pd.DataFrame(self._rows())
 
     def to_dataset(self) -> datasets.Dataset:
-        """A `datasets.Dataset` with one column per field and one row per record."""
+        """A `datasets.Dataset` with one row per record, and one column per field of the file."""
         import datasets
 
-        return datasets.Dataset.from_list([asdict(record) for record in self])
+        return datasets.Dataset.from_list(self._rows())
+
+    def _rows(self) -> list[dict[str, Any]]:
+        """The rows of the file. Their `schema` makes them the same records again where they are a source."""
+        return [json.loads(to_json(record)) for record in self]
 
 
 Source = str | os.PathLike[str] | Output | Iterable[Any]
@@ -144,8 +147,9 @@ class Workspace:
 
 def _lines(name: str, source: Any) -> Iterator[str]:
     """The rows of a source, as lines of JSON."""
-    if type(source).__module__.partition(".")[0] == "pandas":
-        yield from source.to_json(orient="records", lines=True, force_ascii=False).splitlines()
+    if type(source).__module__.partition(".")[0] == "pandas" and type(source).__name__ == "DataFrame":
+        known = source.astype(object).where(source.notna(), None)
+        yield from (json.dumps(row, ensure_ascii=False, default=_plain) for row in known.to_dict("records"))
         return
     if isinstance(source, Mapping) or not isinstance(source, Iterable):
         raise InputError(f"{name}: a {type(source).__name__} is not a source of rows", "pass a file or a list of rows")
@@ -156,6 +160,11 @@ def _lines(name: str, source: Any) -> Iterator[str]:
             yield _json(name, number, row)
         else:
             raise InputError(f"{name}: row {number} is a {type(row).__name__}", "pass records or mappings")
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a table that JSON has no type for: lists for numpy's arrays, text for dates and the like."""
+    return value.tolist() if type(value).__module__ == "numpy" else str(value)
 
 
 def _json(name: str, number: int, row: Mapping[str, Any]) -> str:

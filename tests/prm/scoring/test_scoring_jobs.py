@@ -1,0 +1,160 @@
+"""`prm.score` and `prm.chain_values` from Python: any source, the output of the commands, a job that resumes."""
+
+import json
+
+import datasets
+import pandas as pd
+import pytest
+
+import prm as toolkit
+from prm import Chain, Problem, StepScores
+from prm.models.checkpoint import Metadata, load_model
+from prm.scoring import jobs
+from prm.scoring import scorer as scoring
+from prm.scoring.reward_model import RewardModel
+
+ROWS = [
+    {"question": "what is 2 + 2?", "answer": "2 + 2 = 4\n#### 4"},
+    {"question": "what is 3 + 3?", "answer": "3 + 3 = 6\n#### 6"},
+]
+SOLUTIONS = [{"problem_id": f"p-{i}", "solution": f"So {i}.\nThe answer is {i}"} for i in (1, 1, 2, 2, 2)]
+CHAINS = [
+    Chain(f"p-{i}/{n}", f"p-{i}", (f"So {i}.\n", f"The answer is {i}"))
+    for i, n in ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
+]
+PAIRS = [
+    {"winner": "a", "loser": "b", "weight": 3},
+    {"winner": "b", "loser": "c"},
+    {"winner": "c", "loser": "a", "tie": True},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory, base_model, tokenizer):
+    made = tmp_path_factory.mktemp("scorer")
+    load_model(base_model, "prm", seed=1).save_pretrained(made)
+    tokenizer.save_pretrained(made)
+    Metadata("prm").save(made)
+    return str(made)
+
+
+@pytest.fixture
+def files(tmp_path):
+    write(tmp_path / "p.jsonl", ROWS)
+    write(tmp_path / "c.jsonl", SOLUTIONS)
+    write(tmp_path / "pairs.jsonl", PAIRS)
+    return tmp_path
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def manifest(path):
+    row = json.loads(path.with_name(path.name + ".manifest.json").read_text())
+    return row["command"], row["settings"], row["inputs"]
+
+
+def test_python_and_the_command_write_the_same_and_reuse_each_other(prm, files, scorer, capsys):
+    command = ["score", "--scorer", scorer, "--problems", "p.jsonl", "--chains", "c.jsonl", "--out"]
+    code, _, said = prm(*command, "by-command")
+    assert code == 0, said
+    made = toolkit.score(scorer, "p.jsonl", "c.jsonl", "by-python")
+    assert made.path.read_bytes() == (files / "by-command").read_bytes()
+    assert manifest(made.path) == manifest(files / "by-command")
+    assert "already there" in prm(*command, "by-python")[2]
+    again = toolkit.score(scorer, "p.jsonl", "c.jsonl", "by-command")
+    assert "already there" in capsys.readouterr().err
+    assert list(again) == list(made)
+
+
+def test_any_source_gives_the_same_scores(files, scorer):
+    problems = [Problem(f"p-{i}", row["question"], row["answer"]) for i, row in enumerate(ROWS, start=1)]
+    named = [row | {"id": problem.id} for row, problem in zip(ROWS, problems, strict=True)]
+    expected = list(toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl"))
+    assert [row.chain_id for row in expected] == [chain.id for chain in CHAINS]
+    assert all(len(row.scores) == 2 for row in expected)
+    sources = {
+        "records": (problems, CHAINS),
+        "rows": (named, SOLUTIONS),
+        "datasets": (datasets.Dataset.from_list(named), datasets.Dataset.from_list(SOLUTIONS)),
+        "pandas": (pd.DataFrame(named), pd.DataFrame(SOLUTIONS)),
+    }
+    for given in sources.values():
+        made = toolkit.score(scorer, *given)
+        assert list(made) == expected
+        assert made.counts["scored chains"] == len(made) == 5
+
+
+def test_what_one_job_makes_the_next_one_takes(files, scorer):
+    scores = toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl")
+    expected = list(toolkit.rerank_chains(files / "p.jsonl", files / "c.jsonl", scores.path))
+    for given in (scores, list(scores), scores.to_dataset(), scores.to_pandas()):
+        assert list(toolkit.rerank_chains(files / "p.jsonl", files / "c.jsonl", given)) == expected
+
+
+def test_chains_that_cannot_be_scored_are_dropped_with_their_reason(scorer):
+    chains = [CHAINS[0], Chain("lost", "q", ("a",)), Chain("empty", "p-1", ())]
+    made = toolkit.score(scorer, [Problem("p-1", "?")], chains)
+    assert [row.chain_id for row in made] == ["p-1/0"]
+    assert {drop.id: drop.reason for drop in made.drops} == {"lost": "its problem is missing", "empty": "empty chain"}
+
+
+def test_a_job_that_was_stopped_resumes_after_its_last_round(files, scorer, monkeypatch, capsys, tmp_path):
+    for module in (jobs, scoring):
+        monkeypatch.setattr(module, "CHAINS_A_ROUND", 2)
+    whole = toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl")
+    score_each, rounds = RewardModel.score_each, []
+
+    def stopped(model, problems, chains):
+        rounds.append(len(chains))
+        if len(rounds) == 2:
+            raise KeyboardInterrupt
+        return score_each(model, problems, chains)
+
+    monkeypatch.setattr(RewardModel, "score_each", stopped)
+    out = tmp_path / "s.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl", out)
+    assert "the same command resumes it" in capsys.readouterr().err
+    assert not out.exists()
+    made = toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl", out)
+    assert "resuming after 2 chains" in capsys.readouterr().err
+    assert rounds == [2, 2, 2, 1], "the first round is not scored again"
+    assert made.path.read_bytes() == whole.path.read_bytes()
+
+
+def test_what_does_not_go_together_names_the_argument(files, scorer):
+    with pytest.raises(toolkit.ModelError, match=r"engine_options=.* has no effect on the backend transformers"):
+        toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl", engine_options={"max_model_len": 9})
+    with pytest.raises(toolkit.InputError, match="unknown aggregator 'median'"):
+        toolkit.rerank_chains(files / "p.jsonl", files / "c.jsonl", [StepScores("p-1/0", "p-1", (0.5,), "prm")],
+                              aggregate="median")  # fmt: skip
+
+
+def test_values_of_pairs_from_any_source_are_what_the_command_writes(prm, files):
+    code, _, said = prm("strengths", "pairs.jsonl", "--prior", 0.5, "--out", "by-command")
+    assert code == 0, said
+    expected = (files / "by-command").read_text()
+    sources = {
+        "path": "pairs.jsonl",
+        "rows": PAIRS,
+        "dataset": datasets.load_dataset("json", data_files="pairs.jsonl", cache_dir=str(files / "cache"))["train"],
+        "pandas": pd.DataFrame(PAIRS),
+    }
+    for source in sources.values():
+        made = toolkit.chain_values(source, prior=0.5)
+        assert made.path.read_text() == expected
+        assert made.counts["chains"] == 3
+    assert toolkit.chain_values("pairs.jsonl", "by-command", prior=0.5).path.read_text() == expected
+    with pytest.raises(toolkit.OutputError, match="made with other settings"):
+        toolkit.chain_values("pairs.jsonl", "by-command", prior=0.5, model="thurstone")
+    value = {row["chain_id"]: row["value"] for row in map(json.loads, expected.splitlines())}
+    assert value["a"] > value["b"] > value["c"]
+
+
+def test_scores_of_ones_own_need_no_job():
+    """Records written by hand are a file that every job reads."""
+    place = [StepScores("p-1/0", "p-1", (0.25, 0.5), "prm"), StepScores("p-1/1", "p-1", (0.75, 0.5), "prm")]
+    (choice,) = toolkit.rerank_chains([Problem("p-1", "?")], CHAINS[:2], place)
+    assert choice.index == 1
