@@ -1,8 +1,11 @@
 """Step labels against the exact truth of the arithmetic world, worked out by hand."""
 
+import json
+
 import pytest
 
-from prm.benchmarks.arithmetic.step_truth import label_quality, truths
+from prm.benchmarks.arithmetic.step_truth import label_quality, measure_label_quality, truths
+from prm.data.files import write_records
 from prm.data.records import Chain, Problem, StepLabels
 from prm.errors import InputError
 
@@ -39,6 +42,26 @@ def test_truth_is_read_from_the_problems_values():
     for problems in ({}, {"w": Problem("w", "?", "3")}):
         with pytest.raises(InputError, match="'w' is missing or has no exact truth"):
             truths(problems, [chain])
+
+
+def test_the_quality_of_labels_from_python_is_what_the_command_writes(prm, tmp_path):
+    problems = [Problem("w", "?", "3", {"values": [1, 3]})]
+    chains = [Chain("c", "w", ("found: 1 + 2 = 3\n", "The answer is 4"))]
+    labels = [StepLabels("c", "w", (1, 0), (0, 0), (0, 0), ("drawn", "answer"), "incorrect")]
+    for name, records in {"p": problems, "c": chains, "l": labels}.items():
+        write_records(tmp_path / f"{name}.jsonl", records)
+    files = [f"{name}.jsonl" for name in "pcl"]
+    code, out, said = prm("label", "quality", "--problems", files[0], "--chains", files[1], "--labels", files[2],
+                          "--out", "q.json")  # fmt: skip
+    assert code == 0, said
+    assert "agreement" in out
+    for sources in (files, (problems, chains, labels)):
+        made = measure_label_quality(*sources)
+        assert made.measures == json.loads((tmp_path / "q.json").read_text())
+        assert made.output.counts == {"chains": 1, "steps": 2, "agreement": 1.0}
+    assert measure_label_quality(*files, "q.json").measures == made.measures
+    assert "already there" in prm("label", "quality", "--problems", files[0], "--chains", files[1], "--labels",
+                                  files[2], "--out", "q.json")[2]  # fmt: skip
 
 
 @pytest.mark.parametrize(("chain_id", "steps"), [("z", 0), ("a", 3)])

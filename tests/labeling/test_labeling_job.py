@@ -1,0 +1,170 @@
+"""`prm.label` from Python, on a server in this process: any source, what the command writes, a job that resumes."""
+
+import json
+
+import datasets
+import pandas as pd
+import pytest
+
+import prm as toolkit
+from prm import Chain, Problem, StepLabels, write_records
+from prm.benchmarks.perf.waiting_server import serve
+from prm.labeling.journal import rollouts_path
+
+PROBLEMS = [Problem("p", "what is 2 + 2?", "4"), Problem("open", "why?")]
+CHAINS = [
+    Chain("a", "p", ("First.\n", "Then 2 + 2 = 4.\n", "The answer is 4")),
+    Chain("b", "p", ("First.\n", "So 2 + 2 = 5.\n", "Thus.\n", "The answer is 5")),
+    Chain("c", "p", ("It is so.\n", "The answer is 9")),
+    Chain("d", "open", ("The answer is 9",)),
+]
+DROPPED = ("d", "its problem has no gold answer")
+ROLLOUTS = 4 * (2 + 3 + 1)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serve() as started:
+        yield started
+
+
+@pytest.fixture
+def label(server, base_model):
+    """`prm.label` with a model that answers 4 or 5."""
+
+    def run(problems, chains, out=None, **settings):
+        settings = {"model": base_model, "rollouts": 4, "endpoints": [server.url], **settings}
+        return toolkit.label(problems, chains, out, **settings)
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path):
+    write_records(tmp_path / "p.jsonl", PROBLEMS)
+    write_records(tmp_path / "c.jsonl", CHAINS)
+    return tmp_path / "p.jsonl", tmp_path / "c.jsonl"
+
+
+def manifest(path):
+    row = json.loads(path.with_name(path.name + ".manifest.json").read_text())
+    return row["command"], row["settings"], row["inputs"]
+
+
+def public(records, *names):
+    """Rows as another tool writes them."""
+    return [{name: getattr(record, name) for name in names} for record in records]
+
+
+def test_labels_of_every_chain_with_their_rollouts_and_drops(label):
+    made = label(PROBLEMS, CHAINS)
+    assert [labels.chain_id for labels in made] == ["a", "b", "c"]
+    assert all(isinstance(labels, StepLabels) and set(labels.drawn) == {4, 0} for labels in made)
+    assert [(drop.id, drop.reason) for drop in made.drops] == [DROPPED]
+    assert (len(made), made.counts["rollouts"], made.counts["labeled chains"]) == (3, ROLLOUTS, 3)
+    assert len(rollouts_path(made.path).read_text().splitlines()) == ROLLOUTS
+    assert list(made.to_pandas()["chain_id"]) == list(made.to_dataset()["chain_id"]) == ["a", "b", "c"]
+
+
+def test_any_source_gives_the_same_labels(label, files):
+    expected = list(label(*files))
+    problems = public(PROBLEMS, "id", "text", "answer")
+    sources = {
+        "records": (PROBLEMS, CHAINS),
+        "datasets": tuple(datasets.Dataset.from_list(rows) for rows in (problems, chain_rows())),
+        "pandas": tuple(pd.DataFrame(rows) for rows in (problems, chain_rows())),
+    }
+    for name, given in sources.items():
+        assert list(label(*given)) == expected, name
+
+
+def chain_rows():
+    return [{"schema": "chain/1", **row} for row in public(CHAINS, "id", "problem_id", "steps")]
+
+
+def test_rows_of_gsm8k_and_their_solutions(label):
+    rows = [{"question": "what is 2 + 2?", "answer": "2 + 2 = 4\n#### 4"}]
+    solutions = [{"problem_id": "problems-1", "solution": "First.\nThe answer is 4"}]
+    (labels,) = label(rows, solutions)
+    assert (labels.chain_id, labels.problem_id, labels.outcome) == ("problems-1/0", "problems-1", "correct")
+
+
+def test_python_and_the_command_write_the_same_and_reuse_each_other(prm, server, base_model, label, files, capsys):
+    given = ["--model", base_model, "--problems", files[0], "--chains", files[1], "--strategy", "bisect", "-k", 4]
+    code, _, said = prm("label", *given, "--endpoint", server.url, "--out", "by-command")
+    assert code == 0, said
+    made = label(*files, "by-python", strategy="bisect")
+    other = files[0].with_name("by-command")
+    assert made.path.read_bytes() == other.read_bytes()
+    assert manifest(made.path) == manifest(other)
+    asked = len(server.asked)
+    assert "already there" in prm("label", *given, "--endpoint", server.url, "--out", "by-python")[2]
+    assert list(label(*files, "by-command", strategy="bisect")) == list(made)
+    assert "already there" in capsys.readouterr().err
+    assert len(server.asked) == asked
+    with pytest.raises(toolkit.OutputError, match="made with other settings"):
+        label(*files, "by-command", strategy="fixed")
+
+
+CHECKED = []
+
+
+def is_four(text, gold, problem):
+    """A checker of one's own; the tenth answer it sees stops the job."""
+    CHECKED.append(text)
+    if len(CHECKED) == 10:
+        raise KeyboardInterrupt
+    return text.endswith(gold)
+
+
+def test_a_job_that_was_stopped_draws_only_the_rest(label, files, capsys, tmp_path):
+    """From another server: the first one may still be asked what was in flight."""
+    whole, out = label(*files), tmp_path / "labels.jsonl"
+    CHECKED.clear()
+    with serve() as first, pytest.raises(KeyboardInterrupt):
+        label(*files, out, checker=is_four, endpoints=[first.url])
+    assert not out.exists()
+    kept = rollouts_path(out).read_text().splitlines()
+    assert 0 < len(kept) < ROLLOUTS
+    with serve() as second:
+        again = label(*files, out, checker=is_four, endpoints=[second.url])
+        assert len(second.asked) == ROLLOUTS - len(kept)
+    assert f"resuming after 0 chains and {len(kept)} rollouts" in capsys.readouterr().err
+    assert list(again) == list(whole)
+    assert rollouts_path(out).read_text().startswith("\n".join(kept))
+
+
+def test_what_python_samples_is_labeled_without_naming_a_file(server, base_model, label):
+    chains = toolkit.sample(PROBLEMS[:1], model=base_model, n=2, endpoints=[server.url])
+    labels = label(PROBLEMS[:1], chains)
+    assert [row.chain_id for row in labels] == ["p/0", "p/1"]
+    assert all(row.known == ("answer",) for row in labels)
+
+
+def test_the_cost_is_told_beforehand(server, base_model, files):
+    asked = len(server.asked)
+    cost = toolkit.labeling_cost(*files, model=base_model, rollouts=4)
+    again = toolkit.labeling_cost(PROBLEMS, CHAINS, model=base_model, rollouts=4)
+    assert (cost.chains, cost.right, cost.unusable, cost.prefixes, cost.rollouts) == (4, 1, 1, 6, ROLLOUTS)
+    assert again == cost
+    assert toolkit.labeling_cost(*files, model=base_model, rollouts=4, strategy="bisect").rollouts < ROLLOUTS
+    assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"strategy": "guess"}, toolkit.InputError, "unknown strategy 'guess'"),
+        ({"rollouts": 0}, ValueError, "rollouts must be at least 1"),
+        ({"splitter": "words"}, toolkit.InputError, "'words'"),
+        ({"engine_options": {"max_len": 5}}, toolkit.EngineError, "max_len"),
+    ],
+)
+def test_a_wrong_setting_is_one_error(label, files, settings, error, message):
+    with pytest.raises(error, match=message):
+        label(*files, **settings)
+
+
+def test_a_row_that_is_neither_is_refused_by_name(label):
+    with pytest.raises(toolkit.InputError, match="chains: row 2 is a list"):
+        label(PROBLEMS, [CHAINS[0], ["First.\n"]])
