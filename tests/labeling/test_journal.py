@@ -1,4 +1,4 @@
-"""What is written down survives a kill, a torn line, a full disk and a second process."""
+"""The journal survives a kill, a torn line, a full disk and a second process."""
 
 import errno
 import os
@@ -59,7 +59,7 @@ def read(out, done=("a", "x", "b"), following=("c",)):
         return journal, journal.earlier(done, following)
 
 
-def test_what_was_written_is_known_again(out):
+def test_events_are_read_back(out):
     write(out, EVENTS)
     journal, earlier = read(out)
     assert journal.finished == 3
@@ -72,7 +72,7 @@ def test_what_was_written_is_known_again(out):
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
-def test_a_half_written_line_is_cut_off_and_the_rest_stands(out, cut):
+def test_a_half_written_line_is_removed_and_the_rest_kept(out, cut):
     write(out, EVENTS)
     path = rollouts_path(out)
     whole = path.read_bytes()
@@ -105,7 +105,7 @@ def test_the_labels_become_the_output_and_empty_drops_leave_no_file(out):
     assert rollouts_path(out).exists()
 
 
-def test_overwrite_throws_all_away(out):
+def test_overwrite_discards_everything(out):
     write(out, EVENTS)
     with open_journal(out, overwrite=True) as journal:
         assert journal.finished == 0
@@ -122,7 +122,7 @@ def test_two_processes_on_one_output_refuse_each_other(out):
         pass
 
 
-def test_a_kill_between_the_output_and_its_manifest_leaves_work_to_go_on_with(out):
+def test_a_job_killed_between_the_output_and_its_manifest_can_be_resumed(out):
     with open_journal(out) as journal:
         journal.append(labels("a"))
         journal.finish(1)
@@ -133,7 +133,7 @@ def test_a_kill_between_the_output_and_its_manifest_leaves_work_to_go_on_with(ou
         assert not out.exists()
 
 
-def test_overwriting_that_was_killed_does_not_pass_the_old_output_off_as_the_new(out):
+def test_a_killed_overwrite_does_not_pass_the_old_output_off_as_the_new_one(out):
     with open_journal(out) as journal:
         journal.finish(0)
         job(out).finish({}, 0.0)
@@ -142,8 +142,8 @@ def test_overwriting_that_was_killed_does_not_pass_the_old_output_off_as_the_new
     assert not job(out, seed=1).is_done()
 
 
-def test_rollouts_of_chains_that_nobody_knows_are_noticed(out):
-    """Else they would be drawn again, and counted twice."""
+def test_rollouts_of_unknown_chains_are_noticed(out):
+    """Otherwise they would be drawn again and counted twice."""
     write(out, EVENTS)
     with open_journal(out) as journal, pytest.raises(OutputError, match="do not belong to the first"):
         journal.earlier(("a", "x", "b"), {"d"})
@@ -165,7 +165,7 @@ def test_other_settings_under_the_same_output_are_refused(out):
         assert journal.finished == 0
 
 
-def test_a_job_that_wrote_nothing_binds_nobody(out):
+def test_a_job_that_wrote_nothing_does_not_block_another(out):
     """A mistyped model must not stand in the way of the right one."""
     write(out, [])
     with open_journal(out, seed=1) as journal:
@@ -173,8 +173,8 @@ def test_a_job_that_wrote_nothing_binds_nobody(out):
 
 
 @pytest.mark.parametrize("lost", [0, 2], ids=["labels", "drops"])
-def test_a_file_that_was_taken_away_is_noticed(out, lost):
-    """Else the first chains would be taken for done, whoever they are."""
+def test_a_missing_file_is_noticed(out, lost):
+    """Otherwise the first chains would be taken for done, whatever they are."""
     write(out, EVENTS)
     unfinished(out)[lost].unlink()
     with pytest.raises(OutputError, match="do not belong to the first"):
@@ -205,8 +205,8 @@ def test_a_full_disk_never_costs_the_manifest(out, monkeypatch):
     assert job(out).manifest.read_bytes() == before
 
 
-def test_a_full_disk_is_one_message_and_what_is_written_stays(out, monkeypatch):
-    """The disk takes half of the line that does not fit."""
+def test_a_full_disk_is_one_message_and_earlier_events_are_kept(out, monkeypatch):
+    """Half of the last line still fits on the disk."""
     write(out, EVENTS[:2])
     before = rollouts_path(out).read_bytes()
     with open_journal(out) as journal:

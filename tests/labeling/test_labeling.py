@@ -1,4 +1,4 @@
-"""Sampling and labeling through an engine of ten lines, with counts worked out by hand."""
+"""Sampling and labeling through a ten-line engine, with counts worked out by hand."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def renderer(tokenizer):
 
 
 def run(engine, renderer, chains, strategy, rollouts=8, problems=None, earlier=None, check_share=0.0):
-    """Label chains; gives what was done, the labels and the drops."""
+    """Label chains; return the tally, the labels and all events."""
     plan, tally = Plan(strategy, Budget(rollouts), check_share), Tally(rollouts)
     events = list(Labeler(engine, renderer, plan).run(chains, problems or {"p": PROBLEM}, earlier))
     for event in events:
@@ -83,7 +83,7 @@ def test_fixed_by_hand(renderer, backwards):
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_bisect_by_hand(renderer, backwards):
-    """Step 1 succeeds in its first bite of 2; step 2 fails in bites of 2, 2 and 4."""
+    """Step 1 succeeds in its first batch of 2; step 2 fails in batches of 2, 2 and 4."""
     engine = FakeEngine(reaches(1), backwards=backwards)
     tally, (labels,), _ = run(engine, renderer, [chain()], "bisect")
     assert [(r.id, r.n) for r in engine.asked] == [("c@1+0", 2), ("c@2+0", 2), ("c@2+2", 2), ("c@2+4", 4)]
@@ -96,7 +96,7 @@ def test_bisect_by_hand(renderer, backwards):
 
 @pytest.mark.parametrize("last", range(-1, 7))
 @pytest.mark.parametrize("rollouts", [1, 3, 8])
-def test_all_strategies_agree_and_none_costs_more_than_it_says(renderer, last, rollouts):
+def test_all_strategies_agree_and_none_exceeds_its_bound(renderer, last, rollouts):
     found = {s: run(FakeEngine(reaches(last)), renderer, [chain(steps=8)], s, rollouts) for s in STRATEGIES}
     for name, (tally, (labels,), _) in found.items():
         assert labels.hard == tuple(i <= last for i in range(8)), name
@@ -106,7 +106,7 @@ def test_all_strategies_agree_and_none_costs_more_than_it_says(renderer, last, r
 
 
 def test_first_success_goes_back_from_the_end(renderer):
-    """Steps 3 and 2 fail in bites of 2, 2 and 4; step 1 succeeds in its first bite, so step 0 needs none."""
+    """Steps 3 and 2 fail in batches of 2, 2 and 4; step 1 succeeds in its first batch, so step 0 needs none."""
     engine = FakeEngine(reaches(1))
     _, (labels,), _ = run(engine, renderer, [chain()], "first-success")
     assert labels.known == ("later-success", "drawn", "drawn", "drawn", "answer")
@@ -142,7 +142,7 @@ def test_a_checked_chain_is_drawn_from_every_prefix_and_keeps_both(renderer):
     assert labels.hard == (True, True, True, True, False, False)
 
 
-def test_no_chain_is_checked_unless_asked_for(renderer):
+def test_no_chain_is_checked_by_default(renderer):
     _, (labels,), _ = run(FakeEngine(reaches(0)), renderer, [chain()], "bisect")
     assert labels.unchecked is None
 
@@ -156,7 +156,7 @@ def test_bisect_needs_no_draw_for_a_right_chain(renderer):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_an_engine_that_gives_nothing_is_not_asked_for_ever(renderer, strategy):
+def test_an_engine_that_gives_nothing_is_not_asked_forever(renderer, strategy):
     _, (labels,), _ = run(FakeEngine(lambda request: []), renderer, [chain()], strategy)
     assert labels.hard == (None,) * 4 + (False,)
 
@@ -174,7 +174,7 @@ def test_one_step_needs_no_draw(renderer, strategy):
 
 
 @pytest.mark.parametrize("completion", [CUT, SILENT], ids=["cut", "no answer"])
-def test_an_undecided_rollout_is_no_evidence(renderer, completion):
+def test_an_undecided_rollout_is_not_evidence(renderer, completion):
     engine = FakeEngine(lambda request: [completion] * request.n)
     numbers = Chain("c", "p", ("2 + 2 = 4\n", "so 9\n", "The answer is 9"))  # of the prefix, not of the rollout
     tally, (labels,), _ = run(engine, renderer, [numbers], "fixed", 4)
@@ -196,7 +196,7 @@ def test_a_rollout_continues_the_chains_own_text(renderer):
     assert read == [f"{PROBLEM.text}\nstep 0\n", f"{PROBLEM.text}\nstep 0\nstep 1\n"]
 
 
-def test_what_cannot_be_labeled_is_dropped_with_its_reason(renderer):
+def test_unusable_chains_are_dropped_with_a_reason(renderer):
     problems = {"p": PROBLEM, "open": Problem("open", "?")}
     chains = [
         chain("good"),
@@ -220,7 +220,7 @@ def test_what_cannot_be_labeled_is_dropped_with_its_reason(renderer):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("backwards", [False, True])
-def test_many_chains_are_labeled_once_each_and_alike_in_any_order(renderer, strategy, backwards):
+def test_many_chains_are_labeled_once_each_the_same_in_any_order(renderer, strategy, backwards):
     chains = [chain(f"c@{i}", steps=1 + i % 6) for i in range(20)]
     engine = FakeEngine(reaches(2), room=7, backwards=backwards)
     _, labels, _ = run(engine, renderer, chains, strategy, 4)
@@ -241,7 +241,7 @@ def test_chains_are_read_as_the_engine_has_room(renderer):
 
 
 def test_labels_come_in_the_order_of_the_chains_and_the_window_is_bounded(renderer, monkeypatch):
-    """The first chain is answered last; no more than five others are begun before."""
+    """The first chain is answered last; at most five others are begun before that."""
     monkeypatch.setattr(label, "WINDOW", 6)
     read, seen = [], []
 
@@ -273,8 +273,8 @@ def test_more_chains_that_need_no_draw_than_the_window_holds(renderer, monkeypat
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("kept", range(0, 41, 4))
-def test_what_was_drawn_before_is_not_drawn_again(renderer, strategy, kept):
-    """Any first part of the rollouts of a job, and then the rest: the same draws, the same labels."""
+def test_earlier_draws_are_not_repeated(renderer, strategy, kept):
+    """However many rollouts an earlier run made, the rest completes the same draws and labels."""
     chains = [chain(f"c{i}", steps=2 + i) for i in range(4)]
     _, labels, events = run(FakeEngine(reaches(1)), renderer, chains, strategy, 5)
     whole = [e for e in events if isinstance(e, Rollout)]
@@ -287,7 +287,7 @@ def test_what_was_drawn_before_is_not_drawn_again(renderer, strategy, kept):
     assert sorted(map(repr, made + whole[:kept])) == sorted(map(repr, whole))
 
 
-def test_the_seeds_of_draws_do_not_depend_on_how_they_are_cut_into_requests():
+def test_the_seeds_of_draws_do_not_depend_on_their_division_into_requests():
     whole, part = Request("c@1", (1,), 8), Request("c@1", (1,), 3, first=5)
     assert part.seed(Sampling()) == whole.seed(Sampling()) + 5
 
@@ -331,7 +331,7 @@ def test_draw_seeds_are_stable_and_differ():
 
 
 @pytest.mark.parametrize("options", [{"temperature": 0}, {"top_p": 0}, {"top_p": 1.1}, {"max_tokens": 0}])
-def test_impossible_sampling_is_refused(options):
+def test_invalid_sampling_is_refused(options):
     with pytest.raises(ValueError, match="temperature must be above 0"):
         Sampling(**options)
 
@@ -340,7 +340,7 @@ def test_impossible_sampling_is_refused(options):
 
 
 def ends_with_gold(text, gold, problem):
-    """A checker of one's own: knows the problem, may be undecided, may fail."""
+    """A custom checker: it sees the problem, and may be undecided or fail."""
     assert problem.answer == gold
     if "boom" in text:
         raise RuntimeError("boom")
@@ -357,11 +357,11 @@ def ends_with_gold(text, gold, problem):
         ("boom", "stop", "error"),
     ],
 )
-def test_a_checker_of_ones_own_decides(text, finish, expected):
+def test_a_custom_checker_decides(text, finish, expected):
     assert verdict(ends_with_gold, text, finish, Problem("p", "?", "4")) == expected
 
 
-def test_ours_is_the_default_and_refuses_gold_answers_that_it_cannot_use():
+def test_our_checker_is_the_default_and_refuses_unusable_gold_answers():
     one = chain(steps=2)
     assert verdict(check_answer, "The answer is 4", "stop", Problem("p", "?", "4.0")) == "correct"
     assert unusable(check_answer, one, Problem("p", "?", "")).reason == "gold answer that cannot be used"

@@ -110,7 +110,7 @@ CHECKED = []
 
 
 def is_four(text, gold, problem):
-    """A checker of one's own; the tenth answer it sees stops the job."""
+    """A custom checker; its tenth answer stops the job."""
     CHECKED.append(text)
     if len(CHECKED) == 10:
         raise KeyboardInterrupt
@@ -141,7 +141,7 @@ def test_what_python_samples_is_labeled_without_naming_a_file(server, base_model
     assert all(row.known == ("answer",) for row in labels)
 
 
-def test_the_cost_is_told_beforehand(server, base_model, files):
+def test_the_cost_is_estimated_without_the_engine(server, base_model, files):
     asked = len(server.asked)
     cost = toolkit.labeling_cost(*files, model=base_model, rollouts=4)
     again = toolkit.labeling_cost(PROBLEMS, CHAINS, model=base_model, rollouts=4)

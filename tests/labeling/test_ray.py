@@ -1,4 +1,4 @@
-"""A real Ray cluster of two workers on this machine; their engine is a server that answers at once or after a while."""
+"""A real Ray cluster of two workers on this machine; their engine is a server that answers at once or with a delay."""
 
 import os
 import signal
@@ -47,14 +47,14 @@ def worker_processes():
 
 
 def parts(events):
-    """Labels and drops in their order; rollouts in any."""
+    """Labels and drops in order, and rollouts sorted."""
     events = list(events)
     rollouts = sorted((e for e in events if isinstance(e, Rollout)), key=lambda r: (r.chain_id, r.step, r.draw))
     return [e for e in events if isinstance(e, StepLabels | Drop)], rollouts
 
 
 def alone(given):
-    """What one process makes of it."""
+    """The events of a single process."""
     with given.events(CHAINS, PROBLEMS, {}) as events:
         return parts(events)
 
@@ -69,7 +69,7 @@ def test_two_workers_do_what_one_process_does(cluster, blocks_of_four, base_mode
             threading.Thread(target=kill_one, args=(killed, server), daemon=True).start()
         found = parts(ray_labeling.label_on_ray(given, CHAINS, PROBLEMS, {}, workers=2))
         assert found == expected
-        assert not is_killed or killed, "no worker was there to be killed"
+        assert not is_killed or killed, "there was no worker to kill"
 
 
 def kill_one(killed, server):
@@ -81,7 +81,7 @@ def kill_one(killed, server):
     killed.append(victim.pid)
 
 
-def test_what_was_drawn_before_is_not_drawn_again(cluster, blocks_of_four, base_model):
+def test_earlier_draws_are_not_repeated(cluster, blocks_of_four, base_model):
     with serve() as server:
         given = setup(base_model, server.url)
         expected, rollouts = alone(given)

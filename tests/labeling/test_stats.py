@@ -1,4 +1,4 @@
-"""Sums over label files, worked out by hand."""
+"""Statistics of label files, worked out by hand."""
 
 import pytest
 

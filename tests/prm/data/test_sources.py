@@ -1,6 +1,7 @@
 """The sources that a job reads and the records that it returns, shown on a job that needs no model."""
 
 import json
+import sys
 from pathlib import Path
 
 import datasets
@@ -20,7 +21,7 @@ CHAINS = [
     Chain("q/1", "q", ("The answer is 7",)),
 ]
 TINY = 1e-20 / 3
-"""No decimal of ten or fifteen places holds it."""
+"""Lost if numbers are rounded to 15 decimals."""
 SCORES = [
     StepScores("p/0", "p", (0.9, 0.8), "prm"),
     StepScores("p/1", "p", (TINY,), "prm"),
@@ -39,7 +40,7 @@ def rows(records):
 
 
 def without_meta(problems):
-    """Rows of problems as a table that somebody made by hand."""
+    """Rows of problems, as in a table made by hand."""
     return [{"id": p.id, "text": p.text, "answer": p.answer} for p in problems]
 
 
@@ -81,7 +82,7 @@ def test_any_source_gives_what_the_command_writes(by_command, sources):
     assert next(iter(made)).step_scores == ((0.9, 0.8), (TINY,))
 
 
-def test_a_path_may_be_a_text_or_a_path_and_is_read_where_it_lies(by_command, files):
+def test_a_path_may_be_a_text_and_is_read_in_place(by_command, files):
     problems, chains, scores = files
     made = toolkit.rerank_chains(str(problems), chains, str(scores), "best")
     assert made.path == Path("best")
@@ -129,8 +130,8 @@ def test_a_table_of_pandas_may_hold_gaps_arrays_and_dates():
     assert [(p.id, p.answer) for p in toolkit.read_problems(path)] == [("problems-1", "4"), ("problems-2", None)]
 
 
-def test_pandas_that_is_not_installed_is_one_error(files, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+def test_pandas_missing_is_one_error(files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(toolkit.PrmError, match="pandas is not installed") as caught:
         toolkit.rerank_chains(*files).to_pandas()
     assert caught.value.hint == "pip install pandas"
@@ -147,14 +148,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("source", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_source_is_refused_by_its_name(source, message, tmp_path):
+def test_an_invalid_source_is_refused_by_name(source, message, tmp_path):
     with pytest.raises(InputError, match=message) as caught:
         toolkit.rerank_chains(PROBLEMS, source, SCORES, tmp_path / "best")
     assert caught.value.hint
     assert not (tmp_path / "best").exists()
 
 
-def test_a_temporary_output_lives_as_long_as_what_holds_it(files):
+def test_a_temporary_output_lives_as_long_as_its_records(files):
     made = toolkit.rerank_chains(*files)
     path = made.path
     choices = iter(made)

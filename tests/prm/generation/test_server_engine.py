@@ -1,4 +1,4 @@
-"""Servers that answer, fail, refuse, and go away."""
+"""Servers that answer, fail, refuse and go away."""
 
 import asyncio
 import threading
@@ -44,7 +44,7 @@ def test_two_servers_share_the_work():
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 408, 409])
-def test_a_passing_failure_is_tried_again(status, monkeypatch):
+def test_a_temporary_failure_is_retried(status, monkeypatch):
     monkeypatch.setattr(server_engine, "LONGEST_REST", 0.05)
     with serve(failures=[status] * 5) as server:
         assert answers(ServerEngine([server.url])) == EXPECTED
@@ -82,7 +82,7 @@ def test_a_refusal_stops_the_job():
         answers(ServerEngine([server.url]))
 
 
-def test_a_draw_at_which_servers_always_fail_stops_the_job_and_is_named(monkeypatch):
+def test_a_draw_that_always_fails_stops_the_job_and_is_named(monkeypatch):
     monkeypatch.setattr(server_engine, "LONGEST_REST", 0.01)
     monkeypatch.setattr(server_engine, "IN_FLIGHT", 12)
     many = [Request(f"c{i}@0", (1, 2, i), 3, first=i) for i in range(2_000)]
@@ -93,7 +93,7 @@ def test_a_draw_at_which_servers_always_fail_stops_the_job_and_is_named(monkeypa
             answers(engine, many)
 
 
-def test_a_stream_that_is_closed_leaves_nothing_that_asks_on(monkeypatch):
+def test_a_closed_stream_leaves_no_request_behind(monkeypatch):
     monkeypatch.setattr(server_engine, "LONGEST_REST", 0.01)
     monkeypatch.setattr(server_engine, "REFUSALS", 10**9)
     with serve() as server:
@@ -111,14 +111,14 @@ def test_a_stream_that_is_closed_leaves_nothing_that_asks_on(monkeypatch):
         engine.close()
 
 
-def test_a_job_stops_when_no_server_answers_any_more(monkeypatch):
+def test_a_job_stops_when_no_server_answers_anymore(monkeypatch):
     monkeypatch.setattr(server_engine, "PATIENCE", 0.3)
     monkeypatch.setattr(server_engine, "LONGEST_REST", 0.05)
     with serve(failures=[503] * 10_000) as server, pytest.raises(EngineError, match="no server has answered"):
         answers(ServerEngine([server.url]))
 
 
-def test_no_server_at_all_is_said_at_once():
+def test_no_server_is_reported_at_once():
     with serve() as server:
         url = server.url
     started = time.monotonic()

@@ -69,8 +69,8 @@ def test_weights_of_logarithms_are_probabilities():
     assert select([-1.0, -2.0, -2.0], [0, 1, 1], "weighted") == 0
 
 
-def test_certain_chains_weigh_one_each_by_their_product():
-    """The logarithm of certainty is 0, yet it is not a weight of 0."""
+def test_certain_chains_each_weigh_one_by_their_product():
+    """The logarithm of certainty is 0, but not a weight of 0."""
     chosen = choose("p", texts(7, 8, 8), [(1.0,), (1.0,), (1.0,)], aggregate="product", selection="weighted")
     assert chosen.answer == "8"
 
@@ -108,7 +108,7 @@ def test_permuting_solutions_permutes_scores(selection):
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-def test_a_refused_solution_ranks_last_and_says_why(selection):
+def test_a_refused_solution_ranks_last_with_its_reason(selection):
     solutions = texts(7, None, 7, 8)
     results = [Refusal("blank step", "step 2 is blank"), (0.1,), Refusal("too long"), (0.2,)]
     choice = choose("p", solutions, results, selection=selection)
@@ -119,7 +119,7 @@ def test_a_refused_solution_ranks_last_and_says_why(selection):
     assert json.loads(to_json(choice), parse_constant=pytest.fail)["refusals"][2] == "too long"
 
 
-def test_where_every_answer_is_refused_a_scored_solution_is_chosen_and_else_the_first():
+def test_if_every_answer_is_refused_a_scored_solution_is_chosen_else_the_first():
     refused = Refusal("too long")
     assert choose("p", texts(7, 8, None), [refused, refused, (0.1,)]).index == 2
     assert choose("p", texts(7, 8), [refused, refused]).index == 0

@@ -1,4 +1,4 @@
-"""Scores belong to their own chain and step, whatever stands beside or after them."""
+"""Scores depend on their own chain and the steps so far, on nothing beside or after them."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def step_scorer(base_model):
     return make(base_model, "prm")
 
 
-def test_as_many_scores_as_steps(scorer):
+def test_one_score_per_step(scorer):
     scores = scorer.score(TEXTS, CHAINS)
     assert [len(s) for s in scores] == ([len(c) for c in CHAINS] if scorer.kind == "prm" else [1] * len(CHAINS))
     flat = [v for s in scores for v in s]
@@ -76,7 +76,7 @@ def test_an_empty_chain_and_no_chain(step_scorer):
     assert step_scorer.score(["?"], [()]) == [()]
 
 
-def test_a_chain_longer_than_the_context_is_never_cut(scorer):
+def test_a_chain_longer_than_the_context_is_never_truncated(scorer):
     with pytest.raises(RenderError, match="chain 1: longer than the model's context"):
         scorer.score(["?", "?"], [("a",), ("12 " * 300,)])
 
@@ -88,7 +88,7 @@ BAD = {
 }
 
 
-def test_each_chain_answers_for_itself(scorer):
+def test_each_chain_is_refused_or_scored_on_its_own(scorer):
     chains = [CHAINS[0], *BAD.values(), ("a", 5), CHAINS[1]]
     found = scorer.score_each([TEXTS[0]] * len(chains), chains)
     assert [item.reason for item in found[1:-1]] == [*BAD, "not a list of texts"]
@@ -127,7 +127,7 @@ def test_a_scorer_can_be_sent_to_another_process(scorer):
     assert sent.score(TEXTS, CHAINS) == scorer.score(TEXTS, CHAINS)
 
 
-def test_score_chains_keeps_order_and_says_why_a_chain_has_no_scores(step_scorer, monkeypatch):
+def test_score_chains_keeps_order_and_gives_reasons(step_scorer, monkeypatch):
     monkeypatch.setattr(scoring, "CHAINS_A_ROUND", 2)
     chains = [Chain(str(i), "p", c) for i, c in enumerate(CHAINS)]
     given = [chains[2], Chain("lost", "q", ("a",)), chains[0], Chain("none", "p", ()), chains[1],
@@ -165,7 +165,7 @@ def test_a_chain_that_cannot_be_rendered_is_dropped_alone(step_scorer, monkeypat
         ({"engine_options": {"max_model_len": 9}}, "has no effect on the backend transformers"),
     ],
 )
-def test_options_that_would_not_be_heeded_are_refused(base_model, options, message):
+def test_options_without_effect_are_refused(base_model, options, message):
     with pytest.raises(ModelError, match=message) as caught:
         load_scorer(base_model, **options)
     assert caught.value.hint
@@ -207,7 +207,7 @@ def test_metadata_round_trip(tmp_path):
         json.dumps([["schema", "checkpoint/1"], ["kind", "prm"]]),
     ],
 )
-def test_a_directory_that_is_no_checkpoint_is_refused(tmp_path, text):
+def test_a_directory_that_is_not_a_checkpoint_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "prm.json").write_text(text)
     with pytest.raises(ModelError, match=r"prm\.json") as caught:
@@ -241,7 +241,7 @@ def test_batches_cover_everything_once_within_the_budget(budget):
     assert all(len(b) == 1 or len(b) * max(lengths[i] for i in b) <= budget for b in batches)
 
 
-def test_a_stored_calibration_is_applied_where_it_is_asked_for(scorer, tmp_path):
+def test_a_stored_calibration_is_applied_on_request(scorer, tmp_path):
     scorer.backend.model.save_pretrained(tmp_path)
     scorer.renderer.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="no calibration"):

@@ -153,8 +153,7 @@ def test_values_of_pairs_from_any_source_are_what_the_command_writes(prm, files)
     assert value["a"] > value["b"] > value["c"]
 
 
-def test_scores_of_ones_own_need_no_job():
-    """Records written by hand are a file that every job reads."""
-    place = [StepScores("p-1/0", "p-1", (0.25, 0.5), "prm"), StepScores("p-1/1", "p-1", (0.75, 0.5), "prm")]
-    (choice,) = toolkit.rerank_chains([Problem("p-1", "?")], CHAINS[:2], place)
+def test_scores_may_be_written_by_hand():
+    scores = [StepScores("p-1/0", "p-1", (0.25, 0.5), "prm"), StepScores("p-1/1", "p-1", (0.75, 0.5), "prm")]
+    (choice,) = toolkit.rerank_chains([Problem("p-1", "?")], CHAINS[:2], scores)
     assert choice.index == 1

@@ -1,4 +1,4 @@
-"""vLLM says what transformers says, raw: for every architecture that it serves, whatever it is batched with."""
+"""vLLM gives the same raw outputs as transformers, for every architecture it serves and in any batch."""
 
 import gc
 import pickle
@@ -40,7 +40,7 @@ def save(directory, model_class, config_class, kind):
     config = config_class(**SIZES, vocab_size=len(tokenizer), num_labels=labels, pad_token_id=tokenizer.pad_token_id)
     model = model_class(config)
     for name, parameter in model.named_parameters():
-        if "norm" not in name:  # as made, no score would depend on what stands before
+        if "norm" not in name:  # with the initial weights, scores would not depend on earlier tokens
             torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
@@ -74,7 +74,7 @@ OPTIONS = {"qwen2 of TRL": CACHED}
 
 @pytest.fixture(scope="module", params=MADE)
 def both(request, tmp_path_factory):
-    """The same model in this process and in vLLM, whose engine is started once for each."""
+    """The same model in this process and in vLLM; the engine starts once per model."""
     path = str(MADE[request.param](tmp_path_factory.mktemp("model")))
     served = load_scorer(path, backend="vllm", engine_options=OPTIONS.get(request.param))
     pair = SimpleNamespace(path=path, ours=load_scorer(path), served=served)
@@ -94,7 +94,7 @@ def furthest(some, others):
 @pytest.mark.engine
 @pytest.mark.timeout(600)
 class TestEngine:
-    def test_scores_are_the_same_whatever_they_are_scored_with(self, both):
+    def test_scores_are_the_same_in_any_batch(self, both):
         ours, served = both.ours.score(TEXTS, CHAINS), both.served.score(TEXTS, CHAINS)
         assert [len(s) for s in served] == ([1] * 60 if both.ours.kind == "orm" else [len(c) for c in CHAINS])
         assert furthest(ours, served) < SAME
@@ -102,7 +102,7 @@ class TestEngine:
         assert furthest(ours, both.served.score(TEXTS[::-1], CHAINS[::-1])[::-1]) < SAME
         assert furthest(ours[7:8], both.served.score(TEXTS[7:8], CHAINS[7:8])) < SAME
 
-    def test_what_comes_is_raw_and_as_long_as_may_be(self, both):
+    def test_outputs_are_raw_up_to_the_longest_row(self, both):
         ids = [5 + i % 200 for i in range(both.ours.backend.max_length)]
         assert both.served.backend.max_length == len(ids) == 256
         reads = (len(ids) - 1,) if both.ours.kind == "orm" else (0, 100, len(ids) - 1)
@@ -111,9 +111,9 @@ class TestEngine:
             assert a.dtype == b.dtype == torch.float32
             torch.testing.assert_close(a, b, rtol=0, atol=SAME)
 
-    def test_plain_transformers_says_the_same(self, both):
+    def test_plain_transformers_gives_the_same(self, both):
         if both.path.endswith("/to"):
-            pytest.skip("transformers has no such class; tests/prm/test_conversion.py compares it with ours")
+            pytest.skip("transformers has no such class; tests/prm/models/test_conversion.py compares it with ours")
         auto = AutoModelForSequenceClassification if both.ours.kind == "orm" else AutoModelForTokenClassification
         model = auto.from_pretrained(both.path).eval()
         rendered = both.ours.renderer.render(TEXTS[5], CHAINS[5])
