@@ -13,7 +13,7 @@ from prm.errors import InputError
 
 Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, GSM8K, MATH, or prompt/answer rows)")]
 Chains = Annotated[Path, typer.Option(help="chains as JSONL (ours, or rows with solutions)")]
-Out = Annotated[Path, typer.Option(help="output")]
+Out = Annotated[Path, typer.Option(help="file or directory to write")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output")]
 Model = Annotated[str, typer.Option(help="causal language model: Hugging Face directory or Hub name")]
 ChainsEach = Annotated[int, typer.Option("--n", "-n", min=1, help="chains per problem")]

@@ -5,7 +5,7 @@
     job = Job(place.out, "score", settings, files)
     with making(job, "scores", overwrite) as counts:
         if counts is not None:
-            …  # write job.output, count what is in it
+            …  # write job.output, fill in counts
     return place.records(job, StepScores)
 
 A job reads and writes files, whatever its caller passes in, so a killed job can resume and a notebook runs the same
