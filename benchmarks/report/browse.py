@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..protocols import PROTOCOLS
 from ..results import Result, ShownChain
 from .sections import titles_of
-from .wording import words_of
 
 _DIGITS = 4
 """Significant digits of scores in the page."""
@@ -145,7 +145,7 @@ def _data(
     titles = titles_of(results)
     return {
         "total": total,
-        "suites": [{"name": titles[file], "words": words_of(results[file].protocol)} for file in files],
+        "suites": [{"name": titles[file], "words": PROTOCOLS[results[file].protocol].words} for file in files],
         "scorers": [_scale_row(scale) for scale in scales],
         "splits": list(splits),
         "selectors": list(selectors),

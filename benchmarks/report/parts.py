@@ -6,12 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..protocols import PROTOCOLS
 from ..results import Curve, Metric, Picture, Result
 from . import charts
 from .charts import MEANS, Chart
 from .drawing import FAINT, MUTED, class_of
 from .tables import Table
-from .wording import metric_text, owner, title_of, words_of
+from .wording import metric_text, owner, title_of
 
 _FIRST = (
     "first_error_accuracy",
@@ -198,7 +199,7 @@ def _owners(metrics: Iterable[Metric], colors: Mapping[str, str]) -> dict[str, s
 
 
 def _pictures(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
-    words = words_of(result.protocol)
+    words = PROTOCOLS[result.protocol].words
     drawers: dict[str, Callable[[str, Picture], Chart]] = {
         "reliability": lambda k, p: charts.reliability(k, p, charts.calibration_note(result.metrics, p)),
         "margins": charts.margins,

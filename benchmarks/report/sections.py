@@ -7,19 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..protocols import PROTOCOLS
 from ..results import Metric, Result
 from .drawing import SERIES
 from .headline import DifferenceRow, HeadlineRow, differences, headline_rows, headline_title
 from .parts import Part, parts_of
 from .tables import Table
 from .wording import NOTHING, metric_text, title_of, unit_of
-
-_PROTOCOLS = {
-    "localization": "first-error localization",
-    "steps": "step classification",
-    "best-of-n": "best of n",
-    "preference": "preference",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,7 @@ def _section(key: str, title: str, result: Result, colors: Mapping[str, str]) ->
     return Section(
         id=key,
         title=title,
-        protocol=_PROTOCOLS.get(result.protocol, result.protocol),
+        protocol=PROTOCOLS[result.protocol].title,
         facts=tuple(_spelled_out(result.settings)),
         counts=tuple(_spelled_out({k: v for k, v in result.data.items() if k != "dropped"})),
         dropped=tuple((reason, _text(rows)) for reason, rows in dict(result.data.get("dropped") or {}).items()),

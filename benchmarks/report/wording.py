@@ -87,11 +87,6 @@ def metric_text(metric: Metric | None) -> str:
     return NOTHING if metric is None else with_interval(metric.name, metric.value, metric.low, metric.high)
 
 
-def words_of(protocol: str) -> tuple[str, str]:
-    """Words for chains with and without `is_right`."""
-    return ("better", "worse") if protocol == "preference" else ("right", "wrong")
-
-
 def owner(metric: Metric) -> str:
     """Who the number belongs to: the scorer, or the baseline that the variant names.
 

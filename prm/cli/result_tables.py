@@ -5,6 +5,7 @@ from __future__ import annotations
 from prm import console
 from prm.benchmarks.report.wording import NOTHING, number, title_of, unit_of
 from prm.benchmarks.results import Metric, Result, label_of
+from prm.statistics.aggregation import AGGREGATORS
 
 _MOST_KS = 6
 """With more, the best-of-k table shows every other k."""
@@ -14,7 +15,7 @@ _MOST_SPLITS = 10
 
 def show_result(result: Result) -> None:
     """Print the tables of a result on stdout."""
-    if result.protocol == "best-of-n":
+    if any(curve.kind == "best-of-k" for curve in result.curves):
         _show_curves(result)
     else:
         _show_splits(result)
@@ -64,7 +65,7 @@ def _show_others(result: Result, headline: str) -> None:
     rows = [
         [title_of(name) + unit_of(name), *(cells.get((s, name), NOTHING) for s in result.scorers)] for name in names
     ]
-    by = next((m.variant for m in first.values() if m.variant), "") if result.protocol == "preference" else ""
+    by = next((m.variant for m in first.values() if m.variant in AGGREGATORS), "")
     if names:
         console.table(f"All rows{by and f', steps by {by}'}", ["metric", *result.scorers], rows)
 
