@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prm.benchmarks.arithmetic.step_truth import measure_label_quality
     from prm.benchmarks.jobs import evaluate, read_benchmark, write_suite
+    from prm.benchmarks.report.job import leaderboard, report
     from prm.data.files import read_chains, read_problems, read_records, write_records
     from prm.data.formats.jobs import export_labels, import_rows
     from prm.data.jobs import Output, Records, Source
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "prm.benchmarks.arithmetic.step_truth": ("measure_label_quality",),
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
+    "prm.benchmarks.report.job": ("leaderboard", "report"),
     "prm.data.files": ("read_chains", "read_problems", "read_records", "write_records"),
     "prm.data.formats.jobs": ("export_labels", "import_rows"),
     "prm.data.jobs": ("Output", "Records", "Source"),

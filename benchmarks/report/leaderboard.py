@@ -19,7 +19,7 @@ from prm.errors import InputError
 from ..results import Metric, Result
 from .wording import NOTHING, is_lower_better, number, owner, title_of, unit_of
 
-Format = Literal["markdown", "json", "latex"]
+BoardFormat = Literal["markdown", "json", "latex"]
 _SCHEMA = "leaderboard/1"
 ALL = "all"
 """Selects every variant."""
@@ -255,7 +255,7 @@ def _rank(row: LeaderboardRow) -> tuple[bool, int, float, str]:
     return row.is_baseline, -len(values), -sum(values) / max(1, len(values)), row.name
 
 
-def write(board: Leaderboard, form: Format) -> str:
+def write(board: Leaderboard, form: BoardFormat) -> str:
     """Format the table; the text ends with a newline."""
     return _WRITERS[form](board)
 
@@ -348,4 +348,4 @@ def _tex(text: str) -> str:
     return text.translate(_TEX)
 
 
-_WRITERS: dict[Format, Callable[[Leaderboard], str]] = {"markdown": _markdown, "json": _json, "latex": _latex}
+_WRITERS: dict[BoardFormat, Callable[[Leaderboard], str]] = {"markdown": _markdown, "json": _json, "latex": _latex}

@@ -19,7 +19,7 @@ from prm.benchmarks.report.drawing import SERIES, Canvas, draw
 from prm.benchmarks.report.page import make_page
 from prm.benchmarks.report.sections import sections
 from prm.benchmarks.results import Curve, Difference, Metric, Picture, Point, Result, ShownChain, shown_path
-from prm.cli.report import report
+from prm.benchmarks.report.job import leaderboard, report
 from prm.errors import InputError, PrmError
 
 RESULTS = made_results.make_results()
@@ -454,7 +454,7 @@ def test_colors_stand_out_in_both_themes(theme):
 # ---- the command
 
 
-def test_the_command_writes_a_page_once(tmp_path, capsys):
+def test_the_job_writes_a_page_once(tmp_path, capsys):
     (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {"r.json": [chain()]})
     report([path], tmp_path / "page.html")
     assert "report: 1 results, 1 chains" in capsys.readouterr().err
@@ -463,11 +463,35 @@ def test_the_command_writes_a_page_once(tmp_path, capsys):
     assert "already there" in capsys.readouterr().err
 
 
-def test_the_command_says_what_it_left_out(tmp_path, capsys):
+def test_the_job_says_what_it_left_out(tmp_path, capsys):
     own = [chain(str(i), str(i)) for i in range(3)]
     (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {"r.json": own})
     report([path], tmp_path / "page.html", browse=2)
     assert "1 chains left out (--browse)" in capsys.readouterr().err
+
+
+def test_a_page_without_a_name_lives_as_long_as_its_object(tmp_path):
+    paths = made_results.write_results(tmp_path, {"r.json": result(), "s.json": result()}, {})
+    made = report(paths)
+    assert made.counts["results"] == 2
+    page = made.path
+    assert page.read_text().startswith("<!doctype html>")
+    del made
+    assert not page.exists()
+
+
+def test_one_result_in_place_of_a_list_is_refused(tmp_path):
+    (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})
+    for make in (report, leaderboard):
+        with pytest.raises(InputError, match="not a list"):
+            make(path)
+
+
+def test_a_leaderboard_is_a_text_and_if_asked_for_a_file(tmp_path):
+    paths = made_results.write_results(tmp_path, {"r.json": result()}, {})
+    board = leaderboard(paths)
+    assert "| PRM" in board
+    assert leaderboard(paths, tmp_path / "board.md") == board == (tmp_path / "board.md").read_text()
 
 
 def test_files_with_the_same_name_are_distinguished_by_path(tmp_path):
