@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prm.benchmarks.arithmetic.step_truth import measure_label_quality
+    from prm.benchmarks.arithmetic.world import write_world
     from prm.benchmarks.jobs import evaluate, read_benchmark, write_suite
     from prm.benchmarks.report.job import leaderboard, report
     from prm.data.files import read_chains, read_problems, read_records, write_records
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from prm.generation.sampling import sample
     from prm.labeling.job import label, labeling_cost
     from prm.labeling.judging import Checker
+    from prm.models.conversion import convert
     from prm.scoring.calibrating import calibrate, chain_values
     from prm.scoring.jobs import rerank_chains, score
     from prm.scoring.loading import load_scorer
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "prm.benchmarks.arithmetic.step_truth": ("measure_label_quality",),
+    "prm.benchmarks.arithmetic.world": ("write_world",),
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
     "prm.benchmarks.report.job": ("leaderboard", "report"),
     "prm.data.files": ("read_chains", "read_problems", "read_records", "write_records"),
@@ -59,6 +62,7 @@ _HOMES = {
     "prm.generation.sampling": ("sample",),
     "prm.labeling.job": ("label", "labeling_cost"),
     "prm.labeling.judging": ("Checker",),
+    "prm.models.conversion": ("convert",),
     "prm.scoring.calibrating": ("calibrate", "chain_values"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
     "prm.scoring.loading": ("load_scorer",),

@@ -24,6 +24,13 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from prm.data.files import write_records
+from prm.data.jobs import Records, Workspace, making
+from prm.data.manifest import Job
+from prm.data.records import Problem
 
 LARGEST = 99
 """Largest number in the world; the smallest is 1 in a problem and 0 in a careless solution."""
@@ -234,3 +241,29 @@ def _exactly(value: int, operator: str, operand: int) -> int | None:
     if operator == "/":
         return value // operand if operand and value % operand == 0 else None
     return {"+": value + operand, "-": value - operand, "*": value * operand}[operator]
+
+
+def write_world(
+    out: str | Path | None = None, *, count: int = 300, seed: int = 0, overwrite: bool = False
+) -> Records[Problem]:
+    """Write the first `count` problems of a seed.
+
+    Args:
+        out: file of problems; None for a temporary one.
+        count: how many.
+        seed: of the stories.
+        overwrite: replace an existing output.
+
+    Raises:
+        OutputError: the file cannot be written, or holds something else.
+    """
+    place = Workspace(out, "problems.jsonl")
+    job = Job(place.out, "world", {"count": count, "seed": seed}, {})
+    with making(job, "problems", overwrite) as counts:
+        if counts is not None:
+            made = (
+                Problem(f"world-{seed}-{i}", s.text, str(s.answer), {"values": list(s.values)})
+                for i, s in enumerate(islice(stories(seed), count))
+            )
+            counts["problems"] = write_records(place.out, made)
+    return place.records(job, Problem)

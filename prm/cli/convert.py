@@ -7,11 +7,6 @@ from typing import Annotated
 
 import typer
 
-from prm.data.jobs import making
-from prm.data.manifest import Job
-from prm.data.writing import whole_directory
-from prm.errors import InputError
-
 from .options import Out, Overwrite
 
 
@@ -27,14 +22,6 @@ def convert(
     overwrite: Overwrite = False,
 ) -> None:
     """Convert a checkpoint to another architecture, with the same scores."""
-    job = Job(out, "convert", {"to": to}, {"scorer": scorer})
-    with making(job, "checkpoint", overwrite) as counts:
-        if counts is None:
-            return
-        from prm.models.conversion import CONVERSIONS
+    from prm.models import conversion
 
-        if to not in CONVERSIONS:
-            raise InputError(f"unknown target architecture {to!r}", f"choose from {', '.join(CONVERSIONS)}")
-        with whole_directory(out) as directory:
-            CONVERSIONS[to](scorer, directory)
-        counts["converted models"] = 1
+    conversion.convert(scorer, out, to=to, overwrite=overwrite)

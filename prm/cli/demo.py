@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +11,7 @@ import typer
 
 from prm import console
 from prm.benchmarks.arithmetic import POLICY
-from prm.benchmarks.arithmetic.world import stories
-from prm.data.files import write_records
-from prm.data.jobs import making
-from prm.data.manifest import Job
-from prm.data.records import Problem
+from prm.benchmarks.arithmetic.world import write_world
 
 from .options import Out, Overwrite, Seed
 
@@ -28,14 +23,7 @@ def world(
     overwrite: Overwrite = False,
 ) -> None:
     """Write problems of the arithmetic world, where the truth of every step is known exactly."""
-    job = Job(out, "world", {"count": count, "seed": seed}, {})
-    with making(job, "problems", overwrite) as counts:
-        if counts is not None:
-            found = (
-                Problem(f"world-{seed}-{i}", s.text, str(s.answer), {"values": list(s.values)})
-                for i, s in enumerate(islice(stories(seed), count))
-            )
-            counts["problems"] = write_records(out, found)
+    write_world(out, count=count, seed=seed, overwrite=overwrite)
 
 
 def demo(

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prm.errors import ModelError
+from prm.data.jobs import Output, making
+from prm.data.manifest import Job
+from prm.data.writing import whole_directory
+from prm.errors import InputError, ModelError
 
 from .architectures import Qwen2ForProcessRewardModel, load_config
 from .checkpoint import METADATA, load_metadata, load_model
@@ -77,3 +80,26 @@ def _two_layers(head: Any) -> dict[str, Tensor]:
 
 CONVERSIONS: dict[str, Callable[[Path, Path], None]] = {"qwen2-process-reward": to_qwen2_process_reward}
 """By the name of the target architecture."""
+
+
+def convert(scorer: str | Path, out: str | Path, *, to: str, overwrite: bool = False) -> Output:
+    """Convert one of our checkpoints to another architecture.
+
+    Args:
+        scorer: a directory that `prm.train` wrote.
+        out: the directory to write.
+        to: name in `CONVERSIONS`.
+        overwrite: replace an existing output.
+
+    Raises:
+        PrmError: the checkpoint or the output cannot be used, or the architecture is unknown.
+    """
+    if to not in CONVERSIONS:
+        raise InputError(f"unknown target architecture {to!r}", f"choose from {', '.join(CONVERSIONS)}")
+    job = Job(Path(out), "convert", {"to": to}, {"scorer": Path(scorer)})
+    with making(job, "checkpoint", overwrite) as counts:
+        if counts is not None:
+            with whole_directory(job.output) as directory:
+                CONVERSIONS[to](Path(scorer), directory)
+            counts["converted models"] = 1
+    return Output(job.output, job.counts())

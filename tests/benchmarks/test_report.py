@@ -16,10 +16,10 @@ import pytest
 from prm.benchmarks.report import charts
 from prm.benchmarks.report.browse import chosen_evenly, make_browser
 from prm.benchmarks.report.drawing import SERIES, Canvas, draw
+from prm.benchmarks.report.job import leaderboard, report
 from prm.benchmarks.report.page import make_page
 from prm.benchmarks.report.sections import sections
 from prm.benchmarks.results import Curve, Difference, Metric, Picture, Point, Result, ShownChain, shown_path
-from prm.benchmarks.report.job import leaderboard, report
 from prm.errors import InputError, PrmError
 
 RESULTS = made_results.make_results()
