@@ -259,7 +259,7 @@ def test_the_demo_ends_where_one_of_its_commands_does(prm, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo, "stories", interrupted)
+    monkeypatch.setattr("prm.benchmarks.arithmetic.world.stories", interrupted)
     monkeypatch.setattr(demo, "_demo_commands", lambda *_: [["world", "--out=q.jsonl"], world])
     code, _, said = prm("demo", "--out", ".")
     assert code == 130
