@@ -18,11 +18,11 @@ from urllib.parse import quote
 from prm import console
 from prm.data.drops import Drops
 from prm.data.files import write_records
-from prm.data.jobs import Output, Records, Source, Workspace, making, write_drops
+from prm.data.jobs import Output, Records, Source, Workspace, making, pandas_table, write_drops
 from prm.data.manifest import Job
 from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
-from prm.errors import InputError, OutputError, PrmError
+from prm.errors import InputError, OutputError
 from prm.scoring.jobs import score
 
 from .evaluation import measure_suite, require_used
@@ -74,11 +74,7 @@ class Evaluation(Output):
         Raises:
             PrmError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise PrmError("pandas is not installed", "pip install pandas") from error
-        return pd.DataFrame([asdict(metric) for metric in self.result.metrics]).rename(columns={"name": "metric"})
+        return pandas_table([asdict(metric) for metric in self.result.metrics]).rename(columns={"name": "metric"})
 
 
 @dataclass(frozen=True, slots=True)

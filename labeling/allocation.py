@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from math import ceil, log2
 
 from prm.data.records import Known, Outcome, StepLabels
-from prm.errors import InputError
+from prm.errors import entry
 
 Draws = list[tuple[int, int]]
 Allocation = Generator[Draws, None, None]
@@ -199,14 +199,8 @@ STRATEGIES: dict[str, Strategy] = {
 
 
 def strategy_named(name: str) -> Strategy:
-    """The strategy of this name.
-
-    Raises:
-        InputError: the name is unknown.
-    """
-    if name not in STRATEGIES:
-        raise InputError(f"unknown strategy {name!r}", f"choose from {', '.join(STRATEGIES)}")
-    return STRATEGIES[name]
+    """The strategy of this name; raises InputError if it is unknown."""
+    return entry("strategy", name, STRATEGIES)
 
 
 def checked(ledger: Ledger, allocation: Allocation, budget: Budget) -> Allocation:

@@ -12,6 +12,11 @@ A message says what, with which value; `hint` says what to do about it. The comm
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class PrmError(Exception):
     """Base of all errors that are meant for a person.
@@ -54,3 +59,25 @@ class EngineError(PrmError):
 
 class OutputError(PrmError):
     """An output that exists with other settings, or that cannot be written."""
+
+
+def require_known(what: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that a table or a list of choices lacks.
+
+    Args:
+        what: of which kind it is, for the message.
+        name: as it was given.
+        known: all there are.
+
+    Raises:
+        InputError: it is unknown.
+    """
+    choices = tuple(known)
+    if name not in choices:
+        raise InputError(f"unknown {what} {name!r}", f"choose from {', '.join(choices)}")
+
+
+def entry(what: str, name: str, table: Mapping[str, T]) -> T:
+    """The entry of a table of this name; raises as `require_known`."""
+    require_known(what, name, table)
+    return table[name]

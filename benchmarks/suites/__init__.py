@@ -22,7 +22,7 @@ from prm.data.formats.solutions import RowError
 from prm.data.records import Chain, Problem
 from prm.data.rows import Row
 from prm.data.steps import split_steps
-from prm.errors import InputError
+from prm.errors import InputError, entry
 
 from ..results import Protocol
 from . import best_of_n, judging, localization, preference, steps
@@ -131,14 +131,8 @@ SUITES: dict[str, Suite] = {
 
 
 def suite_named(name: str) -> Suite:
-    """The suite of this name.
-
-    Raises:
-        InputError: there is none.
-    """
-    if name not in SUITES:
-        raise InputError(f"unknown suite {name!r}", f"choose from {', '.join(SUITES)}")
-    return SUITES[name]
+    """The suite of this name; raises InputError if it is unknown."""
+    return entry("suite", name, SUITES)
 
 
 def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "newline") -> SuiteData:

@@ -39,6 +39,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def pandas_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """A table with one row per row, and one column per key.
+
+    Raises:
+        PrmError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise PrmError("pandas is not installed", "pip install pandas") from error
+    return pd.DataFrame(rows)
+
+
 class Output:
     """The output of a job.
 
@@ -78,11 +91,7 @@ class Records(Output, Generic[R]):
         Raises:
             PrmError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise PrmError("pandas is not installed", "pip install pandas") from error
-        return pd.DataFrame(self._rows())
+        return pandas_table(self._rows())
 
     def to_dataset(self) -> datasets.Dataset:
         """A `datasets.Dataset` with one row per record, and one column per field of the file."""

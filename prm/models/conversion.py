@@ -13,7 +13,7 @@ from torch import Tensor
 from prm.data.jobs import Output, making
 from prm.data.manifest import Job
 from prm.data.writing import whole_directory
-from prm.errors import InputError, ModelError
+from prm.errors import ModelError, require_known
 
 from .architectures import Qwen2ForProcessRewardModel, load_config
 from .checkpoint import METADATA, load_metadata, load_model
@@ -94,8 +94,7 @@ def convert(scorer: str | Path, out: str | Path, *, to: str, overwrite: bool = F
     Raises:
         PrmError: the checkpoint or the output cannot be used, or the architecture is unknown.
     """
-    if to not in CONVERSIONS:
-        raise InputError(f"unknown target architecture {to!r}", f"choose from {', '.join(CONVERSIONS)}")
+    require_known("target architecture", to, CONVERSIONS)
     job = Job(Path(out), "convert", {"to": to}, {"scorer": Path(scorer)})
     with making(job, "checkpoint", overwrite) as counts:
         if counts is not None:

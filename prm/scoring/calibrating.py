@@ -16,7 +16,7 @@ from prm.data.manifest import Job
 from prm.data.records import LabelView, StepLabels, StepScores
 from prm.data.splits import is_in_share
 from prm.data.writing import write_bytes, write_json
-from prm.errors import InputError
+from prm.errors import InputError, require_known
 from prm.plots import reliability_diagram
 from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import is_logarithm
@@ -124,14 +124,13 @@ def plot_path(out: Path) -> Path:
 
 
 def _require_fitting(level: str, aggregate: str | None, labels_as: str | None) -> None:
-    if level not in get_args(Level):
-        raise InputError(f"unknown level {level!r}", f"choose from {', '.join(get_args(Level))}")
+    require_known("level", level, get_args(Level))
     if level == "step" and aggregate is not None:
         raise InputError(f"aggregate={aggregate!r} cannot be used with the level 'step'", "omit it")
     if level == "chain" and labels_as is not None:
         raise InputError(f"labels_as={labels_as!r} cannot be used: a chain's label is its own outcome", "omit it")
-    if labels_as is not None and labels_as not in get_args(LabelView):
-        raise InputError(f"unknown view {labels_as!r} of labels", f"choose from {', '.join(get_args(LabelView))}")
+    if labels_as is not None:
+        require_known("labels_as", labels_as, get_args(LabelView))
 
 
 def _metadata(scorer: Path, kind: ScoreKind) -> Metadata:

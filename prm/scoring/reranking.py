@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from prm.data.records import Asked, Choice, Problem, StepScores
 from prm.data.steps import split_steps
-from prm.errors import InputError
+from prm.errors import InputError, entry
 from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import aggregator_named
 from prm.verifiers import Outcome, answer_key, check, extract_answer
@@ -105,13 +105,12 @@ def select(scores: Sequence[float | None], groups: Sequence[int | None], selecti
     Raises:
         InputError: the selection is unknown.
     """
-    if selection not in SELECTIONS:
-        raise InputError(f"unknown selection {selection!r}", f"choose from {', '.join(SELECTIONS)}")
+    weigh = entry("selection", selection, SELECTIONS)
     known = [-math.inf if score is None else score for score in scores]
     answered = [i for i, group in enumerate(groups) if group is not None and scores[i] is not None]
     if not answered:
         return max(range(len(known)), key=known.__getitem__)
-    weights = SELECTIONS[selection]({i: known[i] for i in answered})
+    weights = weigh({i: known[i] for i in answered})
     if weights is None:
         return max(answered, key=known.__getitem__)
     totals: dict[int | None, float] = {}

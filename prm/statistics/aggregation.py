@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prm.errors import InputError
+from prm.errors import entry
 
 if TYPE_CHECKING:
     from .arrays import Floats, Ints
@@ -118,14 +118,8 @@ AGGREGATORS: dict[str, Aggregator] = {
 
 
 def aggregator_named(name: str) -> Aggregator:
-    """The aggregator of this name.
-
-    Raises:
-        InputError: the name is unknown.
-    """
-    if name not in AGGREGATORS:
-        raise InputError(f"unknown aggregator {name!r}", f"choose from {', '.join(AGGREGATORS)}")
-    return AGGREGATORS[name]
+    """The aggregator of this name; raises InputError if it is unknown."""
+    return entry("aggregator", name, AGGREGATORS)
 
 
 def is_logarithm(aggregator: str) -> bool:

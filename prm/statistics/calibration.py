@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq, isotonic_regression, minimize
 from scipy.special import expit, logit
 
-from prm.errors import InputError
+from prm.errors import InputError, require_known
 
 from .aggregation import AGGREGATORS
 from .arrays import Floats
@@ -218,8 +218,7 @@ def fit(
     >>> round(found.parameters["temperature"], 4)  # the log-odds are log 4 and should be log 9
     0.6309
     """
-    if method not in get_args(Method):
-        raise InputError(f"unknown method {method!r}", f"choose from {', '.join(get_args(Method))}")
+    require_known("method", method, get_args(Method))
     if (labels is None) != (method == "standardize"):
         raise InputError(f"{method} {'needs' if labels is None else 'takes no'} labels", "change labels or method")
     values, counts = _points(scores, weights, scale)

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import cg
 from scipy.special import expit, log_ndtr
 
-from prm.errors import InputError
+from prm.errors import InputError, require_known
 
 from .arrays import Floats
 
@@ -71,8 +71,7 @@ def strengths(
     >>> round(found["a"] - found["b"], 4)  # log(3 / 1)
     1.0986
     """
-    if model not in get_args(ComparisonModel):
-        raise InputError(f"unknown model {model!r}", f"choose from {', '.join(get_args(ComparisonModel))}")
+    require_known("model", model, get_args(ComparisonModel))
     if not (math.isfinite(prior) and prior >= 0):
         raise InputError(f"prior is {prior}, not a precision", "give a number from 0")
     ids, pairs = _gather(comparisons)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from prm.errors import InputError
+from prm.errors import InputError, entry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -166,9 +166,7 @@ def check_terms(kind: Kind, terms: Mapping[str, float]) -> None:
         InputError: a term is unknown, its head is not trained, a head has no loss, or a weight is not above 0.
     """
     for name, weight in terms.items():
-        if name not in TERMS:
-            raise InputError(f"unknown loss {name!r}", f"choose from {', '.join(TERMS)}")
-        if TERMS[name].head not in (*heads_of(kind), None):
+        if entry("loss", name, TERMS).head not in (*heads_of(kind), None):
             fitting = ", ".join(other for other, term in TERMS.items() if term.head in (*heads_of(kind), None))
             raise InputError(f"the loss {name!r} trains a head that {A_KIND[kind]} lacks", f"choose from {fitting}")
         if not 0 < weight < float("inf"):

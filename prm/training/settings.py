@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from prm.data.steps import split_steps
-from prm.errors import InputError
+from prm.errors import InputError, require_known
 
 from .examples import Steps, Targets, TooLong
 from .objectives import A_KIND, DEFAULT, TERMS, check_terms
@@ -85,11 +85,11 @@ class TrainSettings:
     """Where else to log: `tensorboard`, `wandb`; None for TensorBoard where it is installed."""
 
     def __post_init__(self) -> None:
-        _require_known("objective", self.objective, DEFAULT)
-        _require_known("labels_as", self.labels_as, get_args(Targets))
-        _require_known("steps", self.steps, get_args(Steps))
-        _require_known("too_long", self.too_long, get_args(TooLong))
-        _require_known("precision", self.precision, get_args(Precision))
+        require_known("objective", self.objective, DEFAULT)
+        require_known("labels_as", self.labels_as, get_args(Targets))
+        require_known("steps", self.steps, get_args(Steps))
+        require_known("too_long", self.too_long, get_args(TooLong))
+        require_known("precision", self.precision, get_args(Precision))
         self._require_ranges()
         check_terms(self.objective, self.terms)
         self._require_heeded()
@@ -151,8 +151,3 @@ _LEAST = {
 def makes_no_difference(name: str, objective: Kind) -> InputError:
     """The error for a parameter that has no effect."""
     return InputError(f"{name} makes no difference to {A_KIND[objective]} with these losses", "omit it")
-
-
-def _require_known(name: str, given: str, possible: Collection[str]) -> None:
-    if given not in possible:
-        raise InputError(f"unknown {name} {given!r}", f"choose from {', '.join(possible)}")

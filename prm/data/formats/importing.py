@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from prm.errors import InputError
+from prm.errors import InputError, require_known
 
 from ..drops import Drops
 from ..records import Chain, Problem, StepLabels
@@ -47,8 +47,7 @@ def read_public(
     Raises:
         InputError: the format is unknown; or a row cannot be used: names file, line and reason.
     """
-    if name not in FORMATS_READ:
-        raise InputError(f"unknown format {name!r}", f"choose from {', '.join(FORMATS_READ)}")
+    require_known("format", name, FORMATS_READ)
     reading = reading or Reading()
     naming = _Naming(path.stem, reading)
     for number, row in _rows(path):

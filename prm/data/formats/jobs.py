@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from prm import console
-from prm.errors import InputError
+from prm.errors import InputError, require_known
 
 from ..drops import Drops
 from ..files import by_id, read_chains, read_problems, read_records, write_records
@@ -68,7 +68,7 @@ def import_rows(
     files = place.files(rows=rows, problems=problems)
     file = files.pop("rows")
     name = format or _told(file)
-    _require_format(name, FORMATS_READ)
+    require_known("format", name, FORMATS_READ)
     settings = _settings(name, neutral_is_right=None if neutral_is_right else False, tag=tag, splitter=splitter)
     others = (place.out / "problems.jsonl", place.out / "labels.jsonl")
     job = Job(place.out / "chains.jsonl", "import", {"format": name, **settings}, {"file": file, **files}, others)
@@ -152,7 +152,7 @@ def export_labels(
     Raises:
         PrmError: an input, a setting or the output cannot be used.
     """
-    _require_format(format, FORMATS_WRITTEN)
+    require_known("format", format, FORMATS_WRITTEN)
     _require_view(format, labels_as)
     tag = _settings(format, tag=tag, hub=hub).get("tag", TAG)
     place = Workspace(out, "rows" if format == "datasets" else "rows.jsonl")
@@ -177,14 +177,8 @@ def export_labels(
     return place.output(job)
 
 
-def _require_format(name: str, formats: Collection[str]) -> None:
-    if name not in formats:
-        raise InputError(f"unknown format {name!r}", f"choose from {', '.join(formats)}")
-
-
 def _require_view(name: str, view: str) -> None:
-    if view not in get_args(LabelView):
-        raise InputError(f"unknown labels_as {view!r}", f"choose from {', '.join(get_args(LabelView))}")
+    require_known("labels_as", view, get_args(LabelView))
     if view != "hard" and name not in FORMATS_WITH_SHARES:
         raise InputError(
             f"the format {name!r} cannot carry {view} labels",
