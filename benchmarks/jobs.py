@@ -23,7 +23,8 @@ from prm.data.manifest import Job
 from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
 from prm.errors import InputError, OutputError
-from prm.scoring.jobs import score
+from prm.scoring.jobs import name_of, score
+from prm.scoring.scorer import Scorer
 
 from .evaluation import measure_suite, require_used
 from .numbers import EvalSettings
@@ -222,7 +223,7 @@ def evaluate(
     problems: Source | None = None,
     chains: Source | None = None,
     scores: Mapping[str, Source] | None = None,
-    scorers: Mapping[str, str] | None = None,
+    scorers: Mapping[str, str | os.PathLike[str] | Scorer] | None = None,
     pools: Source | None = None,
     stored: bool = False,
     thresholds: Mapping[str, float] | None = None,
@@ -243,7 +244,7 @@ def evaluate(
         problems: of best-of-n and world, see `prm.Source`.
         chains: of best-of-n and world.
         scores: of these chains, by the name of the scorer.
-        scorers: models to score the chains with first, by name: a directory or Hub name each.
+        scorers: models to score the chains with first, by name: a directory, a Hub name or a scorer each.
         pools: best of n: checked answers of an earlier run, so that none is checked again.
         stored: whether to measure the scores in the suite's own rows.
         thresholds: by scorer, the score below which a step is called wrong; 0.5 for all others.
@@ -259,7 +260,8 @@ def evaluate(
     Raises:
         PrmError: an input, a setting, a model or the output cannot be used.
     """
-    scores, models = scores or {}, {name: str(model) for name, model in (scorers or {}).items()}
+    scores, scorers = scores or {}, scorers or {}
+    models = {name: name_of(scorer) for name, scorer in scorers.items()}
     _require_names(scores, models)
     how = EvalSettings(dict(thresholds or {}), threshold_split, n, draws=draws, seed=seed)
     place = Workspace(out, "result.json")
@@ -282,7 +284,9 @@ def evaluate(
             require_used(read, [*tables, *files, *models], how)
             tables |= {name: read_scores(path) for name, path in files.items()}
             checked = _pools(read, sources.files.get("pools"), place.out, drops)
-            tables |= {name: read_scores(_score(name, m, read, place.out, overwrite)) for name, m in models.items()}
+            tables |= {
+                name: read_scores(_score(name, given, read, place.out, overwrite)) for name, given in scorers.items()
+            }
             result, shown = measure_suite(read, tables, how, drops, checked, show)
             write_json(place.out, result_to_json(result))
             write_lines(shown_path(place.out), map(shown_to_json, shown))
@@ -332,7 +336,7 @@ def _pools(data: SuiteData, pools: Path | None, out: Path, drops: Drops) -> list
     return checked
 
 
-def _score(name: str, model: str, data: SuiteData, out: Path, overwrite: bool) -> Path:
+def _score(name: str, model: str | os.PathLike[str] | Scorer, data: SuiteData, out: Path, overwrite: bool) -> Path:
     """Score the suite's chains with a model; goes on after a kill.
 
     Scores that exist already are taken; those made in another way are replaced if `overwrite` says so.

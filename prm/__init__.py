@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prm.benchmarks.arithmetic.world import write_world
     from prm.benchmarks.jobs import evaluate, read_benchmark, write_suite
     from prm.benchmarks.report.job import leaderboard, report
+    from prm.console import quiet
     from prm.data.files import read_chains, read_problems, read_records, write_records
     from prm.data.formats.jobs import export_labels, import_rows
     from prm.data.jobs import Output, Records, Source
@@ -50,6 +51,7 @@ _HOMES = {
     "prm.benchmarks.arithmetic.world": ("write_world",),
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
     "prm.benchmarks.report.job": ("leaderboard", "report"),
+    "prm.console": ("quiet",),
     "prm.data.files": ("read_chains", "read_problems", "read_records", "write_records"),
     "prm.data.formats.jobs": ("export_labels", "import_rows"),
     "prm.data.jobs": ("Output", "Records", "Source"),

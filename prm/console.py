@@ -62,8 +62,8 @@ def tracked(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
             advance()
 
 
-def be_quiet() -> None:
-    """Silence all output: for every process but the one that reports."""
+def quiet() -> None:
+    """Silence progress, summaries and tables from now on, in this process."""
     err.quiet = out.quiet = True
 
 

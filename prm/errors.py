@@ -29,6 +29,8 @@ class PrmError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # shown under a traceback
 
 
 class InputError(PrmError):

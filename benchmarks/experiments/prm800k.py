@@ -185,7 +185,7 @@ def fresh_model(tokenizer: Any, groups: Sequence[GroupExample], arguments: argpa
         epochs=arguments.epochs,
         learning_rate=arguments.lr,
         batch_size=arguments.batch,
-        tokens_a_pass=arguments.tokens_per_pass,
+        tokens_per_pass=arguments.tokens_per_pass,
         weight_decay=arguments.weight_decay,
         save_every=10**9,
         seed=arguments.seed,

@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--tokens-per-pass", type=int)
     arguments = parser.parse_args()
     model = load_model(str(POLICY), "prm")
-    backend = TransformersBackend(model, token_head, tokens_a_batch=arguments.tokens_per_pass)
+    backend = TransformersBackend(model, token_head, tokens_per_pass=arguments.tokens_per_pass)
     scorer = RewardModel(backend, Renderer(load_tokenizer(str(POLICY))), "softmax", "prm")
     problems, chains = real_chains(arguments.data)
     chains = [c for c in chains if len(rows_of(scorer, problems, [c])[0][0]) <= backend.max_length]
@@ -67,7 +67,7 @@ def main() -> None:
         **against_bare(scorer, backend, problems, chains[: arguments.chains], arguments.repeats),
     }
     settings = (
-        f"{torch.get_num_threads()} threads, {backend.tokens_a_batch:,} tokens a pass, rounds of {CHAINS_A_ROUND}"
+        f"{torch.get_num_threads()} threads, {backend.tokens_per_pass:,} tokens a pass, rounds of {CHAINS_A_ROUND}"
     )
     print(f"{machine()}, {settings}\n")
     for name, value in found.items():
@@ -129,7 +129,7 @@ def against_bare(
     batches = [
         batch
         for start in range(0, len(rows), CHAINS_A_ROUND)
-        for batch in tensors(rows[start : start + CHAINS_A_ROUND], backend.tokens_a_batch)
+        for batch in tensors(rows[start : start + CHAINS_A_ROUND], backend.tokens_per_pass)
     ]
     seconds = taken(
         {

@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="optimizer steps per timed run (default: 5)")
     parser.add_argument("--batch", type=int, default=32, help="chains per optimizer step (default: 32)")
     parser.add_argument("--small-pass", type=int, default=2, help="chains in TRL's smaller passes (default: 2)")
-    parser.add_argument("--tokens-per-pass", type=int, default=FitSettings().tokens_a_pass, help="for our trainer")
+    parser.add_argument("--tokens-per-pass", type=int, default=FitSettings().tokens_per_pass, help="for our trainer")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--lr", type=float, default=1e-4)
@@ -213,7 +213,7 @@ def make_ours(data: Data, arguments: argparse.Namespace, work: str) -> RewardTra
     settings = FitSettings(
         learning_rate=arguments.lr,
         batch_size=arguments.batch,
-        tokens_a_pass=arguments.tokens_per_pass,
+        tokens_per_pass=arguments.tokens_per_pass,
         precision=arguments.precision,
         save_every=10**9,
         seed=arguments.seed,

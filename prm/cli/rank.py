@@ -43,7 +43,7 @@ def score(
     jobs.score(
         scorer, problems, chains, out,
         head=head, dialect=dialect, reference=reference, dtype=dtype, backend=backend, is_calibrated=is_calibrated,
-        tokens_a_batch=tokens_per_pass, engine_options=engine_options(engine_option or []),
+        tokens_per_pass=tokens_per_pass, engine_options=engine_options(engine_option or []),
         splitter=splitter, overwrite=overwrite,
     )  # fmt: skip
 

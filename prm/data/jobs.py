@@ -195,7 +195,7 @@ def making(job: Job, what: str, overwrite: bool) -> Iterator[dict[str, Any] | No
     Of several processes that run the same job, only the main one locks, finishes and reports the output.
     """
     if not is_main_process():
-        console.be_quiet()
+        console.quiet()
         yield None if job.is_done(overwrite=overwrite) else {}
         return
     if job.is_done(overwrite=overwrite):

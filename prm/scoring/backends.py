@@ -45,16 +45,16 @@ class TransformersBackend:
     Args:
         model: any transformers model, on its device.
         head: how to read it.
-        tokens_a_batch: padded tokens in one forward pass; None for a number that is fast on the model's device.
+        tokens_per_pass: padded tokens in one forward pass; None for a number that is fast on the model's device.
         padding_side: does not change the outputs.
     """
 
     def __init__(
-        self, model: Any, head: ReadHead, *, tokens_a_batch: int | None = None, padding_side: Side = "right"
+        self, model: Any, head: ReadHead, *, tokens_per_pass: int | None = None, padding_side: Side = "right"
     ) -> None:
         self.model = model.eval()
         self.head = head
-        self.tokens_a_batch = tokens_a_batch or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
+        self.tokens_per_pass = tokens_per_pass or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
         self.padding_side: Side = padding_side
         self.max_length = int(model.config.get_text_config().max_position_embeddings)
 
@@ -62,7 +62,7 @@ class TransformersBackend:
     def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:
         """See `Backend.outputs`."""
         found: list[Tensor] = [torch.empty(0)] * len(rows)
-        for batch in batches_by_tokens([len(ids) for ids, _ in rows], self.tokens_a_batch):
+        for batch in batches_by_tokens([len(ids) for ids, _ in rows], self.tokens_per_pass):
             values = self._forward([rows[i] for i in batch])
             counts = [len(rows[i][1]) for i in batch]
             for index, value in zip(batch, torch.split(values.float().cpu(), counts), strict=True):

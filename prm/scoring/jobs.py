@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Choice, Drop, StepScores
 from prm.data.writing import GrowingFile, partial_path, write_lines
+from prm.errors import InputError
 
 from .reranking import choose, common_kind
 from .scorer import CHAINS_A_ROUND, Scorer, score_chains
 
 
 def score(
-    scorer: str,
+    scorer: str | os.PathLike[str] | Scorer,
     problems: Source,
     chains: Source,
     out: str | Path | None = None,
@@ -42,7 +44,7 @@ def score(
     dtype: str = "auto",
     backend: str = "transformers",
     is_calibrated: bool = False,
-    tokens_a_batch: int | None = None,
+    tokens_per_pass: int | None = None,
     engine_options: Mapping[str, Any] | None = None,
     splitter: str = "newline",
     overwrite: bool = False,
@@ -52,17 +54,17 @@ def score(
     A killed job resumes when it is called again with the same arguments.
 
     Args:
-        scorer: directory or Hub name of a reward model.
+        scorer: directory or Hub name of a reward model; or a scorer of any kind, which is left open.
         problems: the problems of the chains; see `prm.Source`.
         chains: the chains to score.
         out: file of step scores; None for a temporary one.
-        head: as in `prm.load_scorer`, like every argument down to `engine_options`.
+        head: as in `prm.load_scorer`, like every argument down to `engine_options`; only for a scorer given by name.
         dialect: how a public model is fed and read.
         reference: reference model of an implicit PRM.
         dtype: of the weights.
         backend: "transformers" or "vllm".
         is_calibrated: whether to apply the stored calibration.
-        tokens_a_batch: padded tokens in one forward pass.
+        tokens_per_pass: padded tokens in one forward pass.
         engine_options: options for vLLM.
         splitter: how to split a solution given as one text into steps.
         overwrite: whether to replace an existing output.
@@ -70,25 +72,33 @@ def score(
     Raises:
         PrmError: an input, the model or the output cannot be used.
     """
-    place = Workspace(out, "scores.jsonl")
+    place, name = Workspace(out, "scores.jsonl"), name_of(scorer)
     how: dict[str, Any] = {
         "head": head, "dialect": dialect, "reference": reference, "dtype": dtype, "backend": backend,
         "is_calibrated": is_calibrated,
     }  # fmt: skip
     files = place.files(problems=problems, chains=chains)
-    settings = {"scorer": scorer, **how, "splitter": splitter}
-    inputs = files | directories(scorer=scorer, reference=reference)
+    settings = {"scorer": name, **how, "splitter": splitter}
+    inputs = files | directories(scorer=name, reference=reference)
     job = Job(place.out, "score", settings, inputs, _unfinished(place.out))
 
-    def load() -> Scorer:
+    @contextmanager
+    def opened() -> Iterator[Scorer]:
+        if isinstance(scorer, Scorer):
+            yield scorer
+            return
         from .loading import load_scorer
 
-        console.say(f"loading {scorer} …")
-        return load_scorer(scorer, **how, tokens_a_batch=tokens_a_batch, engine_options=engine_options)
+        console.say(f"loading {name} …")
+        loaded = load_scorer(name, **how, tokens_per_pass=tokens_per_pass, engine_options=engine_options)
+        with closing(loaded):
+            yield loaded
 
+    if isinstance(scorer, Scorer):
+        _require_defaults(how, tokens_per_pass=tokens_per_pass, engine_options=engine_options)
     with making(job, "scores", overwrite) as counts:
         if counts is not None:
-            counts |= _go_on(load, files["problems"], files["chains"], splitter, place.out)
+            counts |= _go_on(opened, files["problems"], files["chains"], splitter, place.out)
             counts |= _sort_out(place.out)
     _scored(place.out).unlink(missing_ok=True)
     return place.records(job, StepScores)
@@ -103,7 +113,26 @@ def _scored(out: Path) -> Path:
     return out.with_name(out.name + ".scored.jsonl")
 
 
-def _go_on(load: Callable[[], Scorer], problems: Path, chains: Path, splitter: str, out: Path) -> dict[str, Any]:
+def name_of(scorer: str | os.PathLike[str] | Scorer) -> str:
+    """How manifests name a scorer."""
+    if not isinstance(scorer, Scorer):
+        return os.fspath(scorer)
+    return scorer.name or f"{type(scorer).__module__}.{type(scorer).__qualname__}"
+
+
+def _require_defaults(how: Mapping[str, Any], **options: object) -> None:
+    """Refuse arguments that say how to load a scorer that is loaded already."""
+    defaults = {"dtype": "auto", "backend": "transformers", "is_calibrated": False}
+    for name, value in {**how, **options}.items():
+        if value != defaults.get(name):
+            raise InputError(
+                f"{name}={value!r} has no effect: the scorer is loaded already", "give its name, or omit it"
+            )
+
+
+def _go_on(
+    opened: Callable[[], AbstractContextManager[Scorer]], problems: Path, chains: Path, splitter: str, out: Path
+) -> dict[str, Any]:
     """Score the chains that have no score yet; return the speed.
 
     A round is kept as a whole: one that was half written is scored again, since the last bits of a forward pass depend
@@ -116,7 +145,7 @@ def _go_on(load: Callable[[], Scorer], problems: Path, chains: Path, splitter: s
         if file.count == total:
             return {}
         rows = islice(read_chains(chains, splitter), file.count, None)
-        with closing(load()) as scorer:
+        with opened() as scorer:
             return _keep(score_chains(scorer, rows, known), file, total)
 
 

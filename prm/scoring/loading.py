@@ -34,7 +34,7 @@ def load_scorer(
     reference: str | None = None,
     dtype: str = "auto",
     backend: str = "transformers",
-    tokens_a_batch: int | None = None,
+    tokens_per_pass: int | None = None,
     engine_options: Mapping[str, Any] | None = None,
     is_calibrated: bool = False,
 ) -> Scorer:
@@ -48,7 +48,7 @@ def load_scorer(
         reference: the model that an implicit reward is relative to; None for the one that the model's card names.
         dtype: of the weights; "auto" is that of the file, or float32 for our own.
         backend: "transformers", in this process; or "vllm", for classifiers and Qwen's process reward models.
-        tokens_a_batch: for transformers: padded tokens in one forward pass.
+        tokens_per_pass: for transformers: padded tokens in one forward pass.
         engine_options: for vLLM: passed to `vllm.LLM` unchanged.
         is_calibrated: whether to apply the calibration that `prm calibrate --scorer` stored with our own model: that
             of step scores or, for an outcome head, that of rewards.
@@ -57,17 +57,20 @@ def load_scorer(
         ModelError: the model, head, dtype, dialect, backend or calibration is unknown or missing; the dialect or
             backend does not fit the model; or its file lacks weights or has unexpected ones.
     """
-    wanted = _Wanted(name, dialect, reference, dtype, tokens_a_batch, engine_options or {})
+    wanted = _Wanted(name, dialect, reference, dtype, tokens_per_pass, engine_options or {})
     if dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
     require_model(name)
     _require_backend(wanted, backend)
-    if not (Path(name) / METADATA).exists():
+    if (Path(name) / METADATA).exists():
+        if dialect or reference:
+            raise ModelError(f"{name}: its {METADATA} says how it is read", "omit dialect and reference")
+        scorer = _own_scorer(wanted, head, is_calibrated, BACKENDS[backend].load_own)
+    else:
         _require_no_settings_of_our_own(name, head, is_calibrated)
-        return _public_scorer(*BACKENDS[backend].load_public(wanted))
-    if dialect or reference:
-        raise ModelError(f"{name}: its {METADATA} says how it is read", "omit dialect and reference")
-    return _own_scorer(wanted, head, is_calibrated, BACKENDS[backend].load_own)
+        scorer = _public_scorer(*BACKENDS[backend].load_public(wanted))
+    scorer.name = name
+    return scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class _Wanted:
     dialect: str | None
     reference: str | None
     dtype: str
-    tokens_a_batch: int | None
+    tokens_per_pass: int | None
     engine_options: Mapping[str, Any]
 
 
@@ -108,7 +111,7 @@ Public = tuple[Backend, StepRenderer, Dialect]
 
 def _public_on_transformers(wanted: _Wanted) -> Public:
     found = load_public(wanted.name, wanted.dialect, wanted.reference, wanted.dtype)
-    backend = TransformersBackend(_placed(found.model), found.head, tokens_a_batch=wanted.tokens_a_batch)
+    backend = TransformersBackend(_placed(found.model), found.head, tokens_per_pass=wanted.tokens_per_pass)
     return backend, found.renderer, found.dialect
 
 
@@ -119,7 +122,7 @@ def _own_on_transformers(wanted: _Wanted, kind: Kind) -> Backend:
         model, reader = load_strictly(name, config, dtype), score_head
     else:
         model, reader = load_model(name, kind, dtype=dtype, is_trained=True), token_head
-    return TransformersBackend(_placed(model), reader, tokens_a_batch=wanted.tokens_a_batch)
+    return TransformersBackend(_placed(model), reader, tokens_per_pass=wanted.tokens_per_pass)
 
 
 def _placed(model: Any) -> Any:
@@ -153,7 +156,7 @@ class BackendLoader:
 
 
 BACKENDS = {
-    "transformers": BackendLoader(_public_on_transformers, _own_on_transformers, ("tokens_a_batch", "reference")),
+    "transformers": BackendLoader(_public_on_transformers, _own_on_transformers, ("tokens_per_pass", "reference")),
     "vllm": BackendLoader(_public_on_vllm, _own_on_vllm, ("engine_options",)),
 }
 """Name to loader; a new backend is one more row."""

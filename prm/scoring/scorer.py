@@ -51,6 +51,9 @@ class Scorer(ABC):
     """Scores the steps of chains (PRM) or whole chains (ORM). Can be pickled, to run in another process."""
 
     kind: ScoreKind
+    name: str = ""
+    """How manifests name it: the directory or Hub name of a reward model; "" for the name of the class. Scorers of one
+    name are taken for the same."""
     threshold: float | None = None
     """Score from which a step counts as right; None if there is no such score."""
     aggregator: str | None = None

@@ -13,13 +13,13 @@ from prm.scoring.batching import batches_by_tokens, pad
 from .examples import ChainExample, GroupExample
 
 
-def passes(groups: Sequence[GroupExample], tokens_a_pass: int) -> Iterator[list[GroupExample]]:
-    """Divide groups into forward passes of similar lengths, longest first, of at most `tokens_a_pass` padded tokens.
+def passes(groups: Sequence[GroupExample], tokens_per_pass: int) -> Iterator[list[GroupExample]]:
+    """Divide groups into forward passes of similar lengths, longest first, of at most `tokens_per_pass` padded tokens.
 
     A group is never split: a larger one becomes a pass of its own.
     """
     lengths = [max(len(chain.ids) for chain in group.chains) for group in groups]
-    for batch in batches_by_tokens(lengths, tokens_a_pass, [len(group.chains) for group in groups]):
+    for batch in batches_by_tokens(lengths, tokens_per_pass, [len(group.chains) for group in groups]):
         yield [groups[i] for i in batch]
 
 

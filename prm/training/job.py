@@ -148,7 +148,7 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         epochs=s.epochs,
         learning_rate=s.lr,
         batch_size=s.batch_size,
-        tokens_a_pass=s.tokens_per_pass,
+        tokens_per_pass=s.tokens_per_pass,
         margin_scale=s.margin,
         precision=s.precision,
         gradient_checkpointing=s.gradient_checkpointing,

@@ -18,14 +18,14 @@ from .examples import ChainExample, GroupExample
 Metrics = dict[str, float | None]
 
 
-def measure(model: Any, heads: Collection[str], groups: Sequence[GroupExample], tokens_a_pass: int) -> Metrics:
+def measure(model: Any, heads: Collection[str], groups: Sequence[GroupExample], tokens_per_pass: int) -> Metrics:
     """Metrics of each head; None for one that has nothing to compare.
 
     Args:
         model: from `prm.models.checkpoint.load_model`.
         heads: `step`, `outcome` or both.
         groups: see `prm.training.examples`.
-        tokens_a_pass: padded tokens per forward pass.
+        tokens_per_pass: padded tokens per forward pass.
 
     Returns:
         Step head, on the labeled steps (a soft label of at least 0.5 counts as right): `step_auroc`;
@@ -36,7 +36,7 @@ def measure(model: Any, heads: Collection[str], groups: Sequence[GroupExample], 
         the rank correlation of reward and number of tokens, in [-1, 1].
     """
     chains = [chain for group in groups for chain in group.chains]
-    backend = TransformersBackend(model, token_head, tokens_a_batch=tokens_a_pass)
+    backend = TransformersBackend(model, token_head, tokens_per_pass=tokens_per_pass)
     outputs = backend.outputs([(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
     found: Metrics = {}
     if "step" in heads:

@@ -52,7 +52,7 @@ class FitSettings:
     """Peak; warmed up over the first 5% of the steps, then a cosine to 0."""
     batch_size: int = 64
     """Groups (chains for a PRM, else problems) per optimizer step on one device."""
-    tokens_a_pass: int | None = None
+    tokens_per_pass: int | None = None
     """Padded tokens per forward pass; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
     margin_scale: float = 0.0
     """Bradley-Terry margin per unit that one chain is better than another."""
@@ -330,7 +330,7 @@ class RewardTrainer(Trainer):
     def measured(self, model: Any) -> Metrics:
         """Metrics of a model on the held-out groups; empty where there are none."""
         groups = self.eval_dataset
-        return measure(model, self.heads, groups, _tokens_a_pass(self.settings)) if groups else {}
+        return measure(model, self.heads, groups, _tokens_per_pass(self.settings)) if groups else {}
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         """Log, with the mean of each term since the last log where there are several.
@@ -353,12 +353,12 @@ class RewardTrainer(Trainer):
         return 0
 
 
-def _tokens_a_pass(settings: FitSettings) -> int:
-    return settings.tokens_a_pass or (GPU_TOKENS if torch.accelerator.is_available() else CPU_TOKENS)
+def _tokens_per_pass(settings: FitSettings) -> int:
+    return settings.tokens_per_pass or (GPU_TOKENS if torch.accelerator.is_available() else CPU_TOKENS)
 
 
 def _collator(settings: FitSettings, pad_id: int) -> Callable[[Sequence[GroupExample]], dict[str, Any]]:
-    budget = _tokens_a_pass(settings)
+    budget = _tokens_per_pass(settings)
 
     def collate_batch(groups: Sequence[GroupExample]) -> dict[str, Any]:
         return {"passes": [collate(part, pad_id, settings.margin_scale) for part in passes(groups, budget)]}

@@ -56,7 +56,7 @@ def test_scores_do_not_depend_on_neighbors_or_batches(scorer, monkeypatch):
     together = scorer.score(TEXTS, CHAINS)
     alone = [scorer.score([t], [c])[0] for t, c in zip(TEXTS, CHAINS, strict=True)]
     backwards = scorer.score(TEXTS[::-1], CHAINS[::-1])[::-1]
-    monkeypatch.setattr(scorer.backend, "tokens_a_batch", 80)
+    monkeypatch.setattr(scorer.backend, "tokens_per_pass", 80)
     in_small_batches = scorer.score(TEXTS, CHAINS)
     for other in (alone, backwards, in_small_batches):
         assert all(a == pytest.approx(b, **CLOSE) for a, b in zip(together, other, strict=True))
@@ -161,7 +161,7 @@ def test_a_chain_that_cannot_be_rendered_is_dropped_alone(step_scorer, monkeypat
     [
         ({"backend": "onnx"}, "unknown backend 'onnx'"),
         ({"dtype": "float8"}, "unknown dtype 'float8'"),
-        ({"backend": "vllm", "tokens_a_batch": 9}, "tokens_a_batch=9 has no effect on the backend vllm"),
+        ({"backend": "vllm", "tokens_per_pass": 9}, "tokens_per_pass=9 has no effect on the backend vllm"),
         ({"engine_options": {"max_model_len": 9}}, "has no effect on the backend transformers"),
     ],
 )

@@ -157,3 +157,50 @@ def test_scores_may_be_written_by_hand():
     scores = [StepScores("p-1/0", "p-1", (0.25, 0.5), "prm"), StepScores("p-1/1", "p-1", (0.75, 0.5), "prm")]
     (choice,) = toolkit.rerank_chains([Problem("p-1", "?")], CHAINS[:2], scores)
     assert choice.index == 1
+
+
+class Lengths(toolkit.Scorer):
+    """A scorer of one's own: the shorter the better, and none for a chain that says "secret"."""
+
+    kind = "orm"
+
+    def score_each(self, problems, chains):
+        return [
+            toolkit.Refusal("secret") if "secret" in "".join(steps) else (-float(len("".join(steps))),)
+            for steps in chains
+        ]
+
+
+def test_a_scorer_of_ones_own_scores_files_and_suites(tmp_path):
+    problems = [{"id": "p", "question": "How many?", "answer": "7"}]
+    chains = [
+        {"problem_id": "p", "solution": f"{words}The answer is {n}"}
+        for words, n in (("", 7), ("secret ", 8), ("well ", 9))
+    ]
+    scored = toolkit.score(Lengths(), problems, chains, tmp_path / "s.jsonl")
+    assert [row.scores for row in scored] == [(-15.0,), (-20.0,)]
+    assert [drop.reason for drop in scored.drops] == ["secret"]
+    manifest = json.loads((tmp_path / "s.jsonl.manifest.json").read_text())
+    assert manifest["settings"]["scorer"].endswith("test_scoring_jobs.Lengths")
+    with pytest.raises(toolkit.InputError, match=r"dtype='bfloat16' has no effect"):
+        toolkit.score(Lengths(), problems, chains, dtype="bfloat16")
+    found = toolkit.evaluate(
+        "best-of-n", problems=problems, chains=chains[::2], scorers={"short": Lengths()}, draws=100
+    )
+    assert "short" in found.result.scorers
+
+
+def test_a_loaded_scorer_scores_as_its_name_does(base_model, tmp_path):
+    from prm.models.checkpoint import Metadata, load_model, load_tokenizer, save_model
+
+    model = load_model(base_model, "prm", 0)
+    save_model(model.config, model.state_dict(), "prm", tmp_path / "m")
+    load_tokenizer(base_model).save_pretrained(tmp_path / "m")
+    Metadata("prm").save(tmp_path / "m")
+    rows = [{"id": "p", "question": "How many?"}], [{"problem_id": "p", "solution": "So 2\nThe answer is 4"}]
+    by_name = toolkit.score(tmp_path / "m", *rows, tmp_path / "a.jsonl")
+    loaded = toolkit.load_scorer(str(tmp_path / "m"))
+    assert [row.scores for row in toolkit.score(loaded, *rows)] == [row.scores for row in by_name]
+    before = (tmp_path / "a.jsonl").read_bytes()
+    toolkit.score(loaded, *rows, tmp_path / "a.jsonl")
+    assert (tmp_path / "a.jsonl").read_bytes() == before, "the same job"

@@ -106,8 +106,8 @@ def test_a_training_follows_from_its_seed(base_model, tmp_path):
 def test_passes_without_padding_give_what_one_padded_pass_gives(base_model, tmp_path, kind, groups):
     """The batch of an optimizer step cut into passes of one group each, and not cut at all."""
     uneven = [*groups, GroupExample("long", 1, (chain("l", (1, *range(30, 70), 20, 10), (42,), (1.0,), 1.0),))]
-    cut = weights(base_model, tmp_path / "a", kind, uneven, tokens_a_pass=1)
-    whole = weights(base_model, tmp_path / "b", kind, uneven, tokens_a_pass=10_000)
+    cut = weights(base_model, tmp_path / "a", kind, uneven, tokens_per_pass=1)
+    whole = weights(base_model, tmp_path / "b", kind, uneven, tokens_per_pass=10_000)
     assert distance(cut, whole) < 2e-5
     assert distance(cut, weights(base_model, tmp_path / "c", kind, groups)) > 1e-4, "the weights hardly move at all"
 
