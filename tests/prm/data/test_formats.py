@@ -372,8 +372,9 @@ def test_import_never_writes_over_files_of_another_making(prm, tmp_path):
     write(tmp_path / "labels.jsonl", SHEPHERD)
     code, _, said = prm("import", "labels.jsonl", "--out", ".")
     assert code == 1
-    assert "already exists" in said
+    assert "labels.jsonl: is to be written, but holds the input 'file'" in said
     assert not (tmp_path / "chains.jsonl").exists()
+    assert (tmp_path / "labels.jsonl").stat().st_size > 0
 
 
 def test_an_answer_that_any_row_has_is_the_problems(prm, tmp_path):

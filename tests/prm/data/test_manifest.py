@@ -10,6 +10,7 @@ from prm.data import manifest
 from prm.data.drops import Drops
 from prm.data.manifest import Job
 from prm.errors import OutputError
+from prm.models.checkpoint import Metadata
 
 
 @pytest.fixture
@@ -120,3 +121,64 @@ def test_another_model_under_the_same_name_is_noticed(tmp_path, monkeypatch):
         job.output.write_text("made")
         job.finish({}, time.time())
         assert Job(job.output, "label", {}, {"model": model}).is_done()
+
+
+# What must never be lost.
+
+
+def resumable(tmp_path, source, **settings):
+    return Job(tmp_path / "out.jsonl", "label", settings, {"chains": source}, (tmp_path / "out.jsonl.partial",))
+
+
+def test_what_is_overwritten_comes_back_if_the_job_fails_before_any_work(tmp_path, source):
+    job = resumable(tmp_path, source, k=8)
+    job.output.write_text("old")
+    job.finish({"chains": 3}, time.time())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(RuntimeError), resumable(tmp_path, source, k=9).taken_up(overwrite=True):
+        raise RuntimeError("no such model")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_is_overwritten_is_kept_aside_until_it_is_replaced(tmp_path, source):
+    job = resumable(tmp_path, source, k=8)
+    job.output.write_text("old")
+    job.finish({"chains": 3}, time.time())
+    new = resumable(tmp_path, source, k=9)
+
+    def killed_half_way():
+        with new.taken_up(overwrite=True):
+            new.unfinished[0].write_text("half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        killed_half_way()
+    assert (tmp_path / "out.jsonl.replaced").read_text() == "old"
+    again = resumable(tmp_path, source, k=9)
+    assert not again.is_done()
+    with again.taken_up():
+        assert new.unfinished[0].read_text() == "half", "the new work goes on, not the old output"
+        new.unfinished[0].replace(again.output)
+        again.finish({}, time.time())
+    assert again.output.read_text() == "half"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_output_that_is_an_input_is_refused(tmp_path, source, overwrite):
+    for output, unfinished in ((source, ()), (tmp_path, ()), (tmp_path / "o", (source,))):
+        job = Job(output, "score", {}, {"chains": source}, unfinished)
+        with pytest.raises(OutputError, match="holds the input 'chains'"):
+            job.is_done(overwrite=overwrite)
+    assert source.read_text() == "one"
+
+
+def test_a_stored_calibration_makes_no_other_model(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    Metadata("prm").save(model)
+    before = manifest._digest(model)
+    stored = {"method": "temperature", "scale": "probability", "parameters": {"temperature": 2.0}, "aggregator": None}
+    Metadata("prm", calibration={"step": stored}).save(model)
+    assert manifest._digest(model) == before
+    Metadata("prm", separator="\n\n").save(model)
+    assert manifest._digest(model) != before

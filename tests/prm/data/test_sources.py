@@ -1,6 +1,9 @@
 """The sources that a job reads and the records that it returns, shown on a job that needs no model."""
 
+import copy
+import gc
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import pytest
 import prm as toolkit
 from prm import Chain, Choice, InputError, Problem, StepScores, write_records
 from prm.data.jobs import Workspace
+from prm.data.writing import hold
+from prm.errors import OutputError
 
 PROBLEMS = [Problem("p", "what is 2 + 2?", "4"), Problem("q", "what is 3 + 3?", "6")]
 CHAINS = [
@@ -180,3 +185,69 @@ def test_running_again_reuses_and_other_rows_are_refused(files, capsys, tmp_path
         toolkit.rerank_chains(PROBLEMS, CHAINS, SCORES, out, aggregate="mean")
     changed = toolkit.rerank_chains(PROBLEMS, CHAINS, SCORES, out, aggregate="mean", overwrite=True)
     assert next(iter(changed)).scores[0] == pytest.approx(0.85)
+
+
+# Inputs nobody thought of.
+
+
+@pytest.mark.parametrize("out", [".", "", "/", "a\0b", 5])
+def test_an_output_without_a_name_is_refused(out, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if out in (".", ""):
+        assert Workspace(out, "x").out.name == tmp_path.name
+    else:
+        with pytest.raises(InputError, match="out="):
+            Workspace(out, "x")
+
+
+def test_a_source_that_is_needed_and_missing_is_refused_by_name():
+    with pytest.raises(InputError, match="chains is missing"):
+        toolkit.rerank_chains(PROBLEMS, None, SCORES)
+
+
+def test_a_lone_surrogate_is_refused_by_row(tmp_path):
+    for row in ({"id": "p", "text": "x\ud800"}, Problem("p", "x\ud800")):
+        with pytest.raises(InputError, match="problems: row 2 cannot be written as JSON"):
+            Workspace(tmp_path / "o", "x").files(problems=[PROBLEMS[0], row])
+
+
+def test_what_is_not_a_number_is_missing_and_numpy_is_plain():
+    given = [{"id": 1.0, "text": "a", "answer": float("nan"), "meta": {"x": [float("nan"), np.int64(3)]}}]
+    place = Workspace(None, "x")
+    (line,) = place.files(problems=given)["problems"].read_text().splitlines()
+    assert json.loads(line) == {"id": 1.0, "text": "a", "answer": None, "meta": {"x": [None, 3]}}
+
+
+def test_ids_of_a_table_with_gaps_are_whole_numbers(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"id": 7.0, "question": "?", "answer": NaN}\n')
+    (problem,) = toolkit.read_problems(path)
+    assert (problem.id, problem.answer) == ("7", None)
+
+
+def test_a_forked_process_and_a_copy_leave_the_files_of_a_result(tmp_path):
+    made = toolkit.rerank_chains(PROBLEMS, CHAINS, SCORES)
+    if (child := os.fork()) == 0:
+        del made
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(made) == 2
+    copied = copy.deepcopy(made)
+    del made
+    gc.collect()
+    assert len(copied) == 2
+
+
+def test_an_empty_result_has_its_columns():
+    made = toolkit.rerank_chains(PROBLEMS, [], SCORES)
+    assert len(made) == 0
+    assert "problem_id" in made.to_pandas().columns
+    assert "problem_id" in made.to_dataset().column_names
+
+
+def test_jobs_on_one_output_refuse_each_other_and_leave_no_lock(tmp_path):
+    with hold(tmp_path / "o.jsonl"), pytest.raises(OutputError, match="another process"):
+        toolkit.rerank_chains(PROBLEMS, CHAINS, SCORES, tmp_path / "o.jsonl")
+    toolkit.rerank_chains(PROBLEMS, CHAINS, SCORES, tmp_path / "o.jsonl")
+    assert not list(tmp_path.glob("*.lock"))

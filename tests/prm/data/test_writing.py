@@ -25,7 +25,7 @@ def test_lines_are_written_whole_or_not_at_all(tmp_path):
 
 def test_what_the_system_refuses_is_one_line(tmp_path):
     (tmp_path / "file").touch()
-    for write in (lambda p: write_lines(p, ["a"]), GrowingFile, hold):
+    for write in (lambda p: write_lines(p, ["a"]), GrowingFile, lambda p: hold(p).__enter__()):
         with pytest.raises(OutputError, match="cannot be written: "):
             write(tmp_path / "file" / "below")
 
