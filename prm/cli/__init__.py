@@ -52,6 +52,16 @@ _LABEL_COMMANDS: Examples = {
 }
 
 
+class _InOrderOfUse(TyperGroup):
+    """The commands in the order of use; Typer lists groups, such as `label`, after all commands."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, with `label` after `sample`."""
+        names = [name for name in self.commands if name != "label"]
+        names.insert(names.index("sample") + 1, "label")
+        return names
+
+
 class _FirstByDefault(TyperGroup):
     """A group whose first command runs if none is named."""
 
@@ -67,13 +77,16 @@ def _register(group: typer.Typer, commands: Examples) -> None:
 
 
 app = typer.Typer(
+    cls=_InOrderOfUse,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     epilog="Try the whole pipeline on a laptop: prm demo --out runs/demo",
 )
-labeling = typer.Typer(cls=_FirstByDefault, help="Chains → step labels; statistics of a label file.")
+labeling = typer.Typer(
+    cls=_FirstByDefault, help="Chains → step labels. Also: `label stats` and `label quality` of a label file."
+)
 _register(app, _COMMANDS)
 _register(labeling, _LABEL_COMMANDS)
 app.add_typer(labeling, name="label")

@@ -12,7 +12,7 @@ from prm import console
 from prm.errors import InputError
 from prm.statistics.aggregation import AGGREGATORS
 
-from .options import Out, Overwrite, one_of
+from .options import OutFile, Overwrite, one_of
 
 if TYPE_CHECKING:
     from prm.scoring.calibrating import Calibrated
@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 def calibrate(
     scores: Annotated[Path, typer.Option(help="from `prm score`, of chains the scorer was not trained on")],
     labels: Annotated[Path, typer.Option(help="step labels of the same chains, from `prm label`")],
-    out: Out,
+    out: OutFile,
     method: Annotated[str, typer.Option(help="temperature, platt, isotonic or standardize (rewards for RL)")] = "platt",
     level: Annotated[
         str,
         typer.Option(help="step (a PRM's scores, on step labels) or chain (one score per chain, on its answer)"),
     ] = "step",
     aggregate: Annotated[
-        str | None, typer.Option(help=f"chain, PRM: {one_of(AGGREGATORS)} of the step scores; default: min")
+        str | None,
+        typer.Option(help=f"with --level chain and a PRM: {one_of(AGGREGATORS)} of the step scores; default: min"),
     ] = None,
     view: Annotated[
-        str | None, typer.Option("--labels-as", help="step: hard (default), soft or pooled step labels")
+        str | None, typer.Option("--labels-as", help="with --level step: hard (default), soft or pooled step labels")
     ] = None,
     fit_on: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="share of problems to fit on; the rest is measured on")
+        float, typer.Option(min=0.01, max=0.99, help="share of problems to fit on; the rest is for measuring")
     ] = 0.5,
     scorer: Annotated[Path | None, typer.Option(help="checkpoint to store the calibration in")] = None,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="save a reliability diagram as <out>.png")] = True,
@@ -85,11 +86,11 @@ def strengths(
     pairs: Annotated[
         Path, typer.Argument(help='JSONL: {"winner": id, "loser": id}, optionally with "weight" or "tie": true')
     ],
-    out: Out,
+    out: OutFile,
     model: Annotated[str, typer.Option(help="bradley-terry (log-odds) or thurstone (standard deviations)")] = (
         "bradley-terry"
     ),
-    prior: Annotated[float, typer.Option(min=0.0, help="one over the variance of the Gaussian prior")] = 0.01,
+    prior: Annotated[float, typer.Option(min=0.0, help="precision (1/variance) of the Gaussian prior")] = 0.01,
     overwrite: Overwrite = False,
 ) -> None:
     """Outcomes of pairs → one value per chain, to train on."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Out, Overwrite
+from .options import OutDirectory, Overwrite
 
 
 def convert(
@@ -18,7 +18,7 @@ def convert(
             help="target architecture; qwen2-process-reward: that of Qwen2.5-Math-PRM, for PRMs based on Qwen2"
         ),
     ],
-    out: Out,
+    out: OutDirectory,
     overwrite: Overwrite = False,
 ) -> None:
     """Convert a checkpoint to another architecture, with the same scores."""

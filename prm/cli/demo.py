@@ -13,11 +13,11 @@ from prm import console
 from prm.benchmarks.arithmetic import POLICY
 from prm.benchmarks.arithmetic.world import write_world
 
-from .options import Out, Overwrite, Seed
+from .options import OutFile, Overwrite, Seed
 
 
 def world(
-    out: Out,
+    out: OutFile,
     count: Annotated[int, typer.Option(min=1, help="problems to write")] = 300,
     seed: Seed = 0,
     overwrite: Overwrite = False,

@@ -11,7 +11,7 @@ import typer
 from prm import console
 from prm.errors import InputError
 
-from .options import Out, Overwrite, Seed, Splitter, key_values
+from .options import OutFile, Overwrite, Seed, Splitter, key_values
 
 _SUITE = "name of the suite; `prm suite` without one lists them"
 Data = Annotated[str | None, typer.Argument(help="the suite's rows: a file, a folder, or a name on the Hub")]
@@ -47,7 +47,7 @@ def _list_suites() -> None:
 
 def eval_(
     suite: Annotated[str, typer.Argument(help=_SUITE)],
-    out: Out,
+    out: OutFile,
     data: Data = None,
     problems: Annotated[Path | None, typer.Option(help="best-of-n and world: problems as JSONL")] = None,
     chains: Annotated[Path | None, typer.Option(help="best-of-n and world: chains as JSONL")] = None,
@@ -64,7 +64,7 @@ def eval_(
         list[str] | None, typer.Option(help="NAME=NUMBER below which a step is called wrong (default 0.5); repeatable")
     ] = None,
     threshold_split: Annotated[
-        str | None, typer.Option(help="split to choose another threshold on (default: the first)")
+        str | None, typer.Option(help="split on which to choose the threshold with the best F1 (default: the first)")
     ] = None,
     n: Annotated[
         int | None, typer.Option("--n", "-n", min=1, help="best of n: only the first n solutions (default: all)")

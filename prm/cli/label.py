@@ -29,7 +29,7 @@ from .options import (
     EngineOption,
     MaxTokens,
     Model,
-    Out,
+    OutFile,
     Overwrite,
     Problems,
     Seed,
@@ -45,16 +45,18 @@ def run(
     model: Model,
     problems: Problems,
     chains: Chains,
-    out: Out,
+    out: OutFile,
     strategy: Annotated[
         str, typer.Option(help="; ".join(f"{name}: {entry.help}" for name, entry in STRATEGIES.items()))
     ] = "fixed",
-    rollouts: Annotated[int, typer.Option("-k", "--rollouts", min=1, help="most rollouts from one prefix")] = 8,
+    rollouts: Annotated[
+        int, typer.Option("-k", "--rollouts", min=1, help="maximum number of rollouts from one prefix")
+    ] = 8,
     width: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="adaptive: widest 95% credible interval to accept")
     ] = 0.35,
     check_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="share of chains to draw from every prefix as well, as a check")
+        float, typer.Option(min=0.0, max=1.0, help="share of chains to label at every prefix too, as a check")
     ] = 0.0,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
@@ -76,6 +78,8 @@ def run(
     """Chains → step labels: Monte Carlo rollouts from prefixes, checked against the gold answers.
 
     A killed job resumes when the same command is run again. Every rollout is kept beside the labels.
+
+    For a label file: `prm label stats` prints statistics, `prm label quality` compares it with exact truth.
     """
     if engine not in ("vllm", "ray"):
         raise InputError(f"unknown --engine {engine!r}", "choose from vllm, ray")
@@ -130,7 +134,7 @@ def quality(
     problems: Problems,
     chains: Chains,
     labels: Annotated[Path, typer.Option(help="step labels, from `prm label`")],
-    out: Out,
+    out: OutFile,
     splitter: Splitter = "newline",
     overwrite: Overwrite = False,
 ) -> None:

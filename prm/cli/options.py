@@ -13,13 +13,14 @@ from prm.errors import InputError
 
 Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, GSM8K, MATH, or prompt/answer rows)")]
 Chains = Annotated[Path, typer.Option(help="chains as JSONL (ours, or rows with solutions)")]
-Out = Annotated[Path, typer.Option(help="file or directory to write")]
+OutFile = Annotated[Path, typer.Option(help="file to write")]
+OutDirectory = Annotated[Path, typer.Option(help="directory to write")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output")]
 Model = Annotated[str, typer.Option(help="causal language model: Hugging Face directory or Hub name")]
 ChainsEach = Annotated[int, typer.Option("--n", "-n", min=1, help="chains per problem")]
 Temperature = Annotated[float, typer.Option(min=0.01, help="sampling temperature")]
 TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="nucleus sampling")]
-MaxTokens = Annotated[int, typer.Option(min=1, help="longest continuation, in tokens")]
+MaxTokens = Annotated[int, typer.Option(min=1, help="maximum length of a continuation, in tokens")]
 Seed = Annotated[int, typer.Option(min=0, help="random seed")]
 Splitter = Annotated[
     str, typer.Option(help="what ends a step: newline, blank-line, step-marker, sentence, or regex:EXPRESSION")

@@ -11,25 +11,30 @@ from prm.scoring import jobs
 from prm.scoring.reranking import SELECTIONS
 from prm.statistics.aggregation import AGGREGATORS
 
-from .options import Chains, EngineOption, Out, Overwrite, Problems, Splitter, engine_options, one_of
+from .options import Chains, OutFile, Overwrite, Problems, Splitter, engine_options, one_of
 
 
 def score(
     scorer: Annotated[str, typer.Option(help="from `prm train`, or a public reward model: directory or Hub name")],
     problems: Problems,
     chains: Chains,
-    out: Out,
+    out: OutFile,
     head: Annotated[str | None, typer.Option(help="for a joint model: step (default) or outcome")] = None,
     dialect: Annotated[
-        str | None, typer.Option(help="how a public model is fed and read, if its name does not tell")
+        str | None, typer.Option(help="input format of a public model, if it cannot be inferred from its name")
     ] = None,
     reference: Annotated[str | None, typer.Option(help="for an implicit PRM: the model it is relative to")] = None,
-    dtype: Annotated[str, typer.Option(help="auto (as stored; ours: float32), float32 or bfloat16")] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="auto (as stored; checkpoints of `prm train` are float32), float32 or bfloat16")
+    ] = "auto",
     backend: Annotated[str, typer.Option(help="transformers (in this process) or vllm")] = "transformers",
     tokens_per_pass: Annotated[
         int | None, typer.Option(min=1, help="transformers: padded tokens in one forward pass; fewer need less memory")
     ] = None,
-    engine_option: EngineOption = None,
+    engine_option: Annotated[
+        list[str] | None,
+        typer.Option(help="vllm: KEY=VALUE for the engine, such as tensor_parallel_size=2; repeatable"),
+    ] = None,
     is_calibrated: Annotated[
         bool, typer.Option("--calibrated", help="apply the calibration that `prm calibrate --scorer` stored")
     ] = False,
@@ -52,7 +57,7 @@ def rerank(
     problems: Problems,
     chains: Chains,
     scores: Annotated[Path, typer.Option(help="from `prm score`")],
-    out: Out,
+    out: OutFile,
     aggregate: Annotated[str, typer.Option(help=one_of(AGGREGATORS))] = "min",
     selection: Annotated[str, typer.Option(help=one_of(SELECTIONS))] = "best-of-n",
     splitter: Splitter = "newline",

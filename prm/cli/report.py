@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Out, Overwrite
+from .options import OutFile, Overwrite
 
 Results = Annotated[list[Path], typer.Argument(help="results of `prm eval`", show_default=False)]
 
@@ -23,7 +23,7 @@ class Form(StrEnum):
 
 def report(
     results: Results,
-    out: Out,
+    out: OutFile,
     browse: Annotated[int, typer.Option(min=0, help="maximum number of chains in the page")] = 5000,
     overwrite: Overwrite = False,
 ) -> None:

@@ -11,7 +11,7 @@ from .options import (
     EngineOption,
     MaxTokens,
     Model,
-    Out,
+    OutFile,
     Overwrite,
     Problems,
     Seed,
@@ -26,7 +26,7 @@ from .options import (
 def sample(
     model: Model,
     problems: Problems,
-    out: Out,
+    out: OutFile,
     n: ChainsEach = 16,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
@@ -39,7 +39,7 @@ def sample(
     engine_option: EngineOption = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Problems → chains: N solutions for each problem, with vLLM.
+    """Problems → chains: N solutions for each problem, with vLLM or servers.
 
     A killed job resumes when the same command is run again.
     """

@@ -33,7 +33,7 @@ def train(
     values: Annotated[
         Path | None,
         typer.Option(
-            help="value of each chain, from `prm strengths`, to replace right and wrong", rich_help_panel=DATA
+            help="value of each chain, from `prm strengths`, in place of right and wrong", rich_help_panel=DATA
         ),
     ] = None,
     preferences: Annotated[
@@ -50,7 +50,7 @@ def train(
     too_long: Annotated[
         str,
         typer.Option(
-            help=f"a longer chain: {one_of(get_args(TooLong))}, which keeps the steps that fit (prm)",
+            help=f"what to do with a longer chain: {one_of(get_args(TooLong))}, which keeps the steps that fit (prm)",
             rich_help_panel=DATA,
         ),
     ] = "drop",
@@ -69,19 +69,20 @@ def train(
         str,
         typer.Option(
             "--labels-as",
-            help=f"{one_of(get_args(Targets))}, which is soft but heavier with more draws",
+            help=f"{one_of(get_args(Targets))} (soft, weighted by number of rollouts)",
             rich_help_panel=LOSS,
         ),
     ] = "hard",
     steps: Annotated[
-        str, typer.Option(help="learn from all steps, up to the first-error, or one-past it", rich_help_panel=LOSS)
+        str, typer.Option(help="steps to learn from: all, up to the first-error, or one-past it", rich_help_panel=LOSS)
     ] = "all",
     class_balance: Annotated[
-        bool, typer.Option("--class-balance", help="right and wrong steps weigh the same in all", rich_help_panel=LOSS)
+        bool,
+        typer.Option("--class-balance", help="right and wrong steps have equal total weight", rich_help_panel=LOSS),
     ] = False,
     margin: Annotated[
         float,
-        typer.Option(min=0.0, help="Bradley-Terry margin per unit that a chain is better", rich_help_panel=LOSS),
+        typer.Option(min=0.0, help="Bradley-Terry margin per unit of value difference", rich_help_panel=LOSS),
     ] = 0.0,
     epochs: Annotated[float, typer.Option(min=0.001, help="passes over the data", rich_help_panel=FIT)] = 1.0,
     lr: Annotated[float, typer.Option(min=0.0, help="peak learning rate", rich_help_panel=FIT)] = 1e-5,
@@ -95,12 +96,12 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="tokens per forward pass: changes memory, not the result; default: 8192 on a GPU, else 1024",
+            help="tokens per forward pass: affects memory and speed, not the result; default: 8192 on a GPU, else 1024",
             rich_help_panel=FIT,
         ),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="float32, or bfloat16 or float16 mixed with it", rich_help_panel=FIT)
+        str, typer.Option(help="float32, or mixed precision: bfloat16 or float16", rich_help_panel=FIT)
     ] = "float32",
     gradient_checkpointing: Annotated[
         bool, typer.Option("--gradient-checkpointing", help="less memory, more time", rich_help_panel=FIT)
@@ -109,7 +110,8 @@ def train(
         int, typer.Option(min=0, help="train adapters of this rank, merged at the end; 0: all", rich_help_panel=FIT)
     ] = 0,
     fsdp: Annotated[
-        bool, typer.Option("--fsdp", help="shard over the processes of torchrun", rich_help_panel=FIT)
+        bool,
+        typer.Option("--fsdp", help="shard weights and optimizer over the processes of torchrun", rich_help_panel=FIT),
     ] = False,
     measure_every: Annotated[
         int, typer.Option(min=0, help="optimizer steps between measurements; 0: at the end", rich_help_panel=OUTPUT)
@@ -118,7 +120,7 @@ def train(
         int,
         typer.Option(
             min=0,
-            help="optimizer steps between states that a killed training resumes from; 0: ten in all",
+            help="optimizer steps between states that a killed training resumes from; 0: ten times per run",
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
