@@ -22,7 +22,7 @@ from prm.data.jobs import Output, Records, Source, Workspace, making, pandas_tab
 from prm.data.manifest import Job
 from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
-from prm.errors import InputError, OutputError
+from prm.errors import InputError, OutputError, require_number
 from prm.scoring.jobs import name_of, score
 from prm.scoring.scorer import Scorer
 
@@ -264,6 +264,7 @@ def evaluate(
     models = {name: name_of(scorer) for name, scorer in scorers.items()}
     _require_names(scores, models)
     how = EvalSettings(dict(thresholds or {}), threshold_split, n, draws=draws, seed=seed)
+    require_number("show", show, "[0, inf)", whole=True)
     place = Workspace(out, "result.json")
     sources = _Sources.of(place, suite, data, splitter, problems=problems, chains=chains, pools=pools)
     if models and sources.files.keys() == {"pools"} and data is None:

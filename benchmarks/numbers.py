@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from prm.errors import InputError
+from prm.errors import InputError, require_number
 from prm.statistics.arrays import Floats
 from prm.statistics.bootstrap import estimate, ratio
 from prm.statistics.metrics import reliability
@@ -42,12 +41,12 @@ class EvalSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        wrong = next((name for name, value in self.thresholds.items() if not math.isfinite(value)), None)
-        if wrong is not None:
-            value = self.thresholds[wrong]
-            raise InputError(f"the threshold of {wrong!r} is {value}, not a finite number", "such as 0.5")
-        if self.draws < 1 or (self.n is not None and self.n < 1):
-            raise InputError(f"n={self.n}, draws={self.draws}: both must be at least 1", "omit n for all solutions")
+        for name, value in self.thresholds.items():
+            require_number(f"thresholds[{name!r}]", value, "(-inf, inf)")
+        if self.n is not None:
+            require_number("n", self.n, "[1, inf)", whole=True)
+        require_number("draws", self.draws, "[1, inf)", whole=True)
+        require_number("seed", self.seed, "[0, inf)", whole=True)
 
     @property
     def given(self) -> tuple[str, ...]:

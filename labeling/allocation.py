@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from math import ceil, log2
 
 from prm.data.records import Known, Outcome, StepLabels
-from prm.errors import entry
+from prm.errors import entry, require_number
 
 Draws = list[tuple[int, int]]
 Allocation = Generator[Draws, None, None]
@@ -42,8 +42,8 @@ class Budget:
     """`adaptive` draws until the 95% credible interval of a step's value is no wider than this, in (0, 1)."""
 
     def __post_init__(self) -> None:
-        if self.rollouts < 1 or not 0 < self.width < 1:
-            raise ValueError(f"rollouts must be at least 1, width in (0, 1): {self}")
+        require_number("rollouts", self.rollouts, "[1, inf)", whole=True)
+        require_number("width", self.width, "(0, 1)")
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from prm.data.files import ProblemFile, read_chains
 from prm.data.jobs import Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, StepLabels
+from prm.errors import require_number, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
 
@@ -40,12 +41,12 @@ def label(
     temperature: float = 1.0,
     top_p: float = 1.0,
     max_tokens: int = 1024,
-    stop: Sequence[str] = (),
+    stop: str | Sequence[str] = (),
     seed: int = 0,
     splitter: str = "newline",
     chat: bool = False,
     checker: Checker = check_answer,
-    endpoints: Sequence[str] = (),
+    endpoints: str | Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
     ray_workers: int = 0,
     ray_gpus: float = 0.0,
@@ -85,8 +86,11 @@ def label(
     place = Workspace(out, "labels.jsonl")
     files = place.files(problems=problems, chains=chains)
     plan = Plan(strategy, Budget(rollouts, width), check_share)
-    sampling = Sampling(temperature, top_p, max_tokens, seed, tuple(stop))
-    setup = Setup(EngineChoice(model, tuple(endpoints), engine_options or {}), chat, plan, sampling, checker)
+    sampling = Sampling(temperature, top_p, max_tokens, seed, require_texts("stop", stop))
+    engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {})
+    setup = Setup(engine, chat, plan, sampling, checker)
+    require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
+    require_number("ray_gpus", ray_gpus, "[0, inf)")
     settings = {"model": model, "splitter": splitter, "chat": chat, **asdict(plan), **asdict(sampling)}
     settings |= {} if checker is check_answer else {"checker": name_of(checker)}
     job = Job(place.out, "label", settings, files | directories(model=model), unfinished(place.out))

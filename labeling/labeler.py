@@ -14,7 +14,7 @@ from functools import partial
 
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem, Rollout, StepLabels
 from prm.data.splits import is_in_share
-from prm.errors import RenderError
+from prm.errors import RenderError, require_number
 from prm.generation.engine import Completion, Engine, Request, Sampling
 from prm.models.rendering import Rendered, Renderer
 
@@ -42,6 +42,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         strategy_named(self.strategy)
+        require_number("check_share", self.check_share, "[0, 1]")
 
     def is_checked(self, chain_id: str) -> bool:
         """Whether a chain is one of those to check."""

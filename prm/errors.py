@@ -13,7 +13,8 @@ A message says what, with which value; `hint` says what to do about it. The comm
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from numbers import Integral, Real
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -83,3 +84,40 @@ def entry(what: str, name: str, table: Mapping[str, T]) -> T:
     """The entry of a table of this name; raises as `require_known`."""
     require_known(what, name, table)
     return table[name]
+
+
+def require_number(name: str, value: Any, within: str, *, whole: bool = False) -> None:
+    """Refuse a value that is not a number in an interval; a bool is not a number.
+
+    Args:
+        name: of the parameter, for the message.
+        value: as it was given.
+        within: the interval, such as "(0, 1]" or "[1, inf)".
+        whole: whether it must be a whole number.
+
+    Raises:
+        InputError: it is something else, or outside the interval.
+    """
+    low, high = map(float, within[1:-1].split(","))
+    is_number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    outside = [end for end, bracket in ((low, within[0]), (high, within[-1])) if bracket in "()"]
+    if not is_number or not low <= value <= high or value in outside:
+        kind = "whole number" if whole else "number"
+        raise InputError(f"{name}={value!r} is not a {kind} in {within}", "give one, or omit it for the default")
+
+
+def require_texts(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
+    """One text, or several, as a tuple.
+
+    Args:
+        name: of the parameter, for the message.
+        value: as it was given.
+
+    Raises:
+        InputError: it is something else.
+    """
+    is_one = isinstance(value, str) or not isinstance(value, Iterable)
+    texts: tuple[Any, ...] = (value,) if is_one else tuple(value)
+    if wrong := [text for text in texts if not isinstance(text, str)]:
+        raise InputError(f"{name}: {wrong[0]!r} is not a text", "give one text, or a list of texts")
+    return texts

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from prm.data.records import Finish
+from prm.errors import require_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,9 @@ class Sampling:
     """Texts that end a continuation, besides the model's own end; they are not part of it."""
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0 or not 0 < self.top_p <= 1 or self.max_tokens < 1:
-            raise ValueError(f"temperature must be above 0, top_p in (0, 1], max_tokens at least 1: {self}")
+        require_number("temperature", self.temperature, "(0, inf)")
+        require_number("top_p", self.top_p, "(0, 1]")
+        require_number("max_tokens", self.max_tokens, "[1, inf)", whole=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Problem
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, write_lines
-from prm.errors import RenderError
+from prm.errors import RenderError, require_number, require_texts
 from prm.models.rendering import Renderer
 
 from .choice import EngineChoice
@@ -33,11 +33,11 @@ def sample(
     temperature: float = 1.0,
     top_p: float = 1.0,
     max_tokens: int = 1024,
-    stop: Sequence[str] = (),
+    stop: str | Sequence[str] = (),
     seed: int = 0,
     splitter: str = "newline",
     chat: bool = False,
-    endpoints: Sequence[str] = (),
+    endpoints: str | Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Records[Chain]:
@@ -65,13 +65,14 @@ def sample(
         PrmError: an input, the model, the engine or the output cannot be used.
     """
     split_steps("", splitter)  # refuse an unknown name before the engine starts
+    require_number("n", n, "[1, inf)", whole=True)
     place = Workspace(out, "chains.jsonl")
     files = place.files(problems=problems)
-    sampling = Sampling(temperature, top_p, max_tokens, seed, tuple(stop))
+    sampling = Sampling(temperature, top_p, max_tokens, seed, require_texts("stop", stop))
     settings = {"model": model, "n": n, "splitter": splitter, "chat": chat, **asdict(sampling)}
     sampled = place.out.with_name(place.out.name + ".sampled.jsonl")
     job = Job(place.out, "sample", settings, files | directories(model=model), (sampled, drops_path(place.out)))
-    choice = EngineChoice(model, tuple(endpoints), engine_options or {})
+    choice = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {})
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
             with closing(GrowingFile(sampled, group=n)) as file:

@@ -16,7 +16,7 @@ from prm.data.manifest import Job
 from prm.data.records import LabelView, StepLabels, StepScores
 from prm.data.splits import is_in_share
 from prm.data.writing import write_bytes, write_json
-from prm.errors import InputError, require_known
+from prm.errors import InputError, require_known, require_number
 from prm.plots import reliability_diagram
 from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import is_logarithm
@@ -81,6 +81,7 @@ def calibrate(
         PrmError: an input or the output cannot be used, or an argument does not fit the others.
     """
     _require_fitting(level, aggregate, labels_as)
+    require_number("fit_on", fit_on, "(0, 1)")
     place = Workspace(out, "calibration.json")
     files = place.files(scores=scores, labels=labels)
     settings = {

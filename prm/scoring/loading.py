@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from prm.errors import ModelError
+from prm.errors import ModelError, require_number
 from prm.models.architectures import ARCHITECTURES, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
@@ -56,10 +56,13 @@ def load_scorer(
     Raises:
         ModelError: the model, head, dtype, dialect, backend or calibration is unknown or missing; the dialect or
             backend does not fit the model; or its file lacks weights or has unexpected ones.
+        InputError: `tokens_per_pass` is not a whole number of at least 1.
     """
     wanted = _Wanted(name, dialect, reference, dtype, tokens_per_pass, engine_options or {})
     if dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
+    if tokens_per_pass is not None:
+        require_number("tokens_per_pass", tokens_per_pass, "[1, inf)", whole=True)
     require_model(name)
     _require_backend(wanted, backend)
     if (Path(name) / METADATA).exists():

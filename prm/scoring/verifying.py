@@ -24,9 +24,10 @@ from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.rows import Row, optional_text, read_rows
 from prm.data.writing import write_lines
-from prm.errors import InputError
+from prm.errors import InputError, require_number
 from prm.statistics.intervals import credible_interval
 from prm.verifiers import DEFAULT_TIMEOUT, Outcome, Verdict, check_many, gold_problem
+from prm.verifiers.checking import MAX_TIMEOUT
 
 PREDICTIONS = ("prediction", "pred", "completion", "solution_str", "model_output", "response", "output", "generation")
 GOLDS = ("gold", "answer", "solution", "ground_truth", "target", "reference")
@@ -167,13 +168,14 @@ def verify(
         prediction: field with the solution or bare answer; None for the first of `PREDICTIONS` in the first row.
         gold: field with the gold answer; None for the first of `GOLDS`.
         label: field with a stored verdict to compare with; None for the first of `LABELS` that holds one.
-        timeout: seconds that the algebra of one row may take.
+        timeout: seconds that the algebra of one row may take, in (0, 86400].
         out: file of verdicts, with a manifest beside it; None for a temporary file.
         overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an input or the output cannot be used.
     """
+    _require_timeout(timeout)
     place = Workspace(out, "verdicts.jsonl")
     file = place.files(predictions=predictions)["predictions"]
     fields = find_fields(file, prediction, gold, label)
@@ -189,6 +191,10 @@ def verify(
                 _write_verdicts(file, fields, timeout, place.out, made)
         counts = job.counts()
     return VerifyReport(place.out, counts, place, fields)
+
+
+def _require_timeout(timeout: float) -> None:
+    require_number("timeout", timeout, f"(0, {MAX_TIMEOUT}]")
 
 
 def find_fields(file: Path, prediction: str | None, gold: str | None, label: str | None) -> Fields:
@@ -312,11 +318,12 @@ def audit_golds(problems: Source, *, gold: str | None = None, timeout: float = D
     Args:
         problems: rows with a gold answer each, see `prm.Source`.
         gold: field with the gold answer; None for the first of `GOLDS` in the first row.
-        timeout: seconds that the algebra of one row may take.
+        timeout: seconds that the algebra of one row may take, in (0, 86400].
 
     Raises:
         InputError: the rows cannot be read, or have no field with a usual name.
     """
+    _require_timeout(timeout)
     place = Workspace(None, "golds")
     file = place.files(problems=problems)["problems"]
     name = gold or _found(file, _first_row(file), "gold", GOLDS)

@@ -22,7 +22,7 @@ from prm.data.drops import drops_path
 from prm.data.jobs import Output, Source, Workspace, is_main_process, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.writing import discard, whole_directory, write_json
-from prm.errors import InputError, PrmError
+from prm.errors import InputError, PrmError, require_texts
 from prm.plots import training_curves
 
 from .settings import TrainSettings, makes_no_difference
@@ -156,7 +156,7 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         fsdp=s.fsdp,
         measure_every=s.measure_every,
         save_every=s.save_every,
-        report_to=_installed_reporters() if s.report_to is None else tuple(s.report_to),
+        report_to=_installed_reporters() if s.report_to is None else require_texts("report_to", s.report_to),
         seed=s.seed,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from prm.data.steps import split_steps
-from prm.errors import InputError, require_known
+from prm.errors import InputError, require_known, require_number, require_texts
 
 from .examples import Steps, Targets, TooLong
 from .objectives import A_KIND, DEFAULT, TERMS, check_terms
@@ -81,7 +81,7 @@ class TrainSettings:
     """Optimizer steps between two measurements on the held-out problems; 0 to measure only at the end."""
     save_every: int = 0
     """Optimizer steps between two states that a killed training resumes from; 0 for ten in all."""
-    report_to: tuple[str, ...] | None = None
+    report_to: str | tuple[str, ...] | None = None
     """Where else to log: `tensorboard`, `wandb`; None for TensorBoard where it is installed."""
 
     def __post_init__(self) -> None:
@@ -98,16 +98,17 @@ class TrainSettings:
         if not self.separator_text:
             raise InputError("separator is empty", r"give a text, such as \n")
         split_steps("", self.splitter)  # refuses an unknown one
+        require_texts("report_to", self.report_to or ())
 
     def _require_ranges(self) -> None:
-        if not 0 < self.epochs < float("inf"):
-            raise InputError(f"epochs={self.epochs} is not a number above 0", "give one, such as 1")
-        if not 0 <= self.held_out <= 0.9:
-            raise InputError(f"held_out={self.held_out} is not a share in [0, 0.9]", "give one, such as 0.05")
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value < float("inf"):
-                raise InputError(f"{name}={value} is below {least} or not finite", "give a larger number")
+        for name, within in _RANGES.items():
+            require_number(name, getattr(self, name), within)
+        for name, within in _WHOLE_RANGES.items():
+            if getattr(self, name) is not None or name not in _OPTIONAL:
+                require_number(name, getattr(self, name), within, whole=True)
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}={getattr(self, name)!r} is neither True nor False", "give one of them")
 
     def _require_heeded(self) -> None:
         """Refuse settings that would make no difference, so that nobody believes they did."""
@@ -141,11 +142,13 @@ class TrainSettings:
         return "outcome" if self.objective == "orm" else self.labels_as
 
 
-_LEAST = {
-    "margin": 0, "lr": 0, "batch_size": 1, "max_length": 1, "lora_rank": 0, "seed": 0, "tokens_per_pass": 1,
-    "measure_every": 0, "save_every": 0,
-}  # fmt: skip
-"""The least value of each number."""
+_RANGES = {"margin": "[0, inf)", "epochs": "(0, inf)", "lr": "[0, inf)", "held_out": "[0, 0.9]"}
+_WHOLE_RANGES = {
+    **dict.fromkeys(("batch_size", "max_length", "tokens_per_pass"), "[1, inf)"),
+    **dict.fromkeys(("lora_rank", "seed", "measure_every", "save_every"), "[0, inf)"),
+}
+_OPTIONAL = ("max_length", "tokens_per_pass")
+_SWITCHES = ("class_balance", "fsdp", "chat", "gradient_checkpointing")
 
 
 def makes_no_difference(name: str, objective: Kind) -> InputError:

@@ -293,9 +293,13 @@ def test_every_protocol_has_one_entry():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"thresholds": {"A": math.nan}}, "the threshold of 'A' is nan"),
-        ({"n": 0}, "n=0, draws=1000: both must be at least 1"),
-        ({"draws": 0}, "n=None, draws=0: both must be at least 1"),
+        ({"thresholds": {"A": math.nan}}, "^thresholds\\['A'\\]=nan is not a number"),
+        ({"thresholds": {"A": "0.5"}}, "^thresholds\\['A'\\]='0.5' is not a number"),
+        ({"n": 0}, "^n=0 is not a whole number"),
+        ({"n": "4"}, "^n='4' is not a whole number"),
+        ({"draws": 0}, "^draws=0 is not a whole number"),
+        ({"draws": 10.0}, "^draws=10.0 is not a whole number"),
+        ({"seed": -1}, "^seed=-1 is not a whole number"),
     ],
 )
 def test_settings_that_mean_nothing(given, message):

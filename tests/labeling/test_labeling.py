@@ -4,6 +4,7 @@ import pytest
 
 from prm.data.drops import Drops
 from prm.data.records import Chain, Drop, Problem, Rollout, StepLabels
+from prm.errors import InputError
 from prm.generation.engine import Completion, Request, Sampling, draw_seed
 from prm.generation.sampling import sample_chains
 from prm.labeling import labeler as label
@@ -332,7 +333,7 @@ def test_draw_seeds_are_stable_and_differ():
 
 @pytest.mark.parametrize("options", [{"temperature": 0}, {"top_p": 0}, {"top_p": 1.1}, {"max_tokens": 0}])
 def test_invalid_sampling_is_refused(options):
-    with pytest.raises(ValueError, match="temperature must be above 0"):
+    with pytest.raises(InputError, match=f"^{next(iter(options))}="):
         Sampling(**options)
 
 

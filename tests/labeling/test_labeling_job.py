@@ -155,7 +155,13 @@ def test_the_cost_is_estimated_without_the_engine(server, base_model, files):
     ("settings", "error", "message"),
     [
         ({"strategy": "guess"}, toolkit.InputError, "unknown strategy 'guess'"),
-        ({"rollouts": 0}, ValueError, "rollouts must be at least 1"),
+        ({"rollouts": 0}, toolkit.InputError, "^rollouts=0 is not a whole number"),
+        ({"width": 5}, toolkit.InputError, "^width=5 is not a number in"),
+        ({"check_share": 1.5}, toolkit.InputError, "^check_share=1.5 is not a number in"),
+        ({"max_tokens": 0}, toolkit.InputError, "^max_tokens=0 is not a whole number"),
+        ({"ray_workers": -1}, toolkit.InputError, "^ray_workers=-1 is not a whole number"),
+        ({"ray_gpus": -0.5}, toolkit.InputError, "^ray_gpus=-0.5 is not a number"),
+        ({"stop": 5}, toolkit.InputError, "stop: 5 is not a text"),
         ({"splitter": "words"}, toolkit.InputError, "'words'"),
         ({"engine_options": {"max_len": 5}}, toolkit.EngineError, "max_len"),
     ],
@@ -163,6 +169,12 @@ def test_the_cost_is_estimated_without_the_engine(server, base_model, files):
 def test_a_wrong_setting_is_one_error(label, files, settings, error, message):
     with pytest.raises(error, match=message):
         label(*files, **settings)
+
+
+def test_one_text_is_one_stop_and_one_server(server, label):
+    made = label(PROBLEMS, CHAINS, stop="\n\n", endpoints=server.url)
+    assert manifest(made.path)[1]["stop"] == ["\n\n"]
+    assert server.asked[-1]["stop"] == ["\n\n"]
 
 
 def test_a_row_that_is_neither_is_refused_by_name(label):

@@ -245,7 +245,7 @@ def test_the_arithmetic_world_has_exact_truth(prm, tmp_path):
         (["--scores", "a\nb={s}"], "is not a name"),
         (["--scores", "X={s}", "--scores", "X={r}"], "--scores gives one name twice"),
         (["--scorer", "org/X=model"], "'org/X' has a /"),
-        (["--scores", "X={s}", "--threshold", "X=nan"], "the threshold of 'X' is nan, not a finite number"),
+        (["--scores", "X={s}", "--threshold", "X=nan"], "thresholds['X']=nan is not a number"),
         (["rows.json", "--scores", "X={s}"], "best-of-n does not read data rows.json"),
         (["--scores", "majority={r}"], "would be called 'majority'"),
         (["--scores", "X={s}", "--scores", "X min={r}"], "would be called 'X min'"),

@@ -125,11 +125,27 @@ def test_settings_change_what_is_asked_and_are_checked_first(server, sample, pat
     asked = len(server.asked)
     with pytest.raises(toolkit.InputError, match="'words'"):
         sample(path, splitter="words")
-    with pytest.raises(ValueError, match="temperature must be above 0"):
-        sample(path, temperature=0)
     with pytest.raises(toolkit.InputError, match="problems: row 1 is a str"):
         sample(["what is 2 + 2?"])
     assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n", 0), ("n", "3"), ("temperature", 0), ("top_p", 2), ("max_tokens", 0), ("max_tokens", 7.5)],
+)
+def test_a_number_out_of_range_is_refused_by_name(sample, path, tmp_path, name, value):
+    with pytest.raises(toolkit.InputError, match=f"^{name}={value!r} is not a "):
+        sample(path, tmp_path / "chains.jsonl", **{name: value})
+    assert not any(tmp_path.glob("chains*"))
+
+
+def test_one_text_is_one_stop_and_one_server(server, sample, path):
+    made = sample(path, stop="\n\n", endpoints=server.url)
+    assert manifest(made.path)[1]["stop"] == ["\n\n"]
+    assert server.asked[-1]["stop"] == ["\n\n"]
+    with pytest.raises(toolkit.InputError, match="endpoints: 5 is not a text"):
+        sample(path, endpoints=[5])
 
 
 def test_chains_go_straight_into_scoring_and_reranking(sample, base_model, tokenizer, tmp_path):

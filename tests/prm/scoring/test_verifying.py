@@ -79,6 +79,13 @@ def test_rows_that_cannot_be_checked_are_refused(rows, message):
     assert "--" not in str(caught.value) + caught.value.hint
 
 
+@pytest.mark.parametrize("timeout", [0, -1, 1e9, float("nan"), "2"])
+def test_a_time_limit_out_of_range_is_refused_by_name(timeout):
+    for job in (toolkit.verify, toolkit.audit_golds):
+        with pytest.raises(InputError, match=f"^timeout={timeout!r} is not a number in "):
+            job([{"pred": "4", "gold": "4"}], timeout=timeout)
+
+
 def test_golds_are_audited_as_records():
     problems = [Problem("p", "How many?", "7"), Problem("q", "Why?"), Problem("r", "Where?", " ")]
     assert toolkit.audit_golds(problems) == GoldAudit(

@@ -441,6 +441,12 @@ def test_calibrate_from_python_is_as_from_the_command_line(prm, files):
     assert not place.exists(), "an output without a name is gone with its object"
 
 
+@pytest.mark.parametrize("fit_on", [0, 1, float("nan"), "x"])
+def test_calibrate_refuses_a_share_out_of_range_by_name(files, fit_on):
+    with pytest.raises(InputError, match=f"^fit_on={fit_on!r} is not a number in "):
+        calibrate(files / "s.jsonl", files / "l.jsonl", fit_on=fit_on)
+
+
 def test_calibrate_standardize_says_mean_and_deviation(prm, files):
     command = "calibrate --scores o.jsonl --labels l.jsonl --level chain --method standardize --out c.json"
     code, out, err = prm(*command.split())
