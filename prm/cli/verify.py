@@ -14,6 +14,7 @@ from prm.errors import InputError
 from prm.scoring import verifying
 from prm.scoring.verifying import GOLDS, LABELS, PREDICTIONS, CheckedRow, Share, VerifyReport
 from prm.verifiers import DEFAULT_TIMEOUT, Outcome
+from prm.verifiers.checking import MAX_TIMEOUT
 
 from .options import Overwrite
 
@@ -29,9 +30,9 @@ def verify(
     label: Annotated[
         str | None, typer.Option(help=f"field with a stored verdict to compare with; default: {', '.join(LABELS)}")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.01, help="seconds that the algebra of one row may take")] = (
-        DEFAULT_TIMEOUT
-    ),
+    timeout: Annotated[
+        float, typer.Option(min=0.01, max=MAX_TIMEOUT, help="seconds that the algebra of one row may take")
+    ] = DEFAULT_TIMEOUT,
     out: Annotated[Path | None, typer.Option(help="JSONL file for the verdicts")] = None,
     disagreements: Annotated[
         Path | None, typer.Option(help="JSONL file for all verdicts that differ from the stored ones")

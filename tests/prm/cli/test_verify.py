@@ -35,6 +35,13 @@ def cells(out, name):
     return [row[1:] for row in rows if row[0] == name][-1]
 
 
+def test_a_time_limit_above_a_day_is_wrong_usage(prm, write):
+    write(*ROWS)
+    code, _, err = prm("verify", "r.jsonl", "--timeout", "1e9")
+    assert code == 2
+    assert "--timeout" in err
+
+
 def test_accuracy_and_its_interval(prm, write):
     write(*ROWS)
     code, out, err = prm("verify", "r.jsonl")
