@@ -84,6 +84,8 @@ class TrlReward:
 
     rule: RuleReward
 
+    __name__ = "rule_reward"  # TRL logs a reward function under its name, which an instance has not by itself
+
     def __call__(
         self,
         completions: Sequence[Completion],

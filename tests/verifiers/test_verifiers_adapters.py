@@ -165,3 +165,9 @@ def test_harness_document_without_a_gold_answer_is_refused():
 def test_harness_metric():
     assert answer_match(references=["1/2"], predictions=["It is 0.5."]) == 1.0
     assert answer_match(references=["7", "7"], predictions=["7", "8"], ignore_case=True) == 0.5
+
+
+def test_a_reward_has_the_name_under_which_trl_logs_it():
+    """`GRPOTrainer` asks every reward function that is not a model for its `__name__`."""
+    assert TrlReward(RuleReward()).__name__ == "rule_reward"
+    assert TrlReward.__name__ == "TrlReward"
