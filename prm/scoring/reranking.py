@@ -8,21 +8,22 @@ first chain, so a result never depends on chance.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, get_args
 
 from prm.data.records import Asked, Choice, Problem, StepScores
 from prm.data.steps import split_steps
-from prm.errors import InputError, entry
+from prm.errors import InputError, entry, require_known
 from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import aggregator_named
 from prm.verifiers import Outcome, answer_key, check, extract_answer
 
-from .scorer import Refusal, ScoreKind, Scorer, Scores
+from .scorer import EMPTY, Refusal, ScoreKind, Scorer, Scores, as_list, checked, checked_scores, posed
 
 
 def rerank(
-    problem: Problem | Asked,
-    solutions: Sequence[str],
+    problem: Problem | Asked | Sequence[Mapping[str, Any]],
+    solutions: Iterable[str],
     scorer: Scorer,
     *,
     aggregate: str = "min",
@@ -32,7 +33,8 @@ def rerank(
     """Choose one of the solutions of a problem.
 
     Args:
-        problem: a record, the text of the problem, or messages if the scorer takes them.
+        problem: a record, the text of the problem, or messages if the scorer takes them, each a `prm.Message` or a
+            mapping with `role` and `content`.
         solutions: at least one text.
         scorer: see `prm.load_scorer`.
         aggregate: name in `prm.AGGREGATORS`; ignored for an ORM, which gives a single score.
@@ -40,45 +42,78 @@ def rerank(
         splitter: how to split the solutions into steps.
 
     Returns:
-        The choice, with the scores of all solutions in the order given. A solution that the scorer refuses ranks last;
-        `Choice.refusals` has the reason.
+        The choice, with the scores of all solutions in the order given. A solution that is empty or that the scorer
+        refuses ranks last; `Choice.refusals` has the reason.
 
     Raises:
-        InputError: there is no solution, or the aggregator, selection or splitter is unknown.
+        InputError: an argument cannot be used, there is no solution, or the aggregator, selection or splitter is
+            unknown.
+        ModelError: the scorer returns anything but scores and refusals.
     """
-    if isinstance(solutions, str) or not solutions:
-        what = "solutions is one text, not a list of solutions" if solutions else "there is no solution to choose from"
-        raise InputError(what, "pass a list of at least one text")
-    given = problem.text if isinstance(problem, Problem) else problem
-    chains = [split_steps(solution, splitter) for solution in solutions]
-    results = scorer.score_each([given] * len(chains), chains)
+    require_options(aggregate, selection)
+    _require_scorer(scorer)
+    texts, given = _texts(solutions), posed(problem)
+    if isinstance(given, Refusal):
+        raise InputError(str(given), given.hint)
+    chains = [split_steps(text, splitter) for text in texts]
+    scored = [steps for steps in chains if steps]
+    results = iter(checked_scores(scorer, [given] * len(scored), scored))
+    found = [next(results) if steps else Refusal(EMPTY) for steps in chains]
     problem_id = problem.id if isinstance(problem, Problem) else ""
-    return choose(problem_id, solutions, results, kind=scorer.kind, aggregate=aggregate, selection=selection)
+    return choose(problem_id, texts, found, kind=scorer.kind, aggregate=aggregate, selection=selection)
+
+
+def require_options(aggregate: str, selection: str) -> None:
+    """Refuse an unknown aggregator or selection, whatever the solutions and the kind of the scores."""
+    aggregator_named(aggregate)
+    require_known("selection", selection, SELECTIONS)
+
+
+def _require_scorer(scorer: object) -> None:
+    if not isinstance(scorer, Scorer):
+        hint = f"prm.load_scorer({scorer!r})" if isinstance(scorer, str) else "pass what prm.load_scorer returns"
+        raise InputError(f"scorer is a {type(scorer).__name__}, not a prm.Scorer", hint)
+
+
+def _texts(solutions: object) -> list[str]:
+    """Solutions as a list of at least one text."""
+    texts = as_list(solutions)
+    if texts is None:
+        what = "one text" if isinstance(solutions, str) else f"a {type(solutions).__name__}"
+        raise InputError(f"solutions is {what}, not a list of solutions", "pass a list of at least one text")
+    if not texts:
+        raise InputError("there is no solution to choose from", "pass a list of at least one text")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"solution {place} is a {type(text).__name__}, not a text", "join steps to one text")
+    return texts
 
 
 def choose(
     problem_id: str,
-    solutions: Sequence[str],
-    results: Sequence[Scores | Refusal],
+    solutions: Iterable[str],
+    results: Iterable[Scores | Refusal],
     *,
     kind: ScoreKind = "prm",
     aggregate: str = "min",
     selection: str = "best-of-n",
 ) -> Choice:
     """Choose by the results that a scorer of this `kind` gave, one per solution; see `rerank`."""
-    aggregator_named(aggregate)  # refuse an unknown name, whatever the solutions and the kind
-    if kind == "orm":
-        aggregate = "last"  # its single score
-    scores = [None if isinstance(item, Refusal) else aggregate_scores(item, aggregate) for item in results]
-    index = select(scores, group_answers(solutions), selection)
+    require_options(aggregate, selection)
+    require_known("kind", kind, get_args(ScoreKind))
+    texts = _texts(solutions)
+    found = checked(results, [1 if kind == "orm" else None] * len(texts), InputError)
+    by = "last" if kind == "orm" else aggregate
+    scores = [None if isinstance(item, Refusal) else aggregate_scores(item, by) for item in found]
+    index = select(scores, group_answers(texts), selection)
     return Choice(
         problem_id=problem_id,
-        best=solutions[index],
+        best=texts[index],
         index=index,
-        answer=extract_answer(solutions[index]),
+        answer=extract_answer(texts[index]),
         scores=tuple(scores),
-        step_scores=tuple(() if isinstance(item, Refusal) else tuple(item) for item in results),
-        refusals=tuple(str(item) if isinstance(item, Refusal) else None for item in results),
+        step_scores=tuple(() if isinstance(item, Refusal) else item for item in found),
+        refusals=tuple(str(item) if isinstance(item, Refusal) else None for item in found),
     )
 
 

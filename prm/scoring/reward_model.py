@@ -13,7 +13,7 @@ from prm.models.rendering import Rendered
 from prm.statistics.calibration import Calibration
 
 from .backends import Backend
-from .scorer import NOT_FINITE, TOO_LONG, Refusal, ScoreKind, Scorer, Scores, malformed, require_as_many
+from .scorer import NOT_FINITE, TOO_LONG, Refusal, ScoreKind, Scorer, Scores, malformed, matched, posed
 
 Readout = Callable[[Tensor], Tensor]
 READOUTS: dict[str, Readout] = {
@@ -68,11 +68,11 @@ class RewardModel(Scorer):
         return [item if isinstance(item, Refusal) else self._scores(item, next(outputs)) for item in items]
 
     def _rendered(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | Refusal]:
-        require_as_many(problems, chains)
-        faults = [malformed(steps) for steps in chains]
-        places = [place for place, fault in enumerate(faults) if fault is None]
-        rendered = iter(self.renderer.render_many([problems[i] for i in places], [chains[i] for i in places]))
-        return [fault or self._fitting(next(rendered)) for fault in faults]
+        pairs = zip(*matched(problems, chains), strict=True)
+        items = [(malformed(steps) or posed(problem), steps) for problem, steps in pairs]
+        usable = [(problem, steps) for problem, steps in items if not isinstance(problem, Refusal)]
+        rendered = iter(self.renderer.render_many([problem for problem, _ in usable], [steps for _, steps in usable]))
+        return [item if isinstance(item, Refusal) else self._fitting(next(rendered)) for item, _ in items]
 
     def _fitting(self, item: Rendered | RenderError) -> Rendered | Refusal:
         if isinstance(item, RenderError):

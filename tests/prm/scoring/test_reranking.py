@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pytest
 
 from prm.data.files import to_json
@@ -80,7 +81,7 @@ def test_impossible_chains_are_still_voted_on():
     assert chosen.answer == "8"
 
 
-STEP_SCORES = [(0.9, 0.2), (0.5, 0.6), (0.3, 0.95), (0.99, 0.99)]
+STEP_SCORES = [(0.9, 0.2), (0.5, 0.6), (0.3, 0.95), (0.99,)]
 
 
 @pytest.mark.parametrize(("aggregate", "index"), [("min", 1), ("last", 2), ("max", 2), ("mean", 2), ("product", 1)])
@@ -150,3 +151,54 @@ def test_an_unknown_option_is_refused_whatever_the_solutions_and_the_scorer(kind
     with pytest.raises(InputError) as caught:
         rerank("?", solutions, Fixed({solutions[0]: (0.5,)}, kind), **option)
     assert next(iter(option.values())) in str(caught.value)
+
+
+WRONG_SOLUTIONS = {
+    "None": (None, "solutions is a NoneType"),
+    "a mapping": ({"a": "The answer is 7"}, "solutions is a dict"),
+    "a missing text": (["The answer is 7", None], "solution 1 is a NoneType"),
+    "steps": ([["So it is.\n", "The answer is 7"]], "solution 0 is a list"),
+    "nothing generated": (iter(()), "no solution"),
+}
+
+
+@pytest.mark.parametrize(("solutions", "message"), WRONG_SOLUTIONS.values(), ids=WRONG_SOLUTIONS)
+def test_solutions_that_are_not_texts_are_refused(solutions, message):
+    with pytest.raises(InputError, match=message) as caught:
+        rerank("?", solutions, Fixed({}))
+    assert caught.value.hint
+
+
+def test_choose_needs_a_solution():
+    with pytest.raises(InputError, match="no solution"):
+        choose("", [], [])
+
+
+def test_solutions_may_be_generated_or_an_array():
+    solutions = texts(7, 8)
+    scorer = Fixed(dict(zip(solutions, [(0.5, 0.25), (0.5, 0.75)], strict=True)))
+    expected = rerank("?", solutions, scorer)
+    for given in (iter(solutions), np.array(solutions), tuple(solutions)):
+        assert rerank("?", given, scorer) == expected
+
+
+@pytest.mark.parametrize("scorer", ["runs/prm", None, Fixed])
+def test_a_name_is_not_a_scorer(scorer):
+    with pytest.raises(InputError, match=r"scorer is a \w+, not a prm.Scorer") as caught:
+        rerank("?", texts(7), scorer)
+    assert "prm.load_scorer" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["prm", "orm"])
+def test_an_empty_solution_is_refused_without_asking_the_scorer(kind):
+    scorer = Fixed({"The answer is 7": (-5.0,)}, kind)
+    choice = rerank("?", ["", "The answer is 7", " \n"], scorer)
+    assert (choice.index, choice.scores) == (1, (None, -5.0, None))
+    assert choice.refusals == ("empty chain", None, "empty chain")
+    assert rerank("?", [""], scorer).scores == (None,)
+
+
+def test_a_wrong_option_is_found_before_anything_is_scored():
+    for option in ({"aggregate": "median"}, {"selection": "worst"}, {"splitter": "words"}):
+        with pytest.raises(InputError, match="unknown"):
+            rerank("?", texts(7), Fixed({}), **option)
