@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from prm.data.records import Asked
-from prm.errors import RenderError
+from prm.errors import ModelError, RenderError
 from prm.models.layouts import StepRenderer
 from prm.models.rendering import Rendered
 from prm.statistics.calibration import Calibration
@@ -59,9 +59,17 @@ class RewardModel(Scorer):
         self.threshold = threshold
         self.aggregator = aggregator
         self.calibration = calibration
+        self._is_closed = False
 
     def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
-        """See `Scorer.score_each`. A chain over the model's context is refused, never truncated."""
+        """See `Scorer.score_each`. A chain over the model's context is refused, never truncated.
+
+        Raises:
+            InputError: problems and chains differ in number.
+            ModelError: the scorer is closed.
+        """
+        if self._is_closed:
+            raise ModelError("the scorer is closed", "load it again")
         items = self._rendered(problems, chains)
         rendered = [item for item in items if isinstance(item, Rendered)]
         outputs = iter(self.backend.outputs([(item.ids, self._reads(item)) for item in rendered]))
@@ -97,5 +105,7 @@ class RewardModel(Scorer):
         return tuple(scores if self.calibration is None else self.calibration.apply(scores).tolist())
 
     def close(self) -> None:
-        """Free what the backend holds."""
-        self.backend.close()
+        """Free what the backend holds; a second call has no effect."""
+        if not self._is_closed:
+            self._is_closed = True
+            self.backend.close()

@@ -274,3 +274,13 @@ def test_problems_and_chains_may_be_generated(scorer):
     expected = scorer.score(["?", "!"], STEPS)
     assert scorer.score((text for text in "?!"), iter(STEPS)) == expected
     assert scorer.score_each(np.array(["?", "!"]), iter(STEPS)) == expected
+
+
+def test_a_closed_scorer_says_so(base_model):
+    scorer = made(base_model, "prm")
+    scorer.close()
+    scorer.close()
+    for use in (lambda: scorer.score(["?"], [("a",)]), lambda: rerank("?", SOLUTIONS, scorer)):
+        with pytest.raises(ModelError, match="the scorer is closed") as caught:
+            use()
+        assert caught.value.hint
