@@ -12,6 +12,7 @@ from typing import Any
 
 from prm import console
 from prm.data.files import ProblemFile, read_chains
+from prm.data.identity import identity_of
 from prm.data.jobs import Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, StepLabels
@@ -22,7 +23,7 @@ from prm.generation.engine import Sampling
 from .allocation import Budget
 from .estimate import Cost, estimate
 from .journal import Journal, unfinished
-from .judging import Checker, check_answer, name_of
+from .judging import Checker, check_answer, require_checker
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
@@ -83,6 +84,7 @@ def label(
     Raises:
         PrmError: an input, the model, the engine or the output cannot be used.
     """
+    require_checker(checker)
     place = Workspace(out, "labels.jsonl")
     files = place.files(problems=problems, chains=chains)
     plan = Plan(strategy, Budget(rollouts, width), check_share)
@@ -92,7 +94,7 @@ def label(
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
     settings = {"model": model, "splitter": splitter, "chat": chat, **asdict(plan), **asdict(sampling)}
-    settings |= {} if checker is check_answer else {"checker": name_of(checker)}
+    settings |= {} if checker is check_answer else {"checker": identity_of(checker)}
     job = Job(place.out, "label", settings, files | directories(model=model), unfinished(place.out))
     with making(job, "labels", overwrite) as counts:
         if counts is not None:
@@ -122,6 +124,7 @@ def labeling_cost(
     checker: Checker = check_answer,
 ) -> Cost:
     """Estimate what `label` would cost at most with these arguments; nothing is generated."""
+    require_checker(checker)
     place = Workspace(None, "cost")
     files = place.files(problems=problems, chains=chains)
     plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(chat=chat)

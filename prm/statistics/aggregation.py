@@ -115,6 +115,12 @@ AGGREGATORS: dict[str, Aggregator] = {
     "max": Aggregator(max, "highest score", lambda s: s.reduced("maximum")),
 }
 """Name to aggregator. `min` and `product`: Let's Verify Step by Step, arXiv 2305.20050, appendix F."""
+_BUILT_IN = dict(AGGREGATORS)
+
+
+def own_aggregators() -> dict[str, Aggregator]:
+    """The aggregators that were added or replaced, by name."""
+    return {name: found for name, found in AGGREGATORS.items() if _BUILT_IN.get(name) is not found}
 
 
 def aggregator_named(name: str) -> Aggregator:

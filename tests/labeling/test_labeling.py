@@ -1,5 +1,8 @@
 """Sampling and labeling through a ten-line engine, with counts worked out by hand."""
 
+from functools import partial
+
+import numpy as np
 import pytest
 
 from prm.data.drops import Drops
@@ -10,11 +13,12 @@ from prm.generation.sampling import sample_chains
 from prm.labeling import labeler as label
 from prm.labeling.allocation import STRATEGIES, Budget, most_rollouts
 from prm.labeling.estimate import estimate
-from prm.labeling.judging import check_answer, name_of, unusable, verdict
+from prm.labeling.judging import check_answer, require_checker, unusable, verdict
 from prm.labeling.labeler import Labeler, Plan
 from prm.labeling.tally import Tally
 from prm.models.rendering import Renderer
 from prm.statistics.pooling import pooled_intervals
+from prm.verifiers import Outcome, check
 
 END = object()
 SEED = 1352587838  # fixed: a job that is run again must draw the same
@@ -368,4 +372,43 @@ def test_our_checker_is_the_default_and_refuses_unusable_gold_answers():
     assert unusable(check_answer, one, Problem("p", "?", "")).reason == "gold answer that cannot be used"
     assert unusable(ends_with_gold, one, Problem("p", "?", "")) is None
     assert unusable(ends_with_gold, one, Problem("p", "?")).reason == "its problem has no gold answer"
-    assert name_of(ends_with_gold).endswith("test_labeling.ends_with_gold")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (check("4", "4"), "correct"),
+        (check("4", "5"), "incorrect"),
+        (check(" ", "5"), "no_answer"),
+        (Outcome.TIMEOUT, "timeout"),
+        ("error", "error"),
+        (np.True_, "correct"),
+        (False, "incorrect"),
+        (None, "no_answer"),
+    ],
+)
+def test_a_checker_may_return_a_verdict_its_outcome_or_a_truth_value(found, expected):
+    outcome = verdict(lambda text, gold, problem: found, "4", "stop", Problem("p", "?", "4"))
+    assert (outcome, type(outcome)) == (expected, str)
+
+
+@pytest.mark.parametrize("found", [0.7, "yes", ["correct"], {}, np.array([1, 2])])
+def test_a_checker_that_returns_something_else_is_named(found):
+    def strange(text, gold, problem):
+        return found
+
+    with pytest.raises(InputError, match=r"strange returned .*, which is not a verdict") as caught:
+        verdict(strange, "4", "stop", Problem("p", "?", "4"))
+    assert repr(found) in str(caught.value)
+
+
+def test_a_checker_that_cannot_be_called_with_all_three_is_refused():
+    for checker in (ends_with_gold, check_answer, lambda *given: None, partial(ends_with_gold), max):
+        require_checker(checker)
+    for checker in (None, "exact", 5):
+        with pytest.raises(InputError, match=f"checker={checker!r} is not a function"):
+            require_checker(checker)
+    for checker in (check, lambda text, gold: True, partial(ends_with_gold, "4")):
+        with pytest.raises(InputError, match="cannot be called: ") as caught:
+            require_checker(checker)
+        assert "text, gold, problem" in caught.value.hint

@@ -134,6 +134,41 @@ def test_a_job_that_was_stopped_draws_only_the_rest(label, files, capsys, tmp_pa
     assert rollouts_path(out).read_text().startswith("\n".join(kept))
 
 
+def test_a_job_does_not_resume_or_reuse_with_another_checker(label, tmp_path):
+    def stopping_at(number):
+        seen = iter(range(100))
+
+        def ends_with_gold(text, gold, problem):
+            if next(seen) == number:
+                raise KeyboardInterrupt
+            return text.endswith(gold)
+
+        return ends_with_gold
+
+    out = tmp_path / "labels.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        label(PROBLEMS, CHAINS, out, checker=stopping_at(5))
+    for checker in (lambda text, gold, problem: True, stopping_at(6), is_four):
+        with pytest.raises(toolkit.OutputError, match="made with other settings"):
+            label(PROBLEMS, CHAINS, out, checker=checker)
+    made = label(PROBLEMS, CHAINS, out, checker=lambda text, gold, problem: text.endswith(gold), overwrite=True)
+    assert ".<locals>.<lambda>#" in manifest(made.path)[1]["checker"]
+    with pytest.raises(toolkit.OutputError, match="made with other settings"):
+        label(PROBLEMS, CHAINS, out, checker=lambda text, gold, problem: text == gold)
+
+
+def test_a_checker_that_cannot_be_used_is_refused_before_anything_starts(server, label, files):
+    asked = len(server.asked)
+    for checker, message in ((None, "is not a function"), (lambda text, gold: True, "cannot be called")):
+        with pytest.raises(toolkit.InputError, match=message):
+            label(*files, checker=checker)
+        with pytest.raises(toolkit.InputError, match=message):
+            toolkit.labeling_cost(*files, model="none", checker=checker)
+    assert len(server.asked) == asked
+    with pytest.raises(toolkit.InputError, match=r"returned 0\.7, which is not a verdict"):
+        label(*files, checker=lambda text, gold, problem: 0.7)
+
+
 def test_what_python_samples_is_labeled_without_naming_a_file(server, base_model, label):
     chains = toolkit.sample(PROBLEMS[:1], model=base_model, n=2, endpoints=[server.url])
     labels = label(PROBLEMS[:1], chains)
