@@ -20,7 +20,7 @@ import numpy as np
 
 from prm.data.records import StepScores
 from prm.errors import InputError
-from prm.statistics.aggregation import AGGREGATORS, Segments
+from prm.statistics.aggregation import AGGREGATORS, Segments, aggregate_many
 from prm.statistics.arrays import Floats, Ints
 
 _SHAPE = "each line must be an object with 'chain_id' or 'id', and 'scores' (one per step) or 'score'"
@@ -59,8 +59,8 @@ class ScoreTable:
         return tuple(AGGREGATORS) if self.kind == "prm" else ("",)
 
     def aggregated(self, aggregator: str) -> Floats:
-        """`prm.aggregate` of every chain, by place; the single score for an ORM."""
-        return AGGREGATORS[aggregator or "last"].over(Segments.of(self.values, self.starts))
+        """`prm.aggregate` of every chain, by place; the single score for an ORM. Raises as it does."""
+        return aggregate_many(Segments.of(self.values, self.starts), aggregator or "last")
 
     def lowest_is_last(self) -> Floats:
         """By place: 1 if a chain's last score is below all before it, else 0; nan with fewer than two scores."""

@@ -13,9 +13,9 @@ from typing import Any, get_args
 
 from prm.data.records import Asked, Choice, Problem, StepScores
 from prm.data.steps import split_steps
-from prm.errors import InputError, entry, require_known
+from prm.errors import InputError, require_known
 from prm.statistics.aggregation import aggregate as aggregate_scores
-from prm.statistics.aggregation import aggregator_named
+from prm.statistics.aggregation import aggregator_named, blaming
 from prm.verifiers import Outcome, answer_key, check, extract_answer
 
 from .scorer import EMPTY, Refusal, ScoreKind, Scorer, Scores, as_list, checked, checked_scores, posed
@@ -138,14 +138,14 @@ def select(scores: Sequence[float | None], groups: Sequence[int | None], selecti
         selection: name in `SELECTIONS`.
 
     Raises:
-        InputError: the selection is unknown.
+        InputError: the selection is unknown, or gives neither None nor a weight per chain.
     """
-    weigh = entry("selection", selection, SELECTIONS)
+    require_known("selection", selection, SELECTIONS)
     known = [-math.inf if score is None else score for score in scores]
     answered = [i for i, group in enumerate(groups) if group is not None and scores[i] is not None]
     if not answered:
         return max(range(len(known)), key=known.__getitem__)
-    weights = weigh({i: known[i] for i in answered})
+    weights = _weights(selection, {i: known[i] for i in answered})
     if weights is None:
         return max(answered, key=known.__getitem__)
     totals: dict[int | None, float] = {}
@@ -157,6 +157,16 @@ def select(scores: Sequence[float | None], groups: Sequence[int | None], selecti
 
 Weights = dict[int, float]
 """By index of the chain, for the chains with an answer."""
+
+
+def _weights(selection: str, scores: Weights) -> Weights | None:
+    hint = "a selection gives None, or a finite weight for each chain it is given"
+    with blaming(f"selection {selection!r}", scores, hint):
+        found = SELECTIONS[selection](scores)
+        weights = None if found is None else {i: float(found[i]) for i in scores}
+    if weights is not None and not all(map(math.isfinite, weights.values())):
+        raise InputError(f"selection {selection!r} gives weights that are not finite", hint)
+    return weights
 
 
 def _by_score(scores: Weights) -> Weights:

@@ -105,7 +105,7 @@ class RewardModel(Scorer):
         return tuple(scores if self.calibration is None else self.calibration.apply(scores).tolist())
 
     def close(self) -> None:
-        """Free what the backend holds; a second call has no effect."""
+        """Free what the backend holds. A second call does nothing."""
         if not self._is_closed:
             self._is_closed = True
             self.backend.close()

@@ -95,7 +95,7 @@ class Scorer(ABC):
         return found
 
     def close(self) -> None:  # noqa: B027  # most scorers hold nothing
-        """Free what the scorer holds; called twice, it does so once."""
+        """Free what the scorer holds. A second call does nothing."""
 
 
 def checked_scores(scorer: Scorer, problems: object, chains: object) -> list[Scores | Refusal]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
-from prm.errors import entry
+from prm.errors import InputError, entry
 
 if TYPE_CHECKING:
     from .arrays import Floats, Ints
@@ -19,6 +21,7 @@ _TINY = 2.0**-149
 taken of this number instead."""
 _LOG_TINY = math.log(_TINY)
 """-103.3 instead of -inf."""
+_HINT = "an aggregator gives one finite number per chain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +127,14 @@ def own_aggregators() -> dict[str, Aggregator]:
 
 
 def aggregator_named(name: str) -> Aggregator:
-    """The aggregator of this name; raises InputError if it is unknown."""
-    return entry("aggregator", name, AGGREGATORS)
+    """The aggregator of this name; raises InputError if it is unknown, or not an `Aggregator`."""
+    found: object = entry("aggregator", name, AGGREGATORS)
+    if not isinstance(found, Aggregator):
+        raise InputError(
+            f"aggregator {name!r} is a {type(found).__name__}, not a prm.Aggregator",
+            f"prm.AGGREGATORS[{name!r}] = prm.Aggregator(function, help='…')",
+        )
+    return found
 
 
 def is_logarithm(aggregator: str) -> bool:
@@ -133,13 +142,47 @@ def is_logarithm(aggregator: str) -> bool:
     return aggregator != "" and aggregator_named(aggregator).is_logarithm
 
 
-def aggregate(scores: Sequence[float], aggregator: str = "min") -> float:
+@contextmanager
+def blaming(what: str, given: object, hint: str) -> Iterator[None]:
+    """Turn any error of a function that a user registered into an InputError that names it and what it was given."""
+    try:
+        yield
+    except Exception as error:  # it may raise anything
+        raise InputError(f"{what} failed on {shortened(given)}: {type(error).__name__}: {error}", hint) from error
+
+
+def aggregate(scores: Iterable[float], aggregator: str = "min") -> float:
     """One score for a chain, always finite, higher is better; an empty chain counts as one step with score 0.
 
     >>> aggregate([0.9, 0.2, 0.8], "min")
     0.2
 
     Raises:
-        InputError: the aggregator is unknown.
+        InputError: the aggregator is unknown or does not give a finite number, or a score is not one.
     """
-    return float(aggregator_named(aggregator).one(scores or (FLOOR,)))
+    combine = aggregator_named(aggregator).one
+    with blaming("aggregate", scores, "pass a list of numbers"):
+        values = tuple(map(float, scores)) or (FLOOR,)
+    if not all(map(math.isfinite, values)):
+        raise InputError(f"the scores {shortened(values)} are not all finite", "drop the chain")
+    with blaming(f"aggregator {aggregator!r}", values, _HINT):
+        score = float(combine(values))
+    if not math.isfinite(score):
+        raise InputError(f"aggregator {aggregator!r} gives {score} for {shortened(values)}", _HINT)
+    return score
+
+
+def aggregate_many(segments: Segments, aggregator: str) -> Floats:
+    """``(chains,)``: `aggregate` of each chain; raises as it does."""
+    import numpy as np
+
+    found = aggregator_named(aggregator)
+    with blaming(f"aggregator {aggregator!r}", segments.values, _HINT):
+        values = np.asarray(found.over(segments), dtype=float)
+    if values.shape != segments.starts.shape:
+        raise InputError(
+            f"aggregator {aggregator!r} gives shape {values.shape} for {len(segments.starts)} chains", _HINT
+        )
+    if not np.isfinite(values).all():
+        raise InputError(f"aggregator {aggregator!r} gives numbers that are not finite", _HINT)
+    return values

@@ -29,7 +29,7 @@ from prm.data.drops import Drops
 from prm.data.files import write_records
 from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError
-from prm.statistics.aggregation import AGGREGATORS, aggregate
+from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
 
 GOOD = '{"id": "a", "scores": [0.5]}'
 
@@ -381,3 +381,9 @@ def test_a_shown_chain_that_lacks_a_field(tmp_path):
         read_shown, write(tmp_path / "shown.jsonl", '{"schema": "shown-chain/1"}'), ":1: the field 'scores' is missing"
     )
     refused(read_shown, write(tmp_path / "shown.jsonl", "{"), ":1: is not JSON")
+
+
+def test_an_aggregator_that_fails_is_named(monkeypatch):
+    monkeypatch.setitem(AGGREGATORS, "own", Aggregator(lambda scores: 1 / 0, help="broken"))
+    with pytest.raises(InputError, match="aggregator 'own' "):
+        table([[0.5]]).aggregated("own")

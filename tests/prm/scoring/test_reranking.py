@@ -202,3 +202,26 @@ def test_a_wrong_option_is_found_before_anything_is_scored():
     for option in ({"aggregate": "median"}, {"selection": "worst"}, {"splitter": "words"}):
         with pytest.raises(InputError, match="unknown"):
             rerank("?", texts(7), Fixed({}), **option)
+
+
+BROKEN_SELECTIONS = {
+    "no weight": lambda scores: {},
+    "one weight": lambda scores: 1.0,
+    "raises": lambda scores: 1 / 0,
+    "texts": lambda scores: dict.fromkeys(scores, "heavy"),
+    "nan": lambda scores: dict.fromkeys(scores, math.nan),
+    "not a function": 5,
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_SELECTIONS.values(), ids=BROKEN_SELECTIONS)
+def test_a_selection_that_fails_is_named(monkeypatch, broken):
+    monkeypatch.setitem(SELECTIONS, "own", broken)
+    with pytest.raises(InputError, match="selection 'own' ") as caught:
+        choose("p", texts(7, 8), [(0.5,), (0.25,)], selection="own")
+    assert caught.value.hint
+
+
+def test_a_selection_of_ones_own(monkeypatch):
+    monkeypatch.setitem(SELECTIONS, "own", lambda scores: {i: -score for i, score in scores.items()})
+    assert choose("p", texts(7, 8), [(0.5,), (0.25,)], selection="own").index == 1

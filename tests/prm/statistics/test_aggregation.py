@@ -4,12 +4,14 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prm.errors import InputError
-from prm.statistics.aggregation import AGGREGATORS, Segments, aggregate
+from prm.statistics.aggregation import AGGREGATORS, Aggregator, Segments, aggregate, aggregate_many, is_logarithm
 
 BY_HAND = {  # of 0.25, 0.75 and 0.5, whose product is 0.09375
     "min": 0.25,
@@ -79,3 +81,93 @@ def test_an_unknown_aggregator_is_refused():
     with pytest.raises(InputError, match="median") as caught:
         aggregate([0.5], "median")
     assert all(name in caught.value.hint for name in AGGREGATORS)
+
+
+FORMS = {
+    "array": np.array([0.25, 0.75, 0.5]),
+    "32 bits": np.array([0.25, 0.75, 0.5], dtype=np.float32),
+    "series": pd.Series([0.25, 0.75, 0.5], index=[5, 6, 7]),
+    "tensor": torch.tensor([0.25, 0.75, 0.5]),
+    "generator": [0.25, 0.75, 0.5],
+}
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+@pytest.mark.parametrize("form", FORMS)
+def test_scores_may_be_an_array(form, name):
+    scores = iter(FORMS[form]) if form == "generator" else FORMS[form]
+    assert aggregate(scores, name) == aggregate([0.25, 0.75, 0.5], name)
+    assert aggregate(FORMS[form][:0], name) == aggregate([], name)
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_scores_that_are_not_finite_are_refused(bad, name):
+    with pytest.raises(InputError, match="not all finite"):
+        aggregate([0.5, bad], name)
+
+
+@pytest.mark.parametrize("scores", [None, 0.5, ["high"], [[0.5, 0.5]], [None]])
+def test_what_is_not_a_list_of_numbers_is_refused(scores):
+    with pytest.raises(InputError, match="aggregate") as caught:
+        aggregate(scores)
+    assert caught.value.hint
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """Register an aggregator as "own"."""
+    return lambda made: monkeypatch.setitem(AGGREGATORS, "own", made)
+
+
+SEGMENTS = Segments(np.array([0.5, 0.25, 0.75]), np.array([0, 2]))
+BROKEN_ONE = {
+    "raises": (lambda scores: 1 / 0, "failed on .*: ZeroDivisionError"),
+    "None": (lambda scores: None, "(failed on .*: TypeError|gives )"),
+    "text": (lambda scores: "high", "failed on .*: ValueError"),
+    "nan": (lambda scores: math.nan, "gives n"),
+    "inf": (lambda scores: math.inf, "gives "),
+}
+
+
+@pytest.mark.parametrize(("one", "message"), BROKEN_ONE.values(), ids=BROKEN_ONE)
+def test_an_aggregator_that_fails_is_named(own, one, message):
+    own(Aggregator(one, help="broken"))
+    for use in (lambda: aggregate([0.5, 0.25], "own"), lambda: aggregate_many(SEGMENTS, "own")):
+        with pytest.raises(InputError, match=f"aggregator 'own' .*{message}") as caught:
+            use()
+        assert caught.value.hint
+
+
+BROKEN_MANY = {
+    "raises": (lambda segments: 1 / 0, "failed on .*: ZeroDivisionError"),
+    "None": (lambda segments: None, "gives shape"),
+    "too few": (lambda segments: np.zeros(1), r"gives shape \(1,\) for 2 chains"),
+    "too many": (lambda segments: segments.values, r"gives shape \(3,\) for 2 chains"),
+    "one number": (lambda segments: 0.5, r"gives shape \(\) for 2 chains"),
+    "nan": (lambda segments: np.array([0.5, math.nan]), "not finite"),
+}
+
+
+@pytest.mark.parametrize(("many", "message"), BROKEN_MANY.values(), ids=BROKEN_MANY)
+def test_an_aggregator_that_fails_on_many_chains_is_named(own, many, message):
+    own(Aggregator(min, help="broken", many=many))
+    assert aggregate([0.5, 0.25], "own") == 0.25
+    with pytest.raises(InputError, match=f"aggregator 'own' .*{message}") as caught:
+        aggregate_many(SEGMENTS, "own")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_many_chains_by_name(name):
+    assert aggregate_many(SEGMENTS, name).tolist() == pytest.approx(
+        [aggregate([0.5, 0.25], name), aggregate([0.75], name)]
+    )
+
+
+def test_a_plain_function_is_not_an_aggregator(own):
+    own(min)
+    for use in (lambda: aggregate([0.5], "own"), lambda: aggregate_many(SEGMENTS, "own"), lambda: is_logarithm("own")):
+        with pytest.raises(InputError, match=r"aggregator 'own' is a \w+, not a prm.Aggregator") as caught:
+            use()
+        assert "prm.Aggregator(" in caught.value.hint
