@@ -60,6 +60,7 @@ def measure_suite(
     protocol = PROTOCOLS[data.protocol]
     candidates = of_size(pools, settings.n, drops) if protocol.is_pooled else data.truths
     items = _scored([item for item in candidates if isinstance(item, protocol.item)], scorers, drops)
+    _require_fitting(items, scorers, data)
     findings = protocol.measure(data, items, scorers, settings)
     return _result(data, items, scorers, findings, drops), _shown(data, items, scorers, show, settings.seed)
 
@@ -95,6 +96,18 @@ def _scored(items: Iterable[Item], scorers: Mapping[str, ScoreTable], drops: Dro
     if not kept:
         raise InputError("no row has a score of every scorer", "do the chain ids of the scores belong to this suite?")
     return kept
+
+
+def _require_fitting(items: Iterable[Item], scorers: Mapping[str, ScoreTable], data: SuiteData) -> None:
+    """Refuse step scores that differ in number from the steps of their chain."""
+    steps = {i: len(data.chains[i].steps) for item in items for i in item.chain_ids if i in data.chains}
+    for name, table in scorers.items():
+        for chain_id, count in steps.items() if table.kind == "prm" else ():
+            if chain_id in table and len(table[chain_id]) != count:
+                raise InputError(
+                    f"{name}: chain {chain_id!r} has {len(table[chain_id])} scores, {count} steps",
+                    "score the chains that `prm suite` writes, or these chains with the same splitter",
+                )
 
 
 def _result(

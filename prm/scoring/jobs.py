@@ -25,11 +25,12 @@ from prm.data.files import (
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Choice, Drop, StepScores
+from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, partial_path, write_lines
 from prm.errors import InputError
 
-from .reranking import choose, common_kind
-from .scorer import CHAINS_A_ROUND, Scorer, score_chains
+from .reranking import choose, common_kind, require_options
+from .scorer import CHAINS_A_ROUND, Refusal, ScoreKind, Scorer, Scores, score_chains
 
 
 def score(
@@ -201,9 +202,15 @@ def rerank_chains(
         splitter: how to split a solution given as one text into steps.
         overwrite: whether to replace an existing output.
 
+    Returns:
+        A choice for each problem with chains; `Choice.index` counts all its chains in the order given. A chain without
+        a score, or whose step scores differ in number from its steps, ranks last and goes to the drops.
+
     Raises:
-        PrmError: an input or the output cannot be used.
+        PrmError: an argument, an input or the output cannot be used.
     """
+    require_options(aggregate, selection)
+    split_steps("", splitter)  # refuses an unknown splitter
     place = Workspace(out, "choices.jsonl")
     files = place.files(problems=problems, chains=chains, scores=scores)
     settings = {"aggregate": aggregate, "selection": selection, "splitter": splitter}
@@ -212,13 +219,13 @@ def rerank_chains(
         if counts is not None:
             drops, known = Drops(), by_id(read_problems(files["problems"]))
             scored = by_id(read_records(files["scores"], StepScores))
-            groups = _scored_groups(read_chains(files["chains"], splitter), known, scored, drops)
             kind = common_kind(scored.values())
+            groups = _groups(read_chains(files["chains"], splitter), known, scored, kind, drops)
             choices = (
                 choose(
                     problem_id,
-                    [chain.text for chain in group],
-                    [scored[chain.id].scores for chain in group],
+                    [chain.text for chain, _ in group],
+                    [result for _, result in group],
                     kind=kind,
                     aggregate=aggregate,
                     selection=selection,
@@ -230,16 +237,25 @@ def rerank_chains(
     return place.records(job, Choice)
 
 
-def _scored_groups(
-    chains: Iterable[Chain], problems: Container[str], scores: Container[str], drops: Drops
-) -> dict[str, list[Chain]]:
-    """Group chains by problem id; a chain without its problem or a score goes to `drops`."""
-    groups: dict[str, list[Chain]] = {}
+def _groups(
+    chains: Iterable[Chain], problems: Container[str], scores: Mapping[str, StepScores], kind: ScoreKind, drops: Drops
+) -> dict[str, list[tuple[Chain, Scores | Refusal]]]:
+    """All chains with their results, by problem id; a chain without its problem, and every refusal, goes to `drops`."""
+    groups: dict[str, list[tuple[Chain, Scores | Refusal]]] = {}
     for chain in chains:
         if chain.problem_id not in problems:
             drops.add(chain.id, "its problem is missing")
-        elif chain.id not in scores:
-            drops.add(chain.id, "it has no score")
-        else:
-            groups.setdefault(chain.problem_id, []).append(chain)
+            continue
+        result = _stored(scores.get(chain.id), chain, kind)
+        if isinstance(result, Refusal):
+            drops.add(chain.id, result.reason, result.detail)
+        groups.setdefault(chain.problem_id, []).append((chain, result))
     return groups
+
+
+def _stored(found: StepScores | None, chain: Chain, kind: ScoreKind) -> Scores | Refusal:
+    if found is None:
+        return Refusal("it has no score")
+    if kind == "prm" and len(found.scores) != len(chain.steps):
+        return Refusal("scores and steps differ in number", f"{len(found.scores)} scores, {len(chain.steps)} steps")
+    return found.scores

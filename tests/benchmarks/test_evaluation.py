@@ -393,3 +393,17 @@ def test_our_own_files_of_the_arithmetic_world(tmp_path):
     own = [(m.scorer, m.split, m.value) for m in result.metrics if (m.name, m.variant) == ("f1", "fixed 0.5")]
     assert own == [("A", "all", 1.0), ("B", "all", 0.0)], "each number stands once, though the split is called all too"
     assert {(d.a, d.b) for d in result.differences} == {("B", "A")}
+
+
+def test_step_scores_that_do_not_fit_are_named_whatever_the_protocol():
+    data, own, scores = pools()
+    scores["p1/1"] = (0.5,)
+    with pytest.raises(InputError, match="PRM: chain 'p1/1' has 1 scores, 2 steps") as caught:
+        measure_suite(data, {"PRM": table(scores)}, HOW, Drops(), own)
+    assert "splitter" in caught.value.hint
+    rewards = table({i: (own_scores[0],) for i, own_scores in scores.items()}, "orm")
+    assert measure_suite(data, {"RM": rewards}, HOW, Drops(), own)[0].data["rows"] == 4
+    truths = [Comparison("c", "p", "x", ("p/0",), ("p/1",))]
+    compared = suite("preference", truths, {"p/0": 1, "p/1": 2})
+    with pytest.raises(InputError, match="PRM: chain 'p/0' has 2 scores, 1 steps"):
+        measure_suite(compared, {"PRM": table({"p/0": (0.5, 0.5), "p/1": (0.5, 0.5)})}, HOW, Drops())

@@ -204,3 +204,28 @@ def test_a_loaded_scorer_scores_as_its_name_does(base_model, tmp_path):
     before = (tmp_path / "a.jsonl").read_bytes()
     toolkit.score(loaded, *rows, tmp_path / "a.jsonl")
     assert (tmp_path / "a.jsonl").read_bytes() == before, "the same job"
+
+
+def test_every_chain_of_a_problem_keeps_its_place():
+    problems = [Problem("p", "?"), Problem("q", "?")]
+    chains = [Chain(i, i[0], ("So it is.\n", f"The answer is {i[2]}")) for i in ("p/0", "p/1", "p/2", "q/3", "q/4")]
+    scores = [StepScores("p/1", "p", (0.5, 0.25), "prm"), StepScores("p/2", "p", (0.5,), "prm")]
+    made = toolkit.rerank_chains(problems, chains, scores)
+    first, second = made
+    assert (first.index, first.best) == (1, chains[1].text)
+    assert (first.scores, first.step_scores) == ((None, 0.25, None), ((), (0.5, 0.25), ()))
+    assert first.refusals == ("it has no score", None, "scores and steps differ in number: 1 scores, 2 steps")
+    assert (second.problem_id, second.index, second.scores) == ("q", 0, (None, None))
+    assert [(drop.id, drop.reason, drop.detail) for drop in made.drops] == [
+        ("p/0", "it has no score", ""),
+        ("p/2", "scores and steps differ in number", "1 scores, 2 steps"),
+        ("q/3", "it has no score", ""),
+        ("q/4", "it has no score", ""),
+    ]
+
+
+@pytest.mark.parametrize("option", [{"aggregate": "typo"}, {"selection": "typo"}, {"splitter": "typo"}])
+def test_an_unknown_option_is_refused_before_any_work(option, tmp_path):
+    with pytest.raises(toolkit.InputError, match=r"unknown .* 'typo'"):
+        toolkit.rerank_chains([], [], [], tmp_path / "best", **option)
+    assert list(tmp_path.iterdir()) == []
