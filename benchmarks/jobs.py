@@ -7,6 +7,7 @@ evaluate("processbench", "processbench/", scores={"PRM": scores}).to_pandas()
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from urllib.parse import quote
 from prm import console
 from prm.data.drops import Drops
 from prm.data.files import write_records
+from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Output, Records, Source, Workspace, making, pandas_table, write_drops
 from prm.data.manifest import Job
 from prm.data.records import Chain, Problem
@@ -39,6 +41,8 @@ from .suites.truth import Candidates
 if TYPE_CHECKING:
     import pandas as pd
 
+_LONGEST = 100
+"""Bytes of a file name that a scorer's name may take."""
 _OWN_NAME = "give each scorer a name of its own"
 
 
@@ -260,9 +264,11 @@ def evaluate(
     Raises:
         PrmError: an input, a setting, a model or the output cannot be used.
     """
+    for parameter, given in (("scores", scores), ("scorers", scorers), ("thresholds", thresholds)):
+        _require_names(parameter, given)
     scores, scorers = scores or {}, scorers or {}
-    models = {name: name_of(scorer) for name, scorer in scorers.items()}
-    _require_names(scores, models)
+    models = _models(scorers)
+    _require_different(scores, models)
     how = EvalSettings(dict(thresholds or {}), threshold_split, n, draws=draws, seed=seed)
     require_number("show", show, "[0, inf)", whole=True)
     place = Workspace(out, "result.json")
@@ -272,6 +278,7 @@ def evaluate(
     settings = {
         "suite": suite, "data": _named(data), "thresholds": how.thresholds, "threshold_split": threshold_split, "n": n,
         "draws": draws, "seed": seed, "show": show, "stored": stored, "models": models, "splitter": splitter,
+        **own_aggregators_in(),
     }  # fmt: skip
     files = {name: _score_file(place, name, source) for name, source in scores.items()}
     inputs = sources.inputs | _inputs({f"scores {name}": path for name, path in files.items()})
@@ -296,10 +303,28 @@ def evaluate(
     return Evaluation(job.output, job.counts(), place)
 
 
-def _require_names(scores: Mapping[str, object], models: Mapping[str, str]) -> None:
-    for name in (*scores, *models):
-        if not name.strip() or not name.isprintable():
+def _require_names(parameter: str, given: Any) -> None:
+    """Refuse anything but a mapping from the names of scorers."""
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"{parameter} is a {type(given).__name__}, without names", f'{parameter}={{"PRM": …}}')
+    for name in given or ():
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise InputError(f"{name!r} is not a name", "call each scorer by a printable name")
+
+
+def _models(scorers: Mapping[str, Any]) -> dict[str, str]:
+    """How manifests name each scorer.
+
+    Raises:
+        InputError: one is neither a scorer nor the name of a model.
+    """
+    for name, given in scorers.items():
+        if not isinstance(given, str | os.PathLike | Scorer):
+            raise InputError(f"{name!r} is a {type(given).__name__}, not a scorer", "give a model's name, or a Scorer")
+    return {name: name_of(scorer) for name, scorer in scorers.items()}
+
+
+def _require_different(scores: Mapping[str, object], models: Mapping[str, str]) -> None:
     if both := scores.keys() & models.keys():
         raise InputError(f"{min(both)!r} is both in scores and in scorers", _OWN_NAME)
     if nested := next((name for name in models if "/" in name), None):
@@ -307,8 +332,14 @@ def _require_names(scores: Mapping[str, object], models: Mapping[str, str]) -> N
 
 
 def _score_file(place: Workspace, name: str, source: Source) -> Path:
-    (path,) = place.files(**{f"scores {quote(name, safe=' ')}": source}).values()
+    (path,) = place.files(**{f"scores {_file_name(name)}": source}).values()
     return path
+
+
+def _file_name(name: str) -> str:
+    """A file name, without its ending, for a scorer's name; short enough for any disk."""
+    quoted = quote(name, safe=" ")
+    return quoted if len(quoted) <= _LONGEST else hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _stored(data: SuiteData, others: Container[str]) -> dict[str, ScoreTable]:
@@ -343,9 +374,9 @@ def _score(name: str, model: str | os.PathLike[str] | Scorer, data: SuiteData, o
     Scores that exist already are taken; those made in another way are replaced if `overwrite` says so.
     """
     directory = out.with_name(out.name + ".scoring")
-    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "scores" / f"{_file_name(name)}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
     _write_suite(data, directory, {})
-    path = directory / f"{name}.jsonl"
     make = partial(score, model, directory / "problems.jsonl", directory / "chains.jsonl", path)
     try:
         make()

@@ -19,7 +19,7 @@ from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
-from prm.statistics.aggregation import own_aggregators
+from prm.statistics.aggregation import aggregator_named, own_aggregators
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -40,14 +40,11 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(_written(value, ()).encode()).hexdigest()[:16]
 
 
-def own_aggregators_in(*names: str | None) -> dict[str, Any]:
+def own_aggregators_in(*names: str) -> dict[str, Any]:
     """The setting that records the user's own aggregators among `names`, or all of them; empty if there are none."""
-    own = {
-        name: digest_of((found.one, found.many, found.is_logarithm))
-        for name, found in own_aggregators().items()
-        if not names or name in names
-    }
-    return {"own_aggregators": own} if own else {}
+    own = {name: aggregator_named(name) for name in own_aggregators() if not names or name in names}
+    digests = {name: digest_of((found.one, found.many, found.is_logarithm)) for name, found in own.items()}
+    return {"own_aggregators": digests} if digests else {}
 
 
 def _written(value: Any, outer: tuple[Any, ...]) -> str:

@@ -99,6 +99,53 @@ def test_a_result_that_exists_is_taken_where_everything_is_the_same(tmp_path):
         prm.evaluate("best-of-n", **given, scores={"A/B": SCORES, "A%2FB": SCORES})
 
 
+def settings_of(evaluation):
+    return json.loads(evaluation.path.with_name(evaluation.path.name + ".manifest.json").read_text())["settings"]
+
+
+def test_a_result_with_another_aggregator_is_another_result(tmp_path, monkeypatch):
+    given = {**OWN, "out": tmp_path / "one.json", **FEW, "scores": {"A": SCORES}}
+    assert list(settings_of(prm.evaluate("best-of-n", **given))) == [
+        "suite", "data", "thresholds", "threshold_split", "n", "draws", "seed", "show", "stored", "models", "splitter",
+    ]  # fmt: skip
+    monkeypatch.setitem(prm.AGGREGATORS, "first", prm.Aggregator(lambda scores: scores[0], help="first score"))
+    with pytest.raises(OutputError, match="made with other settings"):
+        prm.evaluate("best-of-n", **given)
+    made = prm.evaluate("best-of-n", **given, overwrite=True)
+    assert list(settings_of(made)["own_aggregators"]) == ["first"]
+    assert value(made, "A", "best-of-4", "all", "first") is not None
+    assert prm.evaluate("best-of-n", **given).result == made.result
+    monkeypatch.setitem(prm.AGGREGATORS, "first", prm.Aggregator(lambda scores: scores[1], help="first score"))
+    with pytest.raises(OutputError, match="made with other settings"):
+        prm.evaluate("best-of-n", **given)
+
+
+class Constant(prm.Scorer):
+    """Gives each step the same score."""
+
+    kind = "prm"
+
+    def __init__(self, score):
+        self.value, self.name = score, f"constant-{score}"
+
+    def score_each(self, problems, chains):
+        return [(self.value,) * len(steps) for steps in chains]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_any_name_of_a_scorer_has_a_file_of_its_own(tmp_path, overwrite):
+    names = ["problems", "chains", "problems.jsonl", "..", "a%2Fb", "PRM (7B)", "n" * 300, "n" * 299 + "m", "模型" * 60]
+    scorers = {name: Constant(1 / (2 + i)) for i, name in enumerate(names)}
+    made = prm.evaluate("best-of-n", **OWN, scorers=scorers, out=tmp_path / "one.json", overwrite=overwrite, **FEW)
+    assert {metric.scorer for metric in made.result.metrics} >= set(names)
+    files = sorted((tmp_path / "one.json.scoring" / "scores").glob("*.jsonl"))
+    assert len(files) == len(names)
+    written = {json.loads(line)["scores"][0] for file in files for line in file.read_text().splitlines()}
+    assert written == {scorer.value for scorer in scorers.values()}
+    kept = prm.evaluate("best-of-n", **OWN, scores={"n" * 300: SCORES, "n" * 299 + "m": SCORES}, **FEW)
+    assert kept.result.metrics
+
+
 def test_pools_of_an_earlier_result_are_not_checked_again(tmp_path, monkeypatch):
     made = prm.evaluate("best-of-n", **OWN, scores={"A": SCORES}, out=tmp_path / "one.json", **FEW)
     monkeypatch.setattr("prm.benchmarks.jobs.make_pools", None)
@@ -161,6 +208,12 @@ def test_reading_alone_gives_what_is_known_of_the_chains():
         ("evaluate", {"suite": "best-of-n", **OWN, "scores": {"A": 5}}, "scores A: a int is not a source of rows"),
         ("evaluate", {"suite": "best-of-n", "scores": {"A": "a"}, "scorers": {"A": "m"}}, "'A' is both in scores"),
         ("evaluate", {"suite": "best-of-n", **OWN, "scores": {"": SCORES}}, "'' is not a name"),
+        ("evaluate", {"suite": "best-of-n", **OWN, "scores": [SCORES]}, "scores is a list, without names"),
+        ("evaluate", {"suite": "best-of-n", **OWN, "scores": "s.jsonl"}, "scores is a str, without names"),
+        ("evaluate", {"suite": "best-of-n", **OWN, "scorers": "runs/prm"}, "scorers is a str, without names"),
+        ("evaluate", {"suite": "best-of-n", **OWN, "scorers": {5: "m"}}, "5 is not a name"),
+        ("evaluate", {"suite": "best-of-n", **OWN, "scorers": {"A": 5}}, "'A' is a int, not a scorer"),
+        ("evaluate", {"suite": "best-of-n", **OWN, "thresholds": 0.5}, "thresholds is a float, without names"),
         ("evaluate", {"suite": "best-of-n", **OWN, "n": 0}, "n=0"),
         ("evaluate", {"suite": "best-of-n", **OWN, "show": -1}, "show=-1 is not a whole number"),
         ("evaluate", {"suite": "best-of-n", **OWN, "thresholds": {"A": float("inf")}}, "'A'\\]=inf is not a number"),

@@ -131,7 +131,7 @@ def test_another_process_finds_the_same_digest():
 
 
 def test_own_aggregators_are_recorded_and_built_in_ones_are_not(monkeypatch):
-    assert own_aggregators_in() == own_aggregators_in("min", None) == {}
+    assert own_aggregators_in() == own_aggregators_in("min") == {}
     monkeypatch.setitem(prm.AGGREGATORS, "second", prm.Aggregator(lambda s: s[1], help="second"))
     found = own_aggregators_in()
     assert list(found["own_aggregators"]) == ["second"]
