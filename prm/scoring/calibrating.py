@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from prm.data.comparisons import read_comparisons, write_values
 from prm.data.drops import Drops
 from prm.data.files import by_id, read_records
+from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.records import LabelView, StepLabels, StepScores
@@ -73,7 +74,7 @@ def calibrate(
         aggregate: for the level "chain" of a PRM: a name in `prm.AGGREGATORS`; None for "min".
         labels_as: for the level "step": a view of step labels; None for "hard".
         fit_on: share of the problems to fit on, in (0, 1); the rest is measured on.
-        scorer: directory of a checkpoint to store the calibration in.
+        scorer: directory of a checkpoint to store the calibration in, also when `out` exists already.
         plot: whether to save a reliability diagram as `<out>.png`.
         overwrite: whether to replace an existing output.
 
@@ -86,14 +87,15 @@ def calibrate(
     files = place.files(scores=scores, labels=labels)
     settings = {
         "method": method, "level": level, "aggregate": aggregate, "labels_as": labels_as, "fit_on": fit_on,
-        "scorer": scorer, "plot": plot,
+        "scorer": scorer, "plot": plot, **own_aggregators_in(aggregate or "min"),
     }  # fmt: skip
     job = Job(place.out, "calibrate", settings, files)
     with making(job, "calibration", overwrite) as counts:
         if counts is not None:
             scored, drops = list(read_records(files["scores"], StepScores)), Drops()
             kind = common_kind(scored)
-            metadata = None if scorer is None else _metadata(Path(scorer), kind)
+            if scorer is not None:
+                _metadata(Path(scorer), kind)
             scale, aggregator = _scale(kind, level, aggregate)
             labeled = by_id(read_records(files["labels"], StepLabels))
             points = (
@@ -106,17 +108,25 @@ def calibrate(
             plot_path(place.out).unlink(missing_ok=True)
             if picture:
                 write_bytes(plot_path(place.out), picture)
-            if metadata is not None and scorer is not None:
-                stored = {**(metadata.calibration or {}), "reward" if kind == "orm" else level: result["fit"]}
-                replace(metadata, calibration=stored).save(Path(scorer))
             write_json(place.out, result)
             counts |= result["counts"]
             write_drops(drops, place.out, counts)
     found = json.loads(place.out.read_text(encoding="utf-8"))
+    if scorer is not None:
+        _store(Path(scorer), level, found["fit"])
     output = place.output(job)
     return Calibrated(
         Calibration.from_json(found["fit"]), level, found["before"], found["after"], found["counts"], output
     )
+
+
+def _store(scorer: Path, level: Level, fit: Mapping[str, Any]) -> None:
+    """Store a calibration in a checkpoint, beside those of other levels."""
+    is_reward = fit["scale"] == "reward"
+    metadata = _metadata(scorer, "orm" if is_reward else "prm")
+    stored = {**(metadata.calibration or {}), "reward" if is_reward else level: fit}
+    if stored != metadata.calibration:
+        replace(metadata, calibration=stored).save(scorer)
 
 
 def plot_path(out: Path) -> Path:

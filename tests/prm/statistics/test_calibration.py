@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from prm.data.splits import is_in_share
-from prm.errors import InputError
+from prm.errors import InputError, OutputError
 from prm.models.checkpoint import Metadata, load_metadata
 from prm.scoring.calibrating import calibrate
+from prm.statistics.aggregation import AGGREGATORS, Aggregator
 from prm.statistics.calibration import TEMPERATURES, Calibration, fit
 from prm.statistics.metrics import brier_score, expected_calibration_error, log_loss, reliability
 
@@ -471,6 +472,28 @@ def test_calibrate_stores_each_level_with_the_checkpoint(prm, files):
     for level, file in {"step": "a.json", "chain": "b.json"}.items():
         assert stored.calibration[level] == json.loads((files / file).read_text())["fit"]
     assert stored.calibration["chain"]["aggregator"] == "max"
+
+
+def test_calibrate_stores_what_it_returns_also_where_it_is_reused(files):
+    model, data = files / "model", (files / "s.jsonl", files / "l.jsonl")
+    model.mkdir()
+    Metadata("prm").save(model)
+    for method, out in (("platt", "p.json"), ("isotonic", "i.json"), ("platt", "p.json"), ("isotonic", "i.json")):
+        made = calibrate(*data, files / out, method=method, scorer=model)
+        stored = Calibration.from_json(load_metadata(model).calibration["step"])
+        assert stored == made.fit
+        assert stored.method == method
+
+
+def test_calibrate_does_not_reuse_the_fit_of_another_aggregator(files, monkeypatch):
+    data = (files / "m.jsonl", files / "l.jsonl", files / "c.json")
+    chain = {"level": "chain", "aggregate": "first"}
+    monkeypatch.setitem(AGGREGATORS, "first", Aggregator(lambda scores: scores[0], help="first"))
+    calibrate(*data, **chain)
+    calibrate(*data, **chain)
+    monkeypatch.setitem(AGGREGATORS, "first", Aggregator(lambda scores: scores[1], help="first"))
+    with pytest.raises(OutputError, match="made with other settings"):
+        calibrate(*data, **chain)
 
 
 def test_calibrate_writes_down_what_it_cannot_use(prm, files):
