@@ -115,6 +115,7 @@ def _files(
     preferences: Source | None,
 ) -> dict[str, Path]:
     """The files of the sources by name."""
+    _require_settings(settings)
     files = place.files(problems=problems, chains=chains, labels=labels, values=values, preferences=preferences)
     if preferences is not None and len(files) > 1:
         raise InputError("preferences come with problems and chains of their own", "omit the other data")
@@ -123,6 +124,12 @@ def _files(
     if values is not None and settings.objective == "prm":
         raise makes_no_difference("values", settings.objective)
     return files
+
+
+def _require_settings(settings: object) -> None:
+    if not isinstance(settings, TrainSettings):
+        given = f"TrainSettings(**{settings!r})" if isinstance(settings, dict) else "TrainSettings(base, …)"
+        raise InputError(f"settings is a {type(settings).__name__}, not a prm.TrainSettings", f"give prm.{given}")
 
 
 def _processes() -> int:

@@ -38,11 +38,11 @@ class TrainSettings:
     """Weight above 0 of each loss, by its name in `prm.training.objectives.TERMS`; empty for the default of the
     objective: `step`, `bradley-terry`, or both, with weight 1."""
     labels_as: Targets = "hard"
-    """View of the step labels: `hard`, `soft`, `pooled`, or `counts` (soft, heavier with more draws)."""
+    """View of the step labels: `hard`, `soft`, `pooled`, or `counts` (soft, weighted by the number of rollouts)."""
     steps: Steps = "all"
     """Which labeled steps to learn from: `all`, those up to the `first-error`, or `one-past` it."""
     class_balance: bool = False
-    """Whether right and wrong steps weigh the same in all."""
+    """Whether right and wrong steps have equal total weight."""
     margin: float = 0.0
     """Bradley-Terry margin per unit that one chain is better than another; 0 or more."""
     epochs: float = 1.0
@@ -80,7 +80,7 @@ class TrainSettings:
     measure_every: int = 0
     """Optimizer steps between two measurements on the held-out problems; 0 to measure only at the end."""
     save_every: int = 0
-    """Optimizer steps between two states that a killed training resumes from; 0 for ten in all."""
+    """Optimizer steps between two states that a killed training resumes from; 0 for ten times per run."""
     report_to: str | tuple[str, ...] | None = None
     """Where else to log: `tensorboard`, `wandb`; None for TensorBoard where it is installed."""
 
@@ -101,6 +101,11 @@ class TrainSettings:
         require_texts("report_to", self.report_to or ())
 
     def _require_ranges(self) -> None:
+        losses: object = self.losses
+        if not isinstance(losses, Mapping):
+            raise InputError(f"losses={losses!r} is not a mapping", 'give a weight for each, such as {"step": 1.0}')
+        for name, weight in losses.items():
+            require_number(f"losses[{name!r}]", weight, "(-inf, inf)")
         for name, within in _RANGES.items():
             require_number(name, getattr(self, name), within)
         for name, within in _WHOLE_RANGES.items():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -131,6 +132,8 @@ def test_the_audit_alone(base_model, tmp_path):
         ({"too_long": "cut"}, "unknown too_long 'cut'"),
         ({"precision": "int8"}, "unknown precision 'int8'"),
         ({"losses": {"stepp": 1.0}}, "unknown loss 'stepp'"),
+        ({"losses": "step"}, "losses='step' is not a mapping"),
+        ({"losses": {"step": "1"}}, "losses['step']='1' is not a number"),
         ({"losses": {"step": 0.0}}, "the weight of the loss 'step' is 0.0"),
         ({"splitter": "words"}, "'words'"),
         ({"separator": ""}, "separator is empty"),
@@ -161,7 +164,7 @@ def test_the_audit_alone(base_model, tmp_path):
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(change, message):
-    with pytest.raises(InputError, match=message.replace("\\", r"\\")) as refused:
+    with pytest.raises(InputError, match=re.escape(message)) as refused:
         TrainSettings("m", **change)
     assert refused.value.hint
     assert "--" not in f"{refused.value} {refused.value.hint}", "there are no options in Python"
@@ -177,6 +180,12 @@ def test_data_that_cannot_be_are_refused_by_name(base_model, monkeypatch):
         toolkit.train(prm_settings, **LISTS, values=[])
     with pytest.raises(InputError, match="no step labels"):
         toolkit.train(prm_settings, preferences=[])
+    for job in (toolkit.train, audit_of):
+        with pytest.raises(InputError, match="settings is a dict, not a") as caught:
+            job({"base": base_model}, **LISTS)
+        assert f"prm.TrainSettings(**{{'base': '{base_model}'}})" in caught.value.hint
+        with pytest.raises(InputError, match="settings is a str, not a"):
+            job(base_model, **LISTS)
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="out=None with 2 processes"):
         toolkit.train(prm_settings, **LISTS)
