@@ -102,7 +102,7 @@ def choose(
     require_options(aggregate, selection)
     require_known("kind", kind, get_args(ScoreKind))
     texts = _texts(solutions)
-    found = checked(results, [1 if kind == "orm" else None] * len(texts), InputError)
+    found = checked(results, [1 if kind == "orm" else None] * len(texts), _unmatched)
     by = "last" if kind == "orm" else aggregate
     scores = [None if isinstance(item, Refusal) else aggregate_scores(item, by) for item in found]
     index = select(scores, group_answers(texts), selection)
@@ -115,6 +115,10 @@ def choose(
         step_scores=tuple(() if isinstance(item, Refusal) else item for item in found),
         refusals=tuple(str(item) if isinstance(item, Refusal) else None for item in found),
     )
+
+
+def _unmatched(what: str) -> InputError:
+    return InputError(what, "pass one result per solution: a tuple of floats or a prm.Refusal")
 
 
 def common_kind(scores: Iterable[StepScores]) -> ScoreKind:

@@ -147,8 +147,9 @@ WRONG_RESULTS = {
 
 @pytest.mark.parametrize(("results", "message"), WRONG_RESULTS.values(), ids=WRONG_RESULTS)
 def test_choose_refuses_results_that_do_not_match(results, message):
-    with pytest.raises(InputError, match=re.escape(message)):
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
         choose("p", SOLUTIONS, results)
+    assert "one result per solution" in caught.value.hint
     with pytest.raises(InputError, match="result 0 has 2 scores, not 1"):
         choose("p", SOLUTIONS, [(0.5, 0.5), (0.5,)], kind="orm")
     with pytest.raises(InputError, match="unknown kind 'PRM'"):
