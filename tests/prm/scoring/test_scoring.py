@@ -171,6 +171,12 @@ def test_options_without_effect_are_refused(base_model, options, message):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("value", [-1, 0, 2.5, "9"])
+def test_tokens_per_pass_out_of_range_is_refused_by_name(base_model, value):
+    with pytest.raises(InputError, match=f"^tokens_per_pass={value!r} is not a whole number"):
+        load_scorer(base_model, tokens_per_pass=value)
+
+
 def test_save_and_load(scorer, tmp_path):
     model = scorer.backend.model
     save_model(model.config, model.state_dict(), scorer.kind, tmp_path)
