@@ -25,7 +25,7 @@ from prm.data.manifest import Job
 from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
 from prm.errors import InputError, OutputError, require_number
-from prm.scoring.jobs import name_of, score
+from prm.scoring.jobs import score, scorer_name
 from prm.scoring.scorer import Scorer
 
 from .evaluation import measure_suite, require_used
@@ -321,7 +321,7 @@ def _models(scorers: Mapping[str, Any]) -> dict[str, str]:
     for name, given in scorers.items():
         if not isinstance(given, str | os.PathLike | Scorer):
             raise InputError(f"{name!r} is a {type(given).__name__}, not a scorer", "give a model's name, or a Scorer")
-    return {name: name_of(scorer) for name, scorer in scorers.items()}
+    return {name: scorer_name(scorer) for name, scorer in scorers.items()}
 
 
 def _require_different(scores: Mapping[str, object], models: Mapping[str, str]) -> None:

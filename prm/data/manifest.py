@@ -185,15 +185,20 @@ def _digest(path: Path) -> str:
     try:
         if path.is_dir():
             parts = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
-            return hashlib.sha256("".join(f"{p.name}{_digest(p)}" for p in parts).encode()).hexdigest()[:16]
+            return hashlib.sha256("".join(f"{p.name}{_digest_of_part(p)}" for p in parts).encode()).hexdigest()[:16]
         with path.open("rb") as file:
             if path.suffix == ".safetensors" and path.stat().st_size > _LARGE:
                 return _digest_ends(file, path.stat().st_size)
-            if path.name == "prm.json":
-                return hashlib.sha256(_without_calibration(file.read())).hexdigest()[:16]
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError:
         return "missing"
+
+
+def _digest_of_part(path: Path) -> str:
+    """Digest of a file of a checkpoint; that of its metadata leaves a calibration out."""
+    if path.name != "prm.json":
+        return _digest(path)
+    return hashlib.sha256(_without_calibration(path.read_bytes())).hexdigest()[:16]
 
 
 def _without_calibration(metadata: bytes) -> bytes:

@@ -22,6 +22,7 @@ from prm.data.files import (
     to_json,
     write_records,
 )
+from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Choice, Drop, StepScores
@@ -73,7 +74,7 @@ def score(
     Raises:
         PrmError: an input, the model or the output cannot be used.
     """
-    place, name = Workspace(out, "scores.jsonl"), name_of(scorer)
+    place, name = Workspace(out, "scores.jsonl"), scorer_name(scorer)
     how: dict[str, Any] = {
         "head": head, "dialect": dialect, "reference": reference, "dtype": dtype, "backend": backend,
         "is_calibrated": is_calibrated,
@@ -81,6 +82,7 @@ def score(
     files = place.files(problems=problems, chains=chains)
     settings = {"scorer": name, **how, "splitter": splitter}
     inputs = files | directories(scorer=name, reference=reference)
+    inputs |= {"calibration": Path(name) / "prm.json"} if is_calibrated else {}
     job = Job(place.out, "score", settings, inputs, _unfinished(place.out))
 
     @contextmanager
@@ -114,7 +116,7 @@ def _scored(out: Path) -> Path:
     return out.with_name(out.name + ".scored.jsonl")
 
 
-def name_of(scorer: str | os.PathLike[str] | Scorer) -> str:
+def scorer_name(scorer: str | os.PathLike[str] | Scorer) -> str:
     """How manifests name a scorer."""
     if not isinstance(scorer, Scorer):
         return os.fspath(scorer)
@@ -213,7 +215,9 @@ def rerank_chains(
     split_steps("", splitter)  # refuses an unknown splitter
     place = Workspace(out, "choices.jsonl")
     files = place.files(problems=problems, chains=chains, scores=scores)
-    settings = {"aggregate": aggregate, "selection": selection, "splitter": splitter}
+    settings = {
+        "aggregate": aggregate, "selection": selection, "splitter": splitter, **own_aggregators_in(aggregate),
+    }  # fmt: skip
     job = Job(place.out, "rerank", settings, files)
     with making(job, "choices", overwrite) as counts:
         if counts is not None:
