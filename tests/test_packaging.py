@@ -26,7 +26,7 @@ PARTS = ["prm/verifiers/checking.py", "prm/labeling/labeler.py", "prm/benchmarks
 def test_the_wheel_installs_prm_alone_with_the_other_three_in_it(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {n.split("/")[0] for n in names if ".dist-info" not in n} == {"prm"}
-    expected = [*PARTS, "prm/benchmarks/arithmetic/policy/model.safetensors", "prm/benchmarks/report/report.css"]
+    expected = [*PARTS, "prm/benchmarks/arithmetic/policy/model.safetensors", "prm/benchmarks/report/assets/report.css"]
     assert {*expected, "prm/py.typed"} <= set(names)
     modules = [
         m.relative_to(ROOT) for top in ("verifiers", "labeling", "benchmarks") for m in (ROOT / top).rglob("*.py")

@@ -62,7 +62,7 @@ def make_page(results: Mapping[str, Result], chains: Mapping[str, Sequence[Shown
 
 
 def _part(name: str) -> str:
-    return (files("prm.benchmarks.report") / name).read_text(encoding="utf-8")
+    return (files("prm.benchmarks.report") / "assets" / name).read_text(encoding="utf-8")
 
 
 def _embedded(browser: Browser) -> str:

@@ -441,7 +441,7 @@ def contrast(one, two):
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 def test_colors_stand_out_in_both_themes(theme):
-    style = (Path(charts.__file__).parent / "report.css").read_text()
+    style = (Path(charts.__file__).parent / "assets" / "report.css").read_text()
     colors = {name: pair for name, *pair in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
     of = {name: pair[theme] for name, pair in colors.items()}
     for behind in ("paper", "surface", "sunken"):
