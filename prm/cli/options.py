@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from prm.data.steps import SPLITTERS
 from prm.errors import InputError
 
 Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, GSM8K, MATH, or prompt/answer rows)")]
@@ -22,9 +23,7 @@ Temperature = Annotated[float, typer.Option(min=0.01, help="sampling temperature
 TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="nucleus sampling")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="maximum length of a continuation, in tokens")]
 Seed = Annotated[int, typer.Option(min=0, help="random seed")]
-Splitter = Annotated[
-    str, typer.Option(help="what ends a step: newline, blank-line, step-marker, sentence, or regex:EXPRESSION")
-]
+Splitter = Annotated[str, typer.Option(help=f"what ends a step: {', '.join(SPLITTERS)}, or regex:EXPRESSION")]
 Chat = Annotated[bool, typer.Option("--chat", help="put the problem into the model's chat template")]
 Stop = Annotated[
     list[str] | None, typer.Option(help="text that ends a continuation, besides the model's own end; repeatable")
