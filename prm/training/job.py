@@ -185,8 +185,9 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
         show_audit(prepared.found)
         if not prepared.train:
             prepared.drops.write(job.output)
-            why = "everything is held out: lower held_out" if prepared.held_out else f"see {drops_path(job.output)}"
-            raise InputError("there is nothing to train on", why)
+            reasons = "; ".join(f"{reason}: {number:,}" for reason, number in prepared.drops.by_reason().items())
+            why = "everything is held out" if prepared.held_out else reasons or "there is no example"
+            raise InputError(f"there is nothing to train on: {why}", f"lower held_out, or see {drops_path(job.output)}")
         for line in example_lines(prepared.train[0], prepared.tokenizer):
             console.say(line)
         model = load_model(settings.base, settings.objective, prepared.pad_id, settings.seed)
