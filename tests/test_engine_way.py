@@ -111,13 +111,14 @@ def start_label(made, out, *options):
 
 def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
     out = made / "killed.jsonl"
-    process = start_label(made, out, "--endpoint", served)
+    job = ["-k", 16, "--endpoint", served]  # long enough not to be done before it is killed
+    process = start_label(made, out, *job)
     process.kill()
     assert process.wait() != 0, "it was done before it could be killed"
     journal = out.with_name(out.name + ".rollouts.jsonl")
     before = journal.read_bytes().rpartition(b"\n")[0]
-    assert "other settings" in label(made, out, "--seed", 9, "--endpoint", served, ok=False)
-    assert "resuming after" in label(made, out, "--endpoint", served)
+    assert "other settings" in label(made, out, *job, "--seed", 9, ok=False)
+    assert "resuming after" in label(made, out, *job)
     assert journal.read_bytes().startswith(before)
     drawn = [(r["chain_id"], r["step"], r["draw"]) for r in rows(journal)]
     assert len(drawn) == len(set(drawn))
@@ -128,8 +129,8 @@ def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
 
 def test_two_processes_on_one_output_refuse_each_other_and_a_kill_leaves_no_engine(made, served):
     out = made / "shared.jsonl"
-    process = start_label(made, out, "--engine-option", "max_num_seqs=1")
-    assert "another process" in label(made, out, "--endpoint", served, ok=False)
+    process = start_label(made, out, "-k", 256, "--engine-option", "max_num_seqs=1")  # hours of work for one at a time
+    assert "another process" in label(made, out, "-k", 256, "--endpoint", served, ok=False)
     children = psutil.Process(process.pid).children(recursive=True)
     assert children, "vLLM runs in processes of its own"
     process.kill()

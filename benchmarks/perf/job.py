@@ -68,11 +68,11 @@ def server(port: int, *options: str) -> Iterator[str]:
             process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 180.0) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 1800.0) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=30).close()
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)

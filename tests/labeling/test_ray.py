@@ -17,7 +17,7 @@ from prm.labeling.allocation import Budget
 from prm.labeling.labeler import Plan
 from prm.labeling.setup import Setup
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
 
 PROBLEMS = {"p": Problem("p", "what is 2 + 2?", "4")}
 CHAINS = [

@@ -92,7 +92,6 @@ def furthest(some, others):
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(600)
 class TestEngine:
     def test_scores_are_the_same_in_any_batch(self, both):
         ours, served = both.ours.score(TEXTS, CHAINS), both.served.score(TEXTS, CHAINS)
