@@ -1,6 +1,7 @@
 """Tokenizers and models of a few lines, made in the test: nothing is downloaded. And the command, in this process."""
 
 import functools
+import os
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves its workers where anything else is busy
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")  # on a busy machine an example may take a second
 
