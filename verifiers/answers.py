@@ -1,4 +1,4 @@
-r"""Reads one answer: a number, an expression, a list, words, or unreadable text.
+r"""Reads one answer: a number, an expression, a list, a set of numbers, words, or unreadable text.
 
 `read_answer` takes the extracted text and never raises. Text that it cannot read becomes an answer of kind "unread",
 which can still be compared as text, or "unusable" (too long, empty, unbalanced).
@@ -7,81 +7,70 @@ which can still be compared as text, or "unusable" (too long, empty, unbalanced)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise, product
 from typing import Literal
 
-from .expressions.parser import MAX_CHARACTERS, MAX_DIGITS, Node, ParseError, fold, names, parse, without_spelling
+from .conditions import Relation, built_member, read_region, read_relations
+from .expressions.matrices import evaluated, has_matrix
+from .expressions.numeric import approximate, certainly_differ
+from .expressions.parser import MAX_CHARACTERS, Node, ParseError, fold, matrix_cells, names, parse, without_spelling
+from .literals import CLOCK, NOTHING, Number, compound, fixed_words, numeral, plain_number, scientific
 from .normalize import compact, plain_words, shown_words, tidy
-from .regions import built_member, read_region
-from .units import measure, split_unit
+from .regions import Region
+from .units import split_unit
 
-Kind = Literal["number", "expression", "equation", "list", "words", "unread", "unusable"]
+__all__ = ["NOTHING", "Answer", "Kind", "read_answer", "read_measured"]
+
+Kind = Literal[
+    "number", "expression", "equation", "list", "region", "relation", "congruence", "cases", "words", "unread",
+    "unusable",
+]  # fmt: skip
 
 MAX_ITEMS = 50
 MAX_LIST_DEPTH = 5
-_NUMBER = re.compile(r"([+-]?)\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,3}))?")
-_BASED = re.compile(r"(-?)([0-9A-Za-z]+)_\{?(?:\\text\{)?\s?(\d{1,2}|two|eight|ten|sixteen)\s?\}{0,2}")
+_SUBSCRIPT = r"_(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\\?\w+)"
+_LETTERS = rf"(?:\\(?:angle|measuredangle|triangle|overline|overrightarrow|vec|hat|bar|text|mathcal) ?)*\\?[A-Za-z]+'*"
+_NAME = rf"(?:{_LETTERS}|\\(?:vec|hat|bar|overline|overrightarrow|text) ?\{{[^{{}}]*\}})(?:{_SUBSCRIPT})?"
 _LABEL = re.compile(
-    r"(\\?[A-Za-z]+(?:_\{?\w{1,5}\}?)?(?:\([^()]{1,20}\))?|\|?[A-Z]{2,3}\|?|\\(?:sin|cos|tan) ?\\?[A-Za-z]+"
-    r"|\\text\{[^{}]*\}|[A-Za-z]+(?: [A-Za-z]+){1,5})"
+    rf"(?:m ?|\\(?:Delta|triangle) ?)?{_NAME}(?:\^\{{?-1\}}?|\^\{{?\\prime\}}?)?(?: ?\([^()]{{1,20}}\))?(?:{_SUBSCRIPT})?"
+    rf"|\|{{1,2}}[^|=]{{1,20}}\|{{1,2}}|\\\|[^|=]{{1,20}}\\\||\\(?:sin|cos|tan|cot|sec|csc) ?(?:\\angle ?)?\\?[A-Za-z]+"
+    rf"|\\text\{{[^{{}}]*\}}(?: ?(?:\\triangle ?)?[A-Z]{{1,6}})?|[A-Za-z]+(?: [A-Za-z]+){{1,5}}|\\lim.*"
+    rf"|(?:{_NAME}|\d?[A-Z]{{2}}) ?: ?{_NAME}(?: ?: ?{_NAME})?"
 )
+_TUPLE_LABEL = re.compile(rf"\( ?{_NAME}(?:\({_NAME}\))?(?: ?, ?{_NAME}(?:\({_NAME}\))?)+ ?\)")
+_POINT = re.compile(r"([A-Z](?:'|_\{?\w\}?|\d)?) ?(\([^()]*,.*\))")
 _RELATION = re.compile(r"=|\\in(?![A-Za-z])")
-_CONJUNCTION = re.compile(r"(?:, ?)?(?: (?:and|or) |\\text\{ ?(?:and|or) ?\})")
-_INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?),? (?:and|or) ?\} ?")
+_CONGRUENCE = re.compile(
+    r"(?:(.*?) ?\\equiv ?)?(.*?) ?(?:\( ?)?\\?(?:pmod|mod|bmod)(?![A-Za-z]) ?\{? ?(.*?) ?\}? ?\)?"
+)
+_CONJUNCTION = re.compile(
+    r"(?:, ?)?(?: (?:and|or) |\\text\{ ?,? ?(?:and|or) ?\})|(?<=[)\]}\d]) ?(?:and|or) ?(?=[(\[\d\\-])"
+)
+_INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?\w[^{}]*?),? (?:and|or) ?\} ?")
+_BOTH = re.compile(r"(?:both|either|exactly|precisely|just|at|about|around|roughly|approximately|nearly) (?=[-\d\\$.(])")
 _SIGNS = re.compile(r"\\pm(?![A-Za-z])|\\mp(?![A-Za-z])|\+/-")
-_FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since)"
-_MEMBER = r"[a-zA-Z](?:,[a-z]){0,5} ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+)?"
+_FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since|with)"
+_MEMBER = r"[a-zA-Z](?:,[a-z]){0,5} ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+|_\{[^{}]*\}|\^\{[^{}]*\})?"
 _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of the answer's form
     rf"^\\text\{{ ?only ?\}} ?|,? ?\\text\{{ ?,? ?{_FREE}\b.*$"
     r"|,? (?:where|for (?:all|any|every|some|each)) .*$"
     rf"|,? ?\(?(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
 )
+_FUNCTION = re.compile(r"[a-z]\([a-z]\) ?=")
 _DENIAL = re.compile(r"\b(?:not|no|never|impossible|lower|upper|least|most|greater|less)\b")
-_EMPTY_NAMES = r"""
-    \emptyset|\{\}|{}|no solution|no solutions|no real solution|no real solutions|none|empty set|the empty set
-    |no real roots|there is no solution|there are no solutions|there is none
-"""
-_EMPTY = frozenset(name.strip() for name in _EMPTY_NAMES.split("|"))
-_UNDEFINED = frozenset({"dne", "does not exist", "undefined", "not defined", "it does not exist"})
-_COMPOUND = re.compile(
-    r"(\d+(?:\.\d+)?) ?(?:\\text\{ ?)?([a-z]+)\.?(?: ?\})?,? ?(?:\\text\{ ?)?(?:and ?)?(?:\} ?)?"
-    r"(\d+(?:\.\d+)?) ?(?:\\text\{ ?)?([a-z]+)\.?(?: ?\})?"
+_MATRIX = re.compile(r"[(\[]?\\begin\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}[)\]]?", re.DOTALL)
+_CASES = re.compile(
+    r"(?:\\\{|\{)? ?\\begin\{(cases|array|aligned|align\*?|gathered)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}(?: ?\})?", re.DOTALL
 )
-"""Such as "2 hours and 30 minutes"."""
-NOTHING = "no solution"
-"""The words of an answer that says there is no solution."""
-_MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
-_MONTH = (
-    "(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
-    "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
-_DATES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"{_MONTH} {_DAY}(?: (?P<year>\d{{4}}))?",
-        rf"(?:the )?{_DAY} (?:of )?{_MONTH}(?: (?P<year>\d{{4}}))?",
-        r"(?P<year>\d{4}) (?P<month>\d{2}) (?P<day>\d{2})",
-    )
-)
-_GROUPED = re.compile(
-    r"([+-]?)(\d{1,3}(?:(?:[ '\u2019]\d{3})+|(?:\.\d{3}){2,}))|([+-]?)(\d{1,3}(?:\.\d{3})+),(\d{1,2})"
-)
-"""Thousands in European notation: 1 234 567, 1'234'567, 1.234.567, and 1.234,56."""
-_DOLLARS = re.compile(r"-?\\?\$ ?-?[\d.,]+")
-_CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
-_TIME = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([AaPp])\.? ?[Mm]\.?")
-_MATRIX = re.compile(r"[(\[]?\\begin\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}[)\]]?")
-_WORDS = re.compile(r"\(?[A-Za-z](?:[A-Za-z '-]*[A-Za-z])?\)?\.?")
+_WORDS = re.compile(r"\(?[^\W\d_](?:(?:[^\W\d_]|[ '-])*[^\W\d_])?\)?\.?")
 _COLON_LABEL = re.compile(r"(?:\\text\{([A-Za-z ]{2,20}):? ?\}:?|([A-Za-z]{2,20}):)\s*(?=[-\d\\($])([^:]*)")
 _DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
-_CURRENCY = {"€": "euro", "£": "pound sterling", "₹": "rupee", "¥": "yen"}
-_BASES = {"two": 2, "eight": 8, "ten": 10, "sixteen": 16}
-_NUMERAL_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
-_NUMERALS = {word: Fraction(value) for value, word in enumerate(_NUMERAL_WORDS.split())}
+_DOLLARS = re.compile(r"-?\\?\$ ?-?[\d.,]+")
+_FAMILIES = re.compile(r"\\mathbb\{([ZNQC])\}(\^[+*]|\^\{[+*]\}|_\+|_\{\\geq|_\{>)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +90,16 @@ class Answer:
     """The set over which its variable ranges: one of "Z", "N", "Q" and "C"; "?" if the text says only that the variable
     is free; "" if it says nothing."""
     items: tuple[Answer, ...] = ()
+    """Of a list, its items; of cases, the value and the condition of each in turn; of a congruence, its modulus; of an
+    equation such as `a + b = 5`, the number on its right."""
     brackets: str = ""
     """For a list: its two brackets, "{}" for a set, "U" for a union, ":" for a ratio, "matrix 2x1", or "" for none."""
+    region: Region | None = None
+    relations: tuple[Relation, ...] = ()
     written: str = ""
-    """The digits of a number written as a decimal, such as "30.52"; "" for any other answer."""
+    """The digits of a number written as a decimal, such as "30.52" or the "1.50" of 1.50e3; "" for any other answer."""
+    step: Fraction = Fraction(0)
+    """One unit in the last place of such a decimal."""
     unit: str = ""
     label: str = ""
     """The left side of a labeled answer: "x" in "x = 5"."""
@@ -121,14 +116,25 @@ def read_answer(raw: str) -> Answer:
     """
     if len(raw) > MAX_CHARACTERS:
         return Answer("unusable", "", reason="too long")
-    if (quick := _plain_number(raw)) is not None:
-        return quick
-    if _DOLLARS.fullmatch(raw) and (quick := _plain_number(raw.replace("\\", "").replace("$", "").replace(" ", ""))):
-        return replace(quick, unit="dollar")
+    if (quick := plain_number(raw)) is not None:
+        return _number(quick, raw)
+    if _DOLLARS.fullmatch(raw) and (quick := plain_number(raw.replace("\\", "").replace("$", "").replace(" ", ""))):
+        return _number(quick._replace(unit="dollar"), raw)
     tidied = tidy(raw)
     if problem := _unusable(tidied):
         return _read_closed(tidied) or Answer("unusable", "", reason=problem)
     return _read_tidied(tidied)
+
+
+def _number(number: Number, text: str) -> Answer:
+    return Answer("number", text, words=text, value=number.value, written=number.written, step=number.step, unit=number.unit)
+
+
+@lru_cache(maxsize=1_024)
+def read_measured(text: str) -> Answer:
+    """Read an answer whose last letter may be a unit: the N of `40 N`."""
+    core, unit = split_unit(text, letters=True)
+    return replace(_read_tidied(core), unit=unit) if unit and core else Answer("unread", text)
 
 
 def _read_tidied(tidied: str, depth: int = 0) -> Answer:
@@ -140,6 +146,7 @@ def _read_closed(tidied: str) -> Answer | None:
     """The answer with up to two braces, or one round bracket, added at the end; None if it is still unreadable."""
     plain = re.sub(r"\\.", "", tidied)
     missing = plain.count("{") - plain.count("}")
+    tidied = tidied[:-1] if missing == -1 and tidied.endswith("}") else tidied  # one brace too many
     is_open = plain.count("(") == plain.count(")") + 1 and not re.search(r"[\[\]]", plain)
     closed = tidied + ("}" * missing if 0 < missing < 3 else ")" if is_open else "")
     if _unusable(closed):
@@ -155,29 +162,6 @@ def _unusable(tidied: str) -> str:
     if plain.count("{") != plain.count("}"):
         return "unbalanced braces"
     return "unbalanced brackets" if sum(_DEPTHS.get(mark, 0) for mark in plain) else ""
-
-
-def _plain_number(text: str) -> Answer | None:
-    match = _NUMBER.fullmatch(text)
-    if len(text) > MAX_DIGITS:
-        return None
-    if match is None:
-        return _european_number(text)
-    if re.fullmatch(r"\d{1,3}[eE][+-]\d", text) and text[:2].lower() != "1e":
-        return None  # 2e+1 is Euler's number, 1e-3 is not
-    sign, digits, exponent = match.groups()
-    value = Fraction(digits.replace(",", "").rstrip(".") + ("e" + exponent if exponent else ""))
-    written = digits.replace(",", "") if "." in digits and not exponent else ""
-    return Answer("number", text, words=text, value=-value if sign == "-" else value, written=written)
-
-
-def _european_number(text: str) -> Answer | None:
-    match = _GROUPED.fullmatch(text)
-    if match is None:
-        return None
-    whole = re.sub(r"\D", "", match[2] or match[4])
-    value = Fraction(f"{whole}.{match[5] or 0}")
-    return Answer("number", text, words=text, value=-value if "-" in (match[1], match[3]) else value)
 
 
 _Rule = Callable[[str, int], Answer | None]
@@ -201,30 +185,52 @@ def _at_any_depth(rule: Callable[[str], Answer | None]) -> _Rule:
     return lambda text, _depth: rule(text)
 
 
+def _unread(reason: str) -> Answer:
+    return Answer("unread", "", reason=reason)
+
+
 # Contexts: an answer with something around it.
+
+
+def _read_without_hedge(text: str, depth: int) -> Answer | None:
+    """`both 3 and 5`, `about 45`."""
+    shorter = _BOTH.sub("", text, count=1) if _BOTH.match(text) else text
+    return None if shorter == text or depth >= MAX_LIST_DEPTH else _read(shorter, depth + 1)
 
 
 def _read_with_clause(text: str, depth: int) -> Answer | None:
     r"""`2k, k \in \mathbb{Z}`; None if the rest is words or unreadable."""
     clause = _CLAUSE.search(text)
-    if clause is None or depth >= MAX_LIST_DEPTH or _DENIAL.search(clause[0]):
+    if clause is None or depth >= MAX_LIST_DEPTH or (_DENIAL.search(clause[0]) and not _FUNCTION.match(text)):
         return None
     answer = _read(_CLAUSE.sub("", text) or "?", depth + 1)
-    family = next((mark for mark in "ZNQC" if rf"\mathbb{{{mark}}}" in clause[0]), "?")
-    if family != "?" and answer.brackets in ("()", "[]", "(]", "[)"):
-        return Answer("unread", "", reason="an interval of whole numbers")
+    found = _FAMILIES.search(clause[0])
+    family = "?" if found is None else "N" if found[2] else found[1]
+    if family in ("Z", "N") and (answer.kind == "region" or answer.brackets in ("()", "[]", "(]", "[)")):
+        return _unread("a set of whole numbers between two ends")
     return None if answer.kind in ("words", "unread") else replace(answer, family=family)
 
 
 def _read_region(text: str, depth: int) -> Answer | None:
-    """An inequality, set-builder notation, or all real numbers, as intervals."""
-    region = read_region(text)
-    if region is None or depth >= MAX_LIST_DEPTH:
+    """An inequality, an exclusion, a union of intervals, set-builder notation, or all real numbers."""
+    found = read_region(text)
+    if found is not None:
+        return Answer("region", "", region=found.region, label=found.variable)
+    relations = read_relations(text)
+    return None if relations is None else Answer("relation", "", relations=relations)
+
+
+def _read_congruence(text: str, depth: int) -> Answer | None:
+    r"""`N \equiv 42 \pmod{100}`."""
+    if "mod" not in text or (match := _CONGRUENCE.fullmatch(text)) is None:
         return None
-    texts = [text.replace("(,", "(").replace(",)", ")") for text in region.intervals]
-    read = [_read_list(text, depth + 1) or Answer("unread", "", reason="not an interval") for text in texts]
-    answer = read[0] if len(read) == 1 else Answer("list", "", items=tuple(read), brackets="U")
-    return replace(answer, label=region.variable)
+    label, value, modulus = match[1], match[2], match[3]
+    if label is None and "pmod" not in text and "(" not in text:
+        return None  # 17 mod 5 is a number
+    residue, base = _read_tidied(value, depth + 1), _read_tidied(modulus, depth + 1)
+    if residue.value is None or base.value is None or residue.unit or not base.value:
+        return None
+    return Answer("congruence", "", value=residue.value, items=(base,), label=(label or "").strip())
 
 
 def _read_after_colon(text: str, depth: int) -> Answer | None:
@@ -246,114 +252,114 @@ def _read_approximation(text: str, depth: int) -> Answer | None:
 
 def _read_relation(text: str, depth: int) -> Answer | None:
     """The right side of `x = 5`, with its label, or of `2 + 3 = 5`."""
-    label, value = _split_label(text)
-    if label:
-        return replace(_read(value, depth), label=label)
-    return None if value == text else _first(_KINDS, value, depth)
-
-
-def _split_label(text: str) -> tuple[str, str]:
-    """Split `x = 5` into ("x", "5"), `5 = x` too; of `2 + 3 = 5` keep the last part."""
     parts = _split_relations(text)
-    if not 2 <= len(parts) <= 5 or not all(parts[1:]):
-        return "", text
-    if not parts[0] or _is_constant(parts[0]):
-        return (parts[1], parts[0]) if len(parts) == 2 and parts[1].isalpha() and parts[0] else ("", parts[-1])
-    is_chain = _is_constant(parts[-1]) and all(map(_is_expression, parts[1:]))
-    if _LABEL.fullmatch(parts[0]) and (len(parts) == 2 or is_chain):
-        label = plain_words(parts[0]).replace("text", "").strip()
-        return (parts[0] if len(label) < 2 else label), parts[-1]
-    return "", text
+    if not 2 <= len(parts) <= 6 or not all(parts[1:]):
+        return None
+    if not parts[0]:
+        return _first(_KINDS, parts[-1], depth) if len(parts) == 2 else None
+    if all(map(_is_constant, parts)):
+        return _first(_KINDS, _best(parts), depth) if _are_equal(parts) else _unread("numbers that are not equal")
+    if len(parts) == 2 and parts[1].isalpha() and len(parts[1]) == 1 and _is_constant(parts[0]):
+        return replace(_read(parts[0], depth), label=parts[1])
+    if _TUPLE_LABEL.fullmatch(parts[0]) and len(parts) == 2:
+        return replace(_read(parts[1], depth), label=compact(parts[0]))
+    if not _LABEL.fullmatch(parts[0]) or _is_constant(parts[0]):
+        return None
+    if any(_tree(part) is None for part in parts[1:]) and len(parts) > 2:
+        return None
+    if not _are_equal([part for part in parts[1:] if _is_constant(part)]) and len(parts) > 2:
+        return _unread("numbers that are not equal")
+    label = plain_words(parts[0]).replace("text", "").strip()
+    return replace(_read(_best(parts[1:]), depth), label=parts[0] if len(label) < 2 else label)
 
 
 def _split_relations(text: str) -> list[str]:
-    r"""Split at = and \in outside brackets: the equation in P(X=2) is part of a label."""
+    r"""Split at = and \in outside brackets and environments: the equation in P(X=2) is part of a label."""
     parts, start = [], 0
     for match in _RELATION.finditer(text):
-        if sum(_DEPTHS.get(mark, 0) for mark in text[start : match.start()]) == 0:
-            parts.append(text[start : match.start()].strip())
+        before = text[start : match.start()]
+        is_outside = sum(_DEPTHS.get(mark, 0) for mark in before) == 0
+        if is_outside and text[match.start() - 1 : match.start()] != "!" and before.count(r"\begin") == before.count(r"\end"):
+            parts.append(before.strip())
             start = match.end()
     return [*parts, text[start:].strip()]
 
 
-def _is_expression(text: str) -> bool:
-    try:
-        return parse(text) is not None
-    except ParseError:
+def _are_equal(parts: Sequence[str]) -> bool:
+    """Whether the parts of a chain are expressions with the same value, as far as can be told without algebra."""
+    trees = [tree for tree in map(_tree, parts) if tree is not None]
+    return len(trees) == len(parts) and not any(
+        certainly_differ(first, second) and not _rounds(first, second) for first, second in pairwise(trees)
+    )
+
+
+def _rounds(exact: Node, rounded: Node) -> bool:
+    """Whether the second tree is a decimal to which the first one rounds."""
+    value = approximate(exact)
+    if value is None or rounded.op != "num" or "." not in rounded.value or rounded.value.count("/"):
         return False
+    return abs(value - float(rounded.value)) <= 0.5 * 10.0 ** -len(rounded.value.partition(".")[2])
+
+
+def _best(parts: Sequence[str]) -> str:
+    """The last part of a chain, or the one before it if the last is rounded."""
+    if len(parts) > 1 and (first := _tree(parts[-2])) and (last := _tree(parts[-1])):
+        return parts[-2] if certainly_differ(first, last) and _rounds(first, last) else parts[-1]
+    return parts[-1]
+
+
+def _tree(text: str) -> Node | None:
+    core, unit = split_unit(text)
+    try:
+        tree = parse(core)
+    except ParseError:
+        return None
+    return Node("*", args=(tree, Node("num", "1/100"))) if unit == "%" else tree
 
 
 def _is_constant(text: str) -> bool:
-    return _is_expression(text) and not names(parse(text))
+    tree = _tree(text)
+    return tree is not None and not names(tree)
+
+
+# Fixed forms, points, ratios.
+
+
+def _read_number(text: str) -> Answer | None:
+    number = plain_number(text)
+    return None if number is None else _number(number, text)
 
 
 def _read_numeral(text: str) -> Answer | None:
-    based = _BASED.fullmatch(text)
-    if based:
-        return _read_based(based[1], based[2], _BASES.get(based[3]) or int(based[3]))
-    if text[:1] in _CURRENCY and (number := _plain_number(text[1:].strip())):
-        return replace(number, unit=_CURRENCY[text[0]])
-    value = _NUMERALS.get(text.casefold())
-    return None if value is None else Answer("number", text, value=value)
-
-
-def _read_based(sign: str, digits: str, base: int) -> Answer | None:
-    if not digits[0].isdigit() and (base <= 10 or not digits.isupper()):  # x_2 is a name
-        return None
-    try:
-        value = Fraction(int(sign + digits, base))
-    except ValueError:
-        return Answer("unread", "", reason=f"not a number in base {base}")
-    return Answer("number", "", value=value, unit=f"base {base}")
-
-
-def _read_nothing(text: str) -> Answer | None:
-    """No solution, in any wording, or an undefined value."""
-    words = plain_words(text)
-    if text in _EMPTY or words in _EMPTY:
-        return Answer("words", "", words=NOTHING)
-    return Answer("words", "", words="undefined") if words in _UNDEFINED else None
+    found = numeral(text)
+    if isinstance(found, str):
+        return _unread(found)
+    return None if found is None else _number(found, text)
 
 
 def _read_compound(text: str) -> Answer | None:
-    """The sum of two numbers in units of one kind, in the first of the two units."""
-    compound = _COMPOUND.fullmatch(text)
-    if compound is None:
-        return None
-    first, unit, second, smaller = compound.groups()
-    (_, unit), (_, smaller) = split_unit(f"1 {unit}"), split_unit(f"1 {smaller}")
-    large, small = measure(unit), measure(smaller)
-    if large is None or small is None or large.kind != small.kind:
-        return None
-    return Answer("number", "", value=Fraction(first) + Fraction(second) * small.size / large.size, unit=unit)
+    found = compound(text)
+    return None if found is None else _number(found, text)
 
 
-def _read_date(text: str) -> Answer | None:
-    words = plain_words(text)
-    match = next(filter(None, (pattern.fullmatch(words) for pattern in _DATES)), None)
-    if match is None:
-        return None
-    year, name, day = int(match["year"] or 0), match["month"], int(match["day"])
-    month = int(name) if name.isdigit() else _MONTHS.find(name[:3]) // 3 + 1
-    return Answer("words", "", words=f"{year:04}-{month:02}-{day:02}") if 1 <= month <= 12 else None
+def _read_fixed_words(text: str) -> Answer | None:
+    words = fixed_words(text)
+    return None if words is None else Answer("words", "", words=words)
 
 
-def _read_time(text: str) -> Answer | None:
-    """A time of day."""
-    moment = _TIME.fullmatch(text.replace(r"\text{", "").replace("}", "").strip())
-    if moment is None:
+def _read_point(text: str, depth: int) -> Answer | None:
+    """`P(4, -1)`."""
+    point = _POINT.fullmatch(text)
+    if point is None or not _encloses(point[2]):
         return None
-    hour, minute = int(moment[1]), int(moment[2] or 0)
-    if not 1 <= hour <= 12 or minute >= 60:
-        return None
-    hour = hour % 12 + (12 if moment[3].lower() == "p" else 0)
-    return Answer("words", "", words=f"{hour}:{minute:02} o'clock")
+    answer = _read_list(point[2], depth)
+    return None if answer is None or answer.brackets != "()" else replace(answer, label=point[1])
 
 
 def _read_ratio(text: str) -> Answer | None:
     """A ratio, each part divided by the first, so that 3:4 equals 6:8."""
     parts = text.split(":")
-    if not 2 <= len(parts) <= 6 or _CLOCK.fullmatch(text):
+    if not 2 <= len(parts) <= 6:
         return None
     try:
         values = [fold(parse(part)) for part in parts]
@@ -363,21 +369,49 @@ def _read_ratio(text: str) -> Answer | None:
         return None
     parts = [str(value / values[0]) for value in values if value is not None]
     items = [Answer("number", part, value=Fraction(part)) for part in parts]
-    return Answer("list", "", items=tuple(items), brackets=":")
+    return Answer("list", "", items=tuple(items), brackets=":", family="clock" if CLOCK.fullmatch(text) else "")
+
+
+def _read_cases(text: str, depth: int) -> Answer | None:
+    r"""A function in pieces, or a system: the rows of `\begin{cases}…\end{cases}`."""
+    match = _CASES.fullmatch(text)
+    if match is None or r"\begin" in match[2] or depth >= MAX_LIST_DEPTH:
+        return None
+    rows = [row.strip(" ,;") for row in re.split(r"\\\\(?:\[\w*\])?|\\newline", match[2]) if row.strip(" ,;")]
+    if all("&" in row for row in rows) and match[1] == "cases" and not all("=" in row.partition("&")[0] for row in rows):
+        pairs = [row.partition("&")[::2] for row in rows]
+        read = [_read_tidied(part, depth + 1) for pair in pairs for part in (_case(pair[0]), _condition(pair[1]))]
+        return Answer("cases", "", items=tuple(read)) if 0 < len(rows) <= MAX_ITEMS else None
+    if match[1] == "array" and (r"&" in match[2] or "=" not in match[2]):
+        return None
+    return _read(", ".join(row.replace("&", "") for row in rows), depth + 1)
+
+
+def _case(text: str) -> str:
+    return text.strip(" ,;") or "?"
+
+
+def _condition(text: str) -> str:
+    """A condition without the words before it."""
+    plain = re.sub(r"\\text\{ ?,? ?(?:if|for|when|where|as|in case)? ?\}|^ ?(?:if|for|when|where) ", "", text)
+    return plain.strip(" ,;&") or "?"
 
 
 # Lists.
 
 
 def _read_list(text: str, depth: int) -> Answer | None:
-    return _read_two_tuples(text, depth) or _read_items(text, depth)
+    return _read_signed_tuples(text, depth) or _read_items(text, depth)
 
 
-def _read_two_tuples(text: str, depth: int) -> Answer | None:
-    r"""`(1, \pm 2)` is (1, 2) and (1, -2)."""
-    if text[:1] != "(" or "," not in text or not _encloses(text) or len(both := _both_signs(text)) < 2:
+def _read_signed_tuples(text: str, depth: int) -> Answer | None:
+    r"""`(1, \pm 2)` is (1, 2) and (1, -2); `(\pm 1, \pm 2)` is four points."""
+    if text[:1] != "(" or not _SIGNS.search(text) or not _encloses(text):
         return None
-    return Answer("list", "", items=tuple(_read_item(part, depth) for part in both))
+    parts = [_both_signs(part) for part in _split_commas(text[1:-1])]
+    if len(parts) < 2 or max(map(len, parts)) < 2 or len(parts) > MAX_LIST_DEPTH:
+        return None
+    return Answer("list", "", items=tuple(_read_item(f"({', '.join(part)})", depth) for part in product(*parts)))
 
 
 def _read_items(text: str, depth: int) -> Answer | None:
@@ -387,22 +421,43 @@ def _read_items(text: str, depth: int) -> Answer | None:
     brackets, parts = split
     parts = [item for part in parts for item in _both_signs(part)]
     if len(parts) > MAX_ITEMS or depth >= MAX_LIST_DEPTH:
-        return Answer("unread", "", reason="list too large")
-    texts = [_read_item(part, depth) for part in parts]
-    found = {(item.value, item.unit, item.text if item.value is None else ""): item for item in texts}
-    return Answer("list", "", items=tuple(found.values()) if brackets == "{}" else tuple(texts), brackets=brackets)
+        return _unread("list too large")
+    items = [_read_item(part, depth) for part in parts]
+    if brackets == "{}" or (brackets == "" and all(item.kind == "list" for item in items)):
+        items = list({(item.value, item.unit, item.text if item.value is None else ""): item for item in items}.values())
+    return Answer("list", "", items=tuple(_flattened(items, brackets)), brackets=brackets)
+
+
+def _flattened(items: Sequence[Answer], brackets: str) -> Iterator[Answer]:
+    r"""The items, with those of a list without brackets in its place: `(1, \pm 2), (3, 4)` is three points."""
+    for item in items:
+        yield from item.items if item.kind == "list" and item.brackets == "" and brackets in ("", "{}") else (item,)
 
 
 def _read_item(part: str, depth: int) -> Answer:
-    return _read_tidied(part, depth + 1) if part else Answer("unread", "", reason="empty item")
+    return _read_tidied(part, depth + 1) if part else _unread("empty item")
 
 
 def _split_matrix(text: str) -> tuple[str, list[str]] | None:
     match = _MATRIX.fullmatch(text)
     if match is None or r"\begin" in match[2]:
         return None
-    rows = [row.split("&") for row in match[2].strip().removesuffix("\\\\").split("\\\\")]
-    return f"matrix {len(rows)}x{len(rows[0])}", [cell.strip() for row in rows for cell in row]
+    try:
+        rows = matrix_cells(match[2].replace(r"\hline", ""))
+    except ParseError:
+        return None
+    return f"matrix {len(rows)}x{len(rows[0])}", [cell for row in rows for cell in row]
+
+
+def _split_nested(text: str) -> tuple[str, list[str]] | None:
+    """`[[1, 2], [3, 4]]`, a matrix as code writes it."""
+    if not text.startswith("[[") or not _encloses(text):
+        return None
+    rows = _split_commas(text[1:-1])
+    cells = [_split_commas(row[1:-1]) for row in rows if _is_bracketed(row)]
+    if len(cells) < len(rows) or len({len(row) for row in cells}) != 1:
+        return None
+    return f"matrix {len(cells)}x{len(cells[0])}", [cell for row in cells for cell in row]
 
 
 def _split_union(text: str) -> tuple[str, list[str]] | None:
@@ -436,12 +491,29 @@ def _split_bare(text: str) -> tuple[str, list[str]] | None:
     r"""`1, 2`, `1 and 2` or `\pm 1`."""
     if _is_bracketed(text):
         return None
-    parts = _split_commas(_INNER_CONJUNCTION.sub(r"\1}, ", _CONJUNCTION.sub(", ", text)))
+    if groups := _labeled_groups(text):
+        return "", groups
+    parts = _split_commas(_CONJUNCTION.sub(", ", _INNER_CONJUNCTION.sub(r"\1}, ", text)))
     return ("", parts) if len(parts) > 1 or len(_both_signs(parts[0])) > 1 else None
+
+
+def _labeled_groups(text: str) -> list[str]:
+    """`p = 5, q = 2; p = 7, q = 2` as two tuples; none for any other text."""
+    groups = [dict(map(_pair, group.split(","))) for group in text.split(";")]
+    labels = [sorted(group) for group in groups]
+    if len(groups) < 2 or len(labels[0]) < 2 or "" in labels[0] or any(label != labels[0] for label in labels):
+        return []
+    return [f"({', '.join(group[label] for label in labels[0])})" for group in groups]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    label, equals, value = text.partition("=")
+    return (label.strip(), value.strip()) if equals and _LABEL.fullmatch(label.strip()) else ("", text)
 
 
 _SPLITTERS = (
     _split_matrix,
+    _split_nested,
     _split_union,
     _split_built_set,
     _split_set,
@@ -453,7 +525,7 @@ _SPLITTERS = (
 
 
 def _is_bracketed(text: str) -> bool:
-    return text[0] in "([" and text[-1] in ")]" and _encloses(text)
+    return text[:1] in ("(", "[") and text[-1:] in (")", "]") and _encloses(text)
 
 
 def _both_signs(part: str) -> list[str]:
@@ -490,13 +562,19 @@ def _read_words(text: str) -> Answer | None:
     r"""Text in `\text{…}`, or letters and spaces with at least one real word among them."""
     if text.startswith(r"\text{") and text.endswith("}") and text.count("{") == 1:
         inner = text[6:-1].strip()
-        return _plain_number(inner) or _read_numeral(inner) or Answer("words", "")
-    if not _WORDS.fullmatch(text):
+        return _read_number(inner) or _read_numeral(inner) or Answer("words", "")
+    if not _WORDS.fullmatch(text) or _is_spelled(text):
         return None
     is_word = (
         (text[0] == "(" and len(text) <= 4) or any(len(word) > 4 for word in text.split()) or _is_short_phrase(text)
     )
     return Answer("words", "") if is_word else None
+
+
+def _is_spelled(text: str) -> bool:
+    """Whether a text of letters is mathematics: infinity, alpha."""
+    tree = _tree(text)
+    return tree is not None and not tree.args and len(text) > 1
 
 
 def _is_short_phrase(text: str) -> bool:
@@ -514,38 +592,64 @@ def _read_equation(text: str) -> Answer | None:
     if not equals or "=" in right:
         return None
     try:
-        return Answer("equation", "", node=Node("+", args=(parse(left), Node("neg", args=(parse(right),)))))
+        first, second = parse(left), parse(right)
     except ParseError:
         return None
+    tree = Node("+", args=(first, Node("neg", args=(second,))))
+    value = _read_expression(right.strip())
+    is_quantity = names(first) and not names(second) and _is_quantity(first) and fold(second) != 0
+    return Answer("equation", "", node=tree, items=(value,) if is_quantity else ())
+
+
+def _is_quantity(tree: Node) -> bool:
+    """Whether a tree is put together from names alone, as `a + b` or `x^2 + y^2` is: something to be asked for."""
+    if tree.op == "^":
+        return _is_quantity(tree.args[0])
+    return tree.op == "name" or (tree.op in ("+", "*", "neg", "inv") and all(map(_is_quantity, tree.args)))
 
 
 def _read_expression(text: str) -> Answer:
     core, unit = split_unit(text)
-    if core != text and (number := _plain_number(core)):
-        return replace(number, unit=unit)
+    if core != text and (number := plain_number(core)):
+        return _number(number._replace(unit=unit), "")
     try:
         node = without_spelling(parse(core))
     except ParseError as error:
-        return Answer("unread", "", reason=str(error))
+        return _unread(str(error))
+    if has_matrix(node):
+        return _read_matrix(node)
     value = fold(node)
+    if value is not None and (found := scientific(core)):
+        return replace(_number(found._replace(unit=unit), ""), node=node)
     return Answer("expression" if value is None else "number", "", value=value, node=node, unit=unit)
 
 
+def _read_matrix(node: Node) -> Answer:
+    """Sums and products of matrices, worked out."""
+    matrix = evaluated(node)
+    if matrix is None:
+        return _unread("matrices that cannot be combined")
+    cells = [Answer("expression" if fold(cell) is None else "number", "", value=fold(cell), node=cell) for cell in matrix.args]
+    return Answer("list", "", items=tuple(cells), brackets=f"matrix {matrix.value}")
+
+
 _CONTEXTS: tuple[_Rule, ...] = (
+    _read_without_hedge,
     _read_with_clause,
+    _read_cases,
+    _read_congruence,
     _read_region,
     _read_after_colon,
     _read_approximation,
     _read_relation,
 )
-"""Tried first, in this order; each removes what surrounds an answer and reads the rest."""
+"""Tried first, in this order; most remove what surrounds an answer and read the rest."""
 _KINDS: tuple[_Rule, ...] = (
-    _at_any_depth(_plain_number),
+    _at_any_depth(_read_number),
     _at_any_depth(_read_numeral),
-    _at_any_depth(_read_nothing),
+    _at_any_depth(_read_fixed_words),
     _at_any_depth(_read_compound),
-    _at_any_depth(_read_date),
-    _at_any_depth(_read_time),
+    _read_point,
     _read_list,
     _at_any_depth(_read_words),
     _at_any_depth(_read_ratio),

@@ -7,7 +7,7 @@ from string import ascii_uppercase
 
 from .answers import read_answer
 from .checking import DEFAULT_TIMEOUT, check
-from .compare import choice_letter
+from .comparison import choice_letter
 from .extract import extract_answer, single_line
 from .verdict import Outcome, Verdict
 

@@ -1,133 +1,191 @@
-r"""Sets of real numbers as people write them: inequalities, set-builder notation, all reals, all but one.
+r"""Sets of real numbers: intervals, unions, exclusions, inequalities, set-builder notation.
 
-Each is rewritten as intervals: that way `-1 \leq a \leq 3`, `\{x \mid -1 \leq x \leq 3\}` and `[-1, 3]` are read alike.
-Texts are tidied (`prm.verifiers.normalize`).
+A region is a formula: bounds joined by "and", "or" and "not". Two regions are equal if they hold the same points, which
+is decided on the finitely many places that their bounds make: each bound, and each gap between two of them. So
+`-1 \leq a \leq 3`, `\{x \mid -1 \leq x \leq 3\}` and `[-1, 3]` are equal, and so are `[1,2) \cup (2,3]` and
+`[1,3] \setminus \{2\}`.
 """
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, permutations
+from math import isclose
+from typing import Literal
 
-_VARIABLE = r"\\?[A-Za-z](?:[a-z]{3,6})?(?:_\{?\w{1,3}\}?)?"
-_NAME = re.compile(_VARIABLE)
-_ABSOLUTE = re.compile(rf"\|({_VARIABLE})\|")
-_SIGN = re.compile(r"(\\(?:leq|geq|neq)(?![A-Za-z])|<=|>=|!=|<|>)")
-_OPPOSITE = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq", r"\neq": r"\neq"}
-_PLAIN = {"<=": r"\leq", ">=": r"\geq", "!=": r"\neq"}
-_OR = re.compile(r" ?(?:\\text\{ ?,? ?or ?\}|\bor\b|\\vee(?![A-Za-z])|\\lor(?![A-Za-z])) ?")
-_AND = re.compile(r" ?(?:\\text\{ ?,? ?and ?\}|\band\b|\\wedge(?![A-Za-z])|\\land(?![A-Za-z])|,) ?")
-_BUILDER = re.compile(rf"\\?\{{ ?({_VARIABLE})(?: ?\\in ?\\mathbb\{{R\}})? ?[|:] ?(.*?)\\?\}}")
-_REALS = re.compile(r"\\mathbb\{R\}|\(?all real numbers?\)?|\\text\{ ?\(?all real numbers?\)? ?\}", re.IGNORECASE)
-_NO_ZERO = re.compile(r"\\mathbb\{R\} ?(?:\\setminus|\\backslash|-|\\) ?\\\{(.*)\\\}")
+from .expressions.numeric import evaluate
+from .expressions.parser import Node, fold, names, substitute
+from .verdict import Finding, Outcome
 
+Same = Callable[[Node, Node], Finding]
+"""Compares two bounds."""
 
-class Region(NamedTuple):
-    """Intervals, and the variable that lies in them."""
-
-    intervals: tuple[str, ...]
-    """Each as text with its brackets: "(-\\infty,3]"."""
-    variable: str
-    """"" for a dummy variable, as in set-builder notation."""
+_MAX_BOUNDS = 30
+_MAX_ORDERS = 120
+_EQUAL = Finding(Outcome.CORRECT, "the same set of numbers")
+_DIFFERENT = Finding(Outcome.INCORRECT, "different sets of numbers")
+_UNORDERED = Finding(Outcome.ERROR, "sets whose ends could not be put in order")
 
 
-def read_region(text: str) -> Region | None:
-    r"""Read a text that describes intervals without writing them; None for any other text.
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A set of real numbers."""
 
-    >>> read_region(r"x < 1 or x \geq 3")
-    Region(intervals=('(-\\infty,1)', '[3,\\infty)'), variable='x')
+    op: Literal["<", "<=", "=", "and", "or", "not"]
+    """Numbers below a bound, below or at it, at it; or what is in all of, in any of, or not in other regions."""
+    bound: Node | None = None
+    parts: tuple[Region, ...] = ()
+
+
+EVERYTHING = Region("and")
+NOTHING = Region("or")
+
+
+def bounded(sign: str, bound: Node) -> Region:
+    r"""The numbers x for which `x sign bound`; the sign is one of <, >, \leq, \geq, \neq and =."""
+    bound = exact(bound)
+    below, up_to, at = Region("<", bound), Region("<=", bound), Region("=", bound)
+    regions = {"<": below, r"\leq": up_to, ">": outside(up_to), r"\geq": outside(below), "=": at}
+    return regions.get(sign) or outside(at)
+
+
+def interval(brackets: str, low: Node, high: Node) -> Region:
+    """The numbers between two ends; the brackets are one of "()", "[]", "(]" and "[)"."""
+    low, high = exact(low), exact(high)
+    left = outside(Region("<" if brackets[0] == "[" else "<=", low))
+    return both(left, Region("<=" if brackets[1] == "]" else "<", high))
+
+
+def points(bounds: Sequence[Node]) -> Region:
+    """Finitely many numbers."""
+    return any_of([Region("=", exact(bound)) for bound in bounds])
+
+
+def exact(tree: Node) -> Node:
+    """The tree, as one number if it is rational."""
+    value = fold(tree)
+    return tree if value is None else Node("num", str(value))
+
+
+def outside(region: Region) -> Region:
+    """The numbers that are not in a region."""
+    return Region("not", parts=(region,))
+
+
+def both(first: Region, second: Region) -> Region:
+    """The numbers in both regions."""
+    return Region("and", parts=(first, second))
+
+
+def any_of(parts: Sequence[Region]) -> Region:
+    """The numbers in at least one of the regions."""
+    return Region("or", parts=tuple(parts))
+
+
+def bounds_of(region: Region) -> Iterator[Node]:
+    """All bounds of a region, with repetitions."""
+    if region.bound is not None:
+        yield region.bound
+    for part in region.parts:
+        yield from bounds_of(part)
+
+
+def renamed(region: Region, new: dict[str, Node]) -> Region:
+    """The region with other trees in place of variables in its bounds."""
+    bound = None if region.bound is None else substitute(region.bound, new)
+    return Region(region.op, bound, tuple(renamed(part, new) for part in region.parts))
+
+
+def compare_regions(answer: Region, gold: Region, same: Same) -> Finding:
+    """Whether two regions hold the same numbers; undecided if their bounds cannot be put in order.
+
+    Bounds with variables may lie in any order: then the regions are equal if they are so in every order.
     """
-    if _REALS.fullmatch(text):
-        return Region((r"(-\infty,\infty)",), "")
-    if (without := _NO_ZERO.fullmatch(text)) and "," not in without[1]:
-        return Region(_interval(r"\neq", without[1]), "")
-    if built := _BUILDER.fullmatch(text):
-        inner = _read_condition(built[2])
-        return None if inner is None or inner.variable != built[1] else Region(inner.intervals, "")
-    return _read_condition(text)
+    groups = _groups([*bounds_of(answer), *bounds_of(gold)], same)
+    if groups is None:
+        return _UNORDERED
+    orders = list(_orders(groups))
+    if not orders:
+        return _UNORDERED
+    held = [(_held(answer, places, size), _held(gold, places, size)) for places, size in orders]
+    if all(mine == theirs for mine, theirs in held):
+        return _EQUAL
+    if len(held) == 1:
+        return _DIFFERENT
+    proper = [(mine, theirs) for mine, theirs in held if any(theirs)]
+    return _DIFFERENT if all(mine != theirs for mine, theirs in proper) else _UNORDERED
 
 
-def built_member(text: str) -> str | None:
-    r"""The condition of a set-builder text: `x = 3k, k \in …` for `\{x | x = 3k, k \in \mathbb{Z}\}`."""
-    built = _BUILDER.fullmatch(text)
-    return built[2].strip() if built else None
+def _groups(bounds: Sequence[Node], same: Same) -> list[list[Node]] | None:
+    """The bounds, equal ones together; None if a pair stays undecided, or there are too many."""
+    groups: list[list[Node]] = []
+    for bound in bounds:
+        findings = [_same_bound(bound, group[0], same) for group in groups]
+        equal = [group for group, finding in zip(groups, findings, strict=True) if finding.outcome is Outcome.CORRECT]
+        if equal:
+            equal[0].append(bound)
+        elif all(finding.outcome is Outcome.INCORRECT for finding in findings):
+            groups.append([bound])
+        else:
+            return None
+    return groups if len(groups) <= _MAX_BOUNDS else None
 
 
-def _read_condition(text: str) -> Region | None:
-    if not _SIGN.search(text):
-        return None
-    parts = [_read_conjunction(part) for part in _OR.split(text)]
-    found = [part for part in parts if part is not None]
-    if len(found) < len(parts) or len({part.variable for part in found}) > 1:
-        return None
-    return Region(tuple(interval for part in found for interval in part.intervals), found[0].variable)
+def _same_bound(first: Node, second: Node, same: Same) -> Finding:
+    if first == second:
+        return _EQUAL
+    is_infinite = any(abs(_value(bound) or 0) == float("inf") for bound in (first, second))
+    return _DIFFERENT if is_infinite else same(first, second)
 
 
-def _read_conjunction(text: str) -> Region | None:
-    """One chain of relations, or two that bound the same variable from below and above."""
-    parts = [_read_chain(part) for part in _AND.split(text)]
-    if len(parts) == 1:
-        return parts[0]
-    if len(parts) != 2 or parts[0] is None or parts[1] is None or parts[0].variable != parts[1].variable:
-        return None
-    if len(parts[0].intervals) != 1 or len(parts[1].intervals) != 1:
-        return None
-    (first,), (second,), variable = parts[0].intervals, parts[1].intervals, parts[0].variable
-    for lower, upper in ((first, second), (second, first)):
-        if lower.endswith(r",\infty)") and upper.startswith(r"(-\infty,"):
-            return Region((lower.removesuffix(r"\infty)") + upper.removeprefix(r"(-\infty,"),), variable)
-    return None
+def _orders(groups: list[list[Node]]) -> Iterator[tuple[dict[Node, int], int]]:
+    """The orders in which the groups may lie: each as the place of every bound, and the number of places.
+
+    Bounds have the odd places, the gaps between them the even ones.
+    """
+    values = [_value(group[0]) for group in groups]
+    known = sorted((value, i) for i, value in enumerate(values) if value is not None)
+    if any(isclose(a, b) for (a, _), (b, _) in pairwise(known)):  # too close for their order to be sure
+        return
+    free = [i for i, value in enumerate(values) if value is None]
+    if any(not names(groups[i][0]) for i in free):
+        return
+    rank = {i: place for place, (_, i) in enumerate(known)}
+    finite = [i for i in range(len(groups)) if values[i] is None or abs(values[i] or 0) != float("inf")]
+    for count, order in enumerate(permutations(finite) if free else [tuple(i for _, i in known if i in finite)]):
+        if count > _MAX_ORDERS:
+            return
+        ranks = [rank[i] for i in order if i in rank]
+        if ranks == sorted(ranks):
+            places = {bound: 2 * place + 1 for place, i in enumerate(order) for bound in groups[i]}
+            ends = {i: -1 if (values[i] or 0) < 0 else 2 * len(order) + 1 for i in range(len(groups)) if i not in order}
+            places |= {bound: place for i, place in ends.items() for bound in groups[i]}
+            yield places, 2 * len(order) + 1
 
 
-def _read_chain(text: str) -> Region | None:
-    r"""`x < 3`, `3 > x` or `1 < x \leq 3`."""
-    terms, signs = _chain(text)
-    if not all(terms):
-        return None
-    if len(terms) == 2 and (within := _ABSOLUTE.fullmatch(terms[0])):
-        return _around(within[1], signs[0], terms[1])
-    if len(terms) == 2:
-        if _NAME.fullmatch(terms[0]) and not _NAME.fullmatch(terms[1]):
-            return Region(_interval(signs[0], terms[1]), terms[0])
-        if _NAME.fullmatch(terms[1]):
-            return Region(_interval(_OPPOSITE[signs[0]], terms[0]), terms[1])
-    if len(terms) == 3 and _NAME.fullmatch(terms[1]):
-        return _between(terms, signs)
-    return None
+def _value(bound: Node) -> float | None:
+    """The value of a bound, infinite ones too; None if it has variables, or cannot be worked out."""
+    if bound == Node("const", "oo"):
+        return float("inf")
+    if bound == Node("neg", args=(Node("const", "oo"),)):
+        return float("-inf")
+    found = evaluate(bound, {})
+    return None if found is None else found.value
 
 
-def _around(variable: str, sign: str, bound: str) -> Region | None:
-    r"""`|x| < 2` and similar."""
-    inner = {"<": f"(-({bound}),{bound})", r"\leq": f"[-({bound}),{bound}]"}
-    outer = {">": ("<", ">"), r"\geq": (r"\leq", r"\geq")}
-    if sign in inner:
-        return Region((inner[sign],), variable)
-    if sign not in outer:
-        return None
-    below, above = outer[sign]
-    return Region(_interval(below, f"-({bound})") + _interval(above, bound), variable)
+def _held(region: Region, places: dict[Node, int], size: int) -> list[bool]:
+    """For each place, whether it is in the region."""
+    return [_holds(region, place, places) for place in range(size)]
 
 
-def _chain(text: str) -> tuple[list[str], list[str]]:
-    parts = [part.strip() for part in _SIGN.split(text)]
-    return parts[::2], [_PLAIN.get(sign, sign) for sign in parts[1::2]]
-
-
-def _between(terms: list[str], signs: list[str]) -> Region | None:
-    if all(sign in (">", r"\geq") for sign in signs):
-        terms, signs = terms[::-1], [_OPPOSITE[sign] for sign in signs[::-1]]
-    if not all(sign in ("<", r"\leq") for sign in signs):
-        return None
-    left, right = ("(" if signs[0] == "<" else "["), (")" if signs[1] == "<" else "]")
-    return Region((f"{left}{terms[0]},{terms[2]}{right}",), terms[1])
-
-
-def _interval(sign: str, bound: str) -> tuple[str, ...]:
-    below, above = f"(-\\infty,{bound}", f"{bound},\\infty)"
-    return {
-        "<": (below + ")",),
-        r"\leq": (below + "]",),
-        ">": ("(" + above,),
-        r"\geq": ("[" + above,),
-        r"\neq": (below + ")", "(" + above),
-    }[sign]
+def _holds(region: Region, place: int, places: dict[Node, int]) -> bool:
+    match region.op:
+        case "and":
+            return all(_holds(part, place, places) for part in region.parts)
+        case "or":
+            return any(_holds(part, place, places) for part in region.parts)
+        case "not":
+            return not _holds(region.parts[0], place, places)
+    bound = places[region.bound or Node("")]
+    return {"<": place < bound, "<=": place <= bound, "=": place == bound}[region.op]

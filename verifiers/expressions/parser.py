@@ -2,11 +2,13 @@ r"""Parses math in LaTeX or plain text into a small tree. Nothing is ever evalua
 
 Recursive descent on this grammar (the text never reaches `eval`, `sympify` or `parse_expr`):
 
+    whole    = sum ["\\bmod" sum]
     sum      = ["+" | "-"] product {("+" | "-") product}
     product  = factor {["*" | "/"] factor}          a missing sign is a multiplication, from left to right
     factor   = ("-" | "+") factor | power
-    power    = atom ["!"] ["^" factor]
-    atom     = number | name | "(" sum ")" | "{" sum "}" | "|" sum "|" | \frac a b | \sqrt[n] a | function atom
+    power    = atom ["!" | "!!"] ["^" factor]
+    atom     = number | name | "(" whole ")" | "{" whole "}" | "|" sum "|" | \frac a b | \sqrt[n] a | function atom
+             | \max(a, b, …) | \sum_{k=a}^{b} product | \int_a^b product | \lim_{x \to a} product | matrix
 
 Letters side by side are a product (`xy`); a run of more than four that is not a known function is a word, and an error.
 A whole number before a fraction of whole numbers is a mixed number: `1\frac{1}{2}` and `1 1/2` are 3/2.
@@ -18,7 +20,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import comb, factorial, isqrt
+from math import ceil, comb, factorial, floor, gcd, isqrt, lcm, prod
 from operator import add, mul
 from typing import Any
 
@@ -28,22 +30,45 @@ MAX_NODES = 500
 MAX_DIGITS = 400
 MAX_EXPONENT = 400
 """Largest power of ten in scientific notation, either sign."""
+MAX_TERMS = 1_000
+"""Most terms of a sum or product over a range that are added up."""
 MAX_BITS = 12_000
 """Largest integer, in bits, that `fold` builds; below the 4,300 digits beyond which Python refuses to print it."""
 _MAX_FACTORIAL = 800
 _MAX_TOP = 2_000
 
-_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp abs sqrt"
+_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth ln log lg exp abs sqrt"
 _GREEK_NAMES = """
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi rho sigma tau phi varphi
-    chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell
+    varrho varsigma chi psi omega Gamma Delta Theta Xi Upsilon Lambda Sigma Phi Psi Omega ell hbar
 """
 FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+MANY = frozenset({"max", "min", "gcd", "lcm"})
+"""Functions of any number of arguments."""
 _GREEK = frozenset(_GREEK_NAMES.split())
+_SPELLED = {
+    **{name: name for name in FUNCTIONS | MANY | {"pi", "infty"}},
+    **{"Abs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "acot": "arccot"},
+    **{name: name for name in _GREEK if len(name) > 2 and name not in ("eta", "ell")},
+    "mod": "bmod",
+    "infinity": "infty",
+    "inf": "infty",
+    "oo": "infty",
+}
+"""Commands that plain text spells without a backslash."""
 _CONSTANTS = {"pi": "pi", "infty": "oo", "i": "i", "e": "e"}
+_RANGES = frozenset({"sum", "prod"})
+_APART = (FUNCTIONS - {"sqrt"}) | MANY | _RANGES | {"int", "lim"}
+"""Functions that end the argument of a function before them: sin x cos x."""
+_MODULO = frozenset({"\\bmod", "\\mod"})
+_VARIANTS = {"varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho", "varsigma": "sigma"}
+_ACCENTS = frozenset({"vec", "hat", "overrightarrow", "widehat", "mathbf", "boldsymbol", "bm", "mathcal", "mathscr"})
+"""Marks of a letter that leave it the same letter."""
+_BARS = frozenset({"bar", "overline", "conj"})
 _TIMES = frozenset({"*", "\\cdot", "\\times"})
 _OVER = frozenset({"/", "\\div"})
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
+_NO_ATOMS = _TIMES | _OVER | _MODULO | {"\\rfloor", "\\rceil", "\\to", "\\rangle"}
 _ROUNDED = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceil")}
 _MAX_LETTERS = 4
 _ENGLISH = frozenset(
@@ -54,9 +79,11 @@ _TWO_WORDS = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|cot|sec|csc|log|ln|pi
 _TOKEN = re.compile(
     r"\s*(?:(?P<repeating>\d*\.\d*"
     r"(?:\\overline ?\{\d{1,40}\}|\\overline ?\d|\\dot ?\{\d\}|\\dot ?\d|(?<=\.)\(\d{1,40}\)))"
-    r"|(?P<number>(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
+    r"|(?P<number>(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
     r"(?:[eE]\d+(?![\dA-Za-z\\({^.]))?)"  # 4e+7 is forty million, 4e+7p is not
-    r"|(?P<word>\\?[A-Za-z]+)|(?P<sign>[-+*/^_!(){}\[\]|])|(?P<other>\S))"
+    r"|(?P<matrix>\\begin ?\{[pbvB]?matrix\}.*?\\end ?\{[pbvB]?matrix\})"
+    r"|(?P<word>\\?[A-Za-z]+)|(?P<sign>!!|[-+*/^_!(){}\[\]|,=])|(?P<other>\S))",
+    re.DOTALL,
 )
 
 
@@ -69,8 +96,9 @@ class Node:
     """One node of the tree.
 
     `op` is "num", "name", "const" (leaf, text in `value`), "+", "*" (any number of arguments), "neg", "inv", "^",
-    "!", "binom" (top, bottom), "root" (degree, radicand), "log" (base, argument) or "call" (function's name in
-    `value`).
+    "!", "!!", "binom" (top, bottom), "root" (degree, radicand), "log" (base, argument), "mod" (dividend, divisor),
+    "call" (function's name in `value`), "sum" or "prod" (bound variable in `value`; first, last, term), or "matrix"
+    (its shape in `value`, such as "2x3"; cells by rows).
     """
 
     op: str
@@ -106,38 +134,95 @@ def fold(node: Node) -> Fraction | None:
     """
     if node.op == "num":
         return Fraction(node.value)
+    if node.op in _RANGES:
+        return _fold_range(node)
     values = []
     for arg in node.args:
         value = fold(arg)
         if value is None:
             return None
         values.append(value)
-    return _bounded(_combine(node.op, values))
+    return _bounded(_combine(node.value if node.op == "call" else node.op, values)) if values else None
 
 
 def _bounded(value: Fraction | None) -> Fraction | None:
     return None if value is None or _bits(value) > MAX_BITS else value
 
 
+def _fold_range(node: Node) -> Fraction | None:
+    """The sum or product of the terms, if there are at most `MAX_TERMS`."""
+    terms = terms_of(node)
+    if terms is None:
+        return None
+    total = Fraction(node.op == "prod")
+    for term in terms:
+        value = fold(term)
+        total = total + value if node.op == "sum" and value is not None else total * (value or 0)
+        if value is None or _bits(total) > MAX_BITS:
+            return None
+    return total
+
+
+def terms_of(node: Node) -> Iterator[Node] | None:
+    """The terms of a sum or product whose range is known and has at most `MAX_TERMS`; else None."""
+    first, last = fold(node.args[0]), fold(node.args[1])
+    if first is None or last is None or first.denominator != 1 or last.denominator != 1:
+        return None
+    if not 0 <= last - first < MAX_TERMS:
+        return None
+    numbers = (Node("num", str(number)) for number in range(int(first), int(last) + 1))
+    return (substitute(node.args[2], {node.value: number}) for number in numbers)
+
+
 def _combine(op: str, values: list[Fraction]) -> Fraction | None:
+    if op in _WHOLE_VALUES:
+        return _WHOLE_VALUES[op](values) if all(value.denominator == 1 for value in values) else None
+    if op in _VALUES:
+        return _VALUES[op](values)
     match op, values:
-        case "+", _:
-            return _reduce(add, values)
-        case "*", _:
-            return _reduce(mul, values)
-        case "neg", [value]:
-            return -value
         case "inv", [value] if value:
             return 1 / value
         case "^", [base, exponent]:
             return _power(base, exponent)
         case "root", [degree, radicand]:
             return _root(degree, radicand)
-        case "!", [value] if value.denominator == 1 and 0 <= value <= _MAX_FACTORIAL:
-            return Fraction(factorial(int(value)))
-        case "binom", [top, bottom] if top.denominator == bottom.denominator == 1 and 0 <= bottom <= top <= _MAX_TOP:
-            return Fraction(comb(int(top), int(bottom)))
+        case "mod", [value, divisor] if divisor:
+            return value % divisor
     return None
+
+
+def _factorial(values: list[Fraction]) -> Fraction | None:
+    return Fraction(factorial(int(values[0]))) if 0 <= values[0] <= _MAX_FACTORIAL else None
+
+
+def _double_factorial(values: list[Fraction]) -> Fraction | None:
+    number = int(values[0])
+    return Fraction(prod(range(number, 0, -2))) if 0 <= number <= _MAX_FACTORIAL else None
+
+
+def _binomial(values: list[Fraction]) -> Fraction | None:
+    top, bottom = map(int, values)
+    return Fraction(comb(top, bottom)) if 0 <= bottom <= top <= _MAX_TOP else None
+
+
+_WHOLE_VALUES: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
+    "!": _factorial,
+    "!!": _double_factorial,
+    "binom": _binomial,
+    "gcd": lambda values: Fraction(gcd(*map(int, values))),
+    "lcm": lambda values: Fraction(lcm(*map(int, values))),
+}
+"""The operations that only whole numbers have."""
+_VALUES: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
+    "+": lambda values: _reduce(add, values),
+    "*": lambda values: _reduce(mul, values),
+    "neg": lambda values: -values[0],
+    "max": max,
+    "min": min,
+    "abs": lambda values: abs(values[0]),
+    "floor": lambda values: Fraction(floor(values[0])),
+    "ceil": lambda values: Fraction(ceil(values[0])),
+}
 
 
 def _reduce(combine: Callable[[Fraction, Fraction], Fraction], values: list[Fraction]) -> Fraction | None:
@@ -183,7 +268,8 @@ def _bits(value: Fraction) -> int:
 def names(node: Node) -> frozenset[str]:
     """The names of a tree's variables."""
     own = frozenset({node.value}) if node.op == "name" else frozenset[str]()
-    return own.union(*(names(arg) for arg in node.args))
+    found = own.union(*(names(arg) for arg in node.args))
+    return found - {node.value} if node.op in _RANGES else found
 
 
 def constants(node: Node) -> frozenset[str]:
@@ -211,8 +297,8 @@ def _split(kind: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
         yield "number", str(_repeating(value))
     elif kind != "word" or value.startswith("\\"):
         yield kind, value
-    elif value in FUNCTIONS or value == "pi":
-        yield kind, "\\" + value
+    elif value in _SPELLED:
+        yield kind, "\\" + _SPELLED[value]
     elif len(value) > _MAX_LETTERS:
         raise ParseError(f"unknown word {value[:20]!r}")
     else:
@@ -242,9 +328,9 @@ class _Parser:
         self.may_mix = True
 
     def whole(self) -> Node:
-        tree = self.sum()
+        tree = self.remainder()
         if self.at < len(self.tokens):
-            raise ParseError(f"unexpected {self.peek()[:20]!r}")
+            raise ParseError(f"{self.peek()[:20]!r} in an unexpected place")
         return tree
 
     # The cursor.
@@ -269,7 +355,7 @@ class _Parser:
 
     def expect(self, value: str) -> None:
         if not self.accept(value):
-            raise ParseError(f"expected {value!r}")
+            raise ParseError(f"no {value!r} where one is needed")
 
     def node(self, op: str, *args: Node, value: str = "") -> Node:
         self.nodes += 1
@@ -278,6 +364,14 @@ class _Parser:
         return Node(op, value, args)
 
     # The grammar.
+
+    def remainder(self) -> Node:
+        r"""A sum, or the remainder of one modulo another: `17 \bmod 5`."""
+        tree = self.sum()
+        return self.node("mod", tree, self.sum()) if self.take_any(_MODULO) else tree
+
+    def take_any(self, values: frozenset[str]) -> bool:
+        return self.peek() in values and bool(self.take())
 
     def sum(self) -> Node:
         terms = [self.product()]
@@ -297,7 +391,7 @@ class _Parser:
                 self.take()
                 factors.append(self.factor())
             elif self.starts_atom():
-                factors.append(self.power() if factors[-1].op == "!" else self.adjacent())
+                factors.append(self.adjacent(after_power=factors[-1].op in ("!", "!!", "^")))
             else:
                 return factors[0] if len(factors) == 1 else self.node("*", *factors)
 
@@ -308,11 +402,11 @@ class _Parser:
         return self.kind() == "number" or token in ("(", "{", "[") or self.is_name_or_command()
 
     def is_name_or_command(self) -> bool:
-        return self.kind() == "word" and self.peek() not in _TIMES | _OVER | {"\\rfloor", "\\rceil"}
+        return self.kind() == "matrix" or (self.kind() == "word" and self.peek() not in _NO_ATOMS)
 
-    def adjacent(self) -> Node:
+    def adjacent(self, *, after_power: bool = False) -> Node:
         """The factor after one with no sign between; two numbers side by side have no agreed meaning."""
-        if self.kind() == "number":
+        if self.kind() == "number" and not after_power:
             raise ParseError("two numbers side by side")
         return self.power()
 
@@ -333,8 +427,8 @@ class _Parser:
 
     def power(self) -> Node:
         base = self.atom()
-        if self.accept("!"):
-            base = self.node("!", base)
+        if self.peek() in ("!", "!!"):
+            base = self.node(self.take(), base)
         if self.accept("°"):
             base = self.node("*", base, self.node("const", value="pi"), self.node("inv", self.node("num", value="180")))
         return self.node("^", base, self.exponent()) if self.accept("^") else base
@@ -349,27 +443,73 @@ class _Parser:
     def atom(self) -> Node:
         if self.kind() == "number":
             return self.number()
+        if self.kind() == "matrix":
+            return self.matrix(self.take())
         token = self.take()
         if token in _CLOSING:
             return self.group(_CLOSING[token])
-        if token == "|":
-            return self.absolute()
-        if token == "\\frac":
-            return self.fraction()
-        if token == "\\sqrt":
-            return self.root()
-        if token == "\\binom":
-            return self.node("binom", self.argument(), self.argument())
+        if token in self.commands:
+            return self.commands[token]()
         if token in _ROUNDED:
             closing, name = _ROUNDED[token]
             return self.node("call", self.group(closing), value=name)
         return self.word(token)
 
+    @property
+    def commands(self) -> Mapping[str, Callable[[], Node]]:
+        return {
+            "|": self.absolute,
+            "\\frac": self.fraction,
+            "\\sqrt": self.root,
+            "\\binom": lambda: self.node("binom", self.argument(), self.argument()),
+            "\\sum": lambda: self.range("sum"),
+            "\\prod": lambda: self.range("prod"),
+            "\\int": self.integral,
+            "\\lim": self.limit,
+        }
+
     def group(self, closing: str) -> Node:
         outer, self.bars, self.may_mix = (self.bars, self.may_mix), 0, True
-        tree = self.sum()
+        tree = self.remainder()
         self.expect(closing)
         self.bars, self.may_mix = outer
+        return tree
+
+    def matrix(self, text: str) -> Node:
+        rows = matrix_cells(text)
+        cells = [_Parser(_tokens(cell)).whole() for row in rows for cell in row]
+        self.nodes += len(cells)
+        return self.node("matrix", *cells, value=f"{len(rows)}x{len(rows[0])}")
+
+    def range(self, op: str) -> Node:
+        r"""`\sum_{k=1}^{n} k`; its variable gets a name that no text can hold, so that it does not matter."""
+        self.expect("_")
+        self.expect("{")
+        variable = self.word(self.take())  # i and e, too
+        self.expect("=")
+        first = self.group("}")
+        self.expect("^")
+        last, body = self.argument(), self.summand()
+        bound = f"#{sum(op in _RANGES for op in _operations(body))}"
+        return self.node(op, first, last, _exchanged(body, variable, Node("name", bound)), value=bound)
+
+    def integral(self) -> Node:
+        bounds = [self.argument() for mark in ("_", "^") if self.accept(mark)]
+        return self.node("call", *bounds, self.summand(), value="int")
+
+    def limit(self) -> Node:
+        self.expect("_")
+        self.expect("{")
+        variable = self.node("name", value=self.name_of(self.take()))
+        self.expect("\\to")
+        return self.node("call", variable, self.group("}"), self.summand(), value="lim")
+
+    def summand(self) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ParseError("nested too deeply")
+        tree = self.product()
+        self.depth -= 1
         return tree
 
     def absolute(self) -> Node:
@@ -439,24 +579,80 @@ class _Parser:
     def word(self, token: str) -> Node:
         name = token.removeprefix("\\")
         if token.startswith("\\") and name in FUNCTIONS:
-            return self.call(name)
+            return self.call("log" if name == "lg" else name, self.node("num", value="10") if name == "lg" else None)
+        if token.startswith("\\") and name in MANY:
+            return self.node("call", *self.arguments(), value=name)
+        if name in _BARS:
+            return self.node("call", self.argument(), value="bar")
+        if name in _ACCENTS:
+            return self.argument()
         if name in _CONSTANTS:
             return self.node("const", value=_CONSTANTS[name])
-        if (token.isalpha() and len(token) == 1) or (token.startswith("\\") and name in _GREEK):
-            return self.node("name", value=name + self.subscript())
-        raise ParseError(f"unknown {token[:20]!r}")
+        return self.counted(self.name_of(token))
+
+    def name_of(self, token: str) -> str:
+        name = token.removeprefix("\\")
+        if not (token.isalpha() and len(token) == 1) and not (token.startswith("\\") and name in _GREEK):
+            raise ParseError(f"{token[:20]!r} has no meaning here")
+        return _VARIANTS.get(name, name) + self.primes() + self.subscript() + self.primes()
+
+    def counted(self, name: str) -> Node:
+        r"""A name, or a number of choices: `C_5^2` and `A_5^2`, of whole numbers only."""
+        letter, _, top = name.partition("_")
+        if letter not in ("C", "A") or not top.isdigit() or self.peek() != "^":
+            return self.node("name", value=name)
+        start = self.at
+        self.take()
+        bottom = fold(self.argument())
+        if bottom is None or not 0 < bottom <= int(top) > 1:
+            self.at = start
+            return self.node("name", value=name)
+        tree = self.node("binom", self.node("num", value=top), self.node("num", value=str(bottom)))
+        return tree if letter == "C" else self.node("*", tree, self.node("!", tree.args[1]))
+
+    def primes(self) -> str:
+        found = ""
+        while self.accept("'"):
+            found += "'"
+        return found
 
     def subscript(self) -> str:
         if not self.accept("_"):
             return ""
         if not self.accept("{"):
-            return "_" + self.take()
-        inner = self.take()
-        self.expect("}")
-        return "_" + inner
+            return "_" + self.take().removeprefix("\\")
+        found, open_braces = "", 1
+        while open_braces:
+            token = self.take()
+            open_braces += {"{": 1, "}": -1}.get(token, 0)
+            found += token.removeprefix("\\").removeprefix("text") if token not in "{}" else ""
+        return "_" + found
 
-    def call(self, name: str) -> Node:
-        base = self.argument() if name == "log" and self.accept("_") else None
+    def arguments(self) -> list[Node]:
+        r"""The arguments of `\max(a, b)` or `\max\{a, b\}`."""
+        is_printed = self.accept("\\")
+        closing = _CLOSING.get(self.peek())
+        if closing is None:
+            raise ParseError("a function of several numbers without brackets")
+        found = []
+        while not found or self.peek() == ",":
+            self.take()
+            self.split_thousands()
+            found.append(self.sum())
+        if is_printed:
+            self.expect("\\")
+        self.expect(closing)
+        return found
+
+    def split_thousands(self) -> None:
+        """Read 12,180 as two arguments."""
+        if self.kind() == "number" and "," in self.peek():
+            parts = [("number", part) for part in self.peek().split(",")]
+            self.tokens[self.at : self.at + 1] = [token for part in parts for token in (("sign", ","), part)][1:]
+
+    def call(self, name: str, base: Node | None = None) -> Node:
+        if name == "log" and base is None and self.accept("_"):
+            base = self.argument()
         exponent = self.factor() if self.accept("^") else None
         if exponent is not None and exponent.op == "neg":
             name, exponent = self.inverse(name, exponent), None
@@ -475,9 +671,33 @@ class _Parser:
         if self.peek() in ("(", "{", "["):
             return self.argument() if self.peek() == "{" else self.atom()
         factors = [self.factor()]
-        while self.starts_atom() and self.peek().removeprefix("\\") not in FUNCTIONS - {"sqrt"}:
+        while self.starts_atom() and self.peek().removeprefix("\\") not in _APART:
             factors.append(self.adjacent())
         return factors[0] if len(factors) == 1 else self.node("*", *factors)
+
+
+def matrix_cells(text: str) -> list[list[str]]:
+    r"""The texts of the cells of `\begin{pmatrix}…\end{pmatrix}`, row by row.
+
+    Raises:
+        ParseError: the rows have different lengths, or there are no cells.
+    """
+    inner = re.sub(r"\\(?:begin|end) ?\{[a-zA-Z]+\}", "", text).strip().removesuffix("\\\\")
+    rows = [[cell.strip() for cell in row.split("&")] for row in inner.split("\\\\")]
+    if not inner or len({len(row) for row in rows}) > 1:
+        raise ParseError("a matrix with rows of different lengths")
+    return rows
+
+
+def _exchanged(node: Node, old: Node, new: Node) -> Node:
+    """The tree with a new leaf in place of an old one."""
+    return new if node == old else replace(node, args=tuple(_exchanged(arg, old, new) for arg in node.args))
+
+
+def _operations(node: Node) -> Iterator[str]:
+    yield node.op
+    for arg in node.args:
+        yield from _operations(arg)
 
 
 def without_spelling(node: Node) -> Node:

@@ -1,0 +1,108 @@
+"""Sets of numbers, inequalities, congruences, and functions in pieces."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from ..answers import Answer
+from ..conditions import Relation
+from ..expressions.parser import Node, fold, names, substitute
+from ..regions import Region, any_of, compare_regions, interval, points
+from ..verdict import Finding, Outcome
+from .rules import Judge, correct, incorrect, tree_of, undecided
+from .trees import compare_trees
+
+_INTERVALS = ("()", "[]", "(]", "[)")
+
+
+def compare_sets(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
+    """For a set of numbers on at least one side; an interval or a finite set counts as one."""
+    mine, theirs = region_of(answer), region_of(gold)
+    if mine is None or theirs is None:
+        return undecided("a set of numbers against an answer of another form")
+    return compare_regions(mine, theirs, lambda first, second: compare_trees(first, second, judge.decide))
+
+
+def region_of(answer: Answer) -> Region | None:
+    """The numbers that an answer names; None if it is no set of numbers."""
+    if answer.region is not None:
+        return answer.region
+    if answer.kind in ("number", "expression") and not answer.unit and not answer.family:
+        return points([tree_of(answer)])
+    if answer.kind != "list" or answer.family:
+        return None
+    if answer.brackets == "U":
+        parts = [part for part in map(region_of, answer.items) if part is not None]
+        return any_of(parts) if len(parts) == len(answer.items) else None
+    if not all(item.kind in ("number", "expression") and not item.unit for item in answer.items):
+        return None
+    trees = [tree_of(item) for item in answer.items]
+    if answer.brackets in _INTERVALS and len(trees) == 2:
+        return interval(answer.brackets, *trees)
+    return points(trees) if answer.brackets in ("", "{}") else None
+
+
+def compare_relations(answer: Answer, gold: Answer, judge: Judge) -> Finding:
+    """For inequalities in several variables: equal if each is a multiple of one on the other side."""
+    if answer.kind != gold.kind:
+        return undecided("only one of the answers is an inequality in several variables")
+    left, findings = list(answer.relations), [Finding(Outcome.CORRECT, "the same inequalities")]
+    for theirs in gold.relations:
+        each = [_compare_relation(mine, theirs, judge) for mine in left]
+        equal = [i for i, finding in enumerate(each) if finding.outcome is Outcome.CORRECT]
+        if equal:
+            left.pop(equal[0])
+        else:
+            are_all = len(each) == 1 == len(gold.relations) == len(answer.relations)
+            findings.insert(0, each[0] if are_all else undecided("inequalities that could not be matched"))
+    return undecided("inequalities that could not be matched") if left else findings[0]
+
+
+def _compare_relation(mine: Relation, theirs: Relation, judge: Judge) -> Finding:
+    """Compare f < 0 with g < 0: equal if f is a positive multiple of g; opposite if it is a negative one."""
+    if names(mine.tree) != names(theirs.tree):
+        return undecided("inequalities in different variables")
+    point = {name: Node("num", str(Fraction(7 + 4 * i, 3 + i))) for i, name in enumerate(sorted(names(mine.tree)))}
+    a, b = fold(substitute(mine.tree, point)), fold(substitute(theirs.tree, point))
+    if not a or not b:
+        return compare_trees(mine.tree, theirs.tree, judge.decide)
+    scaled = (Node("*", args=(tree, Node("num", str(by)))) for tree, by in ((mine.tree, b), (theirs.tree, a)))
+    if compare_trees(*scaled, judge.decide).outcome is not Outcome.CORRECT:
+        return undecided("inequalities that may say the same")
+    if mine.sign != theirs.sign:
+        return incorrect("inequalities of different strictness")
+    is_same = a / b > 0 or mine.sign == r"\neq"
+    return correct("the same inequality") if is_same else incorrect("opposite inequalities")
+
+
+def compare_congruences(answer: Answer, gold: Answer, judge: Judge) -> Finding:
+    """For residues: `x = 3 (mod 7)` is 10 (mod 7), and its number is 3."""
+    if answer.value is None or gold.value is None or answer.unit or gold.unit:
+        return undecided("only one of the answers is a congruence")
+    moduli = [item.items[0].value for item in (answer, gold) if item.kind == "congruence"]
+    if len(set(moduli)) > 1 or moduli[0] is None:
+        return incorrect("different moduli")
+    is_equal = (answer.value - gold.value) % moduli[0] == 0
+    if not is_equal:
+        return incorrect("different residues")
+    if answer.kind == gold.kind or (gold.kind == "number" and answer.value == gold.value):
+        return correct("the same residue")
+    return undecided("a number against a congruence")
+
+
+def compare_cases(answer: Answer, gold: Answer, judge: Judge) -> Finding:
+    """For functions in pieces: each piece with its condition, in any order."""
+    if answer.kind != gold.kind:
+        return undecided("only one of the answers is a function in pieces")
+    if len(answer.items) != len(gold.items):
+        return undecided("functions with different numbers of pieces")
+    left = [answer.items[i : i + 2] for i in range(0, len(answer.items), 2)]
+    for i in range(0, len(gold.items), 2):
+        outcomes = [
+            {judge.of(mine, theirs).outcome for mine, theirs in zip(pair, gold.items[i : i + 2], strict=True)} for pair in left
+        ]
+        if {Outcome.CORRECT} not in outcomes:
+            is_unclear = any(Outcome.INCORRECT not in found for found in outcomes)
+            return undecided("pieces that could not be matched") if is_unclear else incorrect("different pieces")
+        left.pop(outcomes.index({Outcome.CORRECT}))
+    return correct("the same pieces")
