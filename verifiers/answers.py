@@ -44,14 +44,14 @@ _LABEL = re.compile(
 _TUPLE_LABEL = re.compile(rf"\( ?{_NAME}(?:\({_NAME}\))?(?: ?, ?{_NAME}(?:\({_NAME}\))?)+ ?\)")
 _POINT = re.compile(r"([A-Z](?:'|_\{?\w\}?|\d)?) ?(\([^()]*,.*\))")
 _RELATION = re.compile(r"=|\\in(?![A-Za-z])")
-_CONGRUENCE = re.compile(
-    r"(?:(.*?) ?\\equiv ?)?(.*?) ?(?:\( ?)?\\?(?:pmod|mod|bmod)(?![A-Za-z]) ?\{? ?(.*?) ?\}? ?\)?"
-)
+_CONGRUENCE = re.compile(r"(?:(.*?) ?\\equiv ?)?(.*?) ?(?:\( ?)?\\?(?:pmod|mod|bmod)(?![A-Za-z]) ?\{? ?(.*?) ?\}? ?\)?")
 _CONJUNCTION = re.compile(
     r"(?:, ?)?(?: (?:and|or) |\\text\{ ?,? ?(?:and|or) ?\})|(?<=[)\]}\d]) ?(?:and|or) ?(?=[(\[\d\\-])"
 )
 _INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?\w[^{}]*?),? (?:and|or) ?\} ?")
-_BOTH = re.compile(r"(?:both|either|exactly|precisely|just|at|about|around|roughly|approximately|nearly) (?=[-\d\\$.(])")
+_BOTH = re.compile(
+    r"(?:both|either|exactly|precisely|just|at|about|around|roughly|approximately|nearly) (?=[-\d\\$.(])"
+)
 _SIGNS = re.compile(r"\\pm(?![A-Za-z])|\\mp(?![A-Za-z])|\+/-")
 _FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since|with)"
 _MEMBER = r"[a-zA-Z](?:,[a-z]){0,5} ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+|_\{[^{}]*\}|\^\{[^{}]*\})?"
@@ -61,10 +61,17 @@ _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of
     rf"|,? ?\(?(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
 )
 _FUNCTION = re.compile(r"[a-z]\([a-z]\) ?=")
+_COMMON = frozenset(
+    """where for all any every some each integer integers is are which because since with only if real reals number numbers
+    constant constants arbitrary positive nonnegative negative non an the and or be of to any in mathbb text natural rational
+    value values fixed function functions satisfies satisfy it that solution solutions""".split()
+)
+"""Words of a condition that do not narrow it."""
 _DENIAL = re.compile(r"\b(?:not|no|never|impossible|lower|upper|least|most|greater|less)\b")
 _MATRIX = re.compile(r"[(\[]?\\begin\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}[)\]]?", re.DOTALL)
 _CASES = re.compile(
-    r"(?:\\\{|\{)? ?\\begin\{(cases|array|aligned|align\*?|gathered)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}(?: ?\})?", re.DOTALL
+    r"(?:\\\{|\{)? ?\\begin\{(cases|array|aligned|align\*?|gathered)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}(?: ?\})?",
+    re.DOTALL,
 )
 _WORDS = re.compile(r"\(?[^\W\d_](?:(?:[^\W\d_]|[ '-])*[^\W\d_])?\)?\.?")
 _COLON_LABEL = re.compile(r"(?:\\text\{([A-Za-z ]{2,20}):? ?\}:?|([A-Za-z]{2,20}):)\s*(?=[-\d\\($])([^:]*)")
@@ -94,6 +101,8 @@ class Answer:
     equation such as `a + b = 5`, the number on its right."""
     brackets: str = ""
     """For a list: its two brackets, "{}" for a set, "U" for a union, ":" for a ratio, "matrix 2x1", or "" for none."""
+    clause: str = ""
+    """What a condition in words says beyond which kind of number a letter is; "" if there is none."""
     region: Region | None = None
     relations: tuple[Relation, ...] = ()
     written: str = ""
@@ -127,7 +136,9 @@ def read_answer(raw: str) -> Answer:
 
 
 def _number(number: Number, text: str) -> Answer:
-    return Answer("number", text, words=text, value=number.value, written=number.written, step=number.step, unit=number.unit)
+    return Answer(
+        "number", text, words=text, value=number.value, written=number.written, step=number.step, unit=number.unit
+    )
 
 
 @lru_cache(maxsize=1_024)
@@ -208,7 +219,10 @@ def _read_with_clause(text: str, depth: int) -> Answer | None:
     family = "?" if found is None else "N" if found[2] else found[1]
     if family in ("Z", "N") and (answer.kind == "region" or answer.brackets in ("()", "[]", "(]", "[)")):
         return _unread("a set of whole numbers between two ends")
-    return None if answer.kind in ("words", "unread") else replace(answer, family=family)
+    if answer.kind in ("words", "unread"):
+        return None
+    said = " ".join(word for word in shown_words(clause[0]).split() if word not in _COMMON and len(word) > 1)
+    return replace(answer, family=family, clause=said)
 
 
 def _read_region(text: str, depth: int) -> Answer | None:
@@ -279,7 +293,11 @@ def _split_relations(text: str) -> list[str]:
     for match in _RELATION.finditer(text):
         before = text[start : match.start()]
         is_outside = sum(_DEPTHS.get(mark, 0) for mark in before) == 0
-        if is_outside and text[match.start() - 1 : match.start()] != "!" and before.count(r"\begin") == before.count(r"\end"):
+        if (
+            is_outside
+            and text[match.start() - 1 : match.start()] != "!"
+            and before.count(r"\begin") == before.count(r"\end")
+        ):
             parts.append(before.strip())
             start = match.end()
     return [*parts, text[start:].strip()]
@@ -378,7 +396,11 @@ def _read_cases(text: str, depth: int) -> Answer | None:
     if match is None or r"\begin" in match[2] or depth >= MAX_LIST_DEPTH:
         return None
     rows = [row.strip(" ,;") for row in re.split(r"\\\\(?:\[\w*\])?|\\newline", match[2]) if row.strip(" ,;")]
-    if all("&" in row for row in rows) and match[1] == "cases" and not all("=" in row.partition("&")[0] for row in rows):
+    if (
+        all("&" in row for row in rows)
+        and match[1] == "cases"
+        and not all("=" in row.partition("&")[0] for row in rows)
+    ):
         pairs = [row.partition("&")[::2] for row in rows]
         read = [_read_tidied(part, depth + 1) for pair in pairs for part in (_case(pair[0]), _condition(pair[1]))]
         return Answer("cases", "", items=tuple(read)) if 0 < len(rows) <= MAX_ITEMS else None
@@ -424,7 +446,9 @@ def _read_items(text: str, depth: int) -> Answer | None:
         return _unread("list too large")
     items = [_read_item(part, depth) for part in parts]
     if brackets == "{}" or (brackets == "" and all(item.kind == "list" for item in items)):
-        items = list({(item.value, item.unit, item.text if item.value is None else ""): item for item in items}.values())
+        items = list(
+            {(item.value, item.unit, item.text if item.value is None else ""): item for item in items}.values()
+        )
     return Answer("list", "", items=tuple(_flattened(items, brackets)), brackets=brackets)
 
 
@@ -629,7 +653,10 @@ def _read_matrix(node: Node) -> Answer:
     matrix = evaluated(node)
     if matrix is None:
         return _unread("matrices that cannot be combined")
-    cells = [Answer("expression" if fold(cell) is None else "number", "", value=fold(cell), node=cell) for cell in matrix.args]
+    cells = [
+        Answer("expression" if fold(cell) is None else "number", "", value=fold(cell), node=cell)
+        for cell in matrix.args
+    ]
     return Answer("list", "", items=tuple(cells), brackets=f"matrix {matrix.value}")
 
 

@@ -99,13 +99,21 @@ _COUNTED = re.compile(
 _YEAR = re.compile(r"\b(?:in|since|by|during|until|from|year|of)\s+$", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
-_CONTINUED = re.compile(r"\s?(?:[\^\u221a\u03c0(!]|\\(?![\])%,;: ]|text|mathrm|mbox|quad|\$))|[A-Za-z]\b|\s?[*+\u00d7\u00b7] ?[\d(\\]")
+_CONTINUED = re.compile(
+    r"\s?(?:[\^\u221a\u03c0(!]|\\(?![\])%,;: ]|text|mathrm|mbox|quad|\$))|[A-Za-z]\b|\s?[*+\u00d7\u00b7] ?[\d(\\]"
+)
 """What follows a number that is the beginning of an expression."""
 _MATH = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_QUANTIFIED = re.compile(r"\b(?:for (?:all|any|every|some|each)|where|when|if|let|with|of|any|all|integers?)\s*$", re.IGNORECASE)
-_COPULA = re.compile(r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)")
+_QUANTIFIED = re.compile(
+    r"\b(?:for (?:all|any|every|some|each)|where|when|if|let|with|of|any|all|integers?)\s*$", re.IGNORECASE
+)
+_COPULA = re.compile(
+    r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)"
+)
 _LAST_LINES = 600
-_CHOICE_LINE = re.compile(r"[*_\s]*(?:(?:option|choice) )?\(?([A-J])\)?(?:[.:)][*_]*(?=\s|$)|[*_]+[.:)]|\)[*_]*(?=\s|$)|[*_]*$)", re.I)
+_CHOICE_LINE = re.compile(
+    r"[*_\s]*(?:(?:option|choice) )?\(?([A-J])\)?(?:[.:)][*_]*(?=\s|$)|[*_]+[.:)]|\)[*_]*(?=\s|$)|[*_]*$)", re.I
+)
 _CHOICE_AFTER = re.compile(r"\s*(?:option |choice )?[*_(\[{\\text ]{0,10}([A-Ja-j])(?![\w'’])(?!\s*[-+*/^=<>\\])")
 
 
@@ -281,7 +289,11 @@ def _gives_none(text: str, position: int) -> bool:
 
 def _is_part(before: str, number: str, after: str) -> bool:
     """Whether a number's context makes it part of something else, denied, an ordinal, a label, a year or a question."""
-    if before.endswith(("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/")) or before[-2:-1].isdigit() and before[-1:] == "-":
+    if (
+        before.endswith(("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/"))
+        or before[-2:-1].isdigit()
+        and before[-1:] == "-"
+    ):
         return True
     if before.endswith("[") and after.startswith("]"):
         return True

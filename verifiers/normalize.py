@@ -125,7 +125,9 @@ _PLUS_MINUS = re.compile(r"(?:^|(?<=[=,(])) ?\+ ?-(?= ?[\d\\(A-Za-z])|\+/-")
 _RAISED_FIRST = re.compile(r"(?<=[A-Za-z])(\^(?:\w|\{[^{}]*\}))(_(?:\w|\{[^{}]*\}))")
 _THOUSANDS_BRACE = re.compile(r" ?\{ ?, ?\} ?(?=\d{3})")
 _LOG_BASE = re.compile(r"(?<![\\A-Za-z])log_?(2|10)\(")
-_CHINESE = str.maketrans({"或": r" \text{ or } ", "和": r" \text{ and } ", "且": r" \text{ and } ", "与": r" \text{ and } "})
+_CHINESE = str.maketrans(
+    {"或": r" \text{ or } ", "和": r" \text{ and } ", "且": r" \text{ and } ", "与": r" \text{ and } "}
+)
 _CONNECTED = re.compile(r"[或和且与](?=[-\d\\$(√A-Za-z ])|(?<=[\d})$A-Za-z ])[或和且与]")
 _POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(+-])")
 _ROOT_OF_DIGITS = re.compile(r"√(\d+)")
@@ -155,7 +157,9 @@ _SPACING = re.compile(
 )  # not the row break of a matrix (two backslashes)
 _CHOOSE = re.compile(r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}")
 _DOLLAR_OF = re.compile(r"\b(?:US|CA|AU|HK)(?=\\?\$)")
-_ROMAN = re.compile(r"\\(?:mathrm|text|rm) ?\{([ei])\}|\\(?:mathbf|boldsymbol|bm|mathcal|mathit|mathsf|mathscr) ?\{([A-Za-z])\}")
+_ROMAN = re.compile(
+    r"\\(?:mathrm|text|rm) ?\{([ei])\}|\\(?:mathbf|boldsymbol|bm|mathcal|mathit|mathsf|mathscr) ?\{([A-Za-z])\}"
+)
 _COMBINATIONS = re.compile(r"\\(?:mathrm|text|rm) ?\{([CAP])\}(?= ?[_^])")
 _OPERATORS = re.compile(
     r"\\(?:operatorname\*?|text|mathrm|rm) ?\{ ?(gcd|lcm|max(?= ?\} ?[({\\\\_])|min(?= ?\} ?[({\\\\_])|mod|arcsin|arccos|arctan|arccot|sin|cos|tan|cot|sec|csc"
@@ -173,7 +177,7 @@ _SHOWN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+|[-+<>=/\u00b1]")
 _WORDS_IN_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _NOT_WORD = re.compile(r"[\W_]+")
 _BUILDER = re.compile(r"\{ ?\\?[A-Za-z]\w? ?(?:[|:]|\\in)")
-_LOOSE_ENDS = " \t\r\n.,;:*\"`"
+_LOOSE_ENDS = ' \t\r\n.,;:*"`'
 
 
 def tidy(text: str) -> str:
@@ -231,7 +235,9 @@ def _unwrap(text: str) -> str:
 def _unwrap_once(text: str) -> str:
     # A leading full stop is a decimal point (".5"); a trailing one ends the sentence.
     is_open = text.rstrip(" $").endswith(("...", "\u2026"))  # the answer goes on
-    text = (text if is_open else text.rstrip(_LOOSE_ENDS + ("\\" if text.count("\\") == 1 else ""))).lstrip(_LOOSE_ENDS.replace(".", ""))
+    text = (text if is_open else text.rstrip(_LOOSE_ENDS + ("\\" if text.count("\\") == 1 else ""))).lstrip(
+        _LOOSE_ENDS.replace(".", "")
+    )
     if text[:1] == "'" or (text[-1:] == "'" and text[-2:-1].isalpha() and " " in text):
         text = text.strip("'")
     for opening in (r"\boxed{", r"\fbox{", r"\framebox{", "{"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise, permutations
 from math import isclose
 from typing import Literal
@@ -172,6 +173,21 @@ def _value(bound: Node) -> float | None:
         return float("-inf")
     found = evaluate(bound, {})
     return None if found is None else found.value
+
+
+def holds_at(region: Region, point: Fraction) -> bool:
+    """Whether a number is in a region whose bounds are rational or infinite; other bounds are never reached."""
+    match region.op:
+        case "and":
+            return all(holds_at(part, point) for part in region.parts)
+        case "or":
+            return any(holds_at(part, point) for part in region.parts)
+        case "not":
+            return not holds_at(region.parts[0], point)
+    bound = _value(region.bound or Node(""))
+    exact = fold(region.bound or Node(""))
+    limit = exact if exact is not None else bound
+    return limit is not None and {"<": point < limit, "<=": point <= limit, "=": point == limit}[region.op]
 
 
 def _held(region: Region, places: dict[Node, int], size: int) -> list[bool]:

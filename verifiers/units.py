@@ -95,11 +95,15 @@ _TWO_LETTERS = frozenset("am pm pa ms db kb mb gb tb px hz kw".split())
 _CJK = "\u4e00-\u9fff"
 _WORD = re.compile(rf"[A-Za-z{_CJK}][A-Za-z{_CJK}.'/-]*")
 _SYMBOL = rf"[A-Za-zµΩÅ°%{_CJK}]+"
-_UNIT_TOKEN = re.compile(rf"\s*(?:(?P<symbol>{_SYMBOL})\.?|\^ ?\(?(?P<power>[+-]?\d)\)?|(?<=\S)(?P<digit>\d)|(?P<sign>[/·*()]))")
+_UNIT_TOKEN = re.compile(
+    rf"\s*(?:(?P<symbol>{_SYMBOL})\.?|\^ ?\(?(?P<power>[+-]?\d)\)?|(?<=\S)(?P<digit>\d)|(?P<sign>[/·*()]))"
+)
 _TRIGONOMETRY = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _TEMPERATURE = re.compile(r"° ?(?:\\text\{ ?)?([CF])(?: ?\})?$")
 _TAIL = re.compile(rf"(?<=[\w)}}\].]) ?(?P<unit>{_SYMBOL}[\^A-Za-zµΩÅ°{_CJK}\d/·*().' -]*)$")
-_ATTACHED = re.compile(rf"[\d.)] ?((?![ap]m$)[µΩÅ]?[A-Za-z]{{2,}}(?:\^?[23])?|[µΩÅ]?[A-Za-z]+[/·]\S+|[{_CJK}][{_CJK}A-Za-z/]*)$")
+_ATTACHED = re.compile(
+    rf"[\d.)] ?((?![ap]m$)[µΩÅ]?[A-Za-z]{{2,}}(?:\^?[23])?|[µΩÅ]?[A-Za-z]+[/·]\S+|[{_CJK}][{_CJK}A-Za-z/]*)$"
+)
 _TEXT = re.compile(r"\\text ?\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _SPELLED_OUT = (
     (re.compile(r"\b(?:square|sq\.?) (?=[A-Za-z])(\w+)", re.IGNORECASE), r"\1^2"),
@@ -307,7 +311,9 @@ def _is_plain_unit(unit: str, core: str, letters: bool) -> bool:
     if re.match(r"[^\W\d_]{2,}", spelled):
         return True
     follows_number = core[-1:].isdigit() or core[-1:] in (")", "}", "]")
-    return follows_number and (letters or "/" in spelled or "^-" in spelled or bool(re.search(r"[^\W\d_]{2,}", spelled)))
+    return follows_number and (
+        letters or "/" in spelled or "^-" in spelled or bool(re.search(r"[^\W\d_]{2,}", spelled))
+    )
 
 
 def _flat_powers(text: str) -> str:
@@ -358,5 +364,3 @@ def _spelling(words: list[str]) -> str:
 def _singular(word: str) -> str:
     word = word.casefold()
     return word[:-1] if len(word) > 2 and word.endswith("s") and not word.endswith("ss") else word
-
-

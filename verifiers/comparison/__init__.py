@@ -44,8 +44,18 @@ def compare(answer: Answer, gold: Answer, decide: Decide, policy: Policy = DEFAU
         policy: What counts as the same where people differ.
     """
     judge = Judge(decide, policy, _compare)
+    answer = same_argument(answer, gold)
     finding = _compare(answer, gold, judge)
-    if finding.outcome is not Outcome.INCORRECT or names_of(answer) == names_of(gold):
+    if finding.outcome is Outcome.INCORRECT:
+        finding = _with_other_letters(answer, gold, judge, finding)
+    if finding.outcome is Outcome.CORRECT and answer.clause and gold.clause and answer.clause != gold.clause:
+        return undecided("conditions in words, which may differ")
+    return finding
+
+
+def _with_other_letters(answer: Answer, gold: Answer, judge: Judge, finding: Finding) -> Finding:
+    """The finding on answers that differ, unless their letters are exchanged, or one is the letter of a choice."""
+    if names_of(answer) == names_of(gold):
         return finding
     if choice_letters(gold):
         return finding if choice_letters(answer) else undecided("no letter of a choice")
@@ -57,11 +67,9 @@ def _compare(answer: Answer, gold: Answer, judge: Judge) -> Finding:
 
 
 def _compare_labels(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
-    """For labels that differ: undecided, unless they name one function, or are part of equations in the same names."""
+    """For labels that differ: undecided, unless they are part of equations in the same names."""
     if not answer.label or not gold.label or _are_same_label(answer.label, gold.label):
         return None
-    if (turned := same_argument(answer, gold)) is not answer:
-        return judge.of(turned, gold)
     first, second = equation_of(answer), equation_of(gold)
     if first is not None and second is not None and {answer.label, *names_of(answer)} == {gold.label, *names_of(gold)}:
         return compare_equations(answer, gold, judge)

@@ -128,7 +128,11 @@ def _compare_ordered(answer: Answer, gold: Answer, judge: Judge) -> Finding:
     is_tuple = kinds == {"", "()"} or (kinds <= _TUPLES and len(answer.items) > 2) or _are_vectors(answer, gold)
     if finding.outcome is Outcome.CORRECT:
         return finding if is_tuple else _brackets_differ(answer, gold)
-    if "" in kinds and finding.outcome is Outcome.INCORRECT and _in_any_order(answer, gold, judge).outcome is Outcome.CORRECT:
+    if (
+        "" in kinds
+        and finding.outcome is Outcome.INCORRECT
+        and _in_any_order(answer, gold, judge).outcome is Outcome.CORRECT
+    ):
         return undecided("the same items in another order, which brackets may fix")
     return finding
 
@@ -142,7 +146,9 @@ def _by_label(answer: Answer, other: Answer) -> Answer:
 def _are_vectors(answer: Answer, gold: Answer) -> bool:
     """Whether one is a tuple and the other a matrix of one row or column."""
     shape = f"matrix {len(gold.items)}x1", f"matrix 1x{len(gold.items)}"
-    return bool({"()", "[]"} & {answer.brackets, gold.brackets}) and (answer.brackets in shape or gold.brackets in shape)
+    return bool({"()", "[]"} & {answer.brackets, gold.brackets}) and (
+        answer.brackets in shape or gold.brackets in shape
+    )
 
 
 def _has_unread_items(answer: Answer) -> bool:

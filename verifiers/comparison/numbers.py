@@ -101,15 +101,21 @@ def _differently_rounded(answer: Answer, value: Fraction, gold: Answer) -> Findi
     """For two decimals that may be the same number, rounded or cut to different places: nobody can tell."""
     if not gold.written or gold.value is None:
         return None
-    if answer.written and _digits(answer.written) >= 2 and value == answer.value:
-        if abs(value - gold.value) * 2 <= answer.step:
-            return undecided("rounded to fewer digits than the gold")
+    if value == answer.value and abs(value - gold.value) * 2 <= _own_step(answer):
+        return undecided("rounded to fewer digits than the gold")
     digits = _digits(gold.written)
     if digits >= 2 and abs(value - gold.value) * 2 <= gold.step:
         return undecided("it rounds to the gold, which has too few digits to be sure that it is rounded")
     if digits > 2 and answer.step < gold.step and value.denominator > 1 and abs(value - gold.value) < gold.step:
         return undecided("it differs from the gold by less than one unit of the gold's last digit")
     return None
+
+
+def _own_step(answer: Answer) -> Fraction:
+    """One unit in the last place of a decimal of two digits, or of a whole number of three; else 0."""
+    if answer.written:
+        return answer.step if _digits(answer.written) >= 2 else Fraction(0)
+    return Fraction(answer.value is not None and answer.value.denominator == 1 and abs(answer.value) >= 100)
 
 
 def _compare_units(answer: Answer, gold: Answer, policy: Policy) -> Finding:

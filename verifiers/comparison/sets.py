@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from ..answers import Answer
 from ..conditions import Relation
 from ..expressions.parser import Node, fold, names, substitute
-from ..regions import Region, any_of, compare_regions, interval, points
+from ..regions import Region, any_of, bounds_of, compare_regions, holds_at, interval, points
 from ..verdict import Finding, Outcome
+from .renaming import rename
 from .rules import Judge, correct, incorrect, tree_of, undecided
 from .trees import compare_trees
 
@@ -93,16 +95,52 @@ def compare_congruences(answer: Answer, gold: Answer, judge: Judge) -> Finding:
 def compare_cases(answer: Answer, gold: Answer, judge: Judge) -> Finding:
     """For functions in pieces: each piece with its condition, in any order."""
     if answer.kind != gold.kind:
-        return undecided("only one of the answers is a function in pieces")
+        return _compare_at_points(*((answer, gold) if answer.kind == "cases" else (gold, answer)), judge)
     if len(answer.items) != len(gold.items):
         return undecided("functions with different numbers of pieces")
     left = [answer.items[i : i + 2] for i in range(0, len(answer.items), 2)]
     for i in range(0, len(gold.items), 2):
         outcomes = [
-            {judge.of(mine, theirs).outcome for mine, theirs in zip(pair, gold.items[i : i + 2], strict=True)} for pair in left
+            {judge.of(mine, theirs).outcome for mine, theirs in zip(pair, gold.items[i : i + 2], strict=True)}
+            for pair in left
         ]
         if {Outcome.CORRECT} not in outcomes:
             is_unclear = any(Outcome.INCORRECT not in found for found in outcomes)
             return undecided("pieces that could not be matched") if is_unclear else incorrect("different pieces")
         left.pop(outcomes.index({Outcome.CORRECT}))
     return correct("the same pieces")
+
+
+def _compare_at_points(cases: Answer, other: Answer, judge: Judge) -> Finding:
+    """For a function in pieces against one formula, such as |x|: compare at the ends of the pieces and between them."""
+    conditions = [region_of(condition) for condition in cases.items[1::2]]
+    known = [condition for condition in conditions if condition is not None]
+    labels = {condition.label for condition in cases.items[1::2]}
+    if len(known) < len(conditions) or len(labels) != 1 or other.kind not in ("number", "expression", "region"):
+        return undecided("only one of the answers is a function in pieces")
+    (name,) = labels
+    ends = {fold(bound) for condition in known for bound in bounds_of(condition)} - {None}
+    points = sorted({end + offset for end in ends if end is not None for offset in _OFFSETS})
+    findings = []
+    for point in points:
+        value = {name: Node("num", str(point))}
+        here = [holds_at(condition, point) for condition in known]
+        if here.count(True) != 1:
+            continue
+        piece = cases.items[2 * here.index(True)]
+        findings.append(judge.of(_at(piece, value), _at(other, value)))
+    if not findings or any(finding.outcome not in (Outcome.CORRECT, Outcome.INCORRECT) for finding in findings):
+        return undecided("a function in pieces that could not be compared with a formula")
+    is_equal = all(finding.outcome is Outcome.CORRECT for finding in findings)
+    return correct("equal in each piece") if is_equal else incorrect("different values in a piece")
+
+
+_OFFSETS = tuple(map(Fraction, (0, "1/7", "-1/7", 1, -1, "13/3", "-13/3", 1000, -1000)))
+"""Distances from the ends of pieces at which a function is compared."""
+
+
+def _at(answer: Answer, value: dict[str, Node]) -> Answer:
+    """The answer with numbers in place of a variable, as a number if it is one."""
+    put = rename(answer, value)
+    exact = None if put.node is None else fold(put.node)
+    return put if exact is None else replace(put, kind="number", value=exact, node=None)

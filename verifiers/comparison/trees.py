@@ -156,7 +156,12 @@ def _compare_steps(first: Node, second: Node) -> Finding:
 def _compare_without_degrees(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
     r"""For a degree sign within one of two sums: `180^\circ - 2a` against `180 - 2a`."""
     for own, other, is_answer in ((answer, gold, True), (gold, answer, False)):
-        if "°" in own.text and "°" not in other.text and not other.unit and not _IN_DEGREES.search(own.text + other.text):
+        if (
+            "°" in own.text
+            and "°" not in other.text
+            and not other.unit
+            and not _IN_DEGREES.search(own.text + other.text)
+        ):
             plain = read_answer(own.text.replace("°", ""))
             return judge.of(plain, gold) if is_answer else judge.of(answer, plain)
     return None

@@ -19,8 +19,8 @@ _AMONG = re.compile(r"(?:and|or|,|;) ?\(?[A-J]+\)")
 
 
 def compare_texts(answer: Answer, gold: Answer, _judge: Judge) -> Finding | None:
-    """For equal texts."""
-    return correct("same text") if answer.text == gold.text else None
+    """For equal texts; an answer that was derived has none."""
+    return correct("same text") if answer.text == gold.text != "" else None
 
 
 def compare_choices(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
