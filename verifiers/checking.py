@@ -10,14 +10,14 @@ from functools import lru_cache
 from threading import Semaphore
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from .answers import Answer, read_answer
 from .comparison import Decide, choice_letters, compare
-from .expressions.parser import Node
 from .expressions.symbolic import WORKER, Budget
+from .expressions.tree import Node
 from .extract import (
     bare_answer,
     before_end,
     extract_answer,
+    is_left_empty,
     last_math,
     last_number,
     last_statement,
@@ -26,8 +26,9 @@ from .extract import (
     single_line,
     without_thought,
 )
-from .normalize import undoubled
 from .policy import DEFAULT, Policy
+from .reading.answers import Answer, read_answer
+from .reading.normalize import undoubled
 from .verdict import Finding, Outcome, Verdict
 
 DEFAULT_TIMEOUT = 2.0
@@ -238,6 +239,8 @@ def _whole_gold(gold: str) -> str | None:
 
 def _find(text: str, gold: Answer, policy: Policy) -> str | None:
     prediction = before_end(without_thought(text))
+    if is_left_empty(prediction):
+        return None
     if choice_letters(gold) and (letters := marked_choice(prediction, is_lenient=policy.choice)):
         return letters
     found = marked_answer(prediction, policy.boxes) or bare_answer(prediction)

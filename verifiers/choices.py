@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from .answers import read_answer
 from .checking import DEFAULT_TIMEOUT, check
 from .comparison import choice_letter
 from .extract import extract_answer, single_line
+from .reading.answers import read_answer
 from .verdict import Outcome, Verdict
 
 

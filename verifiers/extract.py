@@ -22,11 +22,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .answers import NOTHING, Answer, read_answer
 from .comparison import choice_letters
-from .normalize import undoubled
 from .policy import Boxes
-from .units import FRACTION_WORDS, NOT_UNITS
+from .reading.answers import NOTHING, Answer, read_answer
+from .reading.normalize import undoubled
+from .reading.units import FRACTION_WORDS, NOT_UNITS
 
 TAIL = 20_000
 """Number of characters searched, at the end of a text."""
@@ -38,6 +38,7 @@ _END = re.compile(
     r"|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>|\[/?INST\]"
 )
 """Tokens that end a turn; what follows is another one."""
+_EMPTY_TAG = re.compile(r"<answer>\s*</answer>\s*\S{0,20}\s*$")
 _LITERAL = r"(?:\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?(?![eE]?\d)"
 _NUMBER = re.compile(
     rf"(?:(?<![\w)\]}}])[-\u2212])?\\?\$?(?:(?<![A-Za-z0-9]){_LITERAL}|(?<![\w.])\.\d+)(?:/\d+(?:\.\d+)?)?(?:\s?\\?%)?"
@@ -45,7 +46,8 @@ _NUMBER = re.compile(
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{([^\n]{1,100})$")
 _JOINER = re.compile(
-    r"(?:[\s$,;&]|\\[\[\](),;: \\]|\\q?quad|\\(?:text|mbox|mathrm) ?\{[\s,]*(?:and|or)?[\s,]*\}|\\l?or\b|\\land\b|\\vee\b"
+    r"(?:[\s$,;&]|\\[\[\](),;: \\]|\\q?quad|\\(?:text|mbox|mathrm) ?\{[\s,]*(?:and|or)?[\s,]*\}"
+    r"|\\l?or\b|\\land\b|\\vee\b"
     r"|\b(?:and|or|und|oder|et|ou|y|o)\b|[和或及与、])*"
     r"(?:\(?[a-z]\)[.:]?\s*)?(?:\$?\\?[A-Za-z]{1,5}(?:_\{?\w+\}?)?\s*(?:=|\\in\b)\s*)?[\s$]*(?:\\[\[(])?[\s$]*"
 )
@@ -54,28 +56,30 @@ _ANSWER_WORDS = (
     r"(?:answers?|ans\.?|antwort|respuesta|r[ée]ponse|risposta|resposta|ответ|svar|cevap|정답|答え"
     r"|(?:correct|right|best|final) (?:option|choice|result)|(?:option|choice)(?= is))"
 )
-_MARK = r"(?:[\s*_:：]|\$\$|\\[\[(]){0,12}"
+_MARK = r"(?:[\s*_:\uff1a]|\$\$|\\[\[(]){0,12}"
 _PHRASE = re.compile(
-    rf"(?<![^\W\d_]){_ANSWER_WORDS}[ *_]{{0,6}}(?:is|are|ist|es|est|è|é|:|：|=)(?: (?:therefore|thus|simply|just|then))?{_MARK}"
+    rf"(?<![^\W\d_]){_ANSWER_WORDS}[ *_]{{0,6}}(?:is|are|ist|es|est|è|é|:|\uff1a|=)"
+    rf"(?: (?:therefore|thus|simply|just|then))?{_MARK}"
     rf"|(?<![^\W\d_])ans\. |(?:^|\n)[*# ]{{0,6}}result[ *_]{{0,4}}:{_MARK}"
-    rf"|答案(?:应该|应)?(?:是|为|选)?{_MARK}(?![\s\n])|(?:故|应|所以|因此)?选(?:择|项)?{_MARK}(?=[A-J(（])",
+    rf"|答案(?:应该|应)?(?:是|为|选)?{_MARK}(?![\s\n])|(?:故|应|所以|因此)?选(?:择|项)?{_MARK}(?=[A-J(\uff08])",
     re.IGNORECASE,
 )
 _HEADED = re.compile(
-    r"(?:^|\n)[ >]{0,4}(?:#{1,6} ?|\*\*|__)[ *_]{0,4}(?:the )?(?:final )?(?:answer|答案|solution)[ *_:：]{0,6}\n+\s*"
-    r"(?P<line>[^\n]+)",
+    r"(?:^|\n)[ >]{0,4}(?:#{1,6} ?|\*\*|__)[ *_]{0,4}(?:the )?(?:final )?(?:answer|答案|solution)"
+    r"[ *_:\uff1a]{0,6}\n+\s*(?P<line>[^\n]+)",
     re.IGNORECASE,
 )
 _FINAL_LINE = re.compile(
-    rf"(?:^|\n)[ >*#_]{{0,8}}(?:the |final |correct )*{_ANSWER_WORDS}[ *_]{{0,4}}[:：][ *_]{{0,4}}(?P<line>[^\n]{{1,60}})$",
+    rf"(?:^|\n)[ >*#_]{{0,8}}(?:the |final |correct )*{_ANSWER_WORDS}[ *_]{{0,4}}[:\uff1a]"
+    r"[ *_]{0,4}(?P<line>[^\n]{1,60})$",
     re.IGNORECASE | re.MULTILINE,
 )
 _FINAL_PHRASE = re.compile(r"\bfinal answer is:? *(?P<line>[^\n]{1,60}?)(?=\.(?:\s|$)|\n|$)", re.IGNORECASE)
-_PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|[。；]|\s(?:because|since|which|as we)\s", re.IGNORECASE)
+_PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|[。\uff1b]|\s(?:because|since|which|as we)\s", re.IGNORECASE)
 _EXCLAMATION = re.compile(r"(\d\d)!$")
 """An exclamation mark, not a factorial: nobody writes one of a number this large."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
-_PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan)\b)[A-Za-z]{2,}[ ,'\u2019]")
+_PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan|[A-Z]{3})\b)[A-Za-z]{2,}[ ,'\u2019]")
 _NUMBER_THEN_PROSE = re.compile(rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)(?=/[A-Za-z]{{3,}}| (?:an? )?[A-Za-z]{{2,}})")
 _OPERATION_WORDS = "plus minus multiplied divided raised sin cos tan log ln exp root roots factorial squared cubed"
 _OPERATIONS = frozenset(_OPERATION_WORDS.split())
@@ -85,7 +89,10 @@ _MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|(?<!['\u2019])\b(?!a\b|I\b)[
 _CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|when|while|by) |^ (?:for|after) ")
 """Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
-_DENIED = re.compile(r"\b(?:not|never|cannot|doubt|neither|nor)\b|n['\u2019]t\b", re.IGNORECASE)
+_SUPPOSED = re.compile(r"\b(?:suppose|assum\w+|if|whether|unless|were|guess\w*)\b[^.!?\n]*$", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:not|never|cannot|doubt|neither|nor|guess|suppose|assume|such as)\b|n['\u2019]t\b", re.IGNORECASE
+)
 _NO_ANSWER = re.compile(
     r"\bno (?:final )?answer\b|\bgive up\b|\b(?:cannot|can['\u2019]?t|could not|couldn['\u2019]t|unable to) (?:be )?"
     r"(?:determined?|justify|prove|solved?|say|find|answer|conclude|verify|tell|compute|provide|give)\b"
@@ -97,8 +104,24 @@ _COUNTED = re.compile(
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"\b(?:in|since|by|during|until|from|year|of)\s+$", re.IGNORECASE)
+_AMONG = re.compile(
+    r"\d[^.!?]*\b(?:in|since|during|until|within|after|before|when|if|where|out of)\s+(?:\w+ ?= ?)?$", re.I
+)
+"""Before a number that says when or where, after another number: "12 apples left in 2024"."""
 _SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
+_BOUND = re.compile(
+    r"\b(?:not|never|minus|negative|between|less|fewer|more|greater|least|most|under|over"
+    r"|below|above|up to|within|no|but|except|other|anything|nothing)\b"
+    r"|n['\u2019]t\b|cannot",
+    re.IGNORECASE,
+)
+"""Words before a number after which it is not the answer."""
+_REJECTED = re.compile(
+    r"\b(?:wrong|incorrect|false|impossible|not|mistaken|contradict\w*"
+    r"|no solutions?|extraneous|discard\w*|reject\w*|invalid)\b",
+    re.IGNORECASE,
+)
 _CONTINUED = re.compile(
     r"\s?(?:[\^\u221a\u03c0(!]|\\(?![\])%,;: ]|text|mathrm|mbox|quad|\$))|[A-Za-z]\b|\s?[*+\u00d7\u00b7] ?[\d(\\]"
 )
@@ -114,7 +137,7 @@ _LAST_LINES = 600
 _CHOICE_LINE = re.compile(
     r"[*_\s]*(?:(?:option|choice) )?\(?([A-J])\)?(?:[.:)][*_]*(?=\s|$)|[*_]+[.:)]|\)[*_]*(?=\s|$)|[*_]*$)", re.I
 )
-_CHOICE_AFTER = re.compile(r"\s*(?:option |choice )?[*_(\[{\\text ]{0,10}([A-Ja-j])(?![\w'’])(?!\s*[-+*/^=<>\\])")
+_CHOICE_AFTER = re.compile(r"\s*(?:option |choice )?[*_(\[{\\text ]{0,10}([A-Ja-j])(?![\w'\u2019])(?!\s*[-+*/^=<>\\])")
 
 
 class _Span(NamedTuple):
@@ -140,6 +163,8 @@ def extract_answer(text: str, *, boxes: Boxes = "last") -> str | None:
     ('3, 4', '3, 4')
     """
     spoken = before_end(text)
+    if is_left_empty(spoken):
+        return None
     return marked_answer(spoken, boxes) or bare_answer(spoken) or last_number(spoken[-TAIL:])
 
 
@@ -154,6 +179,11 @@ def before_end(text: str) -> str:
         return text
     parts = [part for part in _END.split(text) if part.strip()]
     return parts[0] if parts else text
+
+
+def is_left_empty(text: str) -> bool:
+    """Whether a text ends with tags for its answer and none between them, apart from a stray word."""
+    return _EMPTY_TAG.search(text[-TAIL:]) is not None
 
 
 def marked_answer(text: str, boxes: Boxes = "last") -> str | None:
@@ -193,7 +223,11 @@ def marked_choice(text: str, *, is_lenient: bool = False) -> str | None:
     lines = [line for line in tail.splitlines() if line.strip()]
     for line in lines[-1:] if is_lenient or len(lines) == 1 else []:
         letter = _CHOICE_LINE.match(line)
-        others = re.findall(r"\b[A-J]\b", line[letter.end() :].replace(letter[1], "")) if letter else []
+        others = (
+            re.findall(r"\b[A-J]\b", re.sub(r"\bA (?=[a-z])", "", line[letter.end() :]).replace(letter[1], ""))
+            if letter
+            else []
+        )
         if letter and letter[1].isupper() and not others:
             return letter[1]
     return None
@@ -283,29 +317,33 @@ def last_number(text: str) -> str | None:
 
 def _gives_none(text: str, position: int) -> bool:
     """Whether the sentence at a position, or what follows it, says that there is no answer."""
-    begin = max((match.end() for match in _SENTENCE.finditer(text, 0, position)), default=0)
-    return _NO_ANSWER.search(text, begin) is not None
+    starts = [0, 0, *(match.end() for match in _SENTENCE.finditer(text, 0, position))]
+    return bool(_NO_ANSWER.search(text, starts[-1]) or re.search(r"\bno answer\b", text[starts[-2] :], re.IGNORECASE))
 
 
 def _is_part(before: str, number: str, after: str) -> bool:
     """Whether a number's context makes it part of something else, denied, an ordinal, a label, a year or a question."""
-    if (
-        before.endswith(("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/"))
-        or before[-2:-1].isdigit()
-        and before[-1:] == "-"
+    if before.endswith(("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/")) or (
+        before[-2:-1].isdigit() and before[-1:] == "-"
     ):
         return True
     if before.endswith("[") and after.startswith("]"):
         return True
     if _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None or _CONTINUED.match(after):
         return True
-    if _YEAR.search(before) and re.fullmatch(r"(?:1[6-9]|20)\d\d", number):
+    if _AMONG.search(before[-100:]) or (_YEAR.search(before) and re.fullmatch(r"(?:1[6-9]|20)\d\d", number)):
         return True
     said, following = _SENTENCE.split(before)[-1], _SENTENCE.split(after + "\n")[0]
     is_counted = _COUNTED.search(said) or re.match(r"(?:st|nd|rd|th)\b", after)
     word = re.match(r" ([A-Za-z]+)", after)
     is_more = bool(word and word[1].casefold() in FRACTION_WORDS) or re.search(r"\d,$", before)
-    return bool(_DENIED.search(said) or is_counted or is_more or after[len(following) :].startswith("?"))
+    return bool(
+        _DENIED.search(said)
+        or _REJECTED.search(following)
+        or is_counted
+        or is_more
+        or after[len(following) :].startswith("?")
+    )
 
 
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:
@@ -374,6 +412,8 @@ def _after_hashes(text: str) -> str | None:
 def _after_phrase(text: str) -> str | None:
     headed = list(_HEADED.finditer(text))
     for match in reversed(list(_PHRASE.finditer(text, headed[-1].start() if headed else 0))):
+        if _SUPPOSED.search(text, max(0, match.start() - 100), match.start()):
+            continue
         end = _PHRASE_END.search(text, match.end())
         content = text[match.end() : end.start() if end else len(text)].strip()
         if content:
@@ -383,9 +423,10 @@ def _after_phrase(text: str) -> str | None:
 
 def _without_prose(content: str) -> str:
     """Reduce "that she has 18 apples" to "18", and "18 apples for 3 children" to "18"."""
-    if _PROSE.match(content) and not _NEGATION.search(content):
-        numbers = _NUMBER.findall(content)
-        return numbers[0] if len(numbers) == 1 else content
+    if _PROSE.match(content):
+        numbers = list(_NUMBER.finditer(content))
+        is_answer = len(numbers) == 1 and not _BOUND.search(content[: numbers[0].start()])
+        return numbers[0][0] if is_answer else content
     leading = _NUMBER_THEN_PROSE.match(content)
     if leading is None or read_answer(content).kind == "number":
         return content

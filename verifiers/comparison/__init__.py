@@ -20,15 +20,15 @@ r"""Decides whether two answers are the same; the policy of this package on what
 
 from __future__ import annotations
 
-from ..answers import Answer
 from ..policy import DEFAULT, Policy
+from ..reading.answers import Answer
 from ..verdict import Finding, Outcome
 from .lists import compare_lists
 from .numbers import compare_numbers
 from .renaming import compare_renamed, names_of, same_argument
 from .rules import Decide, Judge, Rule, first_finding, of_kind, undecided
 from .sets import compare_cases, compare_congruences, compare_relations, compare_sets
-from .trees import compare_equations, compare_expressions, compare_measured, equation_of
+from .trees import compare_equations, compare_expressions, compare_measured, compare_powers, equation_of
 from .words import cannot_read, choice_letter, choice_letters, compare_choices, compare_texts, compare_words
 
 __all__ = ["Decide", "choice_letter", "choice_letters", "compare"]
@@ -98,6 +98,7 @@ _RULES: tuple[Rule, ...] = (
     compare_choices,
     _compare_labels,
     compare_measured,
+    compare_powers,
     compare_numbers,
     of_kind("congruence", compare_congruences),
     of_kind("words", compare_words),

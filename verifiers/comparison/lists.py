@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from fractions import Fraction
 from itertools import chain
 
-from ..answers import Answer
+from ..expressions.tree import Node, fold
+from ..reading.answers import Answer
 from ..verdict import Finding, Outcome
 from .renaming import COUNTERS, names_of
 from .rules import EACH, OTHER_ITEM, Judge, Rule, correct, first_finding, incorrect, undecided
@@ -27,7 +27,7 @@ def _compare_ratio(answer: Answer, gold: Answer, judge: Judge) -> Finding | None
     if ":" not in (answer.brackets, gold.brackets):
         return None
     if answer.brackets == gold.brackets:
-        if "clock" not in (answer.family, gold.family) or answer.label or gold.label:
+        if {answer.family, gold.family} != {"clock"} or answer.label or gold.label:
             return None
         is_ratio = _all_of(judge.of(*pair) for pair in zip(answer.items, gold.items, strict=False)) == EACH
         return undecided("times of day, or equal ratios") if is_ratio else incorrect("different times or ratios")
@@ -43,6 +43,18 @@ def _quotient(ratio: Answer) -> Answer | None:
         return None
     value = 1 / ratio.items[1].value
     return Answer("number", str(value), value=value, label=ratio.label)
+
+
+def _compare_choose(answer: Answer, gold: Answer, _judge: Judge) -> Finding | None:
+    """`C(5, 2)`, read as a point, against the number of choices."""
+    point, other = (answer, gold) if answer.kind == "list" else (gold, answer)
+    values = [item.value for item in point.items]
+    if point.label != "C" or other.value is None or len(values) != 2 or None in values or other.kind == "list":
+        return None
+    chosen = fold(Node("binom", args=tuple(Node("num", str(value)) for value in values)))
+    return (
+        correct("the same number of choices") if chosen == other.value else undecided("a point, or a number of choices")
+    )
 
 
 def _compare_set_of_one(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
@@ -189,6 +201,7 @@ def _in_any_order(answer: Answer, gold: Answer, judge: Judge) -> Finding:
 
 _RULES: tuple[Rule, ...] = (
     _compare_ratio,
+    _compare_choose,
     _compare_set_of_one,
     _compare_repeated,
     _refuse_single,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from ..answers import Answer
 from ..policy import Policy
-from ..units import measure
+from ..reading.answers import Answer
+from ..reading.units import measure
 from ..verdict import Finding, Outcome
 from .rules import OTHER_NUMBER, SAME_NUMBER, Judge, correct, incorrect, undecided
 
+_DOUBLE_DIGITS = 15
+"""Digits at which floating-point arithmetic may have changed the last one."""
 PRECISE_DIGITS = 9
 """A decimal of this many significant digits stands for the exact number that it is rounded or cut from."""
 _ROUNDED = correct("equal to the digits of the gold")
@@ -48,11 +50,11 @@ def compare_values(answer: Answer, value: Fraction, gold: Answer, policy: Policy
     """
     if gold.value is None or value == gold.value:
         return SAME_NUMBER
-    if rounds_to(value, gold, 3 if answer.written or not _is_recurring(value) else 2):
+    if rounds_to(value, gold, 2 if answer.node and _is_recurring(value) else 3):
         return _ROUNDED
     if is_tolerated(value, gold.value, policy):
         return correct("equal within the tolerance")
-    if is_precise(answer, value, gold.value):
+    if not gold.written and is_precise(answer, value, gold.value):
         return correct(f"equal to {PRECISE_DIGITS} digits")
     return _differently_rounded(answer, value, gold) or OTHER_NUMBER
 
@@ -67,7 +69,7 @@ def _is_recurring(value: Fraction) -> bool:
 
 
 def rounds_to(value: Fraction, gold: Answer, digits: int) -> bool:
-    """Whether a value rounds to a gold that is a decimal of at least `digits` digits, at the gold's number of places."""
+    """Whether a value rounds to a gold that is a decimal of at least `digits` digits."""
     if _digits(gold.written) < digits or gold.value is None:
         return False
     return abs(value - gold.value) * 2 <= gold.step
@@ -78,9 +80,25 @@ def _digits(written: str) -> int:
     return len(written.replace(".", "").lstrip("0"))
 
 
-def is_precise(answer: Answer, value: Fraction, exact: Fraction) -> bool:
-    """Whether a decimal of many digits is what an exact number is rounded to, or cut to."""
-    return _digits(answer.written) >= PRECISE_DIGITS and abs(value - exact) <= answer.step
+def is_precise(answer: Answer, value: Fraction, exact: Fraction, noise: Fraction = Fraction(0)) -> bool:
+    """Whether a decimal of many digits is what an exact number is rounded to, or cut to.
+
+    Args:
+        answer: Where the decimal comes from.
+        value: The decimal, in the unit of the gold.
+        exact: The exact number, or a floating-point value.
+        noise: How far the floating-point value may be off.
+    """
+    digits, off = _digits(answer.written), abs(exact) - abs(value)
+    if digits < PRECISE_DIGITS or value * exact < 0:
+        return False
+    is_cut = -noise <= off < answer.step and not _ends_within(exact, answer.step)
+    return is_cut or 2 * abs(off) <= answer.step + noise or (digits >= _DOUBLE_DIGITS and abs(off) <= noise)
+
+
+def _ends_within(exact: Fraction, step: Fraction) -> bool:
+    """Whether a number has no digit below a place."""
+    return step > 0 and (exact / step).denominator == 1
 
 
 def is_tolerated(value: Fraction, gold: Fraction, policy: Policy) -> bool:
@@ -119,6 +137,8 @@ def _own_step(answer: Answer) -> Fraction:
 
 
 def _compare_units(answer: Answer, gold: Answer, policy: Policy) -> Finding:
+    if {answer.unit, gold.unit} == {"pound", "pound sterling"}:
+        return compare_values(answer, answer.value or Fraction(0), gold, policy)
     mine, theirs = measure(answer.unit), measure(gold.unit)
     if mine is None or theirs is None:
         return undecided("unknown units")

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
 
-from ..answers import Answer
 from ..expressions.numeric import is_linear
-from ..expressions.parser import Node, names, substitute
-from ..regions import bounds_of, renamed
+from ..expressions.regions import bounds_of, renamed
+from ..expressions.tree import Node, names, substitute
+from ..reading.answers import Answer
 from ..verdict import Finding, Outcome
 from .rules import Judge, correct, tree_of, undecided
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..answers import Answer, Kind
-from ..expressions.parser import Node
+from ..expressions.tree import Node
 from ..policy import Policy
+from ..reading.answers import Answer, Kind
 from ..verdict import Finding, Outcome
 
 Decide = Callable[[Node, Node], Finding]

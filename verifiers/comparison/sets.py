@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from ..answers import Answer
-from ..conditions import Relation
-from ..expressions.parser import Node, fold, names, substitute
-from ..regions import Region, any_of, bounds_of, compare_regions, holds_at, interval, points
+from ..expressions.regions import Region, any_of, bounds_of, compare_regions, holds_at, interval, points
+from ..expressions.tree import Node, fold, names, substitute
+from ..reading.answers import Answer
+from ..reading.conditions import Relation
 from ..verdict import Finding, Outcome
 from .renaming import rename
 from .rules import Judge, correct, incorrect, tree_of, undecided
@@ -68,8 +68,8 @@ def _compare_relation(mine: Relation, theirs: Relation, judge: Judge) -> Finding
     a, b = fold(substitute(mine.tree, point)), fold(substitute(theirs.tree, point))
     if not a or not b:
         return compare_trees(mine.tree, theirs.tree, judge.decide)
-    scaled = (Node("*", args=(tree, Node("num", str(by)))) for tree, by in ((mine.tree, b), (theirs.tree, a)))
-    if compare_trees(*scaled, judge.decide).outcome is not Outcome.CORRECT:
+    first, second = (Node("*", args=(tree, Node("num", str(by)))) for tree, by in ((mine.tree, b), (theirs.tree, a)))
+    if compare_trees(first, second, judge.decide).outcome is not Outcome.CORRECT:
         return undecided("inequalities that may say the same")
     if mine.sign != theirs.sign:
         return incorrect("inequalities of different strictness")
@@ -79,17 +79,24 @@ def _compare_relation(mine: Relation, theirs: Relation, judge: Judge) -> Finding
 
 def compare_congruences(answer: Answer, gold: Answer, judge: Judge) -> Finding:
     """For residues: `x = 3 (mod 7)` is 10 (mod 7), and its number is 3."""
-    if answer.value is None or gold.value is None or answer.unit or gold.unit:
+    mine, theirs = _residues(answer), _residues(gold)
+    if not mine or not theirs:
         return undecided("only one of the answers is a congruence")
-    moduli = [item.items[0].value for item in (answer, gold) if item.kind == "congruence"]
-    if len(set(moduli)) > 1 or moduli[0] is None:
+    moduli = {item.items[0].value for item in (answer, gold) if item.kind == "congruence"}
+    if len(moduli) > 1 or (modulus := moduli.pop()) is None:
         return incorrect("different moduli")
-    is_equal = (answer.value - gold.value) % moduli[0] == 0
-    if not is_equal:
+    if {residue % modulus for residue in mine} != {residue % modulus for residue in theirs}:
         return incorrect("different residues")
-    if answer.kind == gold.kind or (gold.kind == "number" and answer.value == gold.value):
-        return correct("the same residue")
+    if answer.kind == gold.kind or (gold.kind != "congruence" and set(mine) == set(theirs)):
+        return correct("the same residues")
     return undecided("a number against a congruence")
+
+
+def _residues(answer: Answer) -> list[Fraction]:
+    """The residues of a congruence, or the numbers of an answer; none for any other answer."""
+    items = answer.items[1:] if answer.kind == "congruence" else answer.items if answer.kind == "list" else (answer,)
+    values = [item.value for item in items if item.kind == "number" and not item.unit and item.value is not None]
+    return values if len(values) == len(items) else []
 
 
 def compare_cases(answer: Answer, gold: Answer, judge: Judge) -> Finding:
@@ -135,7 +142,7 @@ def _compare_at_points(cases: Answer, other: Answer, judge: Judge) -> Finding:
     return correct("equal in each piece") if is_equal else incorrect("different values in a piece")
 
 
-_OFFSETS = tuple(map(Fraction, (0, "1/7", "-1/7", 1, -1, "13/3", "-13/3", 1000, -1000)))
+_OFFSETS = tuple(Fraction(text) for text in ["0", "1/7", "-1/7", "1", "-1", "13/3", "-13/3", "1000", "-1000"])
 """Distances from the ends of pieces at which a function is compared."""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from ..answers import Answer, read_answer, read_measured
 from ..expressions.numeric import approximate, certainly_differ, evaluate, is_linear, step_of
-from ..expressions.parser import Node, constants, fold, names, substitute
-from ..units import measure
+from ..expressions.tree import Node, constants, fold, names, substitute
+from ..reading.answers import Answer, read_answer, read_measured
+from ..reading.literals import plain_number
+from ..reading.units import measure
 from ..verdict import Finding, Outcome
 from .numbers import PRECISE_DIGITS, is_precise, is_tolerated, rounds_to
 from .rules import OTHER_NUMBER, Decide, Judge, Rule, correct, first_finding, incorrect, tree_of, undecided
@@ -54,6 +55,15 @@ def compare_measured(answer: Answer, gold: Answer, judge: Judge) -> Finding | No
     return None
 
 
+def compare_powers(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
+    """For `2e-5`, which is 2e minus 5 unless the other side is 0.00002."""
+    for own, other in ((answer, gold), (gold, answer)):
+        read = plain_number(own.text, powers=True) if own.kind == "expression" else None
+        if read is not None and read.value == other.value and not other.unit:
+            return undecided("e may be Euler's number or a power of ten")
+    return None
+
+
 def _is_measured(answer: Answer) -> bool:
     return bool(answer.unit) and answer.unit not in ("%", "°") and measure(answer.unit) is not None
 
@@ -73,9 +83,10 @@ def _refuse_other_unit(answer: Answer, gold: Answer, judge: Judge) -> Finding | 
         return undecided("unknown units")
     if mine.kind != theirs.kind:
         return incorrect("the units measure different things")
-    sizes = (Node("num", str(item.size)) for item in (mine, theirs))
-    scaled = (Node("*", args=(tree_of(item), size)) for item, size in zip((answer, gold), sizes, strict=True))
-    return compare_trees(*scaled, judge.decide)
+    first, second = (
+        Node("*", args=(tree_of(side), Node("num", str(unit.size)))) for side, unit in ((answer, mine), (gold, theirs))
+    )
+    return compare_trees(first, second, judge.decide)
 
 
 def _refuse_unit_against_variable(answer: Answer, gold: Answer, _judge: Judge) -> Finding | None:
@@ -106,7 +117,7 @@ def _compare_rounded(answer: Answer, gold: Answer, judge: Judge) -> Finding | No
         return correct("equal to the digits of the gold")
     if is_tolerated(mine, theirs, judge.policy):
         return correct("equal within the tolerance")
-    if is_precise(answer, mine, theirs):
+    if is_precise(answer, mine, theirs, abs(theirs) / 10**14):
         return correct(f"equal to {PRECISE_DIGITS} digits")
     return OTHER_NUMBER if gold.written and gold.value is not None else None
 
@@ -256,8 +267,3 @@ def equation_of(answer: Answer) -> Node | None:
     if len(answer.label) == 1 and answer.kind in ("number", "expression"):
         return Node("+", args=(Node("name", answer.label), Node("neg", args=(tree_of(answer),))))
     return None
-
-
-def with_tree(answer: Answer, new: dict[str, Node]) -> Answer:
-    """The answer with other trees in place of variables in its own tree."""
-    return answer if answer.node is None else replace(answer, node=substitute(answer.node, new))

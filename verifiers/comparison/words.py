@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 
-from ..answers import NOTHING, Answer
+from ..reading.answers import NOTHING, Answer
 from ..verdict import Finding, Outcome
 from .rules import Judge, correct, incorrect, undecided
 
 _CHOICE = re.compile(
     r"(?:\\text\{)?(?:(?:[Oo]ption|[Cc]hoice|选项?) ?)?\(?(?:\\text\{)?([A-J])"
-    r"(?:[)}]+\.?:?(?![-+*/=^!_)])|\.(?=[\d\\($-]|$|[^\W\d_]{2})|:(?=[\d\\($-]|$|.{2})|$)"
+    r"(?:[)}]+\.?:?(?![-+*/=^!_)])|\.(?=[\d\\($-]|$|[^\W\d_]{2}|A )|:(?=[\d\\($-]|$|.{2})|$)"
 )
 """The letter of a choice: B, (B), B. 5, B: text, \\text{(B)}."""
-_SEVERAL = re.compile(r"\(?[A-J]\)?(?:(?:,|;|&|\band\b|\\text\{ ?,?and ?\}|\s)+\(?[A-J]\)?)+")
+_SEVERAL = re.compile(r"\(?[A-J]\)?(?:(?:,|;|&|and)+\(?[A-J]\)?)+")
 _TOGETHER = re.compile(r"[A-H]{2,6}")
 _AMONG = re.compile(r"(?:and|or|,|;) ?\(?[A-J]+\)")
 
@@ -46,7 +46,7 @@ def choice_letters(answer: Answer) -> frozenset[str] | None:
     """The letters of one or several options: {"A", "C"} for "A, C", "(A) and (C)" or "AC"; None for other answers."""
     if letter := choice_letter(answer):
         return frozenset(letter)
-    text = answer.text
+    text = re.sub(r"\\text\{([^{}]*)\}", r"\1", answer.text).replace(" ", "")
     is_together = _TOGETHER.fullmatch(text) and list(text) == sorted(set(text))
     return frozenset(re.findall("[A-J]", text)) if is_together or _SEVERAL.fullmatch(text) else None
 
@@ -64,7 +64,7 @@ def compare_words(answer: Answer, gold: Answer, _judge: Judge) -> Finding:
 
 def _compare_shown(answer: Answer, gold: Answer) -> Finding:
     if answer.words == gold.words:
-        general = NOTHING == gold.words and answer.text.casefold() != gold.text.casefold()
+        general = gold.words == NOTHING and answer.text.casefold() != gold.text.casefold()
         is_vague = general and "none" in (answer.text.casefold(), gold.text.casefold())
         return undecided("none, or no solution") if is_vague else correct("same words")
     shorter, longer = sorted((f" {answer.words} ", f" {gold.words} "), key=len)

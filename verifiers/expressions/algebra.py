@@ -50,7 +50,7 @@ _FUNCTIONS = {
     "min": sympy.Min,
     "gcd": lambda *arguments: _of_whole(sympy.gcd_list, "gcd", arguments),
     "lcm": lambda *arguments: _of_whole(sympy.lcm_list, "lcm", arguments),
-    "bar": sympy.conjugate,
+    "bar": sympy.Function("bar"),
     "int": sympy.Function("int"),
     "lim": sympy.Function("lim"),
     "ln": sympy.log,

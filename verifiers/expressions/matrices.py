@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import reduce
+from collections.abc import Callable, Iterator, Sequence
 
-from .parser import Node, fold
+from .tree import Node, fold
 
 _MAX_CELLS = 100
 _MAX_POWER = 10
@@ -48,9 +47,11 @@ def _evaluated(node: Node) -> Node | None:
     return None
 
 
-def _combined(parts: Sequence[Node], combine: object) -> Node | None:
-    assert callable(combine)  # noqa: S101
-    return reduce(lambda first, second: None if first is None else combine(first, second), parts[1:], parts[0])
+def _combined(parts: Sequence[Node], combine: Callable[[Node, Node], Node | None]) -> Node | None:
+    total: Node | None = parts[0]
+    for part in parts[1:]:
+        total = None if total is None else combine(total, part)
+    return total
 
 
 def _sum(first: Node, second: Node) -> Node | None:

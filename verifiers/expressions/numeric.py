@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from .parser import Node, fold, names, terms_of
+from .tree import Node, fold, names, terms_of
 
 _EPSILON = 2.0**-50
 _LARGEST = 1e250

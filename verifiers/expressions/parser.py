@@ -18,11 +18,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil, comb, factorial, floor, gcd, isqrt, lcm, prod
-from operator import add, mul
-from typing import Any
+
+from .tree import RANGES, Node, exchanged, fold, operations
 
 MAX_CHARACTERS = 2_000
 MAX_DEPTH = 40
@@ -30,12 +28,6 @@ MAX_NODES = 500
 MAX_DIGITS = 400
 MAX_EXPONENT = 400
 """Largest power of ten in scientific notation, either sign."""
-MAX_TERMS = 1_000
-"""Most terms of a sum or product over a range that are added up."""
-MAX_BITS = 12_000
-"""Largest integer, in bits, that `fold` builds; below the 4,300 digits beyond which Python refuses to print it."""
-_MAX_FACTORIAL = 800
-_MAX_TOP = 2_000
 
 _FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth ln log lg exp abs sqrt"
 _GREEK_NAMES = """
@@ -57,8 +49,7 @@ _SPELLED = {
 }
 """Commands that plain text spells without a backslash."""
 _CONSTANTS = {"pi": "pi", "infty": "oo", "i": "i", "e": "e"}
-_RANGES = frozenset({"sum", "prod"})
-_APART = (FUNCTIONS - {"sqrt"}) | MANY | _RANGES | {"int", "lim"}
+_APART = (FUNCTIONS - {"sqrt"}) | MANY | RANGES | {"int", "lim"}
 """Functions that end the argument of a function before them: sin x cos x."""
 _MODULO = frozenset({"\\bmod", "\\mod"})
 _VARIANTS = {"varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho", "varsigma": "sigma"}
@@ -76,12 +67,13 @@ _ENGLISH = frozenset(
 )
 _TWO_WORDS = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|cot|sec|csc|log|ln|pi|exp)\b)[A-Za-z]{2,} +[A-Za-z]{2,}")
 
+_CROSS = re.compile(r"\\times ?\\(?:vec|overrightarrow|hat)(?![A-Za-z])")
 _TOKEN = re.compile(
     r"\s*(?:(?P<repeating>\d*\.\d*"
     r"(?:\\overline ?\{\d{1,40}\}|\\overline ?\d|\\dot ?\{\d\}|\\dot ?\d|(?<=\.)\(\d{1,40}\)))"
     r"|(?P<number>(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
     r"(?:[eE]\d+(?![\dA-Za-z\\({^.]))?)"  # 4e+7 is forty million, 4e+7p is not
-    r"|(?P<matrix>\\begin ?\{[pbvB]?matrix\}.*?\\end ?\{[pbvB]?matrix\})"
+    r"|(?P<matrix>\\begin ?\{[pbB]?matrix\}.*?\\end ?\{[pbB]?matrix\})"
     r"|(?P<word>\\?[A-Za-z]+)|(?P<sign>!!|[-+*/^_!(){}\[\]|,=])|(?P<other>\S))",
     re.DOTALL,
 )
@@ -89,25 +81,6 @@ _TOKEN = re.compile(
 
 class ParseError(ValueError):
     """The text is not math that this parser knows, or it exceeds a limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One node of the tree.
-
-    `op` is "num", "name", "const" (leaf, text in `value`), "+", "*" (any number of arguments), "neg", "inv", "^",
-    "!", "!!", "binom" (top, bottom), "root" (degree, radicand), "log" (base, argument), "mod" (dividend, divisor),
-    "call" (function's name in `value`), "sum" or "prod" (bound variable in `value`; first, last, term), or "matrix"
-    (its shape in `value`, such as "2x3"; cells by rows).
-    """
-
-    op: str
-    value: str = ""
-    args: tuple[Node, ...] = ()
-
-    def as_json(self) -> list[Any]:
-        """The tree as nested lists, to send to the worker."""
-        return [self.op, self.value, [arg.as_json() for arg in self.args]]
 
 
 def parse(text: str) -> Node:
@@ -123,166 +96,9 @@ def parse(text: str) -> Node:
         raise ParseError("too long")
     if _TWO_WORDS.search(text):
         raise ParseError("words")
+    if _CROSS.search(text):
+        raise ParseError("a product of vectors")
     return _Parser(_tokens(text)).whole()
-
-
-def fold(node: Node) -> Fraction | None:
-    """The exact value of a tree; None if it is not rational, not constant or too large.
-
-    >>> fold(parse("1 1/2 + 2^-1"))
-    Fraction(2, 1)
-    """
-    if node.op == "num":
-        return Fraction(node.value)
-    if node.op in _RANGES:
-        return _fold_range(node)
-    values = []
-    for arg in node.args:
-        value = fold(arg)
-        if value is None:
-            return None
-        values.append(value)
-    return _bounded(_combine(node.value if node.op == "call" else node.op, values)) if values else None
-
-
-def _bounded(value: Fraction | None) -> Fraction | None:
-    return None if value is None or _bits(value) > MAX_BITS else value
-
-
-def _fold_range(node: Node) -> Fraction | None:
-    """The sum or product of the terms, if there are at most `MAX_TERMS`."""
-    terms = terms_of(node)
-    if terms is None:
-        return None
-    total = Fraction(node.op == "prod")
-    for term in terms:
-        value = fold(term)
-        total = total + value if node.op == "sum" and value is not None else total * (value or 0)
-        if value is None or _bits(total) > MAX_BITS:
-            return None
-    return total
-
-
-def terms_of(node: Node) -> Iterator[Node] | None:
-    """The terms of a sum or product whose range is known and has at most `MAX_TERMS`; else None."""
-    first, last = fold(node.args[0]), fold(node.args[1])
-    if first is None or last is None or first.denominator != 1 or last.denominator != 1:
-        return None
-    if not 0 <= last - first < MAX_TERMS:
-        return None
-    numbers = (Node("num", str(number)) for number in range(int(first), int(last) + 1))
-    return (substitute(node.args[2], {node.value: number}) for number in numbers)
-
-
-def _combine(op: str, values: list[Fraction]) -> Fraction | None:
-    if op in _WHOLE_VALUES:
-        return _WHOLE_VALUES[op](values) if all(value.denominator == 1 for value in values) else None
-    if op in _VALUES:
-        return _VALUES[op](values)
-    match op, values:
-        case "inv", [value] if value:
-            return 1 / value
-        case "^", [base, exponent]:
-            return _power(base, exponent)
-        case "root", [degree, radicand]:
-            return _root(degree, radicand)
-        case "mod", [value, divisor] if divisor:
-            return value % divisor
-    return None
-
-
-def _factorial(values: list[Fraction]) -> Fraction | None:
-    return Fraction(factorial(int(values[0]))) if 0 <= values[0] <= _MAX_FACTORIAL else None
-
-
-def _double_factorial(values: list[Fraction]) -> Fraction | None:
-    number = int(values[0])
-    return Fraction(prod(range(number, 0, -2))) if 0 <= number <= _MAX_FACTORIAL else None
-
-
-def _binomial(values: list[Fraction]) -> Fraction | None:
-    top, bottom = map(int, values)
-    return Fraction(comb(top, bottom)) if 0 <= bottom <= top <= _MAX_TOP else None
-
-
-_WHOLE_VALUES: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
-    "!": _factorial,
-    "!!": _double_factorial,
-    "binom": _binomial,
-    "gcd": lambda values: Fraction(gcd(*map(int, values))),
-    "lcm": lambda values: Fraction(lcm(*map(int, values))),
-}
-"""The operations that only whole numbers have."""
-_VALUES: dict[str, Callable[[list[Fraction]], Fraction | None]] = {
-    "+": lambda values: _reduce(add, values),
-    "*": lambda values: _reduce(mul, values),
-    "neg": lambda values: -values[0],
-    "max": max,
-    "min": min,
-    "abs": lambda values: abs(values[0]),
-    "floor": lambda values: Fraction(floor(values[0])),
-    "ceil": lambda values: Fraction(ceil(values[0])),
-}
-
-
-def _reduce(combine: Callable[[Fraction, Fraction], Fraction], values: list[Fraction]) -> Fraction | None:
-    result = values[0]
-    for value in values[1:]:
-        result = combine(result, value)
-        if _bits(result) > MAX_BITS:
-            return None
-    return result
-
-
-def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
-    if exponent.denominator != 1 or abs(exponent) > MAX_BITS or (not base and exponent <= 0):
-        return None
-    return base ** int(exponent) if _bits(base) * abs(exponent) <= MAX_BITS else None
-
-
-def _root(degree: Fraction, radicand: Fraction) -> Fraction | None:
-    """The root if it is rational, else None; of a negative number the real root, of odd degree only."""
-    if degree.denominator != 1 or not 1 < degree <= 12 or (radicand < 0 and degree % 2 == 0):
-        return None
-    parts = [_whole_root(abs(part), int(degree)) for part in (radicand.numerator, radicand.denominator)]
-    if parts[0] is None or parts[1] is None:
-        return None
-    return Fraction(parts[0] if radicand >= 0 else -parts[0], parts[1])
-
-
-def _whole_root(value: int, degree: int) -> int | None:
-    """The root if it is whole, else None; by Newton's method, from above."""
-    if degree == 2:
-        root = isqrt(value)
-    else:
-        root = 1 << -(-value.bit_length() // degree)
-        while (better := ((degree - 1) * root + value // root ** (degree - 1)) // degree) < root:
-            root = better
-    return root if root**degree == value else None
-
-
-def _bits(value: Fraction) -> int:
-    return max(value.numerator.bit_length(), value.denominator.bit_length())
-
-
-def names(node: Node) -> frozenset[str]:
-    """The names of a tree's variables."""
-    own = frozenset({node.value}) if node.op == "name" else frozenset[str]()
-    found = own.union(*(names(arg) for arg in node.args))
-    return found - {node.value} if node.op in _RANGES else found
-
-
-def constants(node: Node) -> frozenset[str]:
-    """The names of a tree's constants, such as "pi"."""
-    own = frozenset({node.value}) if node.op == "const" else frozenset[str]()
-    return own.union(*(constants(arg) for arg in node.args))
-
-
-def substitute(node: Node, values: Mapping[str, Node]) -> Node:
-    """The tree with other trees in place of variables."""
-    if node.op == "name":
-        return values.get(node.value, node)
-    return replace(node, args=tuple(substitute(arg, values) for arg in node.args)) if node.args else node
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
@@ -490,8 +306,8 @@ class _Parser:
         first = self.group("}")
         self.expect("^")
         last, body = self.argument(), self.summand()
-        bound = f"#{sum(op in _RANGES for op in _operations(body))}"
-        return self.node(op, first, last, _exchanged(body, variable, Node("name", bound)), value=bound)
+        bound = f"#{sum(op in RANGES for op in operations(body))}"
+        return self.node(op, first, last, exchanged(body, variable, Node("name", bound)), value=bound)
 
     def integral(self) -> Node:
         bounds = [self.argument() for mark in ("_", "^") if self.accept(mark)]
@@ -585,10 +401,17 @@ class _Parser:
         if name in _BARS:
             return self.node("call", self.argument(), value="bar")
         if name in _ACCENTS:
-            return self.argument()
+            return self.accented()
         if name in _CONSTANTS:
             return self.node("const", value=_CONSTANTS[name])
         return self.counted(self.name_of(token))
+
+    def accented(self) -> Node:
+        r"""A marked letter is that letter; marked letters are one name, for `\overrightarrow{AB}` is not that of BA."""
+        tree = self.argument()
+        letters = [arg.value for arg in tree.args if arg.op == "name"]
+        is_pair = tree.op == "*" and len(letters) == len(tree.args)
+        return self.node("name", value="".join(letters)) if is_pair else tree
 
     def name_of(self, token: str) -> str:
         name = token.removeprefix("\\")
@@ -634,7 +457,7 @@ class _Parser:
         closing = _CLOSING.get(self.peek())
         if closing is None:
             raise ParseError("a function of several numbers without brackets")
-        found = []
+        found: list[Node] = []
         while not found or self.peek() == ",":
             self.take()
             self.split_thousands()
@@ -687,21 +510,3 @@ def matrix_cells(text: str) -> list[list[str]]:
     if not inner or len({len(row) for row in rows}) > 1:
         raise ParseError("a matrix with rows of different lengths")
     return rows
-
-
-def _exchanged(node: Node, old: Node, new: Node) -> Node:
-    """The tree with a new leaf in place of an old one."""
-    return new if node == old else replace(node, args=tuple(_exchanged(arg, old, new) for arg in node.args))
-
-
-def _operations(node: Node) -> Iterator[str]:
-    yield node.op
-    for arg in node.args:
-        yield from _operations(arg)
-
-
-def without_spelling(node: Node) -> Node:
-    """The tree with each number in one spelling: 1.50 and 1.5 become 3/2."""
-    if node.op == "num":
-        return replace(node, value=str(Fraction(node.value)))
-    return replace(node, args=tuple(without_spelling(arg) for arg in node.args))

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..verdict import Finding, Outcome
-from .parser import Node
+from .tree import Node
 
 MAX_WORKERS = 8
 START_SECONDS = 60.0

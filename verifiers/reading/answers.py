@@ -14,13 +14,15 @@ from functools import lru_cache
 from itertools import pairwise, product
 from typing import Literal
 
-from .conditions import Relation, built_member, read_region, read_relations
-from .expressions.matrices import evaluated, has_matrix
-from .expressions.numeric import approximate, certainly_differ
-from .expressions.parser import MAX_CHARACTERS, Node, ParseError, fold, matrix_cells, names, parse, without_spelling
+from ..expressions.matrices import evaluated, has_matrix
+from ..expressions.numeric import approximate, certainly_differ
+from ..expressions.parser import MAX_CHARACTERS, ParseError, parse
+from ..expressions.regions import Region
+from ..expressions.tree import Node, fold, names, without_spelling
+from .conditions import Relation, read_region, read_relations
 from .literals import CLOCK, NOTHING, Number, compound, fixed_words, numeral, plain_number, scientific
 from .normalize import compact, plain_words, shown_words, tidy
-from .regions import Region
+from .splitting import DEPTHS, LABEL, NAME, SIGNS, both_signs, encloses, split_commas, split_list, split_relations
 from .units import split_unit
 
 __all__ = ["NOTHING", "Answer", "Kind", "read_answer", "read_measured"]
@@ -32,27 +34,12 @@ Kind = Literal[
 
 MAX_ITEMS = 50
 MAX_LIST_DEPTH = 5
-_SUBSCRIPT = r"_(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\\?\w+)"
-_LETTERS = rf"(?:\\(?:angle|measuredangle|triangle|overline|overrightarrow|vec|hat|bar|text|mathcal) ?)*\\?[A-Za-z]+'*"
-_NAME = rf"(?:{_LETTERS}|\\(?:vec|hat|bar|overline|overrightarrow|text) ?\{{[^{{}}]*\}})(?:{_SUBSCRIPT})?"
-_LABEL = re.compile(
-    rf"(?:m ?|\\(?:Delta|triangle) ?)?{_NAME}(?:\^\{{?-1\}}?|\^\{{?\\prime\}}?)?(?: ?\([^()]{{1,20}}\))?(?:{_SUBSCRIPT})?"
-    rf"|\|{{1,2}}[^|=]{{1,20}}\|{{1,2}}|\\\|[^|=]{{1,20}}\\\||\\(?:sin|cos|tan|cot|sec|csc) ?(?:\\angle ?)?\\?[A-Za-z]+"
-    rf"|\\text\{{[^{{}}]*\}}(?: ?(?:\\triangle ?)?[A-Z]{{1,6}})?|[A-Za-z]+(?: [A-Za-z]+){{1,5}}|\\lim.*"
-    rf"|(?:{_NAME}|\d?[A-Z]{{2}}) ?: ?{_NAME}(?: ?: ?{_NAME})?"
-)
-_TUPLE_LABEL = re.compile(rf"\( ?{_NAME}(?:\({_NAME}\))?(?: ?, ?{_NAME}(?:\({_NAME}\))?)+ ?\)")
+_TUPLE_LABEL = re.compile(rf"\( ?{NAME}(?:\({NAME}\))?(?: ?, ?{NAME}(?:\({NAME}\))?)+ ?\)")
 _POINT = re.compile(r"([A-Z](?:'|_\{?\w\}?|\d)?) ?(\([^()]*,.*\))")
-_RELATION = re.compile(r"=|\\in(?![A-Za-z])")
 _CONGRUENCE = re.compile(r"(?:(.*?) ?\\equiv ?)?(.*?) ?(?:\( ?)?\\?(?:pmod|mod|bmod)(?![A-Za-z]) ?\{? ?(.*?) ?\}? ?\)?")
-_CONJUNCTION = re.compile(
-    r"(?:, ?)?(?: (?:and|or) |\\text\{ ?,? ?(?:and|or) ?\})|(?<=[)\]}\d]) ?(?:and|or) ?(?=[(\[\d\\-])"
-)
-_INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?\w[^{}]*?),? (?:and|or) ?\} ?")
 _BOTH = re.compile(
     r"(?:both|either|exactly|precisely|just|at|about|around|roughly|approximately|nearly) (?=[-\d\\$.(])"
 )
-_SIGNS = re.compile(r"\\pm(?![A-Za-z])|\\mp(?![A-Za-z])|\+/-")
 _FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since|with)"
 _MEMBER = r"[a-zA-Z](?:,[a-z]){0,5} ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+|_\{[^{}]*\}|\^\{[^{}]*\})?"
 _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of the answer's form
@@ -61,21 +48,26 @@ _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of
     rf"|,? ?\(?(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
 )
 _FUNCTION = re.compile(r"[a-z]\([a-z]\) ?=")
-_COMMON = frozenset(
-    """where for all any every some each integer integers is are which because since with only if real reals number numbers
-    constant constants arbitrary positive nonnegative negative non an the and or be of to any in mathbb text natural rational
-    value values fixed function functions satisfies satisfy it that solution solutions""".split()
-)
+_COMMON_WORDS = """
+    where for all any every some each integer integers is are which because since with only if real reals number numbers
+    constant constants arbitrary an the and or be of to in mathbb text natural rational value values fixed function
+    functions satisfies satisfy it that solution solutions
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
 """Words of a condition that do not narrow it."""
+_LETTER = re.compile(r"[a-z]")
 _DENIAL = re.compile(r"\b(?:not|no|never|impossible|lower|upper|least|most|greater|less)\b")
-_MATRIX = re.compile(r"[(\[]?\\begin\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}[)\]]?", re.DOTALL)
+_QUALIFIED = re.compile(
+    rf"{_DENIAL.pattern}|\b(?:below|above|under|over|before|after|except|but|all|every|any|between|than)\b"
+)
 _CASES = re.compile(
     r"(?:\\\{|\{)? ?\\begin\{(cases|array|aligned|align\*?|gathered)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}(?: ?\})?",
     re.DOTALL,
 )
 _WORDS = re.compile(r"\(?[^\W\d_](?:(?:[^\W\d_]|[ '-])*[^\W\d_])?\)?\.?")
 _COLON_LABEL = re.compile(r"(?:\\text\{([A-Za-z ]{2,20}):? ?\}:?|([A-Za-z]{2,20}):)\s*(?=[-\d\\($])([^:]*)")
-_DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+_NAMING = re.compile(r":|(?:\b(?:is|are|equals|therefore|thus|so|hence)|[Aa]nswer|[Tt]otal|[Rr]esult) ?\}\s*$")
+"""The end of words before a number that say what it is, rather than change it: "Area:", "The answer is"."""
 _DOLLARS = re.compile(r"-?\\?\$ ?-?[\d.,]+")
 _FAMILIES = re.compile(r"\\mathbb\{([ZNQC])\}(\^[+*]|\^\{[+*]\}|_\+|_\{\\geq|_\{>)?")
 
@@ -97,8 +89,8 @@ class Answer:
     """The set over which its variable ranges: one of "Z", "N", "Q" and "C"; "?" if the text says only that the variable
     is free; "" if it says nothing."""
     items: tuple[Answer, ...] = ()
-    """Of a list, its items; of cases, the value and the condition of each in turn; of a congruence, its modulus; of an
-    equation such as `a + b = 5`, the number on its right."""
+    """Of a list, its items; of cases, the value and the condition of each in turn; of a congruence, its modulus and its
+    residues; of an equation such as `a + b = 5`, the number on its right."""
     brackets: str = ""
     """For a list: its two brackets, "{}" for a set, "U" for a union, ":" for a ratio, "matrix 2x1", or "" for none."""
     clause: str = ""
@@ -172,7 +164,7 @@ def _unusable(tidied: str) -> str:
     plain = re.sub(r"\\.", "", tidied)  # \{ and \} are printed brackets, which need not pair: \left\{ … \right.
     if plain.count("{") != plain.count("}"):
         return "unbalanced braces"
-    return "unbalanced brackets" if sum(_DEPTHS.get(mark, 0) for mark in plain) else ""
+    return "unbalanced brackets" if sum(DEPTHS.get(mark, 0) for mark in plain) else ""
 
 
 _Rule = Callable[[str, int], Answer | None]
@@ -221,7 +213,9 @@ def _read_with_clause(text: str, depth: int) -> Answer | None:
         return _unread("a set of whole numbers between two ends")
     if answer.kind in ("words", "unread"):
         return None
-    said = " ".join(word for word in shown_words(clause[0]).split() if word not in _COMMON and len(word) > 1)
+    said = " ".join(
+        word for word in shown_words(clause[0]).split() if word not in _COMMON and not _LETTER.fullmatch(word)
+    )
     return replace(answer, family=family, clause=said)
 
 
@@ -242,15 +236,16 @@ def _read_congruence(text: str, depth: int) -> Answer | None:
     if label is None and "pmod" not in text and "(" not in text:
         return None  # 17 mod 5 is a number
     residue, base = _read_tidied(value, depth + 1), _read_tidied(modulus, depth + 1)
-    if residue.value is None or base.value is None or residue.unit or not base.value:
+    residues = residue.items if residue.kind == "list" and not residue.brackets else (residue,)
+    if base.value is None or not base.value or any(item.value is None or item.unit for item in residues):
         return None
-    return Answer("congruence", "", value=residue.value, items=(base,), label=(label or "").strip())
+    return Answer("congruence", "", value=residue.value, items=(base, *residues), label=(label or "").strip())
 
 
 def _read_after_colon(text: str, depth: int) -> Answer | None:
     """`Area: 5`."""
     named = _COLON_LABEL.fullmatch(text)
-    if named is None or _DENIAL.search(named[0]):
+    if named is None or _QUALIFIED.search(named[0]) or not _NAMING.search(text[: named.start(3)]):
         return None
     return replace(_read(named[3], depth + 1), label=plain_words(named[1] or named[2]))
 
@@ -260,13 +255,13 @@ def _read_approximation(text: str, depth: int) -> Answer | None:
     exact, about, rounded = text.partition(r"\approx")
     if not about:
         return None
-    is_exact = exact.strip() and not _LABEL.fullmatch(exact.strip())
+    is_exact = exact.strip() and not LABEL.fullmatch(exact.strip())
     return _read((exact if is_exact else rounded).strip() or "?", depth + 1)
 
 
 def _read_relation(text: str, depth: int) -> Answer | None:
     """The right side of `x = 5`, with its label, or of `2 + 3 = 5`."""
-    parts = _split_relations(text)
+    parts = split_relations(text)
     if not 2 <= len(parts) <= 6 or not all(parts[1:]):
         return None
     if not parts[0]:
@@ -277,30 +272,15 @@ def _read_relation(text: str, depth: int) -> Answer | None:
         return replace(_read(parts[0], depth), label=parts[1])
     if _TUPLE_LABEL.fullmatch(parts[0]) and len(parts) == 2:
         return replace(_read(parts[1], depth), label=compact(parts[0]))
-    if not _LABEL.fullmatch(parts[0]) or _is_constant(parts[0]):
+    if not LABEL.fullmatch(parts[0]) or _is_constant(parts[0]):
         return None
     if any(_tree(part) is None for part in parts[1:]) and len(parts) > 2:
         return None
     if not _are_equal([part for part in parts[1:] if _is_constant(part)]) and len(parts) > 2:
         return _unread("numbers that are not equal")
     label = plain_words(parts[0]).replace("text", "").strip()
-    return replace(_read(_best(parts[1:]), depth), label=parts[0] if len(label) < 2 else label)
-
-
-def _split_relations(text: str) -> list[str]:
-    r"""Split at = and \in outside brackets and environments: the equation in P(X=2) is part of a label."""
-    parts, start = [], 0
-    for match in _RELATION.finditer(text):
-        before = text[start : match.start()]
-        is_outside = sum(_DEPTHS.get(mark, 0) for mark in before) == 0
-        if (
-            is_outside
-            and text[match.start() - 1 : match.start()] != "!"
-            and before.count(r"\begin") == before.count(r"\end")
-        ):
-            parts.append(before.strip())
-            start = match.end()
-    return [*parts, text[start:].strip()]
+    name = parts[0] if len(label) < 2 else label + "'" * parts[0].count("'")
+    return replace(_read(_best(parts[1:]), depth), label=name)
 
 
 def _are_equal(parts: Sequence[str]) -> bool:
@@ -368,7 +348,7 @@ def _read_fixed_words(text: str) -> Answer | None:
 def _read_point(text: str, depth: int) -> Answer | None:
     """`P(4, -1)`."""
     point = _POINT.fullmatch(text)
-    if point is None or not _encloses(point[2]):
+    if point is None or not encloses(point[2]):
         return None
     answer = _read_list(point[2], depth)
     return None if answer is None or answer.brackets != "()" else replace(answer, label=point[1])
@@ -428,20 +408,20 @@ def _read_list(text: str, depth: int) -> Answer | None:
 
 def _read_signed_tuples(text: str, depth: int) -> Answer | None:
     r"""`(1, \pm 2)` is (1, 2) and (1, -2); `(\pm 1, \pm 2)` is four points."""
-    if text[:1] != "(" or not _SIGNS.search(text) or not _encloses(text):
+    if text[:1] != "(" or not SIGNS.search(text) or not encloses(text):
         return None
-    parts = [_both_signs(part) for part in _split_commas(text[1:-1])]
+    parts = [both_signs(part) for part in split_commas(text[1:-1])]
     if len(parts) < 2 or max(map(len, parts)) < 2 or len(parts) > MAX_LIST_DEPTH:
         return None
     return Answer("list", "", items=tuple(_read_item(f"({', '.join(part)})", depth) for part in product(*parts)))
 
 
 def _read_items(text: str, depth: int) -> Answer | None:
-    split = next(filter(None, (splitter(text) for splitter in _SPLITTERS)), None)
+    split = split_list(text)
     if split is None:
         return None
     brackets, parts = split
-    parts = [item for part in parts for item in _both_signs(part)]
+    parts = [item for part in parts for item in both_signs(part)]
     if len(parts) > MAX_ITEMS or depth >= MAX_LIST_DEPTH:
         return _unread("list too large")
     items = [_read_item(part, depth) for part in parts]
@@ -460,123 +440,6 @@ def _flattened(items: Sequence[Answer], brackets: str) -> Iterator[Answer]:
 
 def _read_item(part: str, depth: int) -> Answer:
     return _read_tidied(part, depth + 1) if part else _unread("empty item")
-
-
-def _split_matrix(text: str) -> tuple[str, list[str]] | None:
-    match = _MATRIX.fullmatch(text)
-    if match is None or r"\begin" in match[2]:
-        return None
-    try:
-        rows = matrix_cells(match[2].replace(r"\hline", ""))
-    except ParseError:
-        return None
-    return f"matrix {len(rows)}x{len(rows[0])}", [cell for row in rows for cell in row]
-
-
-def _split_nested(text: str) -> tuple[str, list[str]] | None:
-    """`[[1, 2], [3, 4]]`, a matrix as code writes it."""
-    if not text.startswith("[[") or not _encloses(text):
-        return None
-    rows = _split_commas(text[1:-1])
-    cells = [_split_commas(row[1:-1]) for row in rows if _is_bracketed(row)]
-    if len(cells) < len(rows) or len({len(row) for row in cells}) != 1:
-        return None
-    return f"matrix {len(cells)}x{len(cells[0])}", [cell for row in cells for cell in row]
-
-
-def _split_union(text: str) -> tuple[str, list[str]] | None:
-    parts = re.split(r"\\cup(?![A-Za-z])", text) if "\\cup" in text else []
-    return ("U", [part.strip() for part in parts]) if len(parts) > 1 else None
-
-
-def _split_built_set(text: str) -> tuple[str, list[str]] | None:
-    member = built_member(text)
-    return None if member is None else ("{}", [member])
-
-
-def _split_set(text: str) -> tuple[str, list[str]] | None:
-    r"""`\{1, 2\}`."""
-    braces = text.replace(r"\{", "{").replace(r"\}", "}")
-    return ("{}", _split_commas(braces[1:-1])) if len(braces) < len(text) and _encloses(braces) else None
-
-
-def _split_tuple(text: str) -> tuple[str, list[str]] | None:
-    parts = _split_commas(text[1:-1]) if _is_bracketed(text) else []
-    return (text[0] + text[-1], parts) if len(parts) > 1 else None
-
-
-def _split_vector(text: str) -> tuple[str, list[str]] | None:
-    r"""`\langle 1, 2 \rangle`."""
-    is_vector = text.startswith("\\langle") and text.endswith("\\rangle")
-    return ("()", _split_commas(text[7:-7])) if is_vector else None
-
-
-def _split_bare(text: str) -> tuple[str, list[str]] | None:
-    r"""`1, 2`, `1 and 2` or `\pm 1`."""
-    if _is_bracketed(text):
-        return None
-    if groups := _labeled_groups(text):
-        return "", groups
-    parts = _split_commas(_CONJUNCTION.sub(", ", _INNER_CONJUNCTION.sub(r"\1}, ", text)))
-    return ("", parts) if len(parts) > 1 or len(_both_signs(parts[0])) > 1 else None
-
-
-def _labeled_groups(text: str) -> list[str]:
-    """`p = 5, q = 2; p = 7, q = 2` as two tuples; none for any other text."""
-    groups = [dict(map(_pair, group.split(","))) for group in text.split(";")]
-    labels = [sorted(group) for group in groups]
-    if len(groups) < 2 or len(labels[0]) < 2 or "" in labels[0] or any(label != labels[0] for label in labels):
-        return []
-    return [f"({', '.join(group[label] for label in labels[0])})" for group in groups]
-
-
-def _pair(text: str) -> tuple[str, str]:
-    label, equals, value = text.partition("=")
-    return (label.strip(), value.strip()) if equals and _LABEL.fullmatch(label.strip()) else ("", text)
-
-
-_SPLITTERS = (
-    _split_matrix,
-    _split_nested,
-    _split_union,
-    _split_built_set,
-    _split_set,
-    _split_tuple,
-    _split_vector,
-    _split_bare,
-)
-"""The kinds of list, in order: each gives the brackets and the items' texts, or None. The first that splits wins."""
-
-
-def _is_bracketed(text: str) -> bool:
-    return text[:1] in ("(", "[") and text[-1:] in (")", "]") and _encloses(text)
-
-
-def _both_signs(part: str) -> list[str]:
-    r"""`1 \pm 2` is two answers; several signs are left as they are, since their pairing is unknown."""
-    if len(_SIGNS.findall(part)) != 1:
-        return [part]
-    return [" ".join(_SIGNS.sub(sign, part).split()).removeprefix("+").strip() for sign in ("+", "-")]
-
-
-def _encloses(text: str) -> bool:
-    depth = 0
-    for position, character in enumerate(text):
-        depth += _DEPTHS.get(character, 0)
-        if depth <= 0:
-            return position == len(text) - 1 > 0
-    return False
-
-
-def _split_commas(text: str) -> list[str]:
-    """Split at commas and semicolons outside all brackets."""
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(text):
-        depth += _DEPTHS.get(character, 0)
-        if character in ",;" and depth == 0:
-            parts.append(text[start:position].strip())
-            start = position + 1
-    return [*parts, text[start:].strip()]
 
 
 # Words and expressions.

@@ -13,10 +13,22 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from .expressions.numeric import approximate, is_linear
-from .expressions.parser import Node, ParseError, fold, names, parse, substitute
-from .regions import EVERYTHING, NOTHING, Region, any_of, both, bounded, compare_regions, interval, outside, points
-from .verdict import Finding, Outcome
+from ..expressions.numeric import approximate, is_linear
+from ..expressions.parser import ParseError, parse
+from ..expressions.regions import (
+    EVERYTHING,
+    NOTHING,
+    Region,
+    any_of,
+    both,
+    bounded,
+    compare_regions,
+    interval,
+    outside,
+    points,
+)
+from ..expressions.tree import Node, fold, names, substitute
+from ..verdict import Finding, Outcome
 
 _VARIABLE = r"\\?[A-Za-z](?:[a-z]{3,6})?'?(?:_\{?\w{1,3}\}?)?"
 _NAME = re.compile(rf"{_VARIABLE}(?:\({_VARIABLE}\))?|\|[A-Z]{{2}}\||[A-Z]{{2}}|\\angle ?[A-Z]{{1,3}}")
@@ -29,12 +41,13 @@ _OR = re.compile(r",? ?(?:\\text\{ ?,? ?or ?\}|\bor\b|\\vee(?![A-Za-z])|\\lor(?!
 _AND = re.compile(r",? ?(?:\\text\{ ?,? ?(?:and|but) ?\}|\b(?:and|but)\b|\\wedge(?![A-Za-z])|\\land(?![A-Za-z])) ?")
 _BUILDER = re.compile(rf"\\?\{{ ?({_VARIABLE})(?: ?\\in ?\\mathbb\{{R\}})? ?[|:] ?(.*?) ?\\?\}}")
 _REALS = re.compile(
-    r"\\mathbb\{R\}|\(?(?:the )?(?:set of )?all (?:the )?reals?(?: numbers?)?\)?|\\text\{ ?\(?all reals?(?: numbers?)?\)? ?\}",
+    r"\\mathbb\{R\}|\(?(?:the )?(?:set of )?all (?:the )?reals?(?: numbers?)?\)?"
+    r"|\\text\{ ?\(?all reals?(?: numbers?)?\)? ?\}",
     re.IGNORECASE,
 )
 _EXCEPT = re.compile(
-    r"(?:\\text\{ ?)?(?:all real numbers?|all reals|all values|all (?:real )?(?:values of )?[a-z])(?: [a-z])?,? "
-    r"(?:except|other than|but|not equal to)(?: for| when| at)?(?: [a-z] ?=)? ?\}? ?(.+)",
+    r"(?:all real numbers?|all reals|all values|all (?:real )?(?:values of )?[a-z])(?: [a-z])?,? "
+    r"(?:except|other than|but|not equal to)(?: for| when| at)?(?: [a-z] ?=)? ?(.+)",
     re.IGNORECASE,
 )
 _MINUS = re.compile(r" ?(?:\\setminus|\\backslash)(?![A-Za-z]) ?| ?(?:-|\\(?= ?\\)) ?(?=\\?\{)")
@@ -85,7 +98,7 @@ def _combined(text: str) -> Region | None:
     if _REALS.fullmatch(text):
         return EVERYTHING
     if excepted := _EXCEPT.fullmatch(text):
-        excluded = _points(_AND.sub(", ", excepted[1].strip(" }")))
+        excluded = _points(_AND.sub(", ", excepted[1].strip()))
         return None if excluded is None else outside(excluded)
     for mark, combine in _OPERATORS:
         parts = _split(text, mark)
@@ -312,7 +325,7 @@ def _solve_quadratic(tree: Node, sign: str, variable: str) -> Region | None:
     return outer if sign in (">", r"\geq", "=") else both(bounded(_OPPOSITE[sign], low), bounded(sign, high))
 
 
-_PROBES = tuple(map(Fraction, (0, 1, -1, 2, -2, 5, "7/3", "-11/7")))
+_PROBES = tuple(Fraction(text) for text in ["0", "1", "-1", "2", "-2", "5", "7/3", "-11/7"])
 """Points at which a tree must agree with the parabola through the first three to count as quadratic."""
 
 

@@ -68,7 +68,7 @@ _CHARACTERS = str.maketrans(
         "\N{DEGREE CELSIUS}": "°C",
         "\N{PRIME}": "'",
         "\N{DIVIDES}": "|",
-        "\N{RATIO}": ":",
+        "\N{RATIO}": " : ",
         "\N{IDENTICAL TO}": r"\equiv ",
         "\N{ANGLE}": r"\angle ",
         "\N{WHITE UP-POINTING TRIANGLE}": r"\triangle ",
@@ -99,7 +99,6 @@ _CHARACTERS = str.maketrans(
         "\N{IDEOGRAPHIC SPACE}": " ",
         "\N{LEFT CORNER BRACKET}": " ",
         "\N{RIGHT CORNER BRACKET}": " ",
-        **{mark: f"({number})" for number, mark in enumerate("①②③④⑤⑥⑦⑧⑨", 1)},
         "$": " ",
         "\u00a0": " ",
         "\u202f": " ",
@@ -120,6 +119,11 @@ _DOUBLED = re.compile(
     r"|begin|end|angle|theta|alpha|beta|sin|cos|tan|ln|log|binom|overline|vec|quad|equiv|pmod|sum|prod|max|min)(?![a-z]))"
 )
 """A backslash that was escaped twice."""
+_CIRCLED = "①②③④⑤⑥⑦⑧⑨"
+_CIRCLES = re.compile(f"[{_CIRCLED}](?:[、,和及与 ]*[{_CIRCLED}])*")
+_OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\over(?![A-Za-z])([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+_UNION = re.compile(r"(?<=[)\]}]) ?U ?(?=\\?[(\[{]|\\left)")
+_RATIO_WORD = re.compile(r"^(\d+(?:\.\d+)?) ?(?:\\text ?\{ ?to ?\}|to) ?(\d+(?:\.\d+)?)$")
 _DECIMAL_POWER = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?(?:\^|\*\*))")
 _PLUS_MINUS = re.compile(r"(?:^|(?<=[=,(])) ?\+ ?-(?= ?[\d\\(A-Za-z])|\+/-")
 _RAISED_FIRST = re.compile(r"(?<=[A-Za-z])(\^(?:\w|\{[^{}]*\}))(_(?:\w|\{[^{}]*\}))")
@@ -144,7 +148,11 @@ _SAME = (  # commands with the same meaning
     (re.compile(r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])"), "|"),
     (re.compile(r"\\lbrace(?![A-Za-z])"), r"\\{"),
     (re.compile(r"\\rbrace(?![A-Za-z])"), r"\\}"),
-    (re.compile(r"\\colon(?![A-Za-z])"), ":"),
+    (re.compile(r"\\colon(?![A-Za-z])"), " : "),
+    (
+        re.compile(r"(?<=[(\[]) ?\\begin\{array\}\{[lcr|]*\}([\s\S]*?)\\end\{array\}(?= ?(?:\\right ?)?[)\]])"),
+        r"\\begin{pmatrix}\1\\end{pmatrix}",
+    ),
     (re.compile(r"\\(?:varnothing|empty)(?![A-Za-z])"), r"\\emptyset"),
     (re.compile(r"\\(?:Reals?|R|mathds ?\{R\}|mathbf ?\{R\})(?![A-Za-z])"), r"\\mathbb{R}"),
     (re.compile(r"\\mathbb ?([A-Z])(?![A-Za-z])"), r"\\mathbb{\1}"),
@@ -162,8 +170,8 @@ _ROMAN = re.compile(
 )
 _COMBINATIONS = re.compile(r"\\(?:mathrm|text|rm) ?\{([CAP])\}(?= ?[_^])")
 _OPERATORS = re.compile(
-    r"\\(?:operatorname\*?|text|mathrm|rm) ?\{ ?(gcd|lcm|max(?= ?\} ?[({\\\\_])|min(?= ?\} ?[({\\\\_])|mod|arcsin|arccos|arctan|arccot|sin|cos|tan|cot|sec|csc"
-    r"|sinh|cosh|tanh|ln|log|lg|exp)\.? ?\}"
+    r"\\(?:operatorname\*?|text|mathrm|rm) ?\{ ?(gcd|lcm|(?:max|min)(?= ?\} ?(?:[({_]|\\\{))|mod|arcsin|arccos|arctan"
+    r"|arccot|sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|lg|exp)\.? ?\}"
 )
 _PRIMES = re.compile(r"\^ ?\{ ?((?:\\prime ?)+)\}|\^ ?\\prime(?![A-Za-z])")
 _NAMED_SET = re.compile(r"\\(?:text|mathrm) ?\{ ?(all real numbers[^{}]*?) ?\}")
@@ -191,6 +199,8 @@ def tidy(text: str) -> str:
         text = pattern.sub(command, text)
     text = undoubled(text)
     text = _LOG_BASE.sub(r"\\log_{\1}(", _PLUS_MINUS.sub(r"\\pm ", _DECIMAL_POWER.sub(r"\\times ", text)))
+    text = _CIRCLES.sub(lambda run: ", ".join(f"({_CIRCLED.index(m) + 1})" for m in run[0] if m in _CIRCLED), text)
+    text = _UNION.sub(r"\\cup ", text) if "U" in text else text
     text = _CONNECTED.sub(lambda word: word[0].translate(_CHINESE), text) if not text.isascii() else text
     text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", _POWER.sub("^", _THOUSANDS_BRACE.sub(",", text.replace(r"\$", " "))))
     text = _RAISED_FIRST.sub(r"\2\1", text)
@@ -199,7 +209,7 @@ def tidy(text: str) -> str:
     text = _THOUSANDS_SPACE.sub("", text.translate(_CHARACTERS))
     if "\\" in text:
         text = _tidy_commands(text.replace(r"\%", "%"))
-    return _unwrap(" ".join(text.split()))
+    return _RATIO_WORD.sub(r"\1 : \2", _unwrap(" ".join(text.split())))
 
 
 def undoubled(text: str) -> str:
@@ -215,6 +225,7 @@ def _raised(run: re.Match[str]) -> str:
 def _tidy_commands(text: str) -> str:
     text = _COMBINATIONS.sub(r"\1", _OPERATORS.sub(r"\\\1 ", _NAMED_SET.sub(r"\1 ", text)))
     text = _PRIMES.sub(lambda marks: "'" * max(1, (marks[1] or "").count("prime")), text)
+    text = _OVER.sub(r"\\frac{\1}{\2}", text) if r"\over" in text else text
     text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ROMAN.sub(lambda letter: letter[1] or letter[2], text))
     for pattern, command in _SAME:
         text = pattern.sub(command, text)

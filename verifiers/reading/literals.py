@@ -1,4 +1,4 @@
-"""Reads answers that are written in a fixed form: numbers, bases, dates, times, sums of units, angles, "no solution"."""
+"""Reads answers in a fixed form: numbers, bases, ordinals, dates, times, sums of units, angles, "no solution"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from .expressions.parser import MAX_DIGITS
+from ..expressions.parser import MAX_DIGITS
 from .normalize import plain_words
 from .units import measure, split_unit
 
@@ -21,12 +21,17 @@ _GROUPED = re.compile(
 _SCIENTIFIC = re.compile(r"(-?) ?(\d*\.\d+) ?(?:\\times|\\cdot|\*) ?10 ?\^ ?\{? ?\(?([+-]? ?\d{1,3})\)? ?\}?")
 _ORDINAL = re.compile(r"(\d+) ?\^? ?\{? ?(?:\\text\{ ?)?(?:st|nd|rd|th) ?\}{0,2}")
 _BASED = re.compile(
-    r"(-?)\(?([0-9A-Za-z]+)\)?(?:_\{? ?(?:\\text\{)?\(?\s?(\d{1,2}|two|three|eight|ten|twelve|sixteen)\s?\)?\}{0,2}"
-    r"| ?(?:\\text\{ ?)?\(? ?(?:in )?base[- ](\d{1,2}|two|three|eight|ten|twelve|sixteen) ?\)? ?\}?)"
+    r"(-?)\(?([0-9A-Za-z]+)\)?(?:_\{? ?(?:\\text\{)?\(?\s?(\d{1,2}|[a-z]{3,9})\s?\)?\}{0,2}"
+    r"| ?(?:\\text\{ ?)?\(? ?(?:in )?base[- ](\d{1,2}|[a-z]{3,9}) ?\)? ?\}?)"
 )
-_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10, "twelve": 12, "sixteen": 16}
+_BASE_WORDS = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+_BASES = {word: base for base, word in enumerate(_BASE_WORDS.split(), 2)}
 _ANGLE = re.compile(r"(-?\d+(?:\.\d+)?) ?° ?(\d+(?:\.\d+)?) ?['\u2032](?: ?(\d+(?:\.\d+)?) ?(?:''|\"|\u2033))?")
-_CURRENCY = {"€": "euro", "£": "pound sterling", "₹": "rupee", "¥": "yen"}
+_CURRENCY = {
+    "€": "euro", "£": "pound sterling", "₹": "rupee", "¥": "yuan or yen", "USD": "dollar", "EUR": "euro",
+    "GBP": "pound sterling", "CNY": "yuan", "RMB": "yuan", "JPY": "yen", "INR": "rupee", "Rs": "rupee",
+}  # fmt: skip
+_PAID = re.compile(rf"(-?) ?({'|'.join(_CURRENCY)})\.? ?(-?[\d.,]+)")
 _NUMERAL_WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
 _NUMERALS = {word: Fraction(value) for value, word in enumerate(_NUMERAL_WORDS.split())}
 _EMPTY_NAMES = r"""
@@ -54,7 +59,7 @@ _DATES = tuple(
         r"(?P<year>\d{4}) (?P<month>\d{2}) (?P<day>\d{2})",
     )
 )
-CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)(?::[0-5]\d)?")
+CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
 """A time of day on a clock of 24 hours, or a ratio."""
 _TIME = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([AaPp])\.? ?[Mm]\.?")
 
@@ -70,14 +75,19 @@ class Number(NamedTuple):
     unit: str = ""
 
 
-def plain_number(text: str) -> Number | None:
-    """A number in digits, with any thousands separator: 1,234.5; 1e-3; 1 234 567; 1.234,56."""
+def plain_number(text: str, *, powers: bool = False) -> Number | None:
+    """A number in digits, with any thousands separator: 1,234.5; 1e-3; 1 234 567; 1.234,56.
+
+    Args:
+        text: The text.
+        powers: Whether the e of 2e-5 is a power of ten, and not Euler's number.
+    """
     match = _NUMBER.fullmatch(text)
     if len(text) > MAX_DIGITS:
         return None
     if match is None:
         return _european_number(text)
-    if re.fullmatch(r"\d{1,3}[eE][+-]\d", text) and text[:2].lower() != "1e":
+    if not powers and re.fullmatch(r"\d{1,3}e[+-]\d", text) and text[:2] != "1e":
         return None  # 2e+1 is Euler's number, 1e-3 is not
     sign, digits, exponent = match.groups()
     value = Fraction(digits.replace(",", "").rstrip(".") + ("e" + exponent if exponent else ""))
@@ -115,16 +125,18 @@ def numeral(text: str) -> Number | str | None:
         The number; or why it is none, such as a digit that its base lacks; None for any other text.
     """
     if based := _BASED.fullmatch(text):
-        base = based[3] or based[4]
-        return _based(based[1], based[2], _BASES.get(base) or int(base))
+        named = based[3] or based[4]
+        base = _BASES.get(named) or (int(named) if named.isdigit() else 0)
+        if base > 1 and (base > 10 or based[2].isdigit()):
+            return _based(based[1], based[2], base)
     if ordinal := _ORDINAL.fullmatch(text):
         return Number(Fraction(ordinal[1]))
     if angle := _ANGLE.fullmatch(text):
         parts = [Fraction(part or 0) for part in angle.groups()]
         size = abs(parts[0]) + parts[1] / 60 + parts[2] / 3600
         return Number(-size if text[0] == "-" else size, unit="°")
-    if text[:1] in _CURRENCY and (number := plain_number(text[1:].strip())):
-        return number._replace(unit=_CURRENCY[text[0]])
+    if (paid := _PAID.fullmatch(text)) and (number := plain_number(paid[1] + paid[3])):
+        return number._replace(unit=_CURRENCY[paid[2]])
     value = _NUMERALS.get(text.casefold())
     return None if value is None else Number(value)
 
@@ -158,7 +170,7 @@ def fixed_words(text: str) -> str | None:
         return NOTHING
     if words in _UNDEFINED:
         return "undefined"
-    return _date(words) or _time(text.replace(r"\text{", "").replace("}", "").strip())
+    return _date(words) or _time(" ".join(text.replace(r"\text{", "").replace("}", "").split()))
 
 
 def _date(words: str) -> str | None:

@@ -15,9 +15,9 @@ from itertools import pairwise, permutations
 from math import isclose
 from typing import Literal
 
-from .expressions.numeric import evaluate
-from .expressions.parser import Node, fold, names, substitute
-from .verdict import Finding, Outcome
+from ..verdict import Finding, Outcome
+from .numeric import evaluate
+from .tree import Node, fold, names, substitute
 
 Same = Callable[[Node, Node], Finding]
 """Compares two bounds."""

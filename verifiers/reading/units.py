@@ -2,9 +2,9 @@ r"""The unit after a number: a percent sign, a degree sign, a unit of measuremen
 
 Rules:
 
-* `18 dollars`, `18 \text{ cm}^2`, `9.8 m/s^2`, `40 %` and `40°` are numbers with a unit. A space or `\text{…}` must come
-  before it, except before a known unit of several letters (`15cm`): in `3m` the letter is a variable. A single letter is
-  a unit only if it is set as text, or is a part of a compound unit.
+* `18 dollars`, `18 \text{ cm}^2`, `9.8 m/s^2`, `40 %` and `40°` are numbers with a unit. A space or `\text{…}` must
+  come before it, except before a known unit of several letters (`15cm`): in `3m` the letter is a variable. A single
+  letter is a unit only if it is set as text, or is a part of a compound unit.
 * Connecting words (`5 or 6`) are not units. Scale words multiply: `3 million dollars` is 3,000,000 dollars.
 * A unit of measurement has dimensions and a size, by which units of one kind compare: `kJ/mol`, `J/(mol K)`,
   `\mathrm{m\,s^{-1}}`, square feet. Any other words are compared in one spelling (`apples`, `apple`).
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -59,7 +60,7 @@ _UNITS = {
     "eV": "1.602176634e-16 g m2 s-2", "cal": "4184 g m2 s-2", "Wh": "3600000 g m2 s-2",
     "bar": "100000000 g m-1 s-2", "atm": "101325000 g m-1 s-2", "mmHg": "133322.387415 g m-1 s-2",
     "in": "0.0254 m", "ft": "0.3048 m", "yd": "0.9144 m", "mi": "1609.344 m", "Å": "1e-10 m",
-    "t": "1000000 g", "lb": "453.59237 g", "oz": "28.349523125 g",
+    "t": "1000000 g", "lb": "453.59237 g", "pound": "453.59237 g", "oz": "28.349523125 g",
     "min": "60 s", "h": "3600 s", "day": "86400 s", "week": "604800 s", "year": "1 year", "month": "1/12 year",
     "ha": "10000 m2", "acre": "4046.8564224 m2", "mph": "0.44704 m s-1", "knot": "1852/3600 m s-1",
     "gal": "0.003785411784 m3", "qt": "0.000946352946 m3", "pt": "0.000473176473 m3",
@@ -70,7 +71,8 @@ _PREFIXES = {
     "p": "1e-12", "n": "1e-9", "µ": "1e-6", "m": "1e-3", "c": "1e-2", "d": "1e-1", "k": "1e3", "M": "1e6", "G": "1e9",
     "T": "1e12",
 }  # fmt: skip
-_PREFIXED = frozenset("m g s A K mol N J W Pa Hz C V Ω F T Wb H L M eV cal Wh bar".split())
+_PREFIXED_NAMES = "m g s A K mol N J W Pa Hz C V Ω F T Wb H L M eV cal Wh bar"
+_PREFIXED = frozenset(_PREFIXED_NAMES.split())
 _PREFIX_WORDS = {
     "pico": "p", "nano": "n", "micro": "µ", "milli": "m", "centi": "c", "deci": "d", "kilo": "k", "mega": "M",
     "giga": "G", "tera": "T",
@@ -80,7 +82,7 @@ _NAMES = {
     "kelvin": "K", "mole": "mol", "newton": "N", "joule": "J", "watt": "W", "pascal": "Pa", "hertz": "Hz",
     "coulomb": "C", "volt": "V", "ohm": "Ω", "farad": "F", "tesla": "T", "weber": "Wb", "henry": "H", "liter": "L",
     "litre": "L", "l": "L", "electronvolt": "eV", "calorie": "cal", "atmosphere": "atm", "inch": "in", "inche": "in",
-    "foot": "ft", "feet": "ft", "yard": "yd", "mile": "mi", "angstrom": "Å", "tonne": "t", "ton": "t", "pound": "lb",
+    "foot": "ft", "feet": "ft", "yard": "yd", "mile": "mi", "angstrom": "Å", "tonne": "t", "ton": "t",
     "ounce": "oz", "minute": "min", "hour": "h", "hr": "h", "yr": "year", "wk": "week", "hectare": "ha",
     "gallon": "gal", "quart": "qt", "pint": "pt", "usd": "dollar", "buck": "dollar", "eur": "euro", "rmb": "yuan",
     "cny": "yuan", "rs": "rupee", "pct": "%", "percent": "%", "percentage": "%", "degree": "°", "deg": "°",
@@ -90,7 +92,8 @@ _NAMES = {
     "升": "L", "毫升": "mL", "度": "°", "牛": "N", "牛顿": "N", "焦耳": "J", "瓦": "W", "年": "year", "周": "week",
 }  # fmt: skip
 """Other names, in lower case and without the plural's s."""
-_TWO_LETTERS = frozenset("am pm pa ms db kb mb gb tb px hz kw".split())
+_TWO_LETTER_NAMES = "am pm pa ms db kb mb gb tb px hz kw"
+_TWO_LETTERS = frozenset(_TWO_LETTER_NAMES.split())
 """Other units of two letters, in lower case; any further two letters are variables."""
 _CJK = "\u4e00-\u9fff"
 _WORD = re.compile(rf"[A-Za-z{_CJK}][A-Za-z{_CJK}.'/-]*")
@@ -163,35 +166,43 @@ def _one(name: str) -> tuple[Fraction, Counter[str]]:
 
 def _powers(text: str) -> Counter[str] | None:
     """How often each unit is a factor; None if a part is no unit, or the text is no product or quotient of units."""
-    if len(text) > _MAX_UNIT:
-        return None
-    powers, end, sign, groups, last = Counter[str](), 0, 1, list[int](), ""
-    while end < len(text.rstrip()):
-        token = _UNIT_TOKEN.match(text, end)
+    powers, sign, outer, last = Counter[str](), 1, list[int](), Counter[str]()
+    for token in _tokens(text):
         if token is None:
             return None
+        match token:
+            case "/":
+                sign = -(outer[-1] if outer else 1)  # what follows a slash is below it, as in J/mol K
+            case "(":
+                outer.append(sign)
+            case ")" if outer:
+                sign = outer.pop()
+            case "·" | "*":
+                pass
+            case int() if len(last) == 1:
+                (name,) = last
+                powers[name] += sign * last.pop(name) * (token - 1)
+            case Counter():
+                last = Counter(token)
+                for name, power in token.items():
+                    powers[name] += sign * power
+            case _:
+                return None
+    return powers if powers and not outer else None
+
+
+def _tokens(text: str) -> Iterator[Counter[str] | int | str | None]:
+    """The units, powers and signs of a text; None for a part that is none."""
+    end = 0
+    text = text.rstrip() if len(text) <= _MAX_UNIT else "?"
+    while end < len(text):
+        token = _UNIT_TOKEN.match(text, end)
+        if token is None:
+            yield None
+            return
         end = token.end()
-        if token["symbol"]:
-            found = _symbol(token["symbol"])
-            if found is None:
-                return None
-            for name, power in found.items():
-                powers[name] += sign * power
-            last = token["symbol"]
-        elif token["power"] or token["digit"]:
-            if not last or (found := _symbol(last)) is None or len(found) > 1:
-                return None
-            (name, power), last = next(iter(found.items())), ""
-            powers[name] += sign * power * (int(token["power"] or token["digit"]) - 1)
-        elif token["sign"] == "(":
-            groups.append(sign)
-        elif token["sign"] == ")":
-            if not groups:
-                return None
-            sign = groups.pop()
-        elif token["sign"] == "/":
-            sign = -abs(sign) if not groups else -groups[-1]  # what follows a slash is below it, as in J/mol K
-    return powers if powers and not groups else None
+        power = token["power"] or token["digit"]
+        yield _symbol(token["symbol"]) if token["symbol"] else int(power) if power else token["sign"]
 
 
 @lru_cache(maxsize=4_096)
