@@ -19,14 +19,13 @@ from .extract import (
     extract_answer,
     is_left_empty,
     last_math,
-    last_number,
-    last_statement,
     marked_answer,
     marked_choice,
     single_line,
     without_thought,
 )
 from .policy import DEFAULT, Policy
+from .prose import last_number, last_statement
 from .reading.answers import Answer, read_answer
 from .reading.normalize import undoubled
 from .verdict import Finding, Outcome, Verdict

@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 from .comparison import choice_letters
 from .policy import Boxes
+from .prose import gives_none, last_number, without_prose
 from .reading.answers import NOTHING, Answer, read_answer
 from .reading.normalize import undoubled
-from .reading.units import FRACTION_WORDS, NOT_UNITS
 
 TAIL = 20_000
 """Number of characters searched, at the end of a text."""
@@ -38,11 +38,8 @@ _END = re.compile(
     r"|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>|\[/?INST\]"
 )
 """Tokens that end a turn; what follows is another one."""
+_END_MARKS = ("<|", "</s>", "<eos>", "<end_of_turn>", "<\uff5c", "INST]")
 _EMPTY_TAG = re.compile(r"<answer>\s*</answer>\s*\S{0,20}\s*$")
-_LITERAL = r"(?:\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?(?![eE]?\d)"
-_NUMBER = re.compile(
-    rf"(?:(?<![\w)\]}}])[-\u2212])?\\?\$?(?:(?<![A-Za-z0-9]){_LITERAL}|(?<![\w.])\.\d+)(?:/\d+(?:\.\d+)?)?(?:\s?\\?%)?"
-)
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{([^\n]{1,100})$")
 _JOINER = re.compile(
@@ -56,6 +53,13 @@ _ANSWER_WORDS = (
     r"(?:answers?|ans\.?|antwort|respuesta|r[ée]ponse|risposta|resposta|ответ|svar|cevap|정답|答え"
     r"|(?:correct|right|best|final) (?:option|choice|result)|(?:option|choice)(?= is))"
 )
+_PHRASE_WORDS = (
+    "answer", "ans.", "result", "option", "choice", "solution", "antwort", "respuesta", "ponse", "risposta", "resposta",
+    "ответ", "svar", "cevap", "정답", "答", "选",
+)  # fmt: skip
+"""One of them is in every phrase that announces an answer."""
+_BEFORE_PHRASE = 40
+"""Most characters of a phrase before such a word."""
 _MARK = r"(?:[\s*_:\uff1a]|\$\$|\\[\[(]){0,12}"
 _PHRASE = re.compile(
     rf"(?<![^\W\d_]){_ANSWER_WORDS}[ *_]{{0,6}}(?:is|are|ist|es|est|è|é|:|\uff1a|=)"
@@ -79,61 +83,12 @@ _PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|[。\uff1b]|\s(?:because|since|which
 _EXCLAMATION = re.compile(r"(\d\d)!$")
 """An exclamation mark, not a factorial: nobody writes one of a number this large."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
-_PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan|[A-Z]{3})\b)[A-Za-z]{2,}[ ,'\u2019]")
-_NUMBER_THEN_PROSE = re.compile(rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)(?=/[A-Za-z]{{3,}}| (?:an? )?[A-Za-z]{{2,}})")
-_OPERATION_WORDS = "plus minus multiplied divided raised sin cos tan log ln exp root roots factorial squared cubed"
-_OPERATIONS = frozenset(_OPERATION_WORDS.split())
-_JOINED = NOT_UNITS - {"for", "through", "is", "are", "if", "by", "but", "not", "to", "out"}
-"""Words after a number that continue it."""
-_MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|(?<!['\u2019])\b(?!a\b|I\b)[A-Za-z]\b")
-_CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|when|while|by) |^ (?:for|after) ")
-"""Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 _SUPPOSED = re.compile(r"\b(?:suppose|assum\w+|if|whether|unless|were|guess\w*)\b[^.!?\n]*$", re.IGNORECASE)
-_DENIED = re.compile(
-    r"\b(?:not|never|cannot|doubt|neither|nor|guess|suppose|assume|such as)\b|n['\u2019]t\b", re.IGNORECASE
-)
-_NO_ANSWER = re.compile(
-    r"\bno (?:final )?answer\b|\bgive up\b|\b(?:cannot|can['\u2019]?t|could not|couldn['\u2019]t|unable to) (?:be )?"
-    r"(?:determined?|justify|prove|solved?|say|find|answer|conclude|verify|tell|compute|provide|give)\b"
-    r"|\b(?:do|does|did) ?n(?:o|['\u2019])t (?:know|have)\b|\bnot (?:sure|certain|enough)\b|\bunsure\b|无法|不知道",
-    re.IGNORECASE,
-)
-_COUNTED = re.compile(
-    r"\b(?:step|case|part|eq|equation|problem|question|figure|exercise|line|page|confidence|score|rating)s?\.?:?\s*\(?$",
-    re.IGNORECASE,
-)
-_YEAR = re.compile(r"\b(?:in|since|by|during|until|from|year|of)\s+$", re.IGNORECASE)
-_AMONG = re.compile(
-    r"\d[^.!?]*\b(?:in|since|during|until|within|after|before|when|if|where|out of)\s+(?:\w+ ?= ?)?$", re.I
-)
-"""Before a number that says when or where, after another number: "12 apples left in 2024"."""
-_SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
-_NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
-_BOUND = re.compile(
-    r"\b(?:not|never|minus|negative|between|less|fewer|more|greater|least|most|under|over"
-    r"|below|above|up to|within|no|but|except|other|anything|nothing)\b"
-    r"|n['\u2019]t\b|cannot",
-    re.IGNORECASE,
-)
-"""Words before a number after which it is not the answer."""
-_REJECTED = re.compile(
-    r"\b(?:wrong|incorrect|false|impossible|not|mistaken|contradict\w*"
-    r"|no solutions?|extraneous|discard\w*|reject\w*|invalid)\b",
-    re.IGNORECASE,
-)
-_CONTINUED = re.compile(
-    r"\s?(?:[\^\u221a\u03c0(!]|\\(?![\])%,;: ]|text|mathrm|mbox|quad|\$))|[A-Za-z]\b|\s?[*+\u00d7\u00b7] ?[\d(\\]"
-)
-"""What follows a number that is the beginning of an expression."""
 _MATH = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _QUANTIFIED = re.compile(
     r"\b(?:for (?:all|any|every|some|each)|where|when|if|let|with|of|any|all|integers?)\s*$", re.IGNORECASE
 )
-_COPULA = re.compile(
-    r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)"
-)
-_LAST_LINES = 600
 _CHOICE_LINE = re.compile(
     r"[*_\s]*(?:(?:option|choice) )?\(?([A-J])\)?(?:[.:)][*_]*(?=\s|$)|[*_]+[.:)]|\)[*_]*(?=\s|$)|[*_]*$)", re.I
 )
@@ -175,7 +130,7 @@ def before_end(text: str) -> str:
     ('42', 'assistant: 42')
     """
     text = undoubled(text)
-    if "<" not in text and "[" not in text:
+    if not any(mark in text for mark in _END_MARKS):
         return text
     parts = [part for part in _END.split(text) if part.strip()]
     return parts[0] if parts else text
@@ -183,14 +138,14 @@ def before_end(text: str) -> str:
 
 def is_left_empty(text: str) -> bool:
     """Whether a text ends with tags for its answer and none between them, apart from a stray word."""
-    return _EMPTY_TAG.search(text[-TAIL:]) is not None
+    return "<answer>" in text and _EMPTY_TAG.search(text[-TAIL:]) is not None
 
 
 def marked_answer(text: str, boxes: Boxes = "last") -> str | None:
     """The answer after a marker (1 to 3 of the precedence), or None."""
     tail = text[-TAIL:]
-    if tagged := _last_between(tail, "<answer>", "</answer>"):
-        return _boxed(tagged, boxes) or _after_phrase(tagged) or _without_prose(tagged)
+    if "</answer>" in tail and (tagged := _last_between(tail, "<answer>", "</answer>")):
+        return _boxed(tagged, boxes) or _after_phrase(tagged) or without_prose(tagged)
     return _boxed(tail, boxes) or _after_hashes(tail) or _after_phrase(tail) or _open_box(tail)
 
 
@@ -242,24 +197,9 @@ def last_math(text: str) -> str | None:
     tail = text[-TAIL:]
     spans = [_Span(m.start(), m.end(), next(filter(None, m.groups())).strip()) for m in _MATH.finditer(tail)]
     free = [span for span in spans if not _QUANTIFIED.search(tail[max(0, span.start - 30) : span.start])]
-    if _gives_none(tail, (free or spans or [_Span(0, 0, "")])[-1].end):
+    if gives_none(tail, (free or spans or [_Span(0, 0, "")])[-1].end):
         return None
     return _joined(tail, free or spans) or None
-
-
-def last_statement(text: str) -> str | None:
-    """What stands after the last "is" of the last sentence, if it can be read as mathematics; else None.
-
-    >>> last_statement("The length is 2√3."), last_statement("The answer is near.")
-    ('2√3', None)
-    """
-    tail = text[-_LAST_LINES:].strip()
-    sentence = [part for part in _SENTENCE.split(tail.rstrip(".")) if part and part.strip()][-1:]
-    copula = _COPULA.search(sentence[0]) if sentence else None
-    if copula is None or not sentence or _DENIED.search(sentence[0]) or _NO_ANSWER.search(tail):
-        return None
-    content = _without_prose(sentence[0][copula.end() :].strip())
-    return content if read_answer(content).kind not in ("words", "unread", "unusable") else None
 
 
 def _last_between(text: str, opening: str, closing: str) -> str:
@@ -301,49 +241,6 @@ def single_line(text: str) -> str | None:
     line = text.strip()
     is_single = "\n" not in line or (line.startswith(r"\begin") and line.endswith("}"))
     return line if 0 < len(line) <= MAX_BARE and is_single else None
-
-
-def last_number(text: str) -> str | None:
-    """The last number of a text, as written, or None (5 of the precedence)."""
-    for tail in (text[-_LAST_LINES:], text[-TAIL:]):
-        found = None
-        for found in _NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
-            pass
-        if found is not None and (found.start() > 0 or len(tail) == len(text)):
-            is_part = _is_part(tail[: found.start()], found[0], tail[found.end() :]) or _gives_none(tail, found.start())
-            return None if is_part else found[0]
-    return None
-
-
-def _gives_none(text: str, position: int) -> bool:
-    """Whether the sentence at a position, or what follows it, says that there is no answer."""
-    starts = [0, 0, *(match.end() for match in _SENTENCE.finditer(text, 0, position))]
-    return bool(_NO_ANSWER.search(text, starts[-1]) or re.search(r"\bno answer\b", text[starts[-2] :], re.IGNORECASE))
-
-
-def _is_part(before: str, number: str, after: str) -> bool:
-    """Whether a number's context makes it part of something else, denied, an ordinal, a label, a year or a question."""
-    if before.endswith(("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/")) or (
-        before[-2:-1].isdigit() and before[-1:] == "-"
-    ):
-        return True
-    if before.endswith("[") and after.startswith("]"):
-        return True
-    if _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None or _CONTINUED.match(after):
-        return True
-    if _AMONG.search(before[-100:]) or (_YEAR.search(before) and re.fullmatch(r"(?:1[6-9]|20)\d\d", number)):
-        return True
-    said, following = _SENTENCE.split(before)[-1], _SENTENCE.split(after + "\n")[0]
-    is_counted = _COUNTED.search(said) or re.match(r"(?:st|nd|rd|th)\b", after)
-    word = re.match(r" ([A-Za-z]+)", after)
-    is_more = bool(word and word[1].casefold() in FRACTION_WORDS) or re.search(r"\d,$", before)
-    return bool(
-        _DENIED.search(said)
-        or _REJECTED.search(following)
-        or is_counted
-        or is_more
-        or after[len(following) :].startswith("?")
-    )
 
 
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:
@@ -406,31 +303,21 @@ def _after_hashes(text: str) -> str | None:
     if start < 0:
         return None
     line = text[start + 4 :].lstrip("#").partition("\n")[0].strip()
-    return None if not line or _HEADING.match(line) else _without_prose(line)
+    return None if not line or _HEADING.match(line) else without_prose(line)
 
 
 def _after_phrase(text: str) -> str | None:
-    headed = list(_HEADED.finditer(text))
-    for match in reversed(list(_PHRASE.finditer(text, headed[-1].start() if headed else 0))):
+    lowered = text.lower()
+    found = [place for place in map(lowered.find, _PHRASE_WORDS) if place >= 0]
+    if not found:
+        return None
+    first = max(0, min(found) - _BEFORE_PHRASE)
+    headed = list(_HEADED.finditer(text, first))
+    for match in reversed(list(_PHRASE.finditer(text, headed[-1].start() if headed else first))):
         if _SUPPOSED.search(text, max(0, match.start() - 100), match.start()):
             continue
         end = _PHRASE_END.search(text, match.end())
         content = text[match.end() : end.start() if end else len(text)].strip()
         if content:
-            return _without_prose(_EXCLAMATION.sub(r"\1", content))
-    return _without_prose(headed[-1]["line"].strip()) if headed else None
-
-
-def _without_prose(content: str) -> str:
-    """Reduce "that she has 18 apples" to "18", and "18 apples for 3 children" to "18"."""
-    if _PROSE.match(content):
-        numbers = list(_NUMBER.finditer(content))
-        is_answer = len(numbers) == 1 and not _BOUND.search(content[: numbers[0].start()])
-        return numbers[0][0] if is_answer else content
-    leading = _NUMBER_THEN_PROSE.match(content)
-    if leading is None or read_answer(content).kind == "number":
-        return content
-    rest = _CIRCUMSTANCE.split(content[leading.end() :], maxsplit=1)[0]
-    words = rest.casefold().split() or [""]
-    is_joined = words[0] in _JOINED and not (words[0] == "more" and "than" not in words)
-    return content if _MATHEMATICAL.search(rest) or _OPERATIONS & set(words) or is_joined else leading[1]
+            return without_prose(_EXCLAMATION.sub(r"\1", content))
+    return without_prose(headed[-1]["line"].strip()) if headed else None

@@ -69,6 +69,8 @@ def is_function(answer: Answer) -> bool:
 
 def same_argument(answer: Answer, gold: Answer) -> Answer:
     """The answer with the argument of the gold's function, if both name one function: f(n) = n + 1 as f(x) = x + 1."""
+    if not answer.label or not gold.label:
+        return answer
     mine, theirs = _FUNCTION.fullmatch(answer.label), _FUNCTION.fullmatch(gold.label)
     if mine is None or theirs is None:
         return answer

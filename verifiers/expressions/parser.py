@@ -17,7 +17,7 @@ A whole number before a fraction of whole numbers is a mixed number: `1\frac{1}{
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from .tree import RANGES, Node, exchanged, fold, operations
@@ -264,25 +264,12 @@ class _Parser:
         token = self.take()
         if token in _CLOSING:
             return self.group(_CLOSING[token])
-        if token in self.commands:
-            return self.commands[token]()
+        if token in _COMMANDS:
+            return _COMMANDS[token](self)
         if token in _ROUNDED:
             closing, name = _ROUNDED[token]
             return self.node("call", self.group(closing), value=name)
         return self.word(token)
-
-    @property
-    def commands(self) -> Mapping[str, Callable[[], Node]]:
-        return {
-            "|": self.absolute,
-            "\\frac": self.fraction,
-            "\\sqrt": self.root,
-            "\\binom": lambda: self.node("binom", self.argument(), self.argument()),
-            "\\sum": lambda: self.range("sum"),
-            "\\prod": lambda: self.range("prod"),
-            "\\int": self.integral,
-            "\\lim": self.limit,
-        }
 
     def group(self, closing: str) -> Node:
         outer, self.bars, self.may_mix = (self.bars, self.may_mix), 0, True
@@ -510,3 +497,16 @@ def matrix_cells(text: str) -> list[list[str]]:
     if not inner or len({len(row) for row in rows}) > 1:
         raise ParseError("a matrix with rows of different lengths")
     return rows
+
+
+_COMMANDS: dict[str, Callable[[_Parser], Node]] = {
+    "|": _Parser.absolute,
+    "\\frac": _Parser.fraction,
+    "\\sqrt": _Parser.root,
+    "\\binom": lambda parser: parser.node("binom", parser.argument(), parser.argument()),
+    "\\sum": lambda parser: parser.range("sum"),
+    "\\prod": lambda parser: parser.range("prod"),
+    "\\int": _Parser.integral,
+    "\\lim": _Parser.limit,
+}
+"""What begins an atom that is neither a number, a name nor a group."""

@@ -203,7 +203,7 @@ def _read_without_hedge(text: str, depth: int) -> Answer | None:
 
 def _read_with_clause(text: str, depth: int) -> Answer | None:
     r"""`2k, k \in \mathbb{Z}`; None if the rest is words or unreadable."""
-    clause = _CLAUSE.search(text)
+    clause = _CLAUSE.search(text) if "\\" in text or " " in text else None
     if clause is None or depth >= MAX_LIST_DEPTH or (_DENIAL.search(clause[0]) and not _FUNCTION.match(text)):
         return None
     answer = _read(_CLAUSE.sub("", text) or "?", depth + 1)

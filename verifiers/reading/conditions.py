@@ -50,6 +50,8 @@ _EXCEPT = re.compile(
     r"(?:except|other than|but|not equal to)(?: for| when| at)?(?: [a-z] ?=)? ?(.+)",
     re.IGNORECASE,
 )
+_COMBINED = re.compile(r"\\(?:c[ua]p|setminus|backslash|mathbb)|[-\\] ?\\?\{|\breal|\ball\b", re.IGNORECASE)
+"""Something that only a combination of sets has."""
 _MINUS = re.compile(r" ?(?:\\setminus|\\backslash)(?![A-Za-z]) ?| ?(?:-|\\(?= ?\\)) ?(?=\\?\{)")
 _DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
@@ -81,7 +83,7 @@ def read_region(text: str) -> Found | None:
         return None if inner is None or inner.variable != built[1] else Found(inner.region, "")
     if _INEQUALITY.search(text):
         return _condition(text)
-    region = _combined(text)
+    region = _combined(text) if _COMBINED.search(text) else None
     return None if region is None else Found(region, "")
 
 

@@ -7,6 +7,7 @@ dollar signs, single spaces. It changes how an answer is written, never what it 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
@@ -106,77 +107,110 @@ _CHARACTERS = str.maketrans(
         "~": " ",
     }
 )
-_RAISED = re.compile(f"[{''.join(_SUPERSCRIPTS)}]+")
-_LOWERED = re.compile(f"[{''.join(_SUBSCRIPTS)}]+")
-_UNESCAPED = (  # a backslash and letter that were read as an escape: the form feed of "\\frac"
-    (re.compile("\x0c(?=rac|box)"), r"\\f"),
-    (re.compile("\t(?=ext|imes|heta|frac|an[ (^{\\\\])"), r"\\t"),
-    (re.compile("\x08(?=oxed|inom|eta|ar|ig|egin|mod)"), r"\\b"),
-    (re.compile("\r(?=ight|ho)"), r"\\r"),
-)
-_DOUBLED = re.compile(
-    r"(?<!\\)\\\\(?=(?:d?t?frac|sqrt|left|right|boxed|pi|text|cdot|times|infty|le|ge|leq|geq|neq|pm|cup|cap|in|mathbb|mathrm|circ"
-    r"|begin|end|angle|theta|alpha|beta|sin|cos|tan|ln|log|binom|overline|vec|quad|equiv|pmod|sum|prod|max|min)(?![a-z]))"
-)
-"""A backslash that was escaped twice."""
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
-_CIRCLES = re.compile(f"[{_CIRCLED}](?:[、,和及与 ]*[{_CIRCLED}])*")
-_OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\over(?![A-Za-z])([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
-_UNION = re.compile(r"(?<=[)\]}]) ?U ?(?=\\?[(\[{]|\\left)")
-_RATIO_WORD = re.compile(r"^(\d+(?:\.\d+)?) ?(?:\\text ?\{ ?to ?\}|to) ?(\d+(?:\.\d+)?)$")
-_DECIMAL_POWER = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?(?:\^|\*\*))")
-_PLUS_MINUS = re.compile(r"(?:^|(?<=[=,(])) ?\+ ?-(?= ?[\d\\(A-Za-z])|\+/-")
-_RAISED_FIRST = re.compile(r"(?<=[A-Za-z])(\^(?:\w|\{[^{}]*\}))(_(?:\w|\{[^{}]*\}))")
-_THOUSANDS_BRACE = re.compile(r" ?\{ ?, ?\} ?(?=\d{3})")
-_LOG_BASE = re.compile(r"(?<![\\A-Za-z])log_?(2|10)\(")
-_CHINESE = str.maketrans(
-    {"或": r" \text{ or } ", "和": r" \text{ and } ", "且": r" \text{ and } ", "与": r" \text{ and } "}
+_CHINESE = str.maketrans({"或": r" \text{ or } ", **dict.fromkeys("和且与", r" \text{ and } ")})
+_Rewriting = tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
+"""What is written in its place for each pattern, in order; a pattern is looked for only in a text with its mark."""
+
+
+def _raised(run: re.Match[str]) -> str:
+    inner = "".join(map(_SUPERSCRIPTS.__getitem__, run[0]))
+    return f"^{inner}" if len(inner) == 1 else f"^{{{inner}}}"
+
+
+def _rows(*rows: tuple[str, str, str | Callable[[re.Match[str]], str]]) -> _Rewriting:
+    return tuple((mark, re.compile(pattern), written) for mark, pattern, written in rows)
+
+
+_DOUBLED_COMMANDS = (
+    "d?t?frac|sqrt|left|right|boxed|pi|text|cdot|times|infty|le|ge|leq|geq|neq|pm|cup|cap|in|mathbb|mathrm|circ|begin|end"
+    "|angle|theta|alpha|beta|sin|cos|tan|ln|log|binom|overline|vec|quad|equiv|pmod|sum|prod|max|min"
 )
-_CONNECTED = re.compile(r"[或和且与](?=[-\d\\$(√A-Za-z ])|(?<=[\d})$A-Za-z ])[或和且与]")
-_POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(+-])")
-_ROOT_OF_DIGITS = re.compile(r"√(\d+)")
-_THOUSANDS_SPACE = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
-_SAME = (  # commands with the same meaning
-    (re.compile(r"\\(?:leqslant|leqq|le)(?![A-Za-z])"), r"\\leq"),
-    (re.compile(r"\\(?:geqslant|geqq|ge)(?![A-Za-z])"), r"\\geq"),
-    (re.compile(r"\\(?:neq|ne|not ?=)(?![A-Za-z])"), r"\\neq"),
-    (re.compile(r"\\simeq(?![A-Za-z])"), r"\\approx"),
-    (re.compile(r"\\(?:underline|textcolor ?\{\w+\}|color ?\{\w+\})(?![A-Za-z])"), ""),
-    (re.compile(r"\\(?:Large|large|huge|Huge|small|tiny)(?![A-Za-z])"), ""),
-    (re.compile(r"\\lt(?![A-Za-z])"), "<"),
-    (re.compile(r"\\gt(?![A-Za-z])"), ">"),
-    (re.compile(r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])"), "|"),
-    (re.compile(r"\\lbrace(?![A-Za-z])"), r"\\{"),
-    (re.compile(r"\\rbrace(?![A-Za-z])"), r"\\}"),
-    (re.compile(r"\\colon(?![A-Za-z])"), " : "),
+_DOUBLED = re.compile(rf"(?<!\\)\\\\(?=(?:{_DOUBLED_COMMANDS})(?![a-z]))")
+"""A backslash that was escaped twice."""
+_FUNCTIONS = "mod|arcsin|arccos|arctan|arccot|sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|lg|exp"
+_PLAIN = _rows(
+    ("$", r"\b(?:US|CA|AU|HK)(?=\\?\$)", ""),
+    # A backslash and letter that were read as an escape: the form feed of "\\frac".
+    ("\x0c", "\x0c(?=rac|box)", r"\\f"),
+    ("\t", "\t(?=ext|imes|heta|frac|an[ (^{\\\\])", r"\\t"),
+    ("\x08", "\x08(?=oxed|inom|eta|ar|ig|egin|mod)", r"\\b"),
+    ("\r", "\r(?=ight|ho)", r"\\r"),
+    ("\\\\", _DOUBLED.pattern, r"\\"),
+    ("10", r"(?<=\d) ?[xX] ?(?=10 ?(?:\^|\*\*))", r"\\times "),
+    ("+", r"(?:^|(?<=[=,(])) ?\+ ?-(?= ?[\d\\(A-Za-z])|\+/-", r"\\pm "),
+    ("log", r"(?<![\\A-Za-z])log_?(2|10)\(", r"\\log_{\1}("),
+    ("U", r"(?<=[)\]}]) ?U ?(?=\\?[(\[{]|\\left)", r"\\cup "),
+    ("$", r"\\\$", " "),
+    ("{", r" ?\{ ?, ?\} ?(?=\d{3})|\{,\}", ","),
+    ("**", r"(?<=[\w)])\*\*(?=[\w(+-])", "^"),
+    ("_", r"(?<=[A-Za-z])(\^(?:\w|\{[^{}]*\}))(_(?:\w|\{[^{}]*\}))", r"\2\1"),
+)
+_UNICODE = _rows(
     (
-        re.compile(r"(?<=[(\[]) ?\\begin\{array\}\{[lcr|]*\}([\s\S]*?)\\end\{array\}(?= ?(?:\\right ?)?[)\]])"),
+        "",
+        f"[{_CIRCLED}](?:[、,和及与 ]*[{_CIRCLED}])*",
+        lambda run: ", ".join(f"({_CIRCLED.index(mark) + 1})" for mark in run[0] if mark in _CIRCLED),
+    ),
+    ("", r"[或和且与](?=[-\d\\$(√A-Za-z ])|(?<=[\d})$A-Za-z ])[或和且与]", lambda word: word[0].translate(_CHINESE)),
+    ("√", r"√(\d+)", r"\\sqrt{\1}"),
+    ("", f"[{''.join(_SUPERSCRIPTS)}]+", _raised),
+    (
+        "",
+        f"[{''.join(_SUBSCRIPTS)}]+",
+        lambda run: "_{" + "".join(map(_SUBSCRIPTS.__getitem__, run[0])) + "}",
+    ),
+)
+_COMMANDS = _rows(
+    ("all real", r"\\(?:text|mathrm) ?\{ ?(all real numbers[^{}]*?) ?\}", r"\1 "),
+    (
+        "}",
+        rf"\\(?:operatorname\*?|text|mathrm|rm) ?\{{ ?(gcd|lcm|(?:max|min)(?= ?\}} ?(?:[({{_]|\\\{{))|{_FUNCTIONS})\.? ?\}}",
+        r"\\\1 ",
+    ),
+    ("}", r"\\(?:mathrm|text|rm) ?\{([CAP])\}(?= ?[_^])", r"\1"),
+    (
+        "prime",
+        r"\^ ?\{ ?((?:\\prime ?)+)\}|\^ ?\\prime(?![A-Za-z])",
+        lambda marks: "'" * max(1, marks[0].count("prime")),
+    ),
+    ("over", r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\over(?![A-Za-z])([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}", r"\\frac{\1}{\2}"),
+    (
+        "}",
+        r"\\(?:mathrm|text|rm) ?\{([ei])\}|\\(?:mathbf|boldsymbol|bm|mathcal|mathit|mathsf|mathscr) ?\{([A-Za-z])\}",
+        lambda letter: letter[1] or letter[2],
+    ),
+    ("choose", r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}", r"\\binom{\1}{\2}"),
+    # Commands with the same meaning.
+    ("\\le", r"\\(?:leqslant|leqq|le)(?![A-Za-z])", r"\\leq"),
+    ("\\ge", r"\\(?:geqslant|geqq|ge)(?![A-Za-z])", r"\\geq"),
+    ("\\n", r"\\(?:neq|ne|not ?=)(?![A-Za-z])", r"\\neq"),
+    ("simeq", r"\\simeq(?![A-Za-z])", r"\\approx"),
+    ("", r"\\(?:underline|textcolor ?\{\w+\}|color ?\{\w+\}|Large|large|huge|Huge|small|tiny)(?![A-Za-z])", ""),
+    ("\\lt", r"\\lt(?![A-Za-z])", "<"),
+    ("\\gt", r"\\gt(?![A-Za-z])", ">"),
+    ("", r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])", "|"),
+    ("brace", r"\\lbrace(?![A-Za-z])", r"\\{"),
+    ("brace", r"\\rbrace(?![A-Za-z])", r"\\}"),
+    ("colon", r"\\colon(?![A-Za-z])", " : "),
+    (
+        "array",
+        r"(?<=[(\[]) ?\\begin\{array\}\{[lcr|]*\}([\s\S]*?)\\end\{array\}(?= ?(?:\\right ?)?[)\]])",
         r"\\begin{pmatrix}\1\\end{pmatrix}",
     ),
-    (re.compile(r"\\(?:varnothing|empty)(?![A-Za-z])"), r"\\emptyset"),
-    (re.compile(r"\\(?:Reals?|R|mathds ?\{R\}|mathbf ?\{R\})(?![A-Za-z])"), r"\\mathbb{R}"),
-    (re.compile(r"\\mathbb ?([A-Z])(?![A-Za-z])"), r"\\mathbb{\1}"),
-    (re.compile(r"\\h?space\*? ?\{[^{}]*\}|\\h?phantom ?\{[^{}]*\}|\\(?:rm|bf|it)(?![A-Za-z])"), " "),
+    ("", r"\\(?:varnothing|empty)(?![A-Za-z])", r"\\emptyset"),
+    ("R", r"\\(?:Reals?|R|mathds ?\{R\}|mathbf ?\{R\})(?![A-Za-z])", r"\\mathbb{R}"),
+    ("mathbb", r"\\mathbb ?([A-Z])(?![A-Za-z])", r"\\mathbb{\1}"),
+    ("", r"\\h?space\*? ?\{[^{}]*\}|\\h?phantom ?\{[^{}]*\}|\\(?:rm|bf|it)(?![A-Za-z])", " "),
+    ("", r"\\[dtc](?=(?:frac|binom)(?![A-Za-z]))", r"\\"),
+    ("", r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits)(?![A-Za-z])\.?|\\! *", ""),
+    ("", r"(?<!\\)\\(?:[,;:> ()\[\]]|q?quad(?![A-Za-z]))", " "),  # not the row break of a matrix (two backslashes)
+    ("{", r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname\*?)\s*(?=\{)", r"\\text"),
+    ("\\text", r"\\frac ?\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}", r"\\text{\1/\2}"),
+    ("", r"\^\s?(?:\\circ(?![A-Za-z])|\{\s?\\circ\s?\})|\\degrees?(?![A-Za-z])", "°"),
 )
-_FRACTION = re.compile(r"\\[dtc](?=(?:frac|binom)(?![A-Za-z]))")
-_SIZING = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits)(?![A-Za-z])\.?|\\! *")
-_SPACING = re.compile(
-    r"(?<!\\)\\(?:[,;:> ()\[\]]|q?quad(?![A-Za-z]))"
-)  # not the row break of a matrix (two backslashes)
-_CHOOSE = re.compile(r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}")
-_DOLLAR_OF = re.compile(r"\b(?:US|CA|AU|HK)(?=\\?\$)")
-_ROMAN = re.compile(
-    r"\\(?:mathrm|text|rm) ?\{([ei])\}|\\(?:mathbf|boldsymbol|bm|mathcal|mathit|mathsf|mathscr) ?\{([A-Za-z])\}"
-)
-_COMBINATIONS = re.compile(r"\\(?:mathrm|text|rm) ?\{([CAP])\}(?= ?[_^])")
-_OPERATORS = re.compile(
-    r"\\(?:operatorname\*?|text|mathrm|rm) ?\{ ?(gcd|lcm|(?:max|min)(?= ?\} ?(?:[({_]|\\\{))|mod|arcsin|arccos|arctan"
-    r"|arccot|sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|lg|exp)\.? ?\}"
-)
-_PRIMES = re.compile(r"\^ ?\{ ?((?:\\prime ?)+)\}|\^ ?\\prime(?![A-Za-z])")
-_NAMED_SET = re.compile(r"\\(?:text|mathrm) ?\{ ?(all real numbers[^{}]*?) ?\}")
-_TEXT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname\*?)\s*(?=\{)")
-_DEGREES = re.compile(r"\^\s?(?:\\circ(?![A-Za-z])|\{\s?\\circ\s?\})|\\degrees?(?![A-Za-z])")
+_RATIO_WORD = re.compile(r"^(\d+(?:\.\d+)?) ?(?:\\text ?\{ ?to ?\}|to) ?(\d+(?:\.\d+)?)$")
+_THOUSANDS_SPACE = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
 _NEEDLESS_SPACE = re.compile(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ")
 _RATE = re.compile(r"\\frac ?\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}")
 _ARTICLE = re.compile(r"^(?:[Tt]he|[Aa]n|a) (?=[A-Za-z]{2})")
@@ -194,44 +228,24 @@ def tidy(text: str) -> str:
     >>> tidy(r" $\dfrac{1}{2}\,\mathrm{cm}.$ ")
     '\\frac{1}{2} \\text{cm}'
     """
-    text = _DOLLAR_OF.sub("", text)
-    for pattern, command in _UNESCAPED:
-        text = pattern.sub(command, text)
-    text = undoubled(text)
-    text = _LOG_BASE.sub(r"\\log_{\1}(", _PLUS_MINUS.sub(r"\\pm ", _DECIMAL_POWER.sub(r"\\times ", text)))
-    text = _CIRCLES.sub(lambda run: ", ".join(f"({_CIRCLED.index(m) + 1})" for m in run[0] if m in _CIRCLED), text)
-    text = _UNION.sub(r"\\cup ", text) if "U" in text else text
-    text = _CONNECTED.sub(lambda word: word[0].translate(_CHINESE), text) if not text.isascii() else text
-    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", _POWER.sub("^", _THOUSANDS_BRACE.sub(",", text.replace(r"\$", " "))))
-    text = _RAISED_FIRST.sub(r"\2\1", text)
-    text = _RAISED.sub(_raised, text) if not text.isascii() else text
-    text = _LOWERED.sub(lambda run: "_{" + "".join(map(_SUBSCRIPTS.__getitem__, run[0])) + "}", text)
-    text = _THOUSANDS_SPACE.sub("", text.translate(_CHARACTERS))
+    text = _rewritten(text, _PLAIN)
+    text = text if text.isascii() else _rewritten(text, _UNICODE)
+    text = text.translate(_CHARACTERS)
     if "\\" in text:
-        text = _tidy_commands(text.replace(r"\%", "%"))
+        text = _rewritten(_THOUSANDS_SPACE.sub("", text).replace(r"\%", "%"), _COMMANDS)
     return _RATIO_WORD.sub(r"\1 : \2", _unwrap(" ".join(text.split())))
+
+
+def _rewritten(text: str, rows: _Rewriting) -> str:
+    for mark, pattern, written in rows:
+        if mark in text:
+            text = pattern.sub(written, text)
+    return text
 
 
 def undoubled(text: str) -> str:
     r"""The text with the backslashes of commands that were escaped twice made single: `\\\\frac` is `\\frac`."""
     return _DOUBLED.sub(r"\\", text) if "\\\\" in text else text
-
-
-def _raised(run: re.Match[str]) -> str:
-    inner = "".join(map(_SUPERSCRIPTS.__getitem__, run[0]))
-    return f"^{inner}" if len(inner) == 1 else f"^{{{inner}}}"
-
-
-def _tidy_commands(text: str) -> str:
-    text = _COMBINATIONS.sub(r"\1", _OPERATORS.sub(r"\\\1 ", _NAMED_SET.sub(r"\1 ", text)))
-    text = _PRIMES.sub(lambda marks: "'" * max(1, (marks[1] or "").count("prime")), text)
-    text = _OVER.sub(r"\\frac{\1}{\2}", text) if r"\over" in text else text
-    text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ROMAN.sub(lambda letter: letter[1] or letter[2], text))
-    for pattern, command in _SAME:
-        text = pattern.sub(command, text)
-    text = _SIZING.sub("", _FRACTION.sub(r"\\", text))
-    text = _TEXT.sub(r"\\text", _SPACING.sub(" ", text))
-    return _DEGREES.sub("°", _RATE.sub(r"\\text{\1/\2}", text))
 
 
 def _unwrap(text: str) -> str:

@@ -17,6 +17,7 @@ LABEL = re.compile(
     rf"|\\text\{{[^{{}}]*\}}(?: ?(?:\\triangle ?)?[A-Z]{{1,6}})?|[A-Za-z]+(?: [A-Za-z]+){{1,5}}|\\lim.*"
     rf"|(?:{NAME}|\d?[A-Z]{{2}}) ?: ?{NAME}(?: ?: ?{NAME})?"
 )
+_PART = re.compile(r"(?:^|[ ,;])\(([a-z]|[ivx]{1,4}|\d)\) ?")
 _RELATION = re.compile(r"=|\\in(?![A-Za-z])")
 _CONJUNCTION = re.compile(
     r"(?:, ?)?(?: (?:and|or) |\\text\{ ?,? ?(?:and|or) ?\})|(?<=[)\]}\d]) ?(?:and|or) ?(?=[(\[\d\\-])"
@@ -86,7 +87,9 @@ def _split_vector(text: str) -> List | None:
 
 def _split_parts(text: str) -> List | None:
     """`(a) 8 (b) 87`, the parts of an answer."""
-    parts = [part.strip(" ,;") for part in re.split(r"(?:^|[ ,;])\(([a-z]|[ivx]{1,4}|\d)\) ?", text)]
+    if not _PART.match(text):
+        return None
+    parts = [part.strip(" ,;") for part in _PART.split(text)]
     names, values = parts[1::2], parts[2::2]
     is_list = not parts[0] and len(names) > 1 and names[0] in ("a", "i", "1") and all(values)
     return ("", [f"\\text{{{name}}} = {value}" for name, value in zip(names, values, strict=True)]) if is_list else None
@@ -104,6 +107,8 @@ def _split_bare(text: str) -> List | None:
 
 def _labeled_groups(text: str) -> list[str]:
     """`p = 5, q = 2; p = 7, q = 2` as two tuples; none for any other text."""
+    if ";" not in text or "=" not in text:
+        return []
     groups = [dict(map(_pair, group.split(","))) for group in text.split(";")]
     labels = [sorted(group) for group in groups]
     if len(groups) < 2 or len(labels[0]) < 2 or "" in labels[0] or any(label != labels[0] for label in labels):

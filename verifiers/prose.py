@@ -1,0 +1,188 @@
+"""Finds an answer in plain prose, where no marker says which part of the text it is."""
+
+from __future__ import annotations
+
+import re
+
+from .reading.answers import read_answer
+from .reading.units import FRACTION_WORDS, NOT_UNITS
+
+_LITERAL = r"(?:\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?(?![eE]?\d)"
+NUMBER = re.compile(
+    rf"(?:(?<![\w)\]}}])[-\u2212])?\\?\$?(?:(?<![A-Za-z0-9]){_LITERAL}|(?<![\w.])\.\d+)(?:/\d+(?:\.\d+)?)?(?:\s?\\?%)?"
+)
+_PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan|[A-Z]{3})\b)[A-Za-z]{2,}[ ,'\u2019]")
+_NUMBER_THEN_PROSE = re.compile(rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)(?=/[A-Za-z]{{3,}}| (?:an? )?[A-Za-z]{{2,}})")
+_OPERATION_WORDS = "plus minus multiplied divided raised sin cos tan log ln exp root roots factorial squared cubed"
+_OPERATIONS = frozenset(_OPERATION_WORDS.split())
+_JOINED = NOT_UNITS - {"for", "through", "is", "are", "if", "by", "but", "not", "to", "out"}
+"""Words after a number that continue it."""
+_MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|(?<!['\u2019])\b(?!a\b|I\b)[A-Za-z]\b")
+_CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|when|while|by) |^ (?:for|after) ")
+"""Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
+_DENIED = re.compile(
+    r"\b(?:not|never|cannot|doubt|neither|nor|guess|suppose|assume|such as)\b|n['\u2019]t\b", re.IGNORECASE
+)
+_NO_ANSWER = re.compile(
+    r"\bno (?:final )?answer\b|\bgive up\b|\b(?:cannot|can['\u2019]?t|could not|couldn['\u2019]t|unable to) (?:be )?"
+    r"(?:determined?|justify|prove|solved?|say|find|answer|conclude|verify|tell|compute|provide|give)\b"
+    r"|\b(?:do|does|did) ?n(?:o|['\u2019])t (?:know|have)\b|\bnot (?:sure|certain|enough)\b|\bunsure\b|无法|不知道",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r"\b(?:step|case|part|eq|equation|problem|question|figure|exercise|line|page|confidence|score|rating)s?\.?:?\s*\(?$",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"\b(?:in|since|by|during|until|from|year|of)\s+$", re.IGNORECASE)
+_WHEN = re.compile(
+    r"\b(?:in|since|during|until|within|after|before|when|if|where|out of)\s+(?:\w+ ?= ?)?$", re.IGNORECASE
+)
+_FOUR_DIGITS = re.compile(r"(?:1[6-9]|20)\d\d")
+_DIGIT = re.compile(r"\d")
+_NEXT_WORD = re.compile(r" ([A-Za-z]+)")
+_ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
+_LISTED = re.compile(r"\d,$")
+_OPERATORS = ("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/")
+_DOUBTS = (
+    "no ",
+    "n't",
+    "n\u2019t",
+    "can",
+    "could",
+    "unable",
+    "not",
+    "unsure",
+    "give up",
+    "\u65e0\u6cd5",
+    "\u4e0d\u77e5",
+)
+"""One of them is in every text that gives no answer."""
+_SENTENCE_CHARACTERS = 300
+_SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
+_NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
+_BOUND = re.compile(
+    r"\b(?:not|never|minus|negative|between|less|fewer|more|greater|least|most|under|over"
+    r"|below|above|up to|within|no|but|except|other|anything|nothing)\b"
+    r"|n['\u2019]t\b|cannot",
+    re.IGNORECASE,
+)
+"""Words before a number after which it is not the answer."""
+_REJECTED = re.compile(
+    r"\b(?:wrong|incorrect|false|impossible|not|mistaken|contradict\w*"
+    r"|no solutions?|extraneous|discard\w*|reject\w*|invalid)\b",
+    re.IGNORECASE,
+)
+_CONTINUED = re.compile(
+    r"\s?(?:[\^\u221a\u03c0(!]|\\(?![\])%,;: ]|text|mathrm|mbox|quad|\$))|[A-Za-z]\b|\s?[*+\u00d7\u00b7] ?[\d(\\]"
+)
+"""What follows a number that is the beginning of an expression."""
+_COPULA = re.compile(
+    r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)"
+)
+LAST_LINES = 600
+
+
+def last_number(text: str) -> str | None:
+    """The last number of a text, as written, or None (5 of the precedence)."""
+    for tail in (text[-LAST_LINES:], text):
+        found = None
+        for found in NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
+            pass
+        if found is not None and (found.start() > 0 or len(tail) == len(text)):
+            return None if _is_part(tail, found.start(), found.end()) else found[0]
+    return None
+
+
+def gives_none(text: str, position: int) -> bool:
+    """Whether the sentence at a position, or what follows it, says that there is no answer."""
+    sentence = _sentence_start(text, position)
+    return _is_declined(text[sentence:]) or _is_declined_before(text, sentence)
+
+
+def _is_declined(text: str) -> bool:
+    lowered = text.lower()
+    return any(mark in lowered for mark in _DOUBTS) and _NO_ANSWER.search(text) is not None
+
+
+def _is_declined_before(text: str, position: int) -> bool:
+    return position > 1 and "no answer" in text[_sentence_start(text, position - 2) : position].lower()
+
+
+def _sentence_start(text: str, position: int) -> int:
+    """Where the sentence begins that a position is in, at most 300 characters before it."""
+    start = max(0, position - _SENTENCE_CHARACTERS)
+    for match in _SENTENCE.finditer(text, start, position):
+        start = match.end()
+    return start
+
+
+def _is_part(text: str, start: int, end: int) -> bool:
+    """Whether a number is part of something else, denied, an ordinal, a label, a year or in a question."""
+    close, after = text[max(0, start - 24) : start], text[end : end + 24]
+    if _is_in_formula(close, after):
+        return True
+    sentence = _sentence_start(text, start)
+    said, following = text[sentence:start], _SENTENCE.split(text[end:] + "\n", maxsplit=1)[0]
+    return (
+        _is_circumstance(close, said, text[start:end])
+        or _is_denied(close, said, after)
+        or _REJECTED.search(following) is not None
+        or text[end + len(following) :].startswith("?")
+        or _is_declined(text[sentence:])
+        or _is_declined_before(text, sentence)
+    )
+
+
+def _is_in_formula(close: str, after: str) -> bool:
+    is_range = close.endswith("-") and close[-2:-1].isdigit()
+    is_index = close.endswith("[") and after.startswith("]")
+    return close.endswith(_OPERATORS) or is_range or is_index or _CONTINUED.match(after) is not None
+
+
+def _is_circumstance(close: str, said: str, number: str) -> bool:
+    """A number that says when or where, after another one, or that is a year: "12 apples left in 2024"."""
+    if _WHEN.search(close) and _DIGIT.search(said):
+        return True
+    return _FOUR_DIGITS.fullmatch(number) is not None and _YEAR.search(close) is not None
+
+
+def _is_denied(close: str, said: str, after: str) -> bool:
+    word = _NEXT_WORD.match(after)
+    return bool(
+        _NEGATION.fullmatch(close[-12:].split(" ")[-2:][0])
+        or _DENIED.search(said)
+        or _COUNTED.search(said[-30:])
+        or _ORDINAL.match(after)
+        or (word and word[1].casefold() in FRACTION_WORDS)
+        or _LISTED.search(close[-2:])
+    )
+
+
+def last_statement(text: str) -> str | None:
+    """What stands after the last "is" of the last sentence, if it can be read as mathematics; else None.
+
+    >>> last_statement("The length is 2√3."), last_statement("The answer is near.")
+    ('2√3', None)
+    """
+    tail = text[-LAST_LINES:].strip()
+    sentence = [part for part in _SENTENCE.split(tail.rstrip(".")) if part and part.strip()][-1:]
+    copula = _COPULA.search(sentence[0]) if sentence else None
+    if copula is None or not sentence or _DENIED.search(sentence[0]) or _NO_ANSWER.search(tail):
+        return None
+    content = without_prose(sentence[0][copula.end() :].strip())
+    return content if read_answer(content).kind not in ("words", "unread", "unusable") else None
+
+
+def without_prose(content: str) -> str:
+    """Reduce "that she has 18 apples" to "18", and "18 apples for 3 children" to "18"."""
+    if _PROSE.match(content):
+        numbers = list(NUMBER.finditer(content))
+        is_answer = len(numbers) == 1 and not _BOUND.search(content[: numbers[0].start()])
+        return numbers[0][0] if is_answer else content
+    leading = _NUMBER_THEN_PROSE.match(content)
+    if leading is None or read_answer(content).kind == "number":
+        return content
+    rest = _CIRCUMSTANCE.split(content[leading.end() :], maxsplit=1)[0]
+    words = rest.casefold().split() or [""]
+    is_joined = words[0] in _JOINED and not (words[0] == "more" and "than" not in words)
+    return content if _MATHEMATICAL.search(rest) or _OPERATIONS & set(words) or is_joined else leading[1]
