@@ -84,10 +84,11 @@ reward_func = OpenRlhfReward(RuleReward(undecided=0.0))
 
 
 def _completion(query: str, prompt: str) -> str:
-    _, found, completion = query.partition(prompt[-_PROMPT_TAIL:])
-    if not found:
-        raise ValueError(f"the query does not contain the end of its prompt, {prompt[-40:]!r}")
-    return _END_TOKENS.sub("", completion)
+    tail = prompt[-_PROMPT_TAIL:]
+    start = query.find(tail)
+    if start < 0:
+        raise ValueError(f"the query does not contain the end of its prompt, {tail[-40:]!r}")
+    return _END_TOKENS.sub("", query[start + len(tail) :])
 
 
 def _decided(reward: Reward) -> float:
