@@ -1,17 +1,21 @@
 """The adapters inside the tools that call them. A tool that is not installed skips its test.
 
-Last run with TRL 1.16.0, verl 0.9.1, OpenRLHF 0.11.2, lm-evaluation-harness 0.4.13 and Inspect 0.3.285.
+Last run with TRL 1.16.0, verl 0.9.1, OpenRLHF 0.11.2, miles 0.0.2 (a fork of slime, which is on no package index), NeMo
+Gym 0.7.0, lm-evaluation-harness 0.4.13 and Inspect 0.3.285.
 """
 
 import asyncio
 import json
 import math
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from places import ROOT
 
-from prm.verifiers.adapters import TrlReward, accuracy_reward, inspect_scorer
+from prm.verifiers.adapters import NemoGymReward, TrlReward, accuracy_reward, inspect_scorer, slime_reward
 from prm.verifiers.rewards import RuleReward
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of other tools
@@ -112,6 +116,81 @@ def test_openrlhf(tmp_path):
     found = [asyncio.run(one(text, gold)) for text, gold in zip(TEXTS, GOLDS, strict=True)]
     assert [row["reward"] for row in found] == [row["scores"] for row in found] == [[1.0], [0.0], [0.0], [0.0]]
     assert [row["extra_logs"]["decided"] for row in found] == [[1.0], [1.0], [0.0], [0.0]]
+
+
+class SlimeServer(BaseHTTPRequestHandler):
+    """A web server for `slime_reward.remote`."""
+
+    def do_POST(self):
+        payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(slime_reward.remote(payload)).encode())
+
+    def log_message(self, *_):
+        """Print nothing."""
+
+
+def test_miles():
+    rewards = pytest.importorskip("miles.rollout.rm_hub")
+    from miles.utils.types import Sample
+
+    samples = [Sample(response=text, label=gold) for text, gold in zip(TEXTS, GOLDS, strict=True)]
+    arguments = SimpleNamespace(custom_rm_path="prm.verifiers.adapters.slime_reward", rm_type=None)
+    assert asyncio.run(rewards.batched_async_rm(arguments, samples)) == [1.0, 0.0, 0.0, 0.0]
+    assert asyncio.run(rewards.async_rm(arguments, samples[0])) == 1.0
+    assert [sample.remove_sample for sample in samples] == [False, False, False, True]
+    assert samples[3].metadata["verdict"] == "error: no answer in the gold"
+
+    with HTTPServer(("127.0.0.1", 0), SlimeServer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        arguments = SimpleNamespace(
+            custom_rm_path=None, rm_type="remote_rm", rm_url=f"http://127.0.0.1:{server.server_port}"
+        )
+        found = asyncio.run(rewards.batched_async_rm(arguments, samples))
+        server.shutdown()
+    for sample, reward in zip(samples, found, strict=True):
+        sample.reward = reward
+    keyed = SimpleNamespace(reward_key="reward")
+    assert [sample.get_reward_value(keyed) for sample in samples] == [1.0, 0.0, 0.0, 0.0]
+    assert [reward["decided"] for reward in found] == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_nemo_gym():
+    gym = pytest.importorskip("nemo_gym.base_resources_server")
+    from fastapi.testclient import TestClient
+    from nemo_gym.server_utils import ServerClient
+    from pydantic import ConfigDict
+
+    reward = NemoGymReward(RuleReward())
+
+    class AnswerRequest(gym.BaseVerifyRequest):
+        expected_answer: str
+
+    class AnswerResponse(gym.BaseVerifyResponse):
+        model_config = ConfigDict(extra="allow")
+
+    class AnswerServer(gym.SimpleResourcesServer):
+        async def verify(self, body: AnswerRequest) -> AnswerResponse:
+            return AnswerResponse(**await reward(body.model_dump()))
+
+    config = gym.BaseResourcesServerConfig(host="127.0.0.1", port=8080, entrypoint="", name="answers")
+    client = TestClient(AnswerServer(config=config, server_client=MagicMock(spec=ServerClient)).setup_webserver())
+
+    def request(text, gold):
+        block = {"type": "output_text", "text": text, "annotations": []}
+        message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [block]}
+        about = {"id": "r", "created_at": 0, "model": "m", "object": "response"}
+        tools = {"parallel_tool_calls": False, "tool_choice": "none", "tools": []}
+        response = {**about, **tools, "output": [message]}
+        return {"responses_create_params": {"input": "3 + 4?"}, "response": response, "expected_answer": gold}
+
+    answers = [client.post("/verify", json=request(text, gold)) for text, gold in zip(TEXTS, GOLDS, strict=True)]
+    found = [answer.raise_for_status().json() for answer in answers]
+    assert [row["reward"] for row in found] == [1.0, 0.0, 0.0, 0.0]
+    assert [row["mask_sample"] for row in found] == [False, False, False, True]
+    assert (found[3]["failure_kind"], found[3]["verdict"]) == ("verifier_error", "error: no answer in the gold")
 
 
 TASK = """

@@ -5,7 +5,7 @@
 | TRL | `accuracy_reward`, `TrlReward` | `trl` |
 | verl | `compute_score` | `verl` |
 | OpenRLHF | `reward_func`, `OpenRlhfReward` | `openrlhf` |
-| slime | `slime_reward`, `SlimeReward` | `slime` |
+| slime, miles | `slime_reward`, `SlimeReward` | `slime` |
 | NeMo Gym | `NemoGymReward` | `nemo_gym` |
 | lm-evaluation-harness | `process_results`, `answer_match` | `lm_eval` |
 | Inspect | `inspect_scorer` | `inspect_ai` |

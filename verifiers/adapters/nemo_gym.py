@@ -1,4 +1,4 @@
-"""NeMo Gym (as of November 2026): the `/verify` of a resources server.
+"""NeMo Gym (as of 0.7): the `/verify` of a resources server.
 
     class AnswerRequest(BaseVerifyRequest):
         expected_answer: str

@@ -1,4 +1,4 @@
-"""slime (as of 2026): a custom reward function, in the process or behind an address.
+"""slime and its fork miles (as of November 2026): a custom reward function, in the process or behind an address.
 
 In the process, `--custom-rm-path prm.verifiers.adapters.slime_reward`, or in a module of your own
 
