@@ -218,6 +218,13 @@ def test_openrlhf_cannot_exclude_a_completion():
         OpenRlhfReward(RuleReward())
 
 
+@pytest.mark.parametrize("form", [OpenRlhfReward, NemoGymReward])
+def test_without_token_ids_lengths_must_be_measured_in_text(form):
+    with pytest.raises(ValueError, match="measured_in='text'"):
+        form(RuleReward({"repetition": 1.0}, undecided=0.0))
+    form(RuleReward({"repetition": 1.0}, undecided=0.0, measured_in="text"))
+
+
 def sample(response, label):
     """A sample with the fields of slime's `Sample` that a reward function may use."""
     fields = {"prompt": PROMPT, "response": response, "label": label, "tokens": [1, 2, 3, 4, 5], "response_length": 3}

@@ -28,9 +28,17 @@ from .texts import described, gold_text
 
 @dataclass(frozen=True, slots=True)
 class NemoGymReward:
-    """NeMo Gym: a `RuleReward` that answers requests to `/verify`."""
+    """NeMo Gym: a `RuleReward` that answers requests to `/verify`.
+
+    Raises:
+        ValueError: at construction, if the rule needs token ids, which a request does not have.
+    """
 
     rule: RuleReward
+
+    def __post_init__(self) -> None:
+        """Refuse rules that would fail at every request."""
+        self.rule("", "")  # raises if token ids are needed
 
     async def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The response to one request.

@@ -31,18 +31,19 @@ _END_TOKENS = re.compile(r"(?:\s*(?:<\|[^<>|]+\|>|<\uff5c[^<>\uff5c]+\uff5c>|</s
 class OpenRlhfReward:
     """OpenRLHF: a `RuleReward` as `reward_func`.
 
-    OpenRLHF cannot exclude a completion: the rule must give a number to undecided answers. It passes no token ids, so
-    lengths are measured in text.
+    OpenRLHF cannot exclude a completion: the rule must give a number to undecided answers. It passes no token ids:
+    lengths must be measured in text.
 
     Raises:
-        ValueError: at construction, if the rule would exclude a completion.
+        ValueError: at construction, if the rule would exclude a completion, or needs token ids.
     """
 
     rule: RuleReward
 
     def __post_init__(self) -> None:
-        """Refuse rules that would fail in the middle of training."""
+        """Refuse rules that would fail in the middle of training, where OpenRLHF hides the error."""
         require_numbers(self.rule, "OpenRLHF")
+        self.rule("", "")  # raises if token ids are needed
 
     def __call__(
         self, queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **kwargs: Any
