@@ -11,11 +11,14 @@ evaluated as code. Algebra runs in a separate process, killed if it takes too lo
 from .checking import DEFAULT_TIMEOUT, answer_key, check, check_async, check_many, gold_problem
 from .choices import check_choice
 from .extract import extract_answer
+from .policy import PRESETS, Policy
 from .verdict import Outcome, Verdict
 
 __all__ = [
     "DEFAULT_TIMEOUT",
+    "PRESETS",
     "Outcome",
+    "Policy",
     "Verdict",
     "answer_key",
     "check",

@@ -10,11 +10,25 @@ from functools import lru_cache
 from threading import Semaphore
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from .answers import Answer, read_answer
-from .compare import Decide, compare
-from .expressions.parser import Node
+from .comparison import Decide, choice_letters, compare
 from .expressions.symbolic import WORKER, Budget
-from .extract import bare_answer, extract_answer, last_math, last_number, marked_answer, single_line, without_thought
+from .expressions.tree import Node
+from .extract import (
+    bare_answer,
+    before_end,
+    extract_answer,
+    is_left_empty,
+    last_math,
+    last_number,
+    last_statement,
+    marked_answer,
+    marked_choice,
+    single_line,
+    without_thought,
+)
+from .policy import DEFAULT, Policy
+from .reading.answers import Answer, read_answer
+from .reading.normalize import undoubled
 from .verdict import Finding, Outcome, Verdict
 
 DEFAULT_TIMEOUT = 2.0
@@ -28,12 +42,13 @@ _NO_ANSWER = Verdict(Outcome.NO_ANSWER, "no answer in the prediction", None)
 _NO_GOLD = Verdict(Outcome.ERROR, "no answer in the gold", None)
 
 
-def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
+def check(prediction: str, gold: str, *, policy: Policy = DEFAULT, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
     r"""Say whether the answer in `prediction` equals the answer in `gold`.
 
     Args:
         prediction: A whole solution, or a bare answer.
         gold: A whole solution (with `#### 72` or `\boxed{72}`), or a bare answer.
+        policy: What counts as the same answer where people differ; see `Policy` and `PRESETS`.
         timeout: Seconds, above 0, that algebra may take. Plain numbers take microseconds and are not timed.
 
     Returns:
@@ -50,11 +65,13 @@ def check(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Ve
     """
     _require_texts(prediction, gold)
     _require_timeout(timeout)
-    question = _guarded(_read, prediction, gold)
+    question = _guarded(_read, prediction, gold, policy)
     return question if isinstance(question, Verdict) else _answered(question, Budget(timeout))
 
 
-async def check_async(prediction: str, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
+async def check_async(
+    prediction: str, gold: str, *, policy: Policy = DEFAULT, timeout: float = DEFAULT_TIMEOUT
+) -> Verdict:
     """`check` for coroutines: other tasks run during the algebra, and canceling the coroutine ends the algebra.
 
     Any number may be awaited at once. Those that need algebra wait for a free worker; waiting uses none of their time.
@@ -68,7 +85,7 @@ async def check_async(prediction: str, gold: str, *, timeout: float = DEFAULT_TI
     _require_texts(prediction, gold)
     _require_timeout(timeout)
     await asyncio.sleep(0)  # a long run of plain numbers must give other tasks a turn
-    begun = _begin(prediction, gold, timeout)
+    begun = _begin(prediction, gold, policy, timeout)
     if isinstance(begun, Verdict):
         return begun
     try:
@@ -78,7 +95,11 @@ async def check_async(prediction: str, gold: str, *, timeout: float = DEFAULT_TI
 
 
 def check_many(
-    pairs: Iterable[tuple[str, str]], *, timeout: float = DEFAULT_TIMEOUT, workers: int | None = None
+    pairs: Iterable[tuple[str, str]],
+    *,
+    policy: Policy = DEFAULT,
+    timeout: float = DEFAULT_TIMEOUT,
+    workers: int | None = None,
 ) -> Iterator[Verdict]:
     """Check (prediction, gold) pairs: one verdict for each, in order; the stream may be endless.
 
@@ -87,6 +108,7 @@ def check_many(
 
     Args:
         pairs: (prediction, gold), each a whole solution or a bare answer.
+        policy: See `check`.
         timeout: Seconds, above 0, that algebra may take for one pair.
         workers: Number of pairs to run algebra on at the same time, from 1; None for one per processor, up to eight.
             With 1, no pair is read before its verdict is asked for.
@@ -103,8 +125,8 @@ def check_many(
     if workers < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")
     if workers == 1:
-        return (check(prediction, gold, timeout=timeout) for prediction, gold in pairs)
-    return _in_order(_begin_each(pairs, timeout, Semaphore(workers)))
+        return (check(prediction, gold, policy=policy, timeout=timeout) for prediction, gold in pairs)
+    return _in_order(_begin_each(pairs, policy, timeout, Semaphore(workers)))
 
 
 def gold_problem(gold: str) -> str | None:
@@ -171,6 +193,7 @@ class _Question(NamedTuple):
     """The answer as written in the prediction."""
     answer: Answer
     gold: Answer
+    policy: Policy
 
 
 def _guarded(step: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | Verdict:
@@ -180,17 +203,17 @@ def _guarded(step: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T 
         return Verdict(Outcome.ERROR, f"the checker failed: {type(error).__name__}", None)
 
 
-def _read(prediction: str, gold: str) -> _Question | Verdict:
+def _read(prediction: str, gold: str, policy: Policy) -> _Question | Verdict:
     """The question, or the verdict if there is nothing to compare."""
     gold_answer = _read_gold(gold)
     if gold_answer is None:
         return _NO_GOLD
-    found = _find(prediction, gold_answer)
+    found = _find(prediction, gold_answer, policy)
     if gold_answer.kind != "unusable" and prediction.strip() == gold.strip():
         return Verdict(Outcome.CORRECT, "same text", found or prediction.strip())
     if found is None:
         return _NO_ANSWER
-    return _Question(found, read_answer(found), gold_answer)
+    return _Question(found, read_answer(found), gold_answer, policy)
 
 
 def _answered(question: _Question, budget: Budget) -> Verdict:
@@ -198,12 +221,13 @@ def _answered(question: _Question, budget: Budget) -> Verdict:
 
 
 def _compare(question: _Question, decide: Decide) -> Verdict:
-    finding = compare(question.answer, question.gold, decide)
+    finding = compare(question.answer, question.gold, decide, question.policy)
     return Verdict(finding.outcome, finding.reason, question.found)
 
 
 @lru_cache(maxsize=4_096)
 def _read_gold(gold: str) -> Answer | None:
+    gold = undoubled(gold)
     found = marked_answer(gold) or _whole_gold(gold)
     return None if found is None else read_answer(found)
 
@@ -213,17 +237,22 @@ def _whole_gold(gold: str) -> str | None:
     return (extract_answer(gold) if "\n" in line else None) or line or None
 
 
-def _find(text: str, gold: Answer) -> str | None:
-    prediction = without_thought(text)
-    found = marked_answer(prediction) or bare_answer(prediction)
+def _find(text: str, gold: Answer, policy: Policy) -> str | None:
+    prediction = before_end(without_thought(text))
+    if is_left_empty(prediction):
+        return None
+    if choice_letters(gold) and (letters := marked_choice(prediction, is_lenient=policy.choice)):
+        return letters
+    found = marked_answer(prediction, policy.boxes) or bare_answer(prediction)
     if found is not None:
         return found
     line = single_line(prediction)
     if line is not None and (gold.kind == "words" or read_answer(line).text == gold.text != ""):
         return line
-    if gold.kind == "number":
-        return last_number(prediction) or last_math(prediction)
-    return last_math(prediction) if gold.kind in ("expression", "equation", "list") else None
+    if policy.marked_only or gold.kind in ("words", "unread", "unusable"):
+        return None
+    number = last_number(prediction) if gold.kind == "number" else None
+    return number or last_math(prediction) or (last_statement(prediction) if gold.kind != "number" else None)
 
 
 def _decide_within(budget: Budget) -> Decide:
@@ -251,9 +280,11 @@ class _Running:
             WORKER.cancel(self.budget)
 
 
-def _begin(prediction: str, gold: str, timeout: float, slots: Semaphore | None = None) -> Verdict | _Running:
+def _begin(
+    prediction: str, gold: str, policy: Policy, timeout: float, slots: Semaphore | None = None
+) -> Verdict | _Running:
     """The verdict if it needs no algebra; else a check running in a thread, started once there is a slot."""
-    question = _guarded(_read, prediction, gold)
+    question = _guarded(_read, prediction, gold, policy)
     if isinstance(question, Verdict):
         return question
     verdict = _guarded(_without_algebra, question)
@@ -285,12 +316,12 @@ def _refuse(_answer: Node, _gold: Node) -> Finding:
 
 
 def _begin_each(
-    pairs: Iterable[tuple[str, str]], timeout: float, slots: Semaphore
+    pairs: Iterable[tuple[str, str]], policy: Policy, timeout: float, slots: Semaphore
 ) -> Iterator[Verdict | _Running | Exception]:
     try:
         for prediction, gold in pairs:
             _require_texts(prediction, gold)
-            yield _begin(prediction, gold, timeout, slots)
+            yield _begin(prediction, gold, policy, timeout, slots)
     except Exception as error:  # raised at its place in the stream, after the verdicts still to come
         yield error
 

@@ -9,10 +9,10 @@ from itertools import combinations
 from string import ascii_uppercase
 from typing import Any
 
-from .answers import read_answer
 from .checking import DEFAULT_TIMEOUT, check
-from .compare import choice_letter
+from .comparison import choice_letter
 from .extract import extract_answer, single_line
+from .reading.answers import read_answer
 from .verdict import Outcome, Verdict
 
 _BARE_LABEL = re.compile(r"\(?(\w+)[).:]?")

@@ -1,13 +1,17 @@
 r"""Finds the answer in a solution.
 
-In this order of precedence, in the last `TAIL` characters only, so that a megabyte costs no more than a page:
+In this order of precedence, in the last `TAIL` characters before an end token, so that a megabyte costs no more than a
+page:
 
-1. the last complete, non-empty `\boxed{…}` or `\fbox{…}` (if nested, the outermost complete one);
+1. the text of the last `<answer>…</answer>`; else the last complete, non-empty `\boxed{…}` (or `\fbox`, `\framebox`),
+   with those that are joined to it by "and", "or", a comma or a line break. A later line "Answer: …" comes before it;
 2. the line after the last `####`, unless that line is a Markdown heading (`#### Step 2: …`);
-3. the text after the last "answer is" or "answer:", to the end of the line or sentence (a decimal point ends neither);
+3. the text after the last "answer is" or "answer:", in several languages, to the end of the line or sentence (a decimal
+   point ends neither), or the line after a heading "Answer"; else a last box that is cut off;
 4. the whole text, if it is itself an answer: one line of at most `MAX_BARE` characters that reads as a number, a
    list or an expression, or that cannot be read but has no words;
-5. the last number in the text, unless it is part of something else: the 2 of `\frac{1}{2}`, the 4 of "minus 4".
+5. the last number in the text, unless it is part of something else (the 2 of `\frac{1}{2}`, the 4 of "minus 4", a year)
+   or the text says that it gives no answer; for other golds the last math, or what follows the last "is".
 
 A one-line gold answer without a marker (1 to 3) is taken whole, and so is a prediction of one short line if the gold
 answer is words. The last number (5) counts only if the gold is a number or percentage.
@@ -16,32 +20,66 @@ answer is words. The last number (5) counts only if the gold is a number or perc
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import NamedTuple
 
-from .answers import NOTHING, read_answer
-from .units import FRACTION_WORDS, NOT_UNITS
-
-Boxes = Literal["last", "first", "all"]
+from .comparison import choice_letters
+from .policy import Boxes
+from .reading.answers import NOTHING, Answer, read_answer
+from .reading.normalize import undoubled
+from .reading.units import FRACTION_WORDS, NOT_UNITS
 
 TAIL = 20_000
 """Number of characters searched, at the end of a text."""
 MAX_BARE = 200
 """Length, in characters, of the longest line that can itself be an answer."""
 
+_END = re.compile(
+    r"<\|(?:im_end|im_start|eot_id|eom_id|endoftext|end_of_text|end|return|assistant|user|EOS)\|>"
+    r"|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>|\[/?INST\]"
+)
+"""Tokens that end a turn; what follows is another one."""
+_EMPTY_TAG = re.compile(r"<answer>\s*</answer>\s*\S{0,20}\s*$")
 _LITERAL = r"(?:\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?(?![eE]?\d)"
 _NUMBER = re.compile(
     rf"(?:(?<![\w)\]}}])[-\u2212])?\\?\$?(?:(?<![A-Za-z0-9]){_LITERAL}|(?<![\w.])\.\d+)(?:/\d+(?:\.\d+)?)?(?:\s?\\?%)?"
 )
-_BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
+_BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
+_OPEN_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{([^\n]{1,100})$")
+_JOINER = re.compile(
+    r"(?:[\s$,;&]|\\[\[\](),;: \\]|\\q?quad|\\(?:text|mbox|mathrm) ?\{[\s,]*(?:and|or)?[\s,]*\}"
+    r"|\\l?or\b|\\land\b|\\vee\b"
+    r"|\b(?:and|or|und|oder|et|ou|y|o)\b|[和或及与、])*"
+    r"(?:\(?[a-z]\)[.:]?\s*)?(?:\$?\\?[A-Za-z]{1,5}(?:_\{?\w+\}?)?\s*(?:=|\\in\b)\s*)?[\s$]*(?:\\[\[(])?[\s$]*"
+)
+_SEPARATOR = re.compile(r"[,;\n\u548c\u6216\u53ca\u4e0e\u3001]|\b(?:and|or|und|oder|et|ou|y|o|vee)\b|lor\b|land\b")
+_ANSWER_WORDS = (
+    r"(?:answers?|ans\.?|antwort|respuesta|r[ée]ponse|risposta|resposta|ответ|svar|cevap|정답|答え"
+    r"|(?:correct|right|best|final) (?:option|choice|result)|(?:option|choice)(?= is))"
+)
+_MARK = r"(?:[\s*_:\uff1a]|\$\$|\\[\[(]){0,12}"
 _PHRASE = re.compile(
-    r"\b(?:answer|(?:correct|right) (?:option|choice))[ *_]{0,6}(?:is|are|:|=)(?:[\s*_:]|\$\$|\\[\[(]){0,12}",
+    rf"(?<![^\W\d_]){_ANSWER_WORDS}[ *_]{{0,6}}(?:is|are|ist|es|est|è|é|:|\uff1a|=)"
+    rf"(?: (?:therefore|thus|simply|just|then))?{_MARK}"
+    rf"|(?<![^\W\d_])ans\. |(?:^|\n)[*# ]{{0,6}}result[ *_]{{0,4}}:{_MARK}"
+    rf"|答案(?:应该|应)?(?:是|为|选)?{_MARK}(?![\s\n])|(?:故|应|所以|因此)?选(?:择|项)?{_MARK}(?=[A-J(\uff08])",
     re.IGNORECASE,
 )
-_PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|\s(?:because|since|which)\s", re.IGNORECASE)
+_HEADED = re.compile(
+    r"(?:^|\n)[ >]{0,4}(?:#{1,6} ?|\*\*|__)[ *_]{0,4}(?:the )?(?:final )?(?:answer|答案|solution)"
+    r"[ *_:\uff1a]{0,6}\n+\s*(?P<line>[^\n]+)",
+    re.IGNORECASE,
+)
+_FINAL_LINE = re.compile(
+    rf"(?:^|\n)[ >*#_]{{0,8}}(?:the |final |correct )*{_ANSWER_WORDS}[ *_]{{0,4}}[:\uff1a]"
+    r"[ *_]{0,4}(?P<line>[^\n]{1,60})$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FINAL_PHRASE = re.compile(r"\bfinal answer is:? *(?P<line>[^\n]{1,60}?)(?=\.(?:\s|$)|\n|$)", re.IGNORECASE)
+_PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|[。\uff1b]|\s(?:because|since|which|as we)\s", re.IGNORECASE)
 _EXCLAMATION = re.compile(r"(\d\d)!$")
 """An exclamation mark, not a factorial: nobody writes one of a number this large."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
-_PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan)\b)[A-Za-z]{2,}[ ,'\u2019]")
+_PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan|[A-Z]{3})\b)[A-Za-z]{2,}[ ,'\u2019]")
 _NUMBER_THEN_PROSE = re.compile(rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)(?=/[A-Za-z]{{3,}}| (?:an? )?[A-Za-z]{{2,}})")
 _OPERATION_WORDS = "plus minus multiplied divided raised sin cos tan log ln exp root roots factorial squared cubed"
 _OPERATIONS = frozenset(_OPERATION_WORDS.split())
@@ -51,14 +89,63 @@ _MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|(?<!['\u2019])\b(?!a\b|I\b)[
 _CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|when|while|by) |^ (?:for|after) ")
 """Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
-_DENIED = re.compile(r"\b(?:not|never|cannot|doubt|neither|nor)\b|n['\u2019]t\b", re.IGNORECASE)
-_COUNTED = re.compile(
-    r"\b(?:step|case|part|eq|equation|problem|question|figure|exercise|line|page)s?\.?\s*\(?$", re.IGNORECASE
+_SUPPOSED = re.compile(r"\b(?:suppose|assum\w+|if|whether|unless|were|guess\w*)\b[^.!?\n]*$", re.IGNORECASE)
+_DENIED = re.compile(
+    r"\b(?:not|never|cannot|doubt|neither|nor|guess|suppose|assume|such as)\b|n['\u2019]t\b", re.IGNORECASE
 )
-_SENTENCE = re.compile(r"[.!?]\s|\n")
+_NO_ANSWER = re.compile(
+    r"\bno (?:final )?answer\b|\bgive up\b|\b(?:cannot|can['\u2019]?t|could not|couldn['\u2019]t|unable to) (?:be )?"
+    r"(?:determined?|justify|prove|solved?|say|find|answer|conclude|verify|tell|compute|provide|give)\b"
+    r"|\b(?:do|does|did) ?n(?:o|['\u2019])t (?:know|have)\b|\bnot (?:sure|certain|enough)\b|\bunsure\b|无法|不知道",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r"\b(?:step|case|part|eq|equation|problem|question|figure|exercise|line|page|confidence|score|rating)s?\.?:?\s*\(?$",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"\b(?:in|since|by|during|until|from|year|of)\s+$", re.IGNORECASE)
+_AMONG = re.compile(
+    r"\d[^.!?]*\b(?:in|since|during|until|within|after|before|when|if|where|out of)\s+(?:\w+ ?= ?)?$", re.I
+)
+"""Before a number that says when or where, after another number: "12 apples left in 2024"."""
+_SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
-_MATH = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+_BOUND = re.compile(
+    r"\b(?:not|never|minus|negative|between|less|fewer|more|greater|least|most|under|over"
+    r"|below|above|up to|within|no|but|except|other|anything|nothing)\b"
+    r"|n['\u2019]t\b|cannot",
+    re.IGNORECASE,
+)
+"""Words before a number after which it is not the answer."""
+_REJECTED = re.compile(
+    r"\b(?:wrong|incorrect|false|impossible|not|mistaken|contradict\w*"
+    r"|no solutions?|extraneous|discard\w*|reject\w*|invalid)\b",
+    re.IGNORECASE,
+)
+_CONTINUED = re.compile(
+    r"\s?(?:[\^\u221a\u03c0(!]|\\(?![\])%,;: ]|text|mathrm|mbox|quad|\$))|[A-Za-z]\b|\s?[*+\u00d7\u00b7] ?[\d(\\]"
+)
+"""What follows a number that is the beginning of an expression."""
+_MATH = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_QUANTIFIED = re.compile(
+    r"\b(?:for (?:all|any|every|some|each)|where|when|if|let|with|of|any|all|integers?)\s*$", re.IGNORECASE
+)
+_COPULA = re.compile(
+    r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)"
+)
 _LAST_LINES = 600
+_CHOICE_LINE = re.compile(
+    r"[*_\s]*(?:(?:option|choice) )?\(?([A-J])\)?(?:[.:)][*_]*(?=\s|$)|[*_]+[.:)]|\)[*_]*(?=\s|$)|[*_]*$)", re.I
+)
+_CHOICE_AFTER = re.compile(r"\s*(?:option |choice )?[*_(\[{\\text ]{0,10}([A-Ja-j])(?![\w'\u2019])(?!\s*[-+*/^=<>\\])")
+
+
+class _Span(NamedTuple):
+    """A part of a text that may be an answer."""
+
+    start: int
+    end: int
+    content: str
 
 
 def extract_answer(text: str, *, boxes: Boxes = "last") -> str | None:
@@ -66,25 +153,45 @@ def extract_answer(text: str, *, boxes: Boxes = "last") -> str | None:
 
     Args:
         text: A whole solution, or a bare answer.
-        boxes: Which boxes count if there are several: the last, the first, or all of them as a list.
+        boxes: Which boxes count if there are several: the last with those joined to it, the first, or all as a list.
 
     >>> extract_answer(r"So it is $\boxed{\frac{1}{2}}$."), extract_answer("3 + 4 = 7\n#### 7")
     ('\\frac{1}{2}', '7')
     >>> extract_answer("The answer is 3.5. Done."), extract_answer("x+1"), extract_answer("It costs $18 now")
     ('3.5', 'x+1', '$18')
-    >>> extract_answer(r"x is \boxed{3}, y is \boxed{4}", boxes="all")
-    '3, 4'
+    >>> extract_answer(r"x is \boxed{3}, so y is \boxed{4}", boxes="all"), extract_answer(r"\boxed{3} or \boxed{4}")
+    ('3, 4', '3, 4')
     """
-    tail = text[-TAIL:]
-    return marked_answer(tail, boxes) or bare_answer(text) or last_number(tail)
+    spoken = before_end(text)
+    if is_left_empty(spoken):
+        return None
+    return marked_answer(spoken, boxes) or bare_answer(spoken) or last_number(spoken[-TAIL:])
+
+
+def before_end(text: str) -> str:
+    """The text before the first end token that something precedes.
+
+    >>> before_end("42<|im_end|>"), before_end("<|im_start|>assistant: 42</s> 43")
+    ('42', 'assistant: 42')
+    """
+    text = undoubled(text)
+    if "<" not in text and "[" not in text:
+        return text
+    parts = [part for part in _END.split(text) if part.strip()]
+    return parts[0] if parts else text
+
+
+def is_left_empty(text: str) -> bool:
+    """Whether a text ends with tags for its answer and none between them, apart from a stray word."""
+    return _EMPTY_TAG.search(text[-TAIL:]) is not None
 
 
 def marked_answer(text: str, boxes: Boxes = "last") -> str | None:
     """The answer after a marker (1 to 3 of the precedence), or None."""
     tail = text[-TAIL:]
-    if tagged := _last_between(tail, "<answer>", "</answer>")[1]:
-        return _boxed(tagged, boxes) or _after_phrase(tagged) or tagged
-    return _boxed(tail, boxes) or _after_hashes(tail) or _after_phrase(tail)
+    if tagged := _last_between(tail, "<answer>", "</answer>"):
+        return _boxed(tagged, boxes) or _after_phrase(tagged) or _without_prose(tagged)
+    return _boxed(tail, boxes) or _after_hashes(tail) or _after_phrase(tail) or _open_box(tail)
 
 
 def without_thought(text: str) -> str:
@@ -97,53 +204,103 @@ def without_thought(text: str) -> str:
     return spoken.partition("<think>")[0]
 
 
-def last_math(text: str) -> str | None:
-    r"""The last piece of inline or displayed math, or None.
+def marked_choice(text: str, *, is_lenient: bool = False) -> str | None:
+    """The letter or letters of multiple choice that a text gives as its answer, or None.
 
-    >>> last_math(r"So the area is $12\pi$ square units.")
-    '12\\pi'
+    Args:
+        text: A whole solution, or a bare answer.
+        is_lenient: Whether a letter at the start of the last line is enough in a longer text.
+
+    >>> marked_choice("**B.** The mitochondria"), marked_choice("The answer is d."), marked_choice("(A) fits, not C.")
+    ('B', 'D', None)
     """
-    found = (_last_between(text[-TAIL:], *marks) for marks in _MATH)
-    return max(found)[1] or None
+    tail = text[-TAIL:]
+    if (found := marked_answer(tail)) and choice_letters(read_answer(found)):
+        return found
+    for phrase in reversed(list(_PHRASE.finditer(tail))):
+        if letter := _CHOICE_AFTER.match(tail, phrase.end()):
+            return letter[1].upper()
+    lines = [line for line in tail.splitlines() if line.strip()]
+    for line in lines[-1:] if is_lenient or len(lines) == 1 else []:
+        letter = _CHOICE_LINE.match(line)
+        others = (
+            re.findall(r"\b[A-J]\b", re.sub(r"\bA (?=[a-z])", "", line[letter.end() :]).replace(letter[1], ""))
+            if letter
+            else []
+        )
+        if letter and letter[1].isupper() and not others:
+            return letter[1]
+    return None
 
 
-def _last_between(text: str, opening: str, closing: str) -> tuple[int, str]:
-    """The position of the last closing mark, and the text from its opening mark to it; (-1, "") if there is none."""
+def last_math(text: str) -> str | None:
+    r"""The last inline or displayed math, with what is joined to it by "and", "or" or a comma; None if there is none.
+
+    >>> last_math(r"So the area is $12\pi$ square units."), last_math("Thus $x=1$ or $x=2$, for all $t$.")
+    ('12\\pi', 'x=1, x=2')
+    """
+    tail = text[-TAIL:]
+    spans = [_Span(m.start(), m.end(), next(filter(None, m.groups())).strip()) for m in _MATH.finditer(tail)]
+    free = [span for span in spans if not _QUANTIFIED.search(tail[max(0, span.start - 30) : span.start])]
+    if _gives_none(tail, (free or spans or [_Span(0, 0, "")])[-1].end):
+        return None
+    return _joined(tail, free or spans) or None
+
+
+def last_statement(text: str) -> str | None:
+    """What stands after the last "is" of the last sentence, if it can be read as mathematics; else None.
+
+    >>> last_statement("The length is 2√3."), last_statement("The answer is near.")
+    ('2√3', None)
+    """
+    tail = text[-_LAST_LINES:].strip()
+    sentence = [part for part in _SENTENCE.split(tail.rstrip(".")) if part and part.strip()][-1:]
+    copula = _COPULA.search(sentence[0]) if sentence else None
+    if copula is None or not sentence or _DENIED.search(sentence[0]) or _NO_ANSWER.search(tail):
+        return None
+    content = _without_prose(sentence[0][copula.end() :].strip())
+    return content if read_answer(content).kind not in ("words", "unread", "unusable") else None
+
+
+def _last_between(text: str, opening: str, closing: str) -> str:
+    """The text between the last pair of marks; "" if there is none."""
     end = text.rfind(closing)
     start = text.rfind(opening, 0, max(end, 0))
-    content = text[start + len(opening) : end].strip() if start >= 0 else ""
-    return (end, content) if content else (-1, "")
+    return text[start + len(opening) : end].strip() if start >= 0 else ""
 
 
 def bare_answer(text: str) -> str | None:
     """The whole text, if it is itself an answer (4 of the precedence), or None."""
     line = single_line(text)
-    if line is None:
+    if line is None or _has_prose_before_math(line):
         return None
     answer = read_answer(line)
     if answer.kind in ("unread", "unusable"):
         return None if _PLAIN_WORD.search(line) and " " in line else line
-    if answer.kind in ("number", "expression", "equation", "list"):
-        return line if _is_readable_list(line) else None
-    return (
-        line
-        if line.isalpha() or answer.words == NOTHING or (answer.kind == "words" and line.startswith("\\"))
-        else None
-    )
+    if answer.kind != "words":
+        return line if _is_readable_list(answer) else None
+    is_answer = line.isalpha() or answer.words == NOTHING or line.startswith("\\")
+    return line if is_answer else None
 
 
-def _is_readable_list(line: str) -> bool:
+def _has_prose_before_math(line: str) -> bool:
+    """Whether a sentence leads to its math: "Thus $x=1$"."""
+    math = _MATH.search(line)
+    return math is not None and _PLAIN_WORD.search(line[: math.start()]) is not None
+
+
+def _is_readable_list(answer: Answer) -> bool:
     """False for prose with a comma, which reads as a list of unreadable items."""
-    answer = read_answer(line)
     return answer.kind != "list" or all(item.kind not in ("unread", "words") for item in answer.items)
 
 
 def single_line(text: str) -> str | None:
-    """The stripped text if it is one non-empty line, short enough to be an answer; else None."""
+    """The stripped text if it is one non-empty line, or one environment, short enough to be an answer; else None."""
     if len(text) > 4 * MAX_BARE:
         return None
     line = text.strip()
-    return line if 0 < len(line) <= MAX_BARE and "\n" not in line else None
+    is_single = "\n" not in line or (line.startswith(r"\begin") and line.endswith("}"))
+    return line if 0 < len(line) <= MAX_BARE and is_single else None
 
 
 def last_number(text: str) -> str | None:
@@ -153,43 +310,95 @@ def last_number(text: str) -> str | None:
         for found in _NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
             pass
         if found is not None and (found.start() > 0 or len(tail) == len(text)):
-            return None if _is_part(tail[: found.start()], tail[found.end() :]) else found[0]
+            is_part = _is_part(tail[: found.start()], found[0], tail[found.end() :]) or _gives_none(tail, found.start())
+            return None if is_part else found[0]
     return None
 
 
-def _is_part(before: str, after: str) -> bool:
-    """Whether a number's context makes it part of something else, denied, an ordinal, a label or a question."""
-    if before.endswith(("{", "^", "_")) or _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None:
+def _gives_none(text: str, position: int) -> bool:
+    """Whether the sentence at a position, or what follows it, says that there is no answer."""
+    starts = [0, 0, *(match.end() for match in _SENTENCE.finditer(text, 0, position))]
+    return bool(_NO_ANSWER.search(text, starts[-1]) or re.search(r"\bno answer\b", text[starts[-2] :], re.IGNORECASE))
+
+
+def _is_part(before: str, number: str, after: str) -> bool:
+    """Whether a number's context makes it part of something else, denied, an ordinal, a label, a year or a question."""
+    if before.endswith(("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/")) or (
+        before[-2:-1].isdigit() and before[-1:] == "-"
+    ):
+        return True
+    if before.endswith("[") and after.startswith("]"):
+        return True
+    if _NEGATION.fullmatch(before[-12:].split(" ")[-2:][0]) is not None or _CONTINUED.match(after):
+        return True
+    if _AMONG.search(before[-100:]) or (_YEAR.search(before) and re.fullmatch(r"(?:1[6-9]|20)\d\d", number)):
         return True
     said, following = _SENTENCE.split(before)[-1], _SENTENCE.split(after + "\n")[0]
     is_counted = _COUNTED.search(said) or re.match(r"(?:st|nd|rd|th)\b", after)
     word = re.match(r" ([A-Za-z]+)", after)
     is_more = bool(word and word[1].casefold() in FRACTION_WORDS) or re.search(r"\d,$", before)
-    return bool(_DENIED.search(said) or is_counted or is_more or after[len(following) :].startswith("?"))
+    return bool(
+        _DENIED.search(said)
+        or _REJECTED.search(following)
+        or is_counted
+        or is_more
+        or after[len(following) :].startswith("?")
+    )
 
 
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:
-    contents = _box_contents(text) if "\\boxed" in text or "\\fbox" in text else []
-    if not contents:
+    spans = _box_spans(text) if "\\boxed" in text or "\\f" in text else []
+    if not spans:
         return None
-    return ", ".join(contents) if boxes == "all" else contents[0 if boxes == "first" else -1]
+    if boxes == "all":
+        return ", ".join(span.content for span in spans)
+    return spans[0].content if boxes == "first" else _final_line(text, spans[-1].end) or _joined(text, spans)
 
 
-def _box_contents(text: str) -> list[str]:
-    """The contents of all complete boxes that lie in no other complete box."""
-    found: list[tuple[int, str]] = []  # where each content starts, and the content
-    opened: list[int | None] = []  # for each open brace: the start of its box's content, None if it opens no box
+def _joined(text: str, spans: list[_Span]) -> str:
+    """The last span, after those that are joined to it."""
+    contents: list[str] = []
+    for i in range(len(spans) - 1, -1, -1):
+        if contents:
+            between = text[spans[i].end : spans[i + 1].start]
+            is_joined = len(between) <= MAX_BARE and _JOINER.fullmatch(between)
+            if not is_joined or (between and not _SEPARATOR.search(between)):
+                break
+        contents.insert(0, spans[i].content)
+    return ", ".join(contents)
+
+
+def _final_line(text: str, position: int) -> str | None:
+    """A short answer on a line "Answer: …" of its own after a position."""
+    for match in reversed([*_FINAL_LINE.finditer(text, position), *_FINAL_PHRASE.finditer(text, position)]):
+        content = match["line"].strip(" *_.$`")
+        if content and (len(content) <= 2 or read_answer(content).kind not in ("words", "unread", "unusable")):
+            return content
+    return None
+
+
+def _box_spans(text: str) -> list[_Span]:
+    """All complete boxes that lie in no other complete box."""
+    found: list[_Span] = []
+    opened: list[tuple[int, int] | None] = []  # for each open brace: start and content's start of a box, or None
     for match in _BOX_OR_BRACE.finditer(text):
         token = match[0]
         if token == "}":
             start = opened.pop() if opened else None
-            if start is not None and (content := text[start : match.start()].strip()):
-                while found and found[-1][0] > start:
+            if start is not None and (content := text[start[1] : match.start()].strip()):
+                while found and found[-1].start > start[0]:
                     found.pop()
-                found.append((start, content))
+                found.append(_Span(start[0], match.end(), content))
         elif token.endswith("{") and token != "\\{":
-            opened.append(None if token == "{" else match.end())
-    return [content for _, content in found]
+            opened.append(None if token == "{" else (match.start(), match.end()))
+    return found
+
+
+def _open_box(text: str) -> str | None:
+    """The content of a box that is cut off at the end of the text."""
+    match = _OPEN_BOX.search(text.rstrip(" .$\n"))
+    content = match[1].strip(" .$") if match else ""
+    return None if match is None or not content or "\\boxed" in content else content
 
 
 def _after_hashes(text: str) -> str | None:
@@ -201,19 +410,23 @@ def _after_hashes(text: str) -> str | None:
 
 
 def _after_phrase(text: str) -> str | None:
-    for match in reversed(list(_PHRASE.finditer(text))):
+    headed = list(_HEADED.finditer(text))
+    for match in reversed(list(_PHRASE.finditer(text, headed[-1].start() if headed else 0))):
+        if _SUPPOSED.search(text, max(0, match.start() - 100), match.start()):
+            continue
         end = _PHRASE_END.search(text, match.end())
         content = text[match.end() : end.start() if end else len(text)].strip()
         if content:
             return _without_prose(_EXCLAMATION.sub(r"\1", content))
-    return None
+    return _without_prose(headed[-1]["line"].strip()) if headed else None
 
 
 def _without_prose(content: str) -> str:
     """Reduce "that she has 18 apples" to "18", and "18 apples for 3 children" to "18"."""
-    if _PROSE.match(content) and not _NEGATION.search(content):
-        numbers = _NUMBER.findall(content)
-        return numbers[0] if len(numbers) == 1 else content
+    if _PROSE.match(content):
+        numbers = list(_NUMBER.finditer(content))
+        is_answer = len(numbers) == 1 and not _BOUND.search(content[: numbers[0].start()])
+        return numbers[0][0] if is_answer else content
     leading = _NUMBER_THEN_PROSE.match(content)
     if leading is None or read_answer(content).kind == "number":
         return content

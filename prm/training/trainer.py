@@ -8,6 +8,7 @@ accumulation needs no setting of its own.
 
 from __future__ import annotations
 
+import atexit
 import json
 import math
 import os
@@ -254,6 +255,8 @@ class RewardTrainer(Trainer):
     def create_accelerator_and_postprocess(self) -> None:
         """Shard on CPUs too, which accelerate can do but does not offer."""
         super().create_accelerator_and_postprocess()
+        if torch.distributed.is_initialized():
+            atexit.register(_leave_group)
         state = self.accelerator.state
         if self.settings.fsdp and state.distributed_type is DistributedType.MULTI_CPU:
             state.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
@@ -351,6 +354,12 @@ class RewardTrainer(Trainer):
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted."""
         return 0
+
+
+def _leave_group() -> None:
+    """Let the processes part in order: a process group that is left to the interpreter's exit aborts it at times."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _tokens_per_pass(settings: FitSettings) -> int:

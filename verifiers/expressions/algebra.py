@@ -22,6 +22,8 @@ import sympy
 MAX_BITS = 100_000
 """Largest integer, in bits, that a power may produce."""
 MAX_FACTORIAL = 5_000
+MAX_TERMS = 1_000
+"""Most terms of a sum or product that are added one by one."""
 DIGITS = 50
 POINTS = 10
 """Points drawn per comparison; half of them may be negative in each variable."""
@@ -42,6 +44,15 @@ _FUNCTIONS = {
     "sinh": sympy.sinh,
     "cosh": sympy.cosh,
     "tanh": sympy.tanh,
+    "coth": sympy.coth,
+    "arccot": lambda argument: sympy.pi / 2 - sympy.atan(argument),
+    "max": sympy.Max,
+    "min": sympy.Min,
+    "gcd": lambda *arguments: _of_whole(sympy.gcd_list, "gcd", arguments),
+    "lcm": lambda *arguments: _of_whole(sympy.lcm_list, "lcm", arguments),
+    "bar": sympy.Function("bar"),
+    "int": sympy.Function("int"),
+    "lim": sympy.Function("lim"),
     "ln": sympy.log,
     "exp": sympy.exp,
     "abs": sympy.Abs,
@@ -62,7 +73,7 @@ def compare(left: list[Any], right: list[Any]) -> tuple[str, str]:
         first, second = build(left), build(right)
     except TooLargeError as error:
         return "error", str(error)
-    if first == second:
+    if first == second and not first.has(sympy.nan, sympy.zoo):
         return "correct", "equal in sympy"
     if first.has(_LOG_FACTOR) is not second.has(_LOG_FACTOR):
         return _compare_bases(first, second)
@@ -190,6 +201,8 @@ def build(tree: list[Any]) -> Any:
         TooLargeError: a power or a factorial is over the limits.
     """
     op, value, arguments = tree
+    if op in ("sum", "prod"):
+        return _range(op, value, *arguments)
     if op == "num":
         return sympy.Rational(value)
     if op == "const":
@@ -197,6 +210,21 @@ def build(tree: list[Any]) -> Any:
     if op == "name":
         return sympy.Symbol(value)
     return _apply(op, value, [build(argument) for argument in arguments])
+
+
+def _range(op: str, variable: str, first: list[Any], last: list[Any], term: list[Any]) -> Any:
+    """A sum or product; term by term if its range is known and short."""
+    symbol, low, high, body = sympy.Symbol(variable), build(first), build(last), build(term)
+    if not (low.is_Integer and high.is_Integer and high - low < MAX_TERMS):
+        return (sympy.Sum if op == "sum" else sympy.Product)(body, (symbol, low, high))
+    terms = [body.subs(symbol, number) for number in range(int(low), int(high) + 1)]
+    return sympy.Add(*terms) if op == "sum" else sympy.Mul(*terms)
+
+
+def _of_whole(function: Any, name: str, arguments: tuple[Any, ...]) -> Any:
+    """A function of whole numbers; of anything else it stays as written."""
+    is_whole = all(argument.is_Integer for argument in arguments)
+    return function(arguments) if is_whole else sympy.Function(name)(*sorted(arguments, key=str))
 
 
 def _apply(op: str, value: str, arguments: list[Any]) -> Any:
@@ -229,6 +257,12 @@ def _factorial(argument: Any) -> Any:
     return sympy.factorial(argument)
 
 
+def _factorial2(argument: Any) -> Any:
+    if argument.is_Rational and not 0 <= argument <= MAX_FACTORIAL:
+        raise TooLargeError("double factorial too large")
+    return sympy.factorial2(argument)
+
+
 def _binomial(top: Any, bottom: Any) -> Any:
     if max((abs(n) for n in (top, bottom) if n.is_Rational), default=0) > MAX_FACTORIAL:
         raise TooLargeError("binomial too large")
@@ -244,5 +278,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "root": lambda degree, radicand: _power(radicand, 1 / degree),
     "log": lambda base, argument: sympy.log(argument) / sympy.log(base),
     "!": _factorial,
+    "!!": _factorial2,
+    "mod": sympy.Mod,
     "binom": _binomial,
 }

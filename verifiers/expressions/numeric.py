@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from .parser import Node, names
+from .tree import Node, fold, names, terms_of
 
 _EPSILON = 2.0**-50
 _LARGEST = 1e250
@@ -103,8 +103,23 @@ def _evaluate(node: Node, values: Mapping[str, float]) -> Value:
         return _rounded(_CONSTANTS[node.value], 0.0)
     if node.op == "name":
         return Value(values[node.value], 0.0)
+    if node.op in ("sum", "prod", "mod"):
+        return _evaluate_range(node, values)
     arguments = [_evaluate(arg, values) for arg in node.args]
     return (_FUNCTIONS[node.value] if node.op == "call" else _OPERATIONS[node.op])(*arguments)
+
+
+def _evaluate_range(node: Node, values: Mapping[str, float]) -> Value:
+    """A sum or product over a known range; a remainder only if it is exact, for it jumps."""
+    if node.op == "mod":
+        exact = fold(node)
+        if exact is None:
+            raise ValueError
+        return _rounded(float(exact), 0.0)
+    terms = terms_of(node)
+    if terms is None:
+        raise ValueError
+    return _OPERATIONS["+" if node.op == "sum" else "*"](*(_evaluate(term, values) for term in terms))
 
 
 def _rounded(value: float, error: float) -> Value:
@@ -179,6 +194,12 @@ def _factorial(argument: Value) -> Value:
     return _rounded(float(math.factorial(int(argument.value))), 0.0)
 
 
+def _double_factorial(argument: Value) -> Value:
+    if argument.value != int(argument.value) or not 0 <= argument.value <= 150:
+        raise ValueError
+    return _rounded(float(math.prod(range(int(argument.value), 0, -2))), 0.0)
+
+
 _OPERATIONS: dict[str, Callable[..., Value]] = {
     "+": _add,
     "*": _multiply,
@@ -187,6 +208,7 @@ _OPERATIONS: dict[str, Callable[..., Value]] = {
     "^": _whole_power,
     "root": _root,
     "!": _factorial,
+    "!!": _double_factorial,
     "log": lambda base, argument: _spread(lambda b, a: math.log(a) / math.log(b), base, argument),
 }
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
@@ -194,10 +216,14 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sqrt": lambda argument: _root(Value(2.0, 0.0), argument),
     "ln": _of(math.log),
     **{name: _of(getattr(math, name)) for name in ("sin", "cos", "tan", "exp", "sinh", "cosh", "tanh")},
+    "max": lambda *arguments: Value(max(a.value for a in arguments), max(a.error for a in arguments)),
+    "min": lambda *arguments: Value(min(a.value for a in arguments), max(a.error for a in arguments)),
     "arcsin": _of(math.asin),
     "arccos": _of(math.acos),
     "arctan": _of(math.atan),
     "cot": _of(lambda x: 1 / math.tan(x)),
+    "coth": _of(lambda x: 1 / math.tanh(x)),
+    "arccot": _of(lambda x: math.pi / 2 - math.atan(x)),
     "sec": _of(lambda x: 1 / math.cos(x)),
     "csc": _of(lambda x: 1 / math.sin(x)),
 }

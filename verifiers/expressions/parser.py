@@ -2,11 +2,13 @@ r"""Parses math in LaTeX or plain text into a small tree. Nothing is ever evalua
 
 Recursive descent on this grammar (the text never reaches `eval`, `sympify` or `parse_expr`):
 
+    whole    = sum ["\\bmod" sum]
     sum      = ["+" | "-"] product {("+" | "-") product}
     product  = factor {["*" | "/"] factor}          a missing sign is a multiplication, from left to right
     factor   = ("-" | "+") factor | power
-    power    = atom ["!"] ["^" factor]
-    atom     = number | name | "(" sum ")" | "{" sum "}" | "|" sum "|" | \frac a b | \sqrt[n] a | function atom
+    power    = atom ["!" | "!!"] ["^" factor]
+    atom     = number | name | "(" whole ")" | "{" whole "}" | "|" sum "|" | \frac a b | \sqrt[n] a | function atom
+             | \max(a, b, …) | \sum_{k=a}^{b} product | \int_a^b product | \lim_{x \to a} product | matrix
 
 Letters side by side are a product (`xy`); a run of more than four that is not a known function is a word, and an error.
 A whole number before a fraction of whole numbers is a mixed number: `1\frac{1}{2}` and `1 1/2` are 3/2.
@@ -16,11 +18,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import comb, factorial, isqrt
-from operator import add, mul
-from typing import Any
+
+from .tree import RANGES, Node, exchanged, fold, operations
 
 MAX_CHARACTERS = 2_000
 MAX_DEPTH = 40
@@ -28,22 +28,38 @@ MAX_NODES = 500
 MAX_DIGITS = 400
 MAX_EXPONENT = 400
 """Largest power of ten in scientific notation, either sign."""
-MAX_BITS = 12_000
-"""Largest integer, in bits, that `fold` builds; below the 4,300 digits beyond which Python refuses to print it."""
-_MAX_FACTORIAL = 800
-_MAX_TOP = 2_000
 
-_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp abs sqrt"
+_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth ln log lg exp abs sqrt"
 _GREEK_NAMES = """
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi rho sigma tau phi varphi
-    chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell
+    varrho varsigma chi psi omega Gamma Delta Theta Xi Upsilon Lambda Sigma Phi Psi Omega ell hbar
 """
 FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+MANY = frozenset({"max", "min", "gcd", "lcm"})
+"""Functions of any number of arguments."""
 _GREEK = frozenset(_GREEK_NAMES.split())
+_SPELLED = {
+    **{name: name for name in FUNCTIONS | MANY | {"pi", "infty"}},
+    **{"Abs": "abs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "acot": "arccot"},
+    **{name: name for name in _GREEK if len(name) > 2 and name not in ("eta", "ell")},
+    "mod": "bmod",
+    "infinity": "infty",
+    "inf": "infty",
+    "oo": "infty",
+}
+"""Commands that plain text spells without a backslash."""
 _CONSTANTS = {"pi": "pi", "infty": "oo", "i": "i", "e": "e"}
+_APART = (FUNCTIONS - {"sqrt"}) | MANY | RANGES | {"int", "lim"}
+"""Functions that end the argument of a function before them: sin x cos x."""
+_MODULO = frozenset({"\\bmod", "\\mod"})
+_VARIANTS = {"varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho", "varsigma": "sigma"}
+_ACCENTS = frozenset({"vec", "hat", "overrightarrow", "widehat", "mathbf", "boldsymbol", "bm", "mathcal", "mathscr"})
+"""Marks of a letter that leave it the same letter."""
+_BARS = frozenset({"bar", "overline", "conj"})
 _TIMES = frozenset({"*", "\\cdot", "\\times"})
 _OVER = frozenset({"/", "\\div"})
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
+_NO_ATOMS = _TIMES | _OVER | _MODULO | {"\\rfloor", "\\rceil", "\\to", "\\rangle"}
 _ROUNDED = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceil")}
 _MAX_LETTERS = 4
 _ENGLISH = frozenset(
@@ -51,35 +67,20 @@ _ENGLISH = frozenset(
 )
 _TWO_WORDS = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|cot|sec|csc|log|ln|pi|exp)\b)[A-Za-z]{2,} +[A-Za-z]{2,}")
 
+_CROSS = re.compile(r"\\times ?\\(?:vec|overrightarrow|hat)(?![A-Za-z])")
 _TOKEN = re.compile(
     r"\s*(?:(?P<repeating>\d*\.\d*"
     r"(?:\\overline ?\{\d{1,40}\}|\\overline ?\d|\\dot ?\{\d\}|\\dot ?\d|(?<=\.)\(\d{1,40}\)))"
-    r"|(?P<number>(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
+    r"|(?P<number>(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
     r"(?:[eE]\d+(?![\dA-Za-z\\({^.]))?)"  # 4e+7 is forty million, 4e+7p is not
-    r"|(?P<word>\\?[A-Za-z]+)|(?P<sign>[-+*/^_!(){}\[\]|])|(?P<other>\S))"
+    r"|(?P<matrix>\\begin ?\{[pbB]?matrix\}.*?\\end ?\{[pbB]?matrix\})"
+    r"|(?P<word>\\?[A-Za-z]+)|(?P<sign>!!|[-+*/^_!(){}\[\]|,=])|(?P<other>\S))",
+    re.DOTALL,
 )
 
 
 class ParseError(ValueError):
     """The text is not math that this parser knows, or it exceeds a limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One node of the tree.
-
-    `op` is "num", "name", "const" (leaf, text in `value`), "+", "*" (any number of arguments), "neg", "inv", "^",
-    "!", "binom" (top, bottom), "root" (degree, radicand), "log" (base, argument) or "call" (function's name in
-    `value`).
-    """
-
-    op: str
-    value: str = ""
-    args: tuple[Node, ...] = ()
-
-    def as_json(self) -> list[Any]:
-        """The tree as nested lists, to send to the worker."""
-        return [self.op, self.value, [arg.as_json() for arg in self.args]]
 
 
 def parse(text: str) -> Node:
@@ -95,108 +96,9 @@ def parse(text: str) -> Node:
         raise ParseError("too long")
     if _TWO_WORDS.search(text):
         raise ParseError("words")
+    if _CROSS.search(text):
+        raise ParseError("a product of vectors")
     return _Parser(_tokens(text)).whole()
-
-
-def fold(node: Node) -> Fraction | None:
-    """The exact value of a tree; None if it is not rational, not constant or too large.
-
-    >>> fold(parse("1 1/2 + 2^-1"))
-    Fraction(2, 1)
-    """
-    if node.op == "num":
-        return Fraction(node.value)
-    values = []
-    for arg in node.args:
-        value = fold(arg)
-        if value is None:
-            return None
-        values.append(value)
-    return _bounded(_combine(node.op, values))
-
-
-def _bounded(value: Fraction | None) -> Fraction | None:
-    return None if value is None or _bits(value) > MAX_BITS else value
-
-
-def _combine(op: str, values: list[Fraction]) -> Fraction | None:
-    match op, values:
-        case "+", _:
-            return _reduce(add, values)
-        case "*", _:
-            return _reduce(mul, values)
-        case "neg", [value]:
-            return -value
-        case "inv", [value] if value:
-            return 1 / value
-        case "^", [base, exponent]:
-            return _power(base, exponent)
-        case "root", [degree, radicand]:
-            return _root(degree, radicand)
-        case "!", [value] if value.denominator == 1 and 0 <= value <= _MAX_FACTORIAL:
-            return Fraction(factorial(int(value)))
-        case "binom", [top, bottom] if top.denominator == bottom.denominator == 1 and 0 <= bottom <= top <= _MAX_TOP:
-            return Fraction(comb(int(top), int(bottom)))
-    return None
-
-
-def _reduce(combine: Callable[[Fraction, Fraction], Fraction], values: list[Fraction]) -> Fraction | None:
-    result = values[0]
-    for value in values[1:]:
-        result = combine(result, value)
-        if _bits(result) > MAX_BITS:
-            return None
-    return result
-
-
-def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
-    if exponent.denominator != 1 or abs(exponent) > MAX_BITS or (not base and exponent <= 0):
-        return None
-    return base ** int(exponent) if _bits(base) * abs(exponent) <= MAX_BITS else None
-
-
-def _root(degree: Fraction, radicand: Fraction) -> Fraction | None:
-    """The root if it is rational, else None; of a negative number the real root, of odd degree only."""
-    if degree.denominator != 1 or not 1 < degree <= 12 or (radicand < 0 and degree % 2 == 0):
-        return None
-    parts = [_whole_root(abs(part), int(degree)) for part in (radicand.numerator, radicand.denominator)]
-    if parts[0] is None or parts[1] is None:
-        return None
-    return Fraction(parts[0] if radicand >= 0 else -parts[0], parts[1])
-
-
-def _whole_root(value: int, degree: int) -> int | None:
-    """The root if it is whole, else None; by Newton's method, from above."""
-    if degree == 2:
-        root = isqrt(value)
-    else:
-        root = 1 << -(-value.bit_length() // degree)
-        while (better := ((degree - 1) * root + value // root ** (degree - 1)) // degree) < root:
-            root = better
-    return root if root**degree == value else None
-
-
-def _bits(value: Fraction) -> int:
-    return max(value.numerator.bit_length(), value.denominator.bit_length())
-
-
-def names(node: Node) -> frozenset[str]:
-    """The names of a tree's variables."""
-    own = frozenset({node.value}) if node.op == "name" else frozenset[str]()
-    return own.union(*(names(arg) for arg in node.args))
-
-
-def constants(node: Node) -> frozenset[str]:
-    """The names of a tree's constants, such as "pi"."""
-    own = frozenset({node.value}) if node.op == "const" else frozenset[str]()
-    return own.union(*(constants(arg) for arg in node.args))
-
-
-def substitute(node: Node, values: Mapping[str, Node]) -> Node:
-    """The tree with other trees in place of variables."""
-    if node.op == "name":
-        return values.get(node.value, node)
-    return replace(node, args=tuple(substitute(arg, values) for arg in node.args)) if node.args else node
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
@@ -211,8 +113,8 @@ def _split(kind: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
         yield "number", str(_repeating(value))
     elif kind != "word" or value.startswith("\\"):
         yield kind, value
-    elif value in FUNCTIONS or value == "pi":
-        yield kind, "\\" + value
+    elif value in _SPELLED:
+        yield kind, "\\" + _SPELLED[value]
     elif len(value) > _MAX_LETTERS:
         raise ParseError(f"unknown word {value[:20]!r}")
     else:
@@ -242,9 +144,9 @@ class _Parser:
         self.may_mix = True
 
     def whole(self) -> Node:
-        tree = self.sum()
+        tree = self.remainder()
         if self.at < len(self.tokens):
-            raise ParseError(f"unexpected {self.peek()[:20]!r}")
+            raise ParseError(f"{self.peek()[:20]!r} in an unexpected place")
         return tree
 
     # The cursor.
@@ -269,7 +171,7 @@ class _Parser:
 
     def expect(self, value: str) -> None:
         if not self.accept(value):
-            raise ParseError(f"expected {value!r}")
+            raise ParseError(f"no {value!r} where one is needed")
 
     def node(self, op: str, *args: Node, value: str = "") -> Node:
         self.nodes += 1
@@ -278,6 +180,14 @@ class _Parser:
         return Node(op, value, args)
 
     # The grammar.
+
+    def remainder(self) -> Node:
+        r"""A sum, or the remainder of one modulo another: `17 \bmod 5`."""
+        tree = self.sum()
+        return self.node("mod", tree, self.sum()) if self.take_any(_MODULO) else tree
+
+    def take_any(self, values: frozenset[str]) -> bool:
+        return self.peek() in values and bool(self.take())
 
     def sum(self) -> Node:
         terms = [self.product()]
@@ -297,7 +207,7 @@ class _Parser:
                 self.take()
                 factors.append(self.factor())
             elif self.starts_atom():
-                factors.append(self.power() if factors[-1].op == "!" else self.adjacent())
+                factors.append(self.adjacent(after_power=factors[-1].op in ("!", "!!", "^")))
             else:
                 return factors[0] if len(factors) == 1 else self.node("*", *factors)
 
@@ -308,11 +218,11 @@ class _Parser:
         return self.kind() == "number" or token in ("(", "{", "[") or self.is_name_or_command()
 
     def is_name_or_command(self) -> bool:
-        return self.kind() == "word" and self.peek() not in _TIMES | _OVER | {"\\rfloor", "\\rceil"}
+        return self.kind() == "matrix" or (self.kind() == "word" and self.peek() not in _NO_ATOMS)
 
-    def adjacent(self) -> Node:
+    def adjacent(self, *, after_power: bool = False) -> Node:
         """The factor after one with no sign between; two numbers side by side have no agreed meaning."""
-        if self.kind() == "number":
+        if self.kind() == "number" and not after_power:
             raise ParseError("two numbers side by side")
         return self.power()
 
@@ -333,8 +243,8 @@ class _Parser:
 
     def power(self) -> Node:
         base = self.atom()
-        if self.accept("!"):
-            base = self.node("!", base)
+        if self.peek() in ("!", "!!"):
+            base = self.node(self.take(), base)
         if self.accept("°"):
             base = self.node("*", base, self.node("const", value="pi"), self.node("inv", self.node("num", value="180")))
         return self.node("^", base, self.exponent()) if self.accept("^") else base
@@ -349,27 +259,73 @@ class _Parser:
     def atom(self) -> Node:
         if self.kind() == "number":
             return self.number()
+        if self.kind() == "matrix":
+            return self.matrix(self.take())
         token = self.take()
         if token in _CLOSING:
             return self.group(_CLOSING[token])
-        if token == "|":
-            return self.absolute()
-        if token == "\\frac":
-            return self.fraction()
-        if token == "\\sqrt":
-            return self.root()
-        if token == "\\binom":
-            return self.node("binom", self.argument(), self.argument())
+        if token in self.commands:
+            return self.commands[token]()
         if token in _ROUNDED:
             closing, name = _ROUNDED[token]
             return self.node("call", self.group(closing), value=name)
         return self.word(token)
 
+    @property
+    def commands(self) -> Mapping[str, Callable[[], Node]]:
+        return {
+            "|": self.absolute,
+            "\\frac": self.fraction,
+            "\\sqrt": self.root,
+            "\\binom": lambda: self.node("binom", self.argument(), self.argument()),
+            "\\sum": lambda: self.range("sum"),
+            "\\prod": lambda: self.range("prod"),
+            "\\int": self.integral,
+            "\\lim": self.limit,
+        }
+
     def group(self, closing: str) -> Node:
         outer, self.bars, self.may_mix = (self.bars, self.may_mix), 0, True
-        tree = self.sum()
+        tree = self.remainder()
         self.expect(closing)
         self.bars, self.may_mix = outer
+        return tree
+
+    def matrix(self, text: str) -> Node:
+        rows = matrix_cells(text)
+        cells = [_Parser(_tokens(cell)).whole() for row in rows for cell in row]
+        self.nodes += len(cells)
+        return self.node("matrix", *cells, value=f"{len(rows)}x{len(rows[0])}")
+
+    def range(self, op: str) -> Node:
+        r"""`\sum_{k=1}^{n} k`; its variable gets a name that no text can hold, so that it does not matter."""
+        self.expect("_")
+        self.expect("{")
+        variable = self.word(self.take())  # i and e, too
+        self.expect("=")
+        first = self.group("}")
+        self.expect("^")
+        last, body = self.argument(), self.summand()
+        bound = f"#{sum(op in RANGES for op in operations(body))}"
+        return self.node(op, first, last, exchanged(body, variable, Node("name", bound)), value=bound)
+
+    def integral(self) -> Node:
+        bounds = [self.argument() for mark in ("_", "^") if self.accept(mark)]
+        return self.node("call", *bounds, self.summand(), value="int")
+
+    def limit(self) -> Node:
+        self.expect("_")
+        self.expect("{")
+        variable = self.node("name", value=self.name_of(self.take()))
+        self.expect("\\to")
+        return self.node("call", variable, self.group("}"), self.summand(), value="lim")
+
+    def summand(self) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ParseError("nested too deeply")
+        tree = self.product()
+        self.depth -= 1
         return tree
 
     def absolute(self) -> Node:
@@ -439,24 +395,87 @@ class _Parser:
     def word(self, token: str) -> Node:
         name = token.removeprefix("\\")
         if token.startswith("\\") and name in FUNCTIONS:
-            return self.call(name)
+            return self.call("log" if name == "lg" else name, self.node("num", value="10") if name == "lg" else None)
+        if token.startswith("\\") and name in MANY:
+            return self.node("call", *self.arguments(), value=name)
+        if name in _BARS:
+            return self.node("call", self.argument(), value="bar")
+        if name in _ACCENTS:
+            return self.accented()
         if name in _CONSTANTS:
             return self.node("const", value=_CONSTANTS[name])
-        if (token.isalpha() and len(token) == 1) or (token.startswith("\\") and name in _GREEK):
-            return self.node("name", value=name + self.subscript())
-        raise ParseError(f"unknown {token[:20]!r}")
+        return self.counted(self.name_of(token))
+
+    def accented(self) -> Node:
+        r"""A marked letter is that letter; marked letters are one name, for `\overrightarrow{AB}` is not that of BA."""
+        tree = self.argument()
+        letters = [arg.value for arg in tree.args if arg.op == "name"]
+        is_pair = tree.op == "*" and len(letters) == len(tree.args)
+        return self.node("name", value="".join(letters)) if is_pair else tree
+
+    def name_of(self, token: str) -> str:
+        name = token.removeprefix("\\")
+        if not (token.isalpha() and len(token) == 1) and not (token.startswith("\\") and name in _GREEK):
+            raise ParseError(f"{token[:20]!r} has no meaning here")
+        return _VARIANTS.get(name, name) + self.primes() + self.subscript() + self.primes()
+
+    def counted(self, name: str) -> Node:
+        r"""A name, or a number of choices: `C_5^2` and `A_5^2`, of whole numbers only."""
+        letter, _, top = name.partition("_")
+        if letter not in ("C", "A") or not top.isdigit() or self.peek() != "^":
+            return self.node("name", value=name)
+        start = self.at
+        self.take()
+        bottom = fold(self.argument())
+        if bottom is None or not 0 < bottom <= int(top) > 1:
+            self.at = start
+            return self.node("name", value=name)
+        tree = self.node("binom", self.node("num", value=top), self.node("num", value=str(bottom)))
+        return tree if letter == "C" else self.node("*", tree, self.node("!", tree.args[1]))
+
+    def primes(self) -> str:
+        found = ""
+        while self.accept("'"):
+            found += "'"
+        return found
 
     def subscript(self) -> str:
         if not self.accept("_"):
             return ""
         if not self.accept("{"):
-            return "_" + self.take()
-        inner = self.take()
-        self.expect("}")
-        return "_" + inner
+            return "_" + self.take().removeprefix("\\")
+        found, open_braces = "", 1
+        while open_braces:
+            token = self.take()
+            open_braces += {"{": 1, "}": -1}.get(token, 0)
+            found += token.removeprefix("\\").removeprefix("text") if token not in "{}" else ""
+        return "_" + found
 
-    def call(self, name: str) -> Node:
-        base = self.argument() if name == "log" and self.accept("_") else None
+    def arguments(self) -> list[Node]:
+        r"""The arguments of `\max(a, b)` or `\max\{a, b\}`."""
+        is_printed = self.accept("\\")
+        closing = _CLOSING.get(self.peek())
+        if closing is None:
+            raise ParseError("a function of several numbers without brackets")
+        found: list[Node] = []
+        while not found or self.peek() == ",":
+            self.take()
+            self.split_thousands()
+            found.append(self.sum())
+        if is_printed:
+            self.expect("\\")
+        self.expect(closing)
+        return found
+
+    def split_thousands(self) -> None:
+        """Read 12,180 as two arguments."""
+        if self.kind() == "number" and "," in self.peek():
+            parts = [("number", part) for part in self.peek().split(",")]
+            self.tokens[self.at : self.at + 1] = [token for part in parts for token in (("sign", ","), part)][1:]
+
+    def call(self, name: str, base: Node | None = None) -> Node:
+        if name == "log" and base is None and self.accept("_"):
+            base = self.argument()
         exponent = self.factor() if self.accept("^") else None
         if exponent is not None and exponent.op == "neg":
             name, exponent = self.inverse(name, exponent), None
@@ -475,13 +494,19 @@ class _Parser:
         if self.peek() in ("(", "{", "["):
             return self.argument() if self.peek() == "{" else self.atom()
         factors = [self.factor()]
-        while self.starts_atom() and self.peek().removeprefix("\\") not in FUNCTIONS - {"sqrt"}:
+        while self.starts_atom() and self.peek().removeprefix("\\") not in _APART:
             factors.append(self.adjacent())
         return factors[0] if len(factors) == 1 else self.node("*", *factors)
 
 
-def without_spelling(node: Node) -> Node:
-    """The tree with each number in one spelling: 1.50 and 1.5 become 3/2."""
-    if node.op == "num":
-        return replace(node, value=str(Fraction(node.value)))
-    return replace(node, args=tuple(without_spelling(arg) for arg in node.args))
+def matrix_cells(text: str) -> list[list[str]]:
+    r"""The texts of the cells of `\begin{pmatrix}…\end{pmatrix}`, row by row.
+
+    Raises:
+        ParseError: the rows have different lengths, or there are no cells.
+    """
+    inner = re.sub(r"\\(?:begin|end) ?\{[a-zA-Z]+\}", "", text).strip().removesuffix("\\\\")
+    rows = [[cell.strip() for cell in row.split("&")] for row in inner.split("\\\\")]
+    if not inner or len({len(row) for row in rows}) > 1:
+        raise ParseError("a matrix with rows of different lengths")
+    return rows

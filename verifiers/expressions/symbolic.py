@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from ..verdict import Finding, Outcome
-from .parser import Node
 from .processors import processors
+from .tree import Node
 
 MAX_WORKERS = 8
 START_SECONDS = 60.0

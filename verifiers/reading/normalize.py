@@ -64,6 +64,41 @@ _CHARACTERS = str.maketrans(
         "\N{ELEMENT OF}": r"\in ",
         "\N{SQUARE ROOT}": r"\sqrt ",
         "\N{MASCULINE ORDINAL INDICATOR}": "°",
+        "\N{RING OPERATOR}": "°",
+        "\N{DEGREE CELSIUS}": "°C",
+        "\N{PRIME}": "'",
+        "\N{DIVIDES}": "|",
+        "\N{RATIO}": " : ",
+        "\N{IDENTICAL TO}": r"\equiv ",
+        "\N{ANGLE}": r"\angle ",
+        "\N{WHITE UP-POINTING TRIANGLE}": r"\triangle ",
+        "\N{INCREMENT}": r"\triangle ",
+        "\N{SET MINUS}": r"\setminus ",
+        "\N{INTERSECTION}": r"\cap ",
+        "\N{N-ARY SUMMATION}": r"\sum ",
+        "\N{N-ARY PRODUCT}": r"\prod ",
+        "\N{LEFT FLOOR}": r"\lfloor ",
+        "\N{RIGHT FLOOR}": r"\rfloor ",
+        "\N{LEFT CEILING}": r"\lceil ",
+        "\N{RIGHT CEILING}": r"\rceil ",
+        "\N{MATHEMATICAL LEFT ANGLE BRACKET}": r"\langle ",
+        "\N{MATHEMATICAL RIGHT ANGLE BRACKET}": r"\rangle ",
+        "\N{PLANCK CONSTANT OVER TWO PI}": r"\hbar ",
+        "\N{GREEK PHI SYMBOL}": r"\phi ",
+        "\N{GREEK THETA SYMBOL}": r"\theta ",
+        "\N{GREEK LUNATE EPSILON SYMBOL}": r"\epsilon ",
+        "\N{MICRO SIGN}": "µ",
+        "\N{OHM SIGN}": "Ω",
+        "\N{MINUS-OR-PLUS SIGN}": r"\mp ",
+        "\N{LOGICAL OR}": r"\lor ",
+        "\N{LOGICAL AND}": r"\land ",
+        "\N{DOUBLE-STRUCK CAPITAL N}": r"\mathbb{N}",
+        "\N{DOUBLE-STRUCK CAPITAL Q}": r"\mathbb{Q}",
+        "\N{IDEOGRAPHIC COMMA}": ", ",
+        "\N{IDEOGRAPHIC FULL STOP}": ".",
+        "\N{IDEOGRAPHIC SPACE}": " ",
+        "\N{LEFT CORNER BRACKET}": " ",
+        "\N{RIGHT CORNER BRACKET}": " ",
         "$": " ",
         "\u00a0": " ",
         "\u202f": " ",
@@ -79,6 +114,25 @@ _UNESCAPED = (  # a backslash and letter that were read as an escape: the form f
     (re.compile("\x08(?=oxed|inom|eta|ar|ig|egin|mod)"), r"\\b"),
     (re.compile("\r(?=ight|ho)"), r"\\r"),
 )
+_DOUBLED = re.compile(
+    r"(?<!\\)\\\\(?=(?:d?t?frac|sqrt|left|right|boxed|pi|text|cdot|times|infty|le|ge|leq|geq|neq|pm|cup|cap|in|mathbb|mathrm|circ"
+    r"|begin|end|angle|theta|alpha|beta|sin|cos|tan|ln|log|binom|overline|vec|quad|equiv|pmod|sum|prod|max|min)(?![a-z]))"
+)
+"""A backslash that was escaped twice."""
+_CIRCLED = "①②③④⑤⑥⑦⑧⑨"
+_CIRCLES = re.compile(f"[{_CIRCLED}](?:[、,和及与 ]*[{_CIRCLED}])*")
+_OVER = re.compile(r"\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\\over(?![A-Za-z])([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+_UNION = re.compile(r"(?<=[)\]}]) ?U ?(?=\\?[(\[{]|\\left)")
+_RATIO_WORD = re.compile(r"^(\d+(?:\.\d+)?) ?(?:\\text ?\{ ?to ?\}|to) ?(\d+(?:\.\d+)?)$")
+_DECIMAL_POWER = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?(?:\^|\*\*))")
+_PLUS_MINUS = re.compile(r"(?:^|(?<=[=,(])) ?\+ ?-(?= ?[\d\\(A-Za-z])|\+/-")
+_RAISED_FIRST = re.compile(r"(?<=[A-Za-z])(\^(?:\w|\{[^{}]*\}))(_(?:\w|\{[^{}]*\}))")
+_THOUSANDS_BRACE = re.compile(r" ?\{ ?, ?\} ?(?=\d{3})")
+_LOG_BASE = re.compile(r"(?<![\\A-Za-z])log_?(2|10)\(")
+_CHINESE = str.maketrans(
+    {"或": r" \text{ or } ", "和": r" \text{ and } ", "且": r" \text{ and } ", "与": r" \text{ and } "}
+)
+_CONNECTED = re.compile(r"[或和且与](?=[-\d\\$(√A-Za-z ])|(?<=[\d})$A-Za-z ])[或和且与]")
 _POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(+-])")
 _ROOT_OF_DIGITS = re.compile(r"√(\d+)")
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
@@ -94,7 +148,11 @@ _SAME = (  # commands with the same meaning
     (re.compile(r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])"), "|"),
     (re.compile(r"\\lbrace(?![A-Za-z])"), r"\\{"),
     (re.compile(r"\\rbrace(?![A-Za-z])"), r"\\}"),
-    (re.compile(r"\\colon(?![A-Za-z])"), ":"),
+    (re.compile(r"\\colon(?![A-Za-z])"), " : "),
+    (
+        re.compile(r"(?<=[(\[]) ?\\begin\{array\}\{[lcr|]*\}([\s\S]*?)\\end\{array\}(?= ?(?:\\right ?)?[)\]])"),
+        r"\\begin{pmatrix}\1\\end{pmatrix}",
+    ),
     (re.compile(r"\\(?:varnothing|empty)(?![A-Za-z])"), r"\\emptyset"),
     (re.compile(r"\\(?:Reals?|R|mathds ?\{R\}|mathbf ?\{R\})(?![A-Za-z])"), r"\\mathbb{R}"),
     (re.compile(r"\\mathbb ?([A-Z])(?![A-Za-z])"), r"\\mathbb{\1}"),
@@ -107,18 +165,27 @@ _SPACING = re.compile(
 )  # not the row break of a matrix (two backslashes)
 _CHOOSE = re.compile(r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}")
 _DOLLAR_OF = re.compile(r"\b(?:US|CA|AU|HK)(?=\\?\$)")
-_ROMAN = re.compile(r"\\(?:mathrm|text|rm) ?\{([ei])\}")
+_ROMAN = re.compile(
+    r"\\(?:mathrm|text|rm) ?\{([ei])\}|\\(?:mathbf|boldsymbol|bm|mathcal|mathit|mathsf|mathscr) ?\{([A-Za-z])\}"
+)
+_COMBINATIONS = re.compile(r"\\(?:mathrm|text|rm) ?\{([CAP])\}(?= ?[_^])")
+_OPERATORS = re.compile(
+    r"\\(?:operatorname\*?|text|mathrm|rm) ?\{ ?(gcd|lcm|(?:max|min)(?= ?\} ?(?:[({_]|\\\{))|mod|arcsin|arccos|arctan"
+    r"|arccot|sin|cos|tan|cot|sec|csc|sinh|cosh|tanh|ln|log|lg|exp)\.? ?\}"
+)
+_PRIMES = re.compile(r"\^ ?\{ ?((?:\\prime ?)+)\}|\^ ?\\prime(?![A-Za-z])")
+_NAMED_SET = re.compile(r"\\(?:text|mathrm) ?\{ ?(all real numbers[^{}]*?) ?\}")
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname\*?)\s*(?=\{)")
 _DEGREES = re.compile(r"\^\s?(?:\\circ(?![A-Za-z])|\{\s?\\circ\s?\})|\\degrees?(?![A-Za-z])")
 _NEEDLESS_SPACE = re.compile(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ")
 _RATE = re.compile(r"\\frac ?\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}")
-_CASES = re.compile(r"\\begin\{cases\}([^&{}]*)\\end\{cases\}")
 _ARTICLE = re.compile(r"^(?:[Tt]he|[Aa]n|a) (?=[A-Za-z]{2})")
 _HYPHEN = re.compile(r"(?<=[^\W\d_]{2})-(?=[^\W\d_]{2})")
 _SHOWN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+|[-+<>=/\u00b1]")
 _WORDS_IN_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _NOT_WORD = re.compile(r"[\W_]+")
-_LOOSE_ENDS = " \t\r\n.,;:*\"'`"
+_BUILDER = re.compile(r"\{ ?\\?[A-Za-z]\w? ?(?:[|:]|\\in)")
+_LOOSE_ENDS = ' \t\r\n.,;:*"`'
 
 
 def tidy(text: str) -> str:
@@ -130,13 +197,24 @@ def tidy(text: str) -> str:
     text = _DOLLAR_OF.sub("", text)
     for pattern, command in _UNESCAPED:
         text = pattern.sub(command, text)
-    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", _POWER.sub("^", text.replace(r"\$", " ").replace("{,}", ",")))
+    text = undoubled(text)
+    text = _LOG_BASE.sub(r"\\log_{\1}(", _PLUS_MINUS.sub(r"\\pm ", _DECIMAL_POWER.sub(r"\\times ", text)))
+    text = _CIRCLES.sub(lambda run: ", ".join(f"({_CIRCLED.index(m) + 1})" for m in run[0] if m in _CIRCLED), text)
+    text = _UNION.sub(r"\\cup ", text) if "U" in text else text
+    text = _CONNECTED.sub(lambda word: word[0].translate(_CHINESE), text) if not text.isascii() else text
+    text = _ROOT_OF_DIGITS.sub(r"\\sqrt{\1}", _POWER.sub("^", _THOUSANDS_BRACE.sub(",", text.replace(r"\$", " "))))
+    text = _RAISED_FIRST.sub(r"\2\1", text)
     text = _RAISED.sub(_raised, text) if not text.isascii() else text
     text = _LOWERED.sub(lambda run: "_{" + "".join(map(_SUBSCRIPTS.__getitem__, run[0])) + "}", text)
     text = _THOUSANDS_SPACE.sub("", text.translate(_CHARACTERS))
     if "\\" in text:
         text = _tidy_commands(text.replace(r"\%", "%"))
-    return _unwrap(" ".join(text.split()))
+    return _RATIO_WORD.sub(r"\1 : \2", _unwrap(" ".join(text.split())))
+
+
+def undoubled(text: str) -> str:
+    r"""The text with the backslashes of commands that were escaped twice made single: `\\\\frac` is `\\frac`."""
+    return _DOUBLED.sub(r"\\", text) if "\\\\" in text else text
 
 
 def _raised(run: re.Match[str]) -> str:
@@ -145,15 +223,15 @@ def _raised(run: re.Match[str]) -> str:
 
 
 def _tidy_commands(text: str) -> str:
-    text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ROMAN.sub(r"\1", text))
+    text = _COMBINATIONS.sub(r"\1", _OPERATORS.sub(r"\\\1 ", _NAMED_SET.sub(r"\1 ", text)))
+    text = _PRIMES.sub(lambda marks: "'" * max(1, (marks[1] or "").count("prime")), text)
+    text = _OVER.sub(r"\\frac{\1}{\2}", text) if r"\over" in text else text
+    text = _CHOOSE.sub(r"\\binom{\1}{\2}", _ROMAN.sub(lambda letter: letter[1] or letter[2], text))
     for pattern, command in _SAME:
         text = pattern.sub(command, text)
     text = _SIZING.sub("", _FRACTION.sub(r"\\", text))
     text = _TEXT.sub(r"\\text", _SPACING.sub(" ", text))
-    text = _CASES.sub(
-        lambda rows: rows[1].strip().removesuffix("\\\\").replace("\\\\", ", "), _RATE.sub(r"\\text{\1/\2}", text)
-    )
-    return _DEGREES.sub("°", text)
+    return _DEGREES.sub("°", _RATE.sub(r"\\text{\1/\2}", text))
 
 
 def _unwrap(text: str) -> str:
@@ -167,8 +245,15 @@ def _unwrap(text: str) -> str:
 
 def _unwrap_once(text: str) -> str:
     # A leading full stop is a decimal point (".5"); a trailing one ends the sentence.
-    text = text.rstrip(_LOOSE_ENDS).lstrip(_LOOSE_ENDS.replace(".", ""))
-    for opening in (r"\boxed{", r"\fbox{", "{"):
+    is_open = text.rstrip(" $").endswith(("...", "\u2026"))  # the answer goes on
+    text = (text if is_open else text.rstrip(_LOOSE_ENDS + ("\\" if text.count("\\") == 1 else ""))).lstrip(
+        _LOOSE_ENDS.replace(".", "")
+    )
+    if text[:1] == "'" or (text[-1:] == "'" and text[-2:-1].isalpha() and " " in text):
+        text = text.strip("'")
+    for opening in (r"\boxed{", r"\fbox{", r"\framebox{", "{"):
+        if opening == "{" and _BUILDER.match(text):
+            break
         if text.startswith(opening) and _closes_at_end(text, len(opening)):
             return text[len(opening) : -1]
     return text
