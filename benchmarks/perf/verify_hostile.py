@@ -2,8 +2,9 @@ r"""Hostile text: how long the checker takes, how much memory a worker uses, and
 
     python -m prm.benchmarks.perf.verify_hostile
 
-Every pair is checked from the main thread, from 8 threads, and in 200 concurrent asyncio calls, each time among
-ordinary pairs with known verdicts. With more calls than workers, the time of a call includes its wait in the queue.
+Every pair is checked from the main thread, from 8 and from 64 threads, and in 200 concurrent asyncio calls, each time
+among ordinary pairs with known verdicts. With more calls than workers, the time of a call includes its wait in the
+queue.
 """
 
 from __future__ import annotations
@@ -13,17 +14,23 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import psutil
 
 from prm.verifiers import Verdict, check, check_async
+from prm.verifiers.expressions.symbolic import WORKER
 
 from .job import machine
 
+Pairs = list[tuple[str, str]]
+"""Predictions and golds."""
+Timed = list[tuple[float, Verdict]]
+"""The seconds that each check took, and its verdict."""
 LIMIT = 2.0
 """Time limit of a check in seconds, the default of `check`."""
 ORDINARY = [
@@ -232,7 +239,7 @@ def slow_pairs() -> Iterator[tuple[str, str]]:
         yield f"\\boxed{{{power}(x+1)}}", f"{power}x+{power}"
 
 
-def corpus() -> list[tuple[str, str]]:
+def corpus() -> Pairs:
     """The slow pairs, each text as a boxed prediction, and some short texts as the gold answer of an ordinary one."""
     found = list(slow_pairs())
     for i, text in enumerate(texts()):
@@ -246,30 +253,46 @@ def corpus() -> list[tuple[str, str]]:
 def main() -> None:
     """Measure, and print one line per way of calling."""
     pairs = corpus()
+    ways: dict[str, Callable[[Pairs], tuple[Timed, int]]] = {
+        "main thread": in_turn,
+        "8 threads": partial(in_threads, threads=8),
+        "64 threads": partial(in_threads, threads=64),
+        "asyncio, 200 at once": in_asyncio,
+    }
+    found: dict[str, Timed] = {}
     print(f"{machine()}: {len(pairs)} hostile pairs, limit {LIMIT:g} s")
     with tempfile.TemporaryDirectory() as folder:
         home = Path.cwd()
         os.chdir(folder)
-        for name, run in (("main thread", in_turn), ("8 threads", in_threads), ("asyncio, 200 at once", in_asyncio)):
-            report(name, *run(pairs))
+        for name, run in ways.items():
+            found[name], wrong = run(pairs)
+            report(name, found[name], wrong, differing(found[name], found["main thread"]))
         left = list(Path(folder).iterdir())
         os.chdir(home)
     print("no side effects" if not left else f"LEFT BEHIND: {left}")
+    WORKER.close()
+    print(f"{len(psutil.Process().children(recursive=True))} processes left")
 
 
-def report(name: str, hostile: list[tuple[float, Verdict]], wrong: int) -> None:
-    """Print one line: slowest check, outcomes, memory, and wrong verdicts on ordinary pairs."""
+def differing(hostile: Timed, alone: Timed) -> int:
+    """The number of pairs whose outcome is another than in the main thread."""
+    return sum(one.outcome != other.outcome for (_, one), (_, other) in zip(hostile, alone, strict=True))
+
+
+def report(name: str, hostile: Timed, wrong: int, differ: int) -> None:
+    """Print one line: slowest check, outcomes, memory, wrong verdicts on ordinary pairs, and differing outcomes."""
     outcomes = Counter(verdict.outcome.value for _, verdict in hostile)
     workers = psutil.Process().children(recursive=True)
     memory = max((worker.memory_info().rss for worker in workers), default=0) / 2**20
     worst = max(seconds for seconds, _ in hostile)
     late = sum(seconds > LIMIT + 0.5 for seconds, _ in hostile)
     print(
-        f"{name}: worst {worst:.2f} s, {late} late, {dict(outcomes)}, worker {memory:.0f} MiB, {wrong} ordinary wrong"
+        f"{name}: worst {worst:.2f} s, {late} late, {dict(outcomes)}, worker {memory:.0f} MiB, "
+        f"{wrong} ordinary wrong, {differ} differ"
     )
 
 
-def in_turn(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]], int]:
+def in_turn(pairs: Pairs) -> tuple[Timed, int]:
     """Check one pair after the other, with an ordinary one after every fifth."""
     found, wrong = [], 0
     for i, pair in enumerate(pairs):
@@ -286,19 +309,19 @@ def _timed(pair: tuple[str, str]) -> tuple[float, Verdict]:
     return time.perf_counter() - started, verdict
 
 
-def in_threads(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]], int]:
-    """Check from 8 threads at once, with ordinary pairs among them."""
+def in_threads(pairs: Pairs, threads: int) -> tuple[Timed, int]:
+    """Check from several threads at once, with ordinary pairs among them."""
     ordinary = [ORDINARY[i % len(ORDINARY)] for i in range(len(pairs) // 5)]
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         hostile = pool.map(_timed, pairs)
         verdicts = pool.map(lambda row: check(row[0], row[1]).is_correct != row[2], ordinary)
         return list(hostile), sum(verdicts)
 
 
-def in_asyncio(pairs: list[tuple[str, str]]) -> tuple[list[tuple[float, Verdict]], int]:
+def in_asyncio(pairs: Pairs) -> tuple[Timed, int]:
     """Check in 200 concurrent calls, with ordinary pairs among them."""
 
-    async def run() -> tuple[list[tuple[float, Verdict]], list[bool]]:
+    async def run() -> tuple[Timed, list[bool]]:
         room = asyncio.Semaphore(200)
 
         async def one(prediction: str, gold: str) -> tuple[float, Verdict]:

@@ -1,16 +1,24 @@
-"""The adapters, called as TRL 1.16, verl 0.9.1 and lm-evaluation-harness 0.4.13 call them."""
+"""The adapters, called as the tools call them, without the tools; `test_verifiers_tools` has those."""
 
+import asyncio
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
+from prm.verifiers import adapters
 from prm.verifiers.adapters import (
+    NemoGymReward,
+    OpenRlhfReward,
+    SlimeReward,
     TrlReward,
     accuracy_reward,
     answer_match,
     completion_text,
     compute_score,
     process_results,
+    reward_func,
+    slime_reward,
 )
 from prm.verifiers.rewards import RuleReward
 
@@ -171,3 +179,111 @@ def test_a_reward_has_the_name_under_which_trl_logs_it():
     """`GRPOTrainer` asks every reward function that is not a model for its `__name__`."""
     assert TrlReward(RuleReward()).__name__ == "rule_reward"
     assert TrlReward.__name__ == "TrlReward"
+
+
+PROMPT = "What is 3 + 4? The answer is 99.\n"
+
+
+def openrlhf(reward, texts, labels):
+    """Call `reward_func` as the executor does, with the special tokens in the query."""
+    queries = [f"<s>{PROMPT}{text}<|im_end|>\n" for text in texts]
+    return reward(queries, [PROMPT] * len(texts), labels)
+
+
+def test_openrlhf_gets_numbers_and_says_which_are_undecided():
+    found = openrlhf(reward_func, [*TEXTS, "The answer is 7"], ["7", "7", "7", ""])
+    assert found["rewards"] == found["scores"] == [1.0, 0.0, 0.0, 0.0]
+    assert found["extra_logs"] == {"correct": [1.0, 0.0, 0.0, 0.0], "decided": [1.0, 1.0, 0.0, 0.0]}
+
+
+def test_openrlhf_weights_the_parts():
+    reward = OpenRlhfReward(RuleReward({"correct": 1.0, "boxed": 0.5}, undecided=0.25))
+    found = openrlhf(reward, [r"\boxed{7}", r"\boxed{7}"], [7, ""])
+    assert found["rewards"] == [1.5, 0.75]
+    assert found["scores"] == [1.0, 0.25]
+    assert OpenRlhfReward(RuleReward({"boxed": 1.0}, undecided=0.0))([""], [""], ["7"])["scores"] == [0.0]
+
+
+def test_openrlhf_reads_the_completion_alone():
+    long = "Think. " * 100 + PROMPT
+    cut = f"{long[-300:]}I do not know"
+    assert reward_func([cut], [long], ["99"])["rewards"] == [0.0]
+    assert reward_func([f"{long}It is 7."], [long], ["7"])["rewards"] == [1.0]
+    with pytest.raises(ValueError, match="does not contain"):
+        reward_func(["It is 7."], [PROMPT], ["7"])
+
+
+def test_openrlhf_cannot_exclude_a_completion():
+    with pytest.raises(ValueError, match="OpenRLHF needs a number"):
+        OpenRlhfReward(RuleReward())
+
+
+@pytest.mark.parametrize("form", [OpenRlhfReward, NemoGymReward])
+def test_without_token_ids_lengths_must_be_measured_in_text(form):
+    with pytest.raises(ValueError, match="measured_in='text'"):
+        form(RuleReward({"repetition": 1.0}, undecided=0.0))
+    form(RuleReward({"repetition": 1.0}, undecided=0.0, measured_in="text"))
+
+
+def sample(response, label):
+    """A sample with the fields of slime's `Sample` that a reward function may use."""
+    fields = {"prompt": PROMPT, "response": response, "label": label, "tokens": [1, 2, 3, 4, 5], "response_length": 3}
+    return SimpleNamespace(**fields, metadata={"row": 1}, remove_sample=False)
+
+
+def test_slime_removes_undecided_samples():
+    samples = [sample(text, gold) for text, gold in zip([*TEXTS, "7"], ["7", "7", "7", ""], strict=True)]
+    assert asyncio.run(slime_reward(None, samples)) == [1.0, 0.0, 0.0, 0.0]
+    assert [one.remove_sample for one in samples] == [False, False, False, True]
+    assert samples[0].metadata == {"row": 1, "verdict": "correct: same text", "reward_parts": {"correct": 1.0}}
+    assert samples[3].metadata == {"row": 1, "verdict": "error: no answer in the gold", "reward_parts": {}}
+
+
+def test_slime_takes_one_sample_and_its_tokens():
+    reward = SlimeReward(RuleReward({"correct": 1.0, "overlong": 1.0}, longest=4, cache=2))
+    assert asyncio.run(reward(None, sample("It is 7.", "7"))) == 0.5  # 3 tokens of at most 4
+    assert asyncio.run(SlimeReward(RuleReward({"think": 1.0}))(None, sample("<think>a</think>b", "7"))) == 1.0
+
+
+def test_slime_behind_an_address():
+    rows = [{"prompt": PROMPT, "response": "It is 7.", "label": gold} for gold in ("7", "8", "")]
+    found = [slime_reward.remote(row) for row in rows]
+    assert [row["reward"] for row in found] == [1.0, 0.0, 0.0]
+    assert [row["decided"] for row in found] == [1.0, 1.0, 0.0]
+    assert found[2]["verdict"] == "error: no answer in the gold"
+
+
+def nemo_gym(reward, texts, gold):
+    """Call the reward with the request of a rollout whose last message follows a thought and a tool call."""
+    message = {"type": "message", "content": [{"type": "output_text", "text": text} for text in texts]}
+    output = [{"type": "reasoning", "summary": []}, {"type": "function_call", "name": "f"}, message]
+    params = {"input": [{"role": "user", "content": PROMPT}]}
+    request = {"responses_create_params": params, "response": {"output": output}, "expected_answer": gold}
+    response = asyncio.run(reward(request))
+    assert request.items() <= response.items()
+    return response
+
+
+def test_nemo_gym_masks_undecided_answers():
+    reward = NemoGymReward(RuleReward())
+    found = [nemo_gym(reward, [text], gold) for text, gold in ((TEXTS[0], 7), (TEXTS[1], 7), (TEXTS[2], 7), ("7", ""))]
+    assert [row["reward"] for row in found] == [1.0, 0.0, 0.0, 0.0]
+    assert [row["mask_sample"] for row in found] == [False, False, False, True]
+    assert [row["failure_kind"] for row in found] == [None, None, None, "verifier_error"]
+    assert found[3]["failure_reason"] == found[3]["verdict"] == "error: no answer in the gold"
+    assert found[0]["extracted_answer"] == "7"
+
+
+def test_nemo_gym_has_all_parts_in_every_response():
+    reward = NemoGymReward(RuleReward({"correct": 1.0, "boxed": 0.5}))
+    found = nemo_gym(reward, ["So ", r"\boxed{7}"], "7")
+    assert (found["reward"], found["reward_components"]) == (1.5, {"correct": 1.0, "boxed": 1.0})
+    masked = nemo_gym(reward, [r"\boxed{7}"], "")
+    assert (masked["reward"], masked["reward_components"]) == (0.0, {"correct": 0.0, "boxed": 1.0})
+    with pytest.raises(KeyError, match="expected_answer"):
+        asyncio.run(reward({"response": {"output": []}}))
+
+
+def test_all_is_what_is_there():
+    assert all(hasattr(adapters, name) for name in adapters.__all__)
+    assert list(adapters.__all__) == sorted(adapters.__all__)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from places import ROOT
@@ -77,6 +78,16 @@ def test_a_megabyte_is_read_in_no_time(text):
     check("5", text)
     assert time.monotonic() - start < 3
     assert check(text + "\n#### 5", "5").is_correct
+
+
+def test_64_threads_give_the_verdicts_of_one():
+    texts = ["9^{9^{9^9}}", "((9^9999)^9999)^9999", "99999999!", "(" * 500 + "1", r"\sum_{k=1}^{9^{9}} k^{k}", "\ud800"]
+    golds = ["5", "x+1", r"\frac{\pi}{6}", "(1,2)"]
+    pairs = [(rf"\boxed{{{text}}}", gold) for text in texts for gold in golds]
+    pairs += [(rf"\boxed{{{n}(x+1)^2}}", f"{n}x^2+{2 * n}x+{n + n % 2}") for n in range(1, 41)]
+    alone = [check(*pair, timeout=30) for pair in pairs]
+    with ThreadPoolExecutor(64) as threads:
+        assert list(threads.map(lambda pair: check(*pair, timeout=30), pairs)) == alone
 
 
 def test_the_parser_has_limits():

@@ -214,11 +214,14 @@ def test_one_thread_has_one_worker_and_several_have_several(pool, thread):
 
 
 def test_many_threads():
-    with ThreadPoolExecutor(16) as threads:
+    with ThreadPoolExecutor(64) as threads:
         verdicts = list(threads.map(lambda number: check(*pair(number)[:2], timeout=10), range(1, 101)))
     assert [verdict.is_correct for verdict in verdicts] == [pair(number)[2] for number in range(1, 101)]
     assert all(verdict.is_decided for verdict in verdicts)
-    assert len(WORKER.pids) <= WORKER.size
+    pids = WORKER.pids
+    assert 1 <= len(pids) <= WORKER.size
+    WORKER.close()
+    assert all(is_gone(pid) for pid in pids)
 
 
 def test_asyncio_with_hostile_and_ordinary_pairs():
@@ -364,6 +367,79 @@ def test_wrong_arguments_of_check_many_raise_at_once():
         check_many([], workers=0)
     with pytest.raises(ValueError, match="timeout"):
         check_many([], timeout=0)
+
+
+# Other systems.
+
+ELSEWHERE = """
+import io, os, signal, sys
+
+for module, names in ((signal, ("setitimer", "ITIMER_PROF", "SIGPROF", "pthread_sigmask")),
+                      (os, ("fork", "register_at_fork", "sched_getaffinity", "process_cpu_count", "sysconf"))):
+    for name in names:
+        vars(module).pop(name, None)
+sys.modules["resource"] = None
+
+def hidden(function):
+    def call(path, *arguments, **options):
+        if str(path).startswith(("/proc", "/sys")):
+            raise FileNotFoundError(2, "hidden", str(path))
+        return function(path, *arguments, **options)
+    return call
+
+os.stat, io.open = hidden(os.stat), hidden(io.open)
+"""
+"""Run at the start of the parent and of its workers: takes away what only Linux or only POSIX has."""
+
+
+@pytest.mark.parametrize("output", ["SelectedOutput", "ThreadedOutput"])
+def test_without_what_other_systems_lack(output, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(ELSEWHERE)
+    code = f"""
+from prm.verifiers.expressions import symbolic
+symbolic.OUTPUT = symbolic.{output}
+from prm.verifiers import check, check_many
+first = [check("2(x+1)", "2x+2", timeout=60), check("2(x+1)", "2x+3", timeout=60)]
+slow = check(*{SLOW!r}, timeout=0.2)
+many = list(check_many({symbolic(range(1, 9))!r}, timeout=60, workers=2))
+print(*(verdict.outcome for verdict in (*first, slow, *many)), *symbolic.WORKER.pids, slow.reason, sep=",")
+"""
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    with python(code, env={**os.environ, "PYTHONPATH": paths}) as process:
+        output, errors = process.communicate(timeout=SECONDS)
+    *outcomes, reason = output.strip().split(",")
+    expected = ["correct", "incorrect", "timeout", *("correct" if pair(n)[2] else "incorrect" for n in range(1, 9))]
+    assert (outcomes[:11], reason, errors) == (expected, "not decided in 0.2 s", "")
+    assert outcomes[11:]
+    assert all(is_gone(int(pid)) for pid in outcomes[11:])
+
+
+def test_a_worker_without_that_timer_ends_when_its_parent_is_gone(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(ELSEWHERE)
+    code = f"""
+import threading, time
+from prm.verifiers import check
+from prm.verifiers.expressions.symbolic import WORKER
+threading.Thread(target=check, args={SLOW!r}, kwargs={{"timeout": 4}}, daemon=True).start()
+while not any(worker._spent for worker in WORKER._workers):
+    time.sleep(0.01)
+time.sleep(0.5)  # its first question has reached it
+print(*WORKER.pids, flush=True)
+time.sleep(1_000)
+"""
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    with python(code, env={**os.environ, "PYTHONPATH": paths}) as process:
+        pid = int(process.stdout.readline())
+        process.kill()
+    until(lambda: is_gone(pid))
+
+
+def test_where_no_process_can_start_the_answer_is_undecided(pool, monkeypatch):
+    def refuse(*_, **__):
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert pool.compare(*EQUAL, Budget(10)) == (Outcome.ERROR, "the symbolic worker ended or did not start")
 
 
 # Cleanup.

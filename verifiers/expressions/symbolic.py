@@ -5,7 +5,8 @@ demand, one per thread that asks at the same time, and live until the program en
 killed, and a later question starts another.
 
 Only the processor time that a worker spends on a question counts against its limit. Waiting for a worker, its start,
-and a machine busy with other things do not, so that the verdict is the same under load as at rest.
+and a machine busy with other things do not, so that the verdict is the same under load as at rest. That is on Linux;
+other systems do not say what a process has spent, and there it is the time since the question that counts.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..verdict import Finding, Outcome
+from .processors import processors
 from .tree import Node
 
 MAX_WORKERS = 8
@@ -61,6 +63,49 @@ class Budget:
         return Finding(Outcome.TIMEOUT, f"not decided in {self.seconds:g} s")
 
 
+class SelectedOutput:
+    """The output of a process, where the system can wait for a pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the process writes or ends within `seconds`."""
+        with selectors.DefaultSelector() as selector:  # select.select fails on descriptors above 1,023
+            selector.register(self._descriptor, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
+
+    def read(self) -> bytes:
+        """Wait for what the process writes next; empty once it has ended."""
+        return os.read(self._descriptor, _MAX_REPLY)
+
+
+class ThreadedOutput:
+    """The same where it cannot (Windows): a thread waits. Not used elsewhere, because threads and forks do not mix."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._thread = ThreadPoolExecutor(1, "verifiers-output")
+        self._next: Future[bytes] | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the process writes or ends within `seconds`."""
+        return bool(wait([self._begun()], seconds).done)
+
+    def read(self) -> bytes:
+        """Wait for what the process writes next; empty once it has ended."""
+        begun, self._next = self._begun(), None
+        return begun.result()
+
+    def _begun(self) -> Future[bytes]:
+        if self._next is None:
+            self._next = self._thread.submit(os.read, self._descriptor, _MAX_REPLY)
+        return self._next
+
+
+OUTPUT = SelectedOutput if os.name == "posix" else ThreadedOutput
+
+
 class Worker:
     """The client's end of one worker process, from its start to its end."""
 
@@ -68,6 +113,7 @@ class Worker:
         self.budget: Budget | None = budget
         """The budget of its current question; None while it is free."""
         self._process = _start()
+        self._output = OUTPUT(_stdout(self._process).fileno())
         self._spent = 0.0  # seconds of processor time at its last line; 0 before the first, which says that it is ready
         self._unread = b""
 
@@ -85,7 +131,7 @@ class Worker:
 
         Raises:
             EOFError: the process ended or did not start.
-            BrokenPipeError: the same, noticed while writing.
+            OSError: the same, noticed while writing.
         """
         if not self._spent:
             self._wait_ready()
@@ -113,7 +159,7 @@ class Worker:
         self.close_pipes()
 
     def _wait_ready(self) -> None:
-        if not self._wait(START_SECONDS):
+        if not self._output.wait(START_SECONDS):
             raise EOFError("the worker did not start")
         self._read_line()
 
@@ -126,22 +172,16 @@ class Worker:
         """Wait for a reply; False once the worker has spent `limit` seconds of processor time since its start."""
         deadline = time.monotonic() + wall_seconds
         left = limit - self._spent
-        while not self._wait(left):
+        while not self._output.wait(left):
             spent = _processor_seconds(self.pid)
             if spent is None or spent >= limit or time.monotonic() >= deadline:
                 return False
             left = max(limit - spent, _POLL_SECONDS)
         return True
 
-    def _wait(self, seconds: float) -> bool:
-        """Whether the process writes or ends within `seconds`."""
-        with selectors.DefaultSelector() as selector:  # select.select fails on descriptors above 1,023
-            selector.register(_stdout(self._process), selectors.EVENT_READ)
-            return bool(selector.select(seconds))
-
     def _read_line(self) -> dict[str, Any]:
         while b"\n" not in self._unread:
-            chunk = os.read(_stdout(self._process).fileno(), _MAX_REPLY)
+            chunk = self._output.read()
             if not chunk:
                 raise EOFError("the worker ended")
             self._unread += chunk
@@ -172,7 +212,7 @@ class Pool:
         for _ in range(ATTEMPTS):
             if budget.left <= 0:
                 return budget.overrun()
-            with contextlib.suppress(BrokenPipeError, EOFError):
+            with contextlib.suppress(OSError, EOFError):
                 return self._ask(trees, budget)
         return _CANCELED if budget.is_canceled else _LOST
 
@@ -268,7 +308,7 @@ def _processor_seconds(pid: int) -> float | None:
     """Seconds of processor time used by a process so far, in steps of about 10 ms; None if the system does not say."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except FileNotFoundError:  # not Linux
+    except (FileNotFoundError, ProcessLookupError):  # not Linux, or already killed
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -281,7 +321,7 @@ def _stdout(process: subprocess.Popen[bytes]) -> Any:
     return process.stdout
 
 
-WORKER = Pool(min(os.cpu_count() or 1, MAX_WORKERS))
+WORKER = Pool(min(processors(), MAX_WORKERS))
 """The workers of this process."""
 
 atexit.register(WORKER.close)

@@ -3,12 +3,13 @@
 Once sympy is loaded it writes a line `{"spent": s}`. It then reads one JSON object per line, `{"left": tree, "right":
 tree, "seconds": s}`, and answers each with one line, `{"outcome": …, "reason": …, "spent": s, "is_fit": …}`. `spent` is
 its processor time since its start; `is_fit` is false if another worker must take over. It ends with its input. The
-parent watches its time and kills it. It limits its own memory, and a timer ends it if its parent disappears in the
-middle of a question.
+parent watches its time and kills it. It limits its own memory, where the system can (Linux), and a timer ends it if its
+parent disappears in the middle of a question.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -23,6 +24,8 @@ MEMORY_BYTES = 384 * 2**20
 FIT_BYTES = 64 * 2**20
 """The part of it that sympy's caches may keep after a question. A worker that holds more is replaced, so that each
 question finds the same memory whatever was asked before."""
+HAS_TIMER = hasattr(signal, "setitimer")
+"""Whether there is a timer that counts processor time and ends a process that it cannot interrupt; not on Windows."""
 _SEED = 0
 
 
@@ -39,7 +42,7 @@ def main() -> None:
     # Only answers may reach the pipe, so anything that a library prints goes to stderr.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    end_on_timer()
+    obey_timer()
     in_use = address_space()
     limit_memory(in_use + MEMORY_BYTES)
     _send(answers, {})
@@ -48,10 +51,9 @@ def main() -> None:
 
 
 def _answer(compare: Callable[[Any, Any], tuple[str, str]], job: dict[str, Any], fit_bytes: int) -> dict[str, Any]:
-    # More than twice what the parent allows, because the kernel counts this timer in coarse ticks.
-    signal.setitimer(signal.ITIMER_PROF, 2 * job["seconds"] + 1)
+    set_timer(2 * job["seconds"] + 1)  # more than twice what the parent allows: the kernel counts in coarse ticks
     outcome, reason, is_fit = _outcome(compare, job)
-    signal.setitimer(signal.ITIMER_PROF, 0)
+    set_timer(0)
     return {
         "outcome": outcome,
         "reason": reason,
@@ -68,10 +70,21 @@ def _outcome(compare: Callable[[Any, Any], tuple[str, str]], job: dict[str, Any]
         return "error", f"sympy raised {type(error).__name__}", True
 
 
-def end_on_timer() -> None:
+def obey_timer() -> None:
     """Let SIGPROF end this process, whatever signal settings it inherited from its parent."""
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
+    if HAS_TIMER:
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
+
+
+def set_timer(seconds: float) -> None:
+    """End this process after so many seconds: of processor time, or else of time. 0 for never."""
+    if HAS_TIMER:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+    elif seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True)  # works while Python code cannot run
+    else:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def address_space() -> int:
