@@ -46,6 +46,7 @@ LOST_AT_FIRST, LOST_LATER = 3, 20
 _LONGEST_LINE = 2**20
 _LONGEST_TEXT = 200
 _CHUNK = 65_536
+_POLL = 0.5
 
 
 class Command(StreamChecker):
@@ -273,8 +274,10 @@ class _Process:
             selector.register(self._stdout, selectors.EVENT_READ)
             selector.register(self._stdin, selectors.EVENT_WRITE)
             while b"\n" not in unread and len(unread) <= _LONGEST_LINE:
-                ready = [key.fileobj for key, _ in selector.select(max(deadline - time.monotonic(), 0))]
-                if not ready:
+                ready = [key.fileobj for key, _ in selector.select(min(max(deadline - time.monotonic(), 0), _POLL))]
+                if not ready and self._process.poll() is not None:  # what it started may hold its pipes open
+                    raise self._ended()
+                if not ready and time.monotonic() >= deadline:
                     raise _LostError(Outcome.TIMEOUT, f"gave no answer within {allowed:g} s")
                 if self._stdin in ready:
                     unwritten = unwritten[self._write(unwritten) :]
