@@ -59,7 +59,8 @@ def key_values(option: str, shape: str, given: Sequence[str], hint: str) -> dict
 Checker = Annotated[
     str,
     typer.Option(
-        help=f"how answers are checked: {', '.join(PRESETS)}; or module:function; or 'command: program arguments'"
+        help=f"how answers are checked: {', '.join(PRESETS)}; module:function; or a program, such as "
+        "'command: python grader.py'"
     ),
 ]
 EngineOption = Annotated[

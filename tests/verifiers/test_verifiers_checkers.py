@@ -13,7 +13,7 @@ import pytest
 
 from prm.data.records import Problem
 from prm.verifiers import CheckerError, Command, Outcome, StreamChecker, Verdict
-from prm.verifiers.checkers import Rules, checker_of, command, judge, judge_each
+from prm.verifiers.checkers import Rules, checker_of, judge, judge_each, processes
 from prm.verifiers.policy import PRESETS, Policy
 from prm.verifiers.rewards import RuleReward
 
@@ -32,6 +32,9 @@ for line in sys.stdin:
         if os.fork() == 0:
             open("child", "w").write(str(os.getpid()))
         time.sleep(600)
+    while text == "trickle":
+        print(" ", end="", flush=True)
+        time.sleep(0.01)
     if text == "later":
         time.sleep(0.3)
     answers = {
@@ -120,11 +123,17 @@ def test_what_is_no_verdict_costs_one_verdict(grader, wrong):
 
 
 def test_one_that_hangs_is_killed_with_all_it_started(grader, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "START_SECONDS", 5.0)
+    monkeypatch.setattr(processes, "START_SECONDS", 5.0)
     found = ask(grader(processes=1, seconds=1), "7", "hang", "7")
     assert [verdict.outcome for verdict in found] == ["correct", "timeout", "correct"]
     assert found[1].reason == "the checker command gave no answer within 1 s"
     assert not is_alive((tmp_path / "child").read_text())
+
+
+def test_one_that_writes_on_and_on_takes_too_long_too(grader, monkeypatch):
+    monkeypatch.setattr(processes, "START_SECONDS", 5.0)
+    found = ask(grader(processes=1, seconds=1), "7", "trickle")
+    assert [verdict.outcome for verdict in found] == ["correct", "timeout"]
 
 
 def test_the_start_of_a_process_is_not_part_of_its_first_answer(grader):
@@ -231,7 +240,7 @@ def test_a_function_of_a_module_in_the_current_folder(tmp_path, monkeypatch):
     checker = checker_of("my_grader:is_same")
     assert [verdict.outcome for verdict in ask(checker, "7", "8")] == ["correct", "incorrect"]
     assert checker_of(checker) is checker
-    with pytest.raises(CheckerError, match=r"my_grader.py has no 'is_some'; did you mean 'is_same'\?"):
+    with pytest.raises(CheckerError, match=r"module my_grader has no 'is_some'; did you mean 'is_same'\?"):
         checker_of("my_grader:is_some")
 
 

@@ -75,9 +75,10 @@ def _imported(module: str, function: str) -> Any:
     except Exception as error:  # importing runs the user's code, which may raise anything
         hint = f"is {module}.py in the current folder, {Path.cwd()}?"
         raise CheckerError(f"the checker {module}:{function} cannot be imported: {error}", hint) from error
-    if not hasattr(found, function):
-        raise CheckerError(f"{found.__file__} has no {function!r}{_like(function, vars(found))}", "name a function")
-    return getattr(found, function)
+    checker = getattr(found, function, None)
+    if checker is None:
+        raise CheckerError(f"module {module} has no {function!r}{_like(function, vars(found))}", "name a function")
+    return checker
 
 
 def _like(name: str, known: Iterable[str]) -> str:
