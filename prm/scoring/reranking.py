@@ -16,7 +16,7 @@ from prm.data.steps import split_steps
 from prm.errors import InputError, require_known
 from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import aggregator_named, blaming
-from prm.verifiers import Checker, answer_key, extract_answer
+from prm.verifiers import Checker, Policy, answer_key, extract_answer
 from prm.verifiers.checkers import RULES, Named, Rules
 
 from .checking import job_checker, verdict
@@ -213,7 +213,7 @@ def group_answers(
     by_key: dict[str, int] = {}
     numbers = list[int | None]()
     for solution in solutions:
-        read = _own_answer(solution) if isinstance(checker, Rules) else _any_answer(solution)
+        read = _own_answer(solution, checker.policy) if isinstance(checker, Rules) else _any_answer(solution)
         if read is not None and read.key not in by_key:
             verdicts = (verdict(checker, read.asked, leader, problem) for leader in leaders)
             by_key[read.key] = next((n for n, found in enumerate(verdicts) if found.is_correct), len(leaders))
@@ -234,9 +234,9 @@ class _Read(NamedTuple):
     """As gold."""
 
 
-def _own_answer(solution: str) -> _Read | None:
-    answer = extract_answer(solution)
-    return None if answer is None else _Read(answer_key(solution) or answer, answer, answer)
+def _own_answer(solution: str, policy: Policy) -> _Read | None:
+    answer = extract_answer(solution, boxes=policy.boxes)
+    return None if answer is None else _Read(answer_key(f"\\boxed{{{answer}}}") or answer, answer, answer)
 
 
 def _any_answer(solution: str) -> _Read | None:

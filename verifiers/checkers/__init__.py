@@ -1,7 +1,7 @@
 """Checkers of any kind behind one protocol: our rules under a policy, a function, or a program.
 
     >>> from prm.verifiers.checkers import checker_of, judge
-    >>> judge(checker_of("math"), "The answer is 9.80", "9.8", None).outcome
+    >>> judge(checker_of("minerva"), "The answer is 9.79", "9.8", None).outcome
     <Outcome.CORRECT: 'correct'>
 
 A checker takes the prediction, the gold answer and the problem. It can be named by one text (`checker_of`), the same on

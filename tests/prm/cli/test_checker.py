@@ -71,6 +71,15 @@ def test_verify(prm, place, checker):
     )
 
 
+def test_verify_by_the_rules_of_a_data_set(prm, place):
+    write(place / "r.jsonl", {"completion": "It is 9.79", "answer": "9.8"})
+    for name, is_correct in {"math": False, "minerva": True}.items():
+        assert prm("verify", "r.jsonl", "--checker", name, "--out", name)[0] == 0
+        assert (read(place / name)[0]["outcome"] == "correct") == is_correct
+    assert manifest(place / "minerva")["settings"]["checker"] == "minerva"
+    assert "already there" in prm("verify", "r.jsonl", "--out", "math")[2], "math has the rules of the default"
+
+
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_label(prm, place, base_model, checker):
     """The model's rollouts are 4 or 5, and never lucky."""
