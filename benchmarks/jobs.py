@@ -25,8 +25,11 @@ from prm.data.manifest import Job
 from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
 from prm.errors import InputError, OutputError, require_number
+from prm.scoring.checking import command_files, job_checker, recorded
 from prm.scoring.jobs import score, scorer_name
 from prm.scoring.scorer import Scorer
+from prm.verifiers import Checker
+from prm.verifiers.checkers import RULES, Named
 
 from .evaluation import measure_suite, require_used
 from .numbers import EvalSettings
@@ -111,7 +114,13 @@ class _Sources:
         data = {} if self.data is None else {"data": Path(self.data)}
         return _inputs({name: path for name, path in data.items() if path.exists()} | dict(self.files))
 
-    def read(self, drops: Drops) -> SuiteData:
+    @property
+    def are_checked(self) -> bool:
+        """Whether answers are checked on the way to the result."""
+        suite = suite_named(self.suite)
+        return (suite.judge is not None or PROTOCOLS[suite.protocol].is_pooled) and "pools" not in self.files
+
+    def read(self, drops: Drops, checker: Checker = RULES) -> SuiteData:
         """Read the suite; rows that cannot be used go to `drops`."""
         suite = suite_named(self.suite)
         if suite.read is not None:
@@ -119,7 +128,8 @@ class _Sources:
                 raise InputError(f"the rows of {self.suite} are missing", "give a file, a folder, or a name on the Hub")
             return read_suite(self.suite, self.data, drops, splitter=self.splitter)
         if self.files.keys() >= {"problems", "chains"}:
-            return read_own(self.suite, self.files["problems"], self.files["chains"], drops, splitter=self.splitter)
+            problems, chains = self.files["problems"], self.files["chains"]
+            return read_own(self.suite, problems, chains, drops, splitter=self.splitter, checker=checker)
         if "pools" in self.files:
             return SuiteData(self.suite, suite.protocol, {}, {}, (), {}, note=suite.note)
         raise InputError(f"the suite {self.suite} needs problems and chains", "or, for best-of-n, pools")
@@ -233,6 +243,7 @@ def evaluate(
     thresholds: Mapping[str, float] | None = None,
     threshold_split: str | None = None,
     n: int | None = None,
+    checker: Named = "exact",
     draws: int = 1000,
     seed: int = 0,
     show: int = 5000,
@@ -254,6 +265,8 @@ def evaluate(
         thresholds: by scorer, the score below which a step is called wrong; 0.5 for all others.
         threshold_split: split to choose another threshold on; None for the first.
         n: best of n: only the first n solutions of each problem; None for all.
+        checker: best of n and world: decides which answers are right, and which are equal; see
+            `prm.verifiers.checkers.checker_of`.
         draws: bootstrap draws.
         seed: of all draws.
         show: about how many chains to keep beside the result, to look at.
@@ -271,27 +284,30 @@ def evaluate(
     _require_different(scores, models)
     how = EvalSettings(dict(thresholds or {}), threshold_split, n, draws=draws, seed=seed)
     require_number("show", show, "[0, inf)", whole=True)
+    judge = job_checker(checker)
     place = Workspace(out, "result.json")
     sources = _Sources.of(place, suite, data, splitter, problems=problems, chains=chains, pools=pools)
+    if recorded(judge) and not sources.are_checked:
+        raise InputError(f"checker={checker!r} has no effect: no answer is checked", "omit it")
     if models and sources.files.keys() == {"pools"} and data is None:
         raise InputError("scorers have no chains to score: pools hold none", "give problems and chains too")
     settings = {
         "suite": suite, "data": _named(data), "thresholds": how.thresholds, "threshold_split": threshold_split, "n": n,
         "draws": draws, "seed": seed, "show": show, "stored": stored, "models": models, "splitter": splitter,
-        **own_aggregators_in(),
+        **own_aggregators_in(), **recorded(judge),
     }  # fmt: skip
     files = {name: _score_file(place, name, source) for name, source in scores.items()}
-    inputs = sources.inputs | _inputs({f"scores {name}": path for name, path in files.items()})
+    inputs = sources.inputs | _inputs({f"scores {name}": path for name, path in files.items()}) | command_files(judge)
     inputs |= {f"scorer {name}": Path(model) for name, model in models.items() if Path(model).is_dir()}
     job = Job(place.out, "eval", settings, inputs)
     with making(job, "result", overwrite) as counts:
         if counts is not None:
             drops = Drops()
-            read = sources.read(drops)
+            read = sources.read(drops, judge)
             tables = _stored(read, {*files, *models}) if stored else {}
             require_used(read, [*tables, *files, *models], how)
             tables |= {name: read_scores(path) for name, path in files.items()}
-            checked = _pools(read, sources.files.get("pools"), place.out, drops)
+            checked = _pools(read, sources.files.get("pools"), judge, place.out, drops)
             tables |= {
                 name: read_scores(_score(name, given, read, place.out, overwrite)) for name, given in scorers.items()
             }
@@ -351,7 +367,7 @@ def _stored(data: SuiteData, others: Container[str]) -> dict[str, ScoreTable]:
     return {name: table_of(by_chain.values()) for name, by_chain in data.stored.items()}
 
 
-def _pools(data: SuiteData, pools: Path | None, out: Path, drops: Drops) -> list[Pool]:
+def _pools(data: SuiteData, pools: Path | None, checker: Checker, out: Path, drops: Drops) -> list[Pool]:
     """The checked solutions; those that had to be checked are written beside the result."""
     if not PROTOCOLS[data.protocol].is_pooled:
         return []
@@ -362,7 +378,7 @@ def _pools(data: SuiteData, pools: Path | None, out: Path, drops: Drops) -> list
             raise InputError(f"{pools}: chain {strange!r} is not one of the suite's", "are they pools of these chains?")
         return read
     candidates = [truth for truth in data.truths if isinstance(truth, Candidates)]
-    made = make_pools(candidates, data.problems, data.chains, drops)
+    made = make_pools(candidates, data.problems, data.chains, drops, checker)
     checked = list(console.tracked(made, "checking", len(candidates)))
     write_lines(out.with_name(out.name + ".pools.jsonl"), map(pool_to_json, checked))
     return checked

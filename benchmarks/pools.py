@@ -19,8 +19,10 @@ from prm.data.drops import Drops
 from prm.data.records import Chain, Problem
 from prm.data.rows import Row, read_rows
 from prm.errors import InputError
+from prm.scoring.checking import verdicts
 from prm.scoring.reranking import group_answers
-from prm.verifiers import check_many
+from prm.verifiers import Checker
+from prm.verifiers.checkers import RULES
 
 from .suites.truth import Candidates, decided
 
@@ -76,7 +78,11 @@ _FIELDS = {field.name: None for field in fields(Pool)}.keys()
 
 
 def make_pools(
-    candidates: Sequence[Candidates], problems: Mapping[str, Problem], chains: Mapping[str, Chain], drops: Drops
+    candidates: Sequence[Candidates],
+    problems: Mapping[str, Problem],
+    chains: Mapping[str, Chain],
+    drops: Drops,
+    checker: Checker = RULES,
 ) -> Iterator[Pool]:
     """Check and group the solutions of each problem; verdicts and answers from a file are used unchanged.
 
@@ -86,16 +92,18 @@ def make_pools(
     for one in candidates:
         if one.is_right is None and problems[one.problem_id].answer is None:
             drops.add(one.problem_id, "no gold answer")
-    verdicts = check_many(
-        (chains[chain_id].text, problems[one.problem_id].answer or "")
+    questions = (
+        (chains[chain_id].text, problems[one.problem_id].answer or "", problems[one.problem_id])
         for one in usable
         if one.is_right is None
         for chain_id in one.chain_ids
     )
+    found = verdicts(checker, questions)
     for one in usable:
-        is_right = one.is_right or tuple(decided(next(verdicts)) for _ in one.chain_ids)
+        is_right = one.is_right or tuple(decided(next(found)) for _ in one.chain_ids)
         texts = [chains[chain_id].text for chain_id in one.chain_ids]
-        groups = group_answers(texts if one.answers is None else [_boxed(answer) for answer in one.answers])
+        answers = texts if one.answers is None else [_boxed(answer) for answer in one.answers]
+        groups = group_answers(answers, checker, problems[one.problem_id])
         lengths = tuple(map(len, texts))
         yield Pool(one.problem_id, one.split, one.chain_ids, is_right, tuple(groups), lengths)
 

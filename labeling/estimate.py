@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from prm.data.records import Chain, Problem
 from prm.errors import RenderError
 from prm.models.rendering import Renderer
+from prm.verifiers import Checker
+from prm.verifiers.checkers import RULES
 
 from .allocation import most_rollouts
-from .judging import Checker, check_answer, unusable, verdict
+from .judging import outcomes, unusable
 from .labeler import Plan
 
 
@@ -35,7 +37,7 @@ def estimate(
     problems: Mapping[str, Problem],
     renderer: Renderer,
     plan: Plan,
-    checker: Checker = check_answer,
+    checker: Checker = RULES,
 ) -> Cost:
     """Add up the cost of labeling chains; nothing is generated."""
     cost = Cost()
@@ -49,7 +51,8 @@ def estimate(
         if isinstance(rendered, RenderError):
             cost.unusable += 1
             continue
-        is_right = verdict(checker, chain.text, chain.finish, problem) == "correct"
+        (outcome,) = outcomes(checker, [(chain.text, chain.finish)], problem)
+        is_right = outcome == "correct"
         cost.right += is_right
         cost.prefixes += len(chain.steps) - 1
         strategy = "fixed" if plan.is_checked(chain.id) else plan.strategy

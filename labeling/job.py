@@ -12,18 +12,18 @@ from typing import Any
 
 from prm import console
 from prm.data.files import ProblemFile, read_chains
-from prm.data.identity import identity_of
 from prm.data.jobs import Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, StepLabels
 from prm.errors import require_number, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
+from prm.scoring.checking import command_files, job_checker, recorded
+from prm.verifiers.checkers import Named
 
 from .allocation import Budget
 from .estimate import Cost, estimate
 from .journal import Journal, unfinished
-from .judging import Checker, check_answer, require_checker
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
@@ -46,7 +46,7 @@ def label(
     seed: int = 0,
     splitter: str = "newline",
     chat: bool = False,
-    checker: Checker = check_answer,
+    checker: Named = "exact",
     endpoints: str | Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
     ray_workers: int = 0,
@@ -74,7 +74,7 @@ def label(
         seed: determines all draws.
         splitter: how to split a solution given as one text into steps.
         chat: whether to put the problem into the model's chat template.
-        checker: decides whether an answer is right; see `prm.labeling.judging.Checker`.
+        checker: decides whether an answer is right; see `prm.verifiers.checkers.checker_of`.
         endpoints: base URLs of servers of the model, instead of vLLM in this process.
         engine_options: see `EngineChoice.options`.
         ray_workers: number of Ray workers that label, each with its own engine; 0 for this process alone.
@@ -84,18 +84,18 @@ def label(
     Raises:
         PrmError: an input, the model, the engine or the output cannot be used.
     """
-    require_checker(checker)
+    judge = job_checker(checker)
     place = Workspace(out, "labels.jsonl")
     files = place.files(problems=problems, chains=chains)
     plan = Plan(strategy, Budget(rollouts, width), check_share)
     sampling = Sampling(temperature, top_p, max_tokens, seed, require_texts("stop", stop))
     engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {})
-    setup = Setup(engine, chat, plan, sampling, checker)
+    setup = Setup(engine, chat, plan, sampling, judge)
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
     settings = {"model": model, "splitter": splitter, "chat": chat, **asdict(plan), **asdict(sampling)}
-    settings |= {} if checker is check_answer else {"checker": identity_of(checker)}
-    job = Job(place.out, "label", settings, files | directories(model=model), unfinished(place.out))
+    inputs = files | directories(model=model) | command_files(judge)
+    job = Job(place.out, "label", settings | recorded(judge), inputs, unfinished(place.out))
     with making(job, "labels", overwrite) as counts:
         if counts is not None:
             total, golds = sum(1 for _ in read_chains(files["chains"], splitter)), ProblemFile(files["problems"])
@@ -121,15 +121,15 @@ def labeling_cost(
     check_share: float = 0.0,
     splitter: str = "newline",
     chat: bool = False,
-    checker: Checker = check_answer,
+    checker: Named = "exact",
 ) -> Cost:
     """Estimate what `label` would cost at most with these arguments; nothing is generated."""
-    require_checker(checker)
+    judge = job_checker(checker)
     place = Workspace(None, "cost")
     files = place.files(problems=problems, chains=chains)
     plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(chat=chat)
     golds = ProblemFile(files["problems"])
-    return estimate(read_chains(files["chains"], splitter), golds, renderer, plan, checker)
+    return estimate(read_chains(files["chains"], splitter), golds, renderer, plan, judge)
 
 
 def _events(

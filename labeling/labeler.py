@@ -17,9 +17,11 @@ from prm.data.splits import is_in_share
 from prm.errors import RenderError, require_number
 from prm.generation.engine import Completion, Engine, Request, Sampling
 from prm.models.rendering import Rendered, Renderer
+from prm.verifiers import Checker
+from prm.verifiers.checkers import RULES
 
 from .allocation import Allocation, Budget, Ledger, checked, strategy_named
-from .judging import Checker, check_answer, unusable, verdict
+from .judging import outcomes, unusable
 
 WINDOW = 4096
 """Most chains from the first unlabeled one to the last one begun."""
@@ -52,8 +54,8 @@ class Plan:
 @dataclass(slots=True)
 class _OpenChain:
     chain: Chain
-    judge: Callable[[str, Finish], Outcome]
-    """Verdict on a finished text."""
+    judge: Callable[[Sequence[tuple[str, Finish]]], Iterator[Outcome]]
+    """Verdicts on finished texts."""
     rendered: Rendered
     ledger: Ledger
     allocation: Allocation
@@ -89,8 +91,8 @@ class _OpenChain:
     def receive(self, step: int, first: int, completions: Sequence[Completion]) -> Iterator[Rollout]:
         """Judge the completions of a request and count them."""
         self.waiting -= 1
-        for draw, completion in enumerate(completions, start=first):
-            outcome = self.judge(completion.text, completion.finish)
+        judged = self.judge([(completion.text, completion.finish) for completion in completions])
+        for draw, (completion, outcome) in enumerate(zip(completions, judged, strict=True), start=first):
             self.ledger.add(step, outcome)
             yield Rollout(self.chain.id, step, draw, completion.text, completion.tokens, completion.finish, outcome)
 
@@ -117,7 +119,7 @@ class Labeler:
     """Must keep steps as they are (`separator=None`): a rollout continues the chain's own text."""
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
-    checker: Checker = check_answer
+    checker: Checker = RULES
     _order: deque[_OpenChain | Drop] = field(default_factory=deque)
     """The chains begun but not yet yielded, in order."""
     _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
@@ -180,8 +182,9 @@ class Labeler:
             return Drop(chain.id, error.reason, str(error))
         if len(rendered.ids) >= self.engine.max_length:
             return Drop(chain.id, "chain longer than the model's context", f"{len(rendered.ids)} tokens")
-        judge = partial(verdict, self.checker, problem=problem)
-        ledger = Ledger(len(chain.steps), judge(chain.text, chain.finish))
+        judge = partial(outcomes, self.checker, problem=problem)
+        (outcome,) = judge([(chain.text, chain.finish)])
+        ledger = Ledger(len(chain.steps), outcome)
         known = {(rollout.step, rollout.draw): rollout for rollout in earlier}
         return _OpenChain(chain, judge, rendered, ledger, self._allocation(chain, ledger), known)
 

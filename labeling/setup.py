@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from prm.data.records import Chain, Problem
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Engine, Sampling
+from prm.verifiers import Checker
+from prm.verifiers.checkers import RULES
 
-from .judging import Checker, check_answer
 from .labeler import Earlier, Event, Labeler, Plan
 
 
@@ -23,7 +24,7 @@ class Setup:
     """Whether to put the problem into the model's chat template, so that rollouts continue the assistant's turn."""
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
-    checker: Checker = check_answer
+    checker: Checker = RULES
 
     def labeler(self, engine: Engine) -> Labeler:
         """A labeler on an engine started from this setup."""

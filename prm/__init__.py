@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from prm.generation.engine import Engine, Sampling
     from prm.generation.sampling import sample
     from prm.labeling.job import label, labeling_cost
-    from prm.labeling.judging import Checker
     from prm.models.conversion import convert
     from prm.scoring.calibrating import calibrate, chain_values
     from prm.scoring.jobs import rerank_chains, score
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
     from prm.training.job import train
     from prm.training.settings import TrainSettings
-    from prm.verifiers import check, check_many, extract_answer
+    from prm.verifiers import Checker, check, check_many, extract_answer
 
 _HOMES = {
     "prm.benchmarks.arithmetic.step_truth": ("measure_label_quality",),
@@ -63,7 +62,6 @@ _HOMES = {
     "prm.generation.engine": ("Engine", "Sampling"),
     "prm.generation.sampling": ("sample",),
     "prm.labeling.job": ("label", "labeling_cost"),
-    "prm.labeling.judging": ("Checker",),
     "prm.models.conversion": ("convert",),
     "prm.scoring.calibrating": ("calibrate", "chain_values"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
@@ -72,7 +70,7 @@ _HOMES = {
     "prm.scoring.scorer": ("Refusal", "Scorer"),
     "prm.scoring.verifying": ("audit_golds", "verify"),
     "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
-    "prm.verifiers": ("check", "check_many", "extract_answer"),
+    "prm.verifiers": ("Checker", "check", "check_many", "extract_answer"),
     "prm.training.job": ("train",),
     "prm.training.settings": ("TrainSettings",),
 }  # fmt: skip

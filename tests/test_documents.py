@@ -15,7 +15,14 @@ pytestmark = [pytest.mark.engine]
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reader")
     script = ROOT / "tests" / "documents.py"
-    done = subprocess.run([sys.executable, script, folder], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, script, folder],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (folder / "results.json").exists(), done.stderr
     return json.loads((folder / "results.json").read_text())
 

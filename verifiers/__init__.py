@@ -8,6 +8,7 @@ A verdict is one of five: correct, incorrect, no answer, timeout, error. Only th
 evaluated as code. Algebra runs in a separate process, killed if it takes too long; only that process imports sympy.
 """
 
+from .checkers import Checker, CheckerError, Command, StreamChecker
 from .checking import DEFAULT_TIMEOUT, answer_key, check, check_async, check_many, gold_problem
 from .choices import check_choice
 from .extract import extract_answer
@@ -17,8 +18,12 @@ from .verdict import Outcome, Verdict
 __all__ = [
     "DEFAULT_TIMEOUT",
     "PRESETS",
+    "Checker",
+    "CheckerError",
+    "Command",
     "Outcome",
     "Policy",
+    "StreamChecker",
     "Verdict",
     "answer_key",
     "check",

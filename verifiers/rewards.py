@@ -15,9 +15,10 @@ import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from .checking import DEFAULT_TIMEOUT, check
+from .checkers import Checker, Named, checker_of, judge
+from .checking import DEFAULT_TIMEOUT
 from .extract import TAIL
 from .verdict import Outcome, Verdict
 
@@ -158,7 +159,7 @@ class RuleReward:
     """A weighted sum of rules. Call an instance with a completion and its gold answer; it can be pickled.
 
     Raises:
-        ValueError: at construction, if weights or limits are invalid.
+        ValueError: at construction, if weights, limits or the checker are invalid.
 
     >>> RuleReward({"correct": 1, "overlong": 1}, longest=10, cache=4, measured_in="text")("so it is 7", "7").parts
     {'correct': 1.0, 'overlong': -1.0}
@@ -181,7 +182,10 @@ class RuleReward:
     measured_in: Literal["tokens", "text"] = "tokens"
     """The units of "overlong" and "repetition": the token ids given with each completion, or characters and words."""
     timeout: float = DEFAULT_TIMEOUT
-    """See `check`."""
+    """See `check`; a checker of another kind has its own limits."""
+    checker: Named = "exact"
+    """For "correct": see `prm.verifiers.checkers.checker_of`."""
+    _judge: Checker = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Reject settings that would otherwise fail in the middle of training."""
@@ -197,22 +201,24 @@ class RuleReward:
             raise ValueError("the part 'overlong' needs longest above 0")
         overlong_penalty(0, self.longest, self.cache)
         repetition_penalty([], self.ngram)
+        object.__setattr__(self, "_judge", checker_of(self.checker, timeout=self.timeout))
 
-    def __call__(self, text: str, gold: str, tokens: Sequence[int] | None = None) -> Reward:
+    def __call__(self, text: str, gold: str, tokens: Sequence[int] | None = None, problem: Any = None) -> Reward:
         """Reward one completion.
 
         Args:
             text: the completion.
             gold: the gold answer, as for `check`.
             tokens: token ids of the completion; unused if measured in text.
+            problem: for a checker that looks at it.
 
         Raises:
-            ValueError: a part is measured in tokens, but none are given.
+            ValueError: a part is measured in tokens, but none are given; or the checker cannot be used.
         """
         parts = {name: self._form(name, text, tokens) for name in self.weights if name != "correct"}
         if "correct" not in self.weights:
             return Reward(self._total(parts), parts, None)
-        verdict = check(text, gold, timeout=self.timeout)
+        verdict = judge(self._judge, text, gold, problem)
         value = correctness(verdict, undecided=self.undecided, no_answer=self.no_answer)
         if value is None:
             return Reward(None, parts, verdict)

@@ -23,6 +23,7 @@ from prm.data.records import Chain, Problem
 from prm.data.rows import Row
 from prm.data.steps import split_steps
 from prm.errors import InputError, entry
+from prm.verifiers import Checker
 
 from ..results import Protocol
 from . import best_of_n, judging, localization, preference, steps
@@ -55,8 +56,8 @@ class Suite:
     """Whether a file is one object, from a question's id to the list of its rows."""
     is_rated_once: bool = False
     """Whether chains share beginnings, whose ratings count once; see `steps.rated_once`."""
-    judge: Callable[[Mapping[str, Problem], Mapping[str, Chain]], Iterable[Truth]] | None = None
-    """For a suite of own files, in place of `read`: problems and chains → their truth."""
+    judge: Callable[[Mapping[str, Problem], Mapping[str, Chain], Checker], Iterable[Truth]] | None = None
+    """For a suite of own files, in place of `read`: problems and chains → their truth, by a checker."""
 
 
 SUITES: dict[str, Suite] = {

@@ -8,6 +8,8 @@ from prm.data.drops import Drops
 from prm.data.files import by_id, read_chains, read_problems
 from prm.data.records import Chain
 from prm.errors import InputError
+from prm.verifiers import Checker
+from prm.verifiers.checkers import RULES
 
 from . import SuiteData, suite_named
 from .judging import BEST_OF_N, WORLD
@@ -15,7 +17,9 @@ from .judging import BEST_OF_N, WORLD
 __all__ = ["BEST_OF_N", "WORLD", "read_own"]
 
 
-def read_own(name: str, problems: Path, chains: Path, drops: Drops, *, splitter: str = "newline") -> SuiteData:
+def read_own(
+    name: str, problems: Path, chains: Path, drops: Drops, *, splitter: str = "newline", checker: Checker = RULES
+) -> SuiteData:
     """Read a suite from a file of problems and one of chains.
 
     A chain whose problem is missing goes to `drops`.
@@ -33,6 +37,5 @@ def read_own(name: str, problems: Path, chains: Path, drops: Drops, *, splitter:
             kept[chain.id] = chain
         else:
             drops.add(chain.id, "its problem is missing")
-    return SuiteData(
-        name, suite.protocol, known, kept, tuple(suite.judge(known, kept)), {}, note=suite.note, rule=suite.rule
-    )
+    truths = tuple(suite.judge(known, kept, checker))
+    return SuiteData(name, suite.protocol, known, kept, truths, {}, note=suite.note, rule=suite.rule)

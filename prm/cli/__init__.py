@@ -41,6 +41,7 @@ _COMMANDS: Examples = {
     report.report: "prm report runs/processbench.json runs/best-of-n.json --out report.html",
     report.leaderboard: "prm leaderboard runs/processbench.json runs/best-of-n.json --format markdown",
     verify.verify: "prm verify outputs.jsonl --prediction completion --gold answer --out verdicts.jsonl\n\n"
+    "With a grader of your own: prm verify outputs.jsonl --checker 'command: python grader.py'\n\n"
     "Before a run, only the gold answers: prm verify problems.jsonl --audit-golds",
     demo.demo: "prm demo --out runs/demo",
 }

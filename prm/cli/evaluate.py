@@ -11,7 +11,7 @@ import typer
 from prm import console
 from prm.errors import InputError
 
-from .options import OutFile, Overwrite, Seed, Splitter, key_values
+from .options import Checker, OutFile, Overwrite, Seed, Splitter, key_values
 
 _SUITE = "name of the suite; `prm suite` without one lists them"
 Data = Annotated[str | None, typer.Argument(help="the suite's rows: a file, a folder, or a name on the Hub")]
@@ -69,6 +69,7 @@ def eval_(
     n: Annotated[
         int | None, typer.Option("--n", "-n", min=1, help="best of n: only the first n solutions (default: all)")
     ] = None,
+    checker: Checker = "exact",
     draws: Annotated[int, typer.Option(min=100, help="bootstrap draws")] = 1000,
     seed: Seed = 0,
     show: Annotated[int, typer.Option(min=0, help="chains to keep beside the result, for `prm report`")] = 5000,
@@ -88,7 +89,7 @@ def eval_(
         suite, data, problems=problems, chains=chains, pools=pools, stored=stored,
         scores=_named("--scores", "NAME=FILE", scores or [], "such as --scores PRM=scores.jsonl"),
         scorers=_named("--scorer", "NAME=MODEL", scorer or [], "such as --scorer PRM=runs/prm"),
-        thresholds=thresholds, threshold_split=threshold_split, n=n, draws=draws, seed=seed, show=show,
+        thresholds=thresholds, threshold_split=threshold_split, n=n, checker=checker, draws=draws, seed=seed, show=show,
         splitter=splitter, out=out, overwrite=overwrite,
     )  # fmt: skip
     show_result(evaluation.result)

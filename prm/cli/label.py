@@ -25,6 +25,7 @@ from prm.labeling.stats import label_stats
 from .options import (
     Chains,
     Chat,
+    Checker,
     Endpoint,
     EngineOption,
     MaxTokens,
@@ -65,6 +66,7 @@ def run(
     seed: Seed = 0,
     splitter: Splitter = "newline",
     chat: Chat = False,
+    checker: Checker = "exact",
     endpoint: Endpoint = None,
     engine_option: EngineOption = None,
     engine: Annotated[
@@ -85,7 +87,7 @@ def run(
         raise InputError(f"unknown --engine {engine!r}", "choose from vllm, ray")
     plan: dict[str, Any] = {
         "strategy": strategy, "rollouts": rollouts, "width": width, "check_share": check_share,
-        "splitter": splitter, "chat": chat,
+        "splitter": splitter, "chat": chat, "checker": checker,
     }  # fmt: skip
     if dry_run:
         _say_cost(job.labeling_cost(problems, chains, model=model, **plan))

@@ -11,6 +11,7 @@ import typer
 
 from prm.data.steps import SPLITTERS
 from prm.errors import InputError
+from prm.verifiers.policy import PRESETS
 
 Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, GSM8K, MATH, or prompt/answer rows)")]
 Chains = Annotated[Path, typer.Option(help="chains as JSONL (ours, or rows with solutions)")]
@@ -55,6 +56,13 @@ def key_values(option: str, shape: str, given: Sequence[str], hint: str) -> dict
     return dict(text.split("=", 1) for text in given)
 
 
+Checker = Annotated[
+    str,
+    typer.Option(
+        help=f"how answers are checked: {', '.join(PRESETS)}; module:function; or a program, such as "
+        "'command: python grader.py'"
+    ),
+]
 EngineOption = Annotated[
     list[str] | None,
     typer.Option(

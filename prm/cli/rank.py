@@ -11,7 +11,7 @@ from prm.scoring import jobs
 from prm.scoring.reranking import SELECTIONS
 from prm.statistics.aggregation import AGGREGATORS
 
-from .options import Chains, OutFile, Overwrite, Problems, Splitter, engine_options, one_of
+from .options import Chains, Checker, OutFile, Overwrite, Problems, Splitter, engine_options, one_of
 
 
 def score(
@@ -60,11 +60,12 @@ def rerank(
     out: OutFile,
     aggregate: Annotated[str, typer.Option(help=one_of(AGGREGATORS))] = "min",
     selection: Annotated[str, typer.Option(help=one_of(SELECTIONS))] = "best-of-n",
+    checker: Checker = "exact",
     splitter: Splitter = "newline",
     overwrite: Overwrite = False,
 ) -> None:
     """Scores → the chosen solution of each problem."""
     jobs.rerank_chains(
         problems, chains, scores, out,
-        aggregate=aggregate, selection=selection, splitter=splitter, overwrite=overwrite,
+        aggregate=aggregate, selection=selection, checker=checker, splitter=splitter, overwrite=overwrite,
     )  # fmt: skip

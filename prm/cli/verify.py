@@ -16,7 +16,7 @@ from prm.scoring.verifying import GOLDS, LABELS, PREDICTIONS, CheckedRow, Share,
 from prm.verifiers import DEFAULT_TIMEOUT, Outcome
 from prm.verifiers.checking import MAX_TIMEOUT
 
-from .options import Overwrite
+from .options import Checker, Overwrite
 
 _SHOWN_CHARACTERS = 60
 
@@ -30,6 +30,7 @@ def verify(
     label: Annotated[
         str | None, typer.Option(help=f"field with a stored verdict to compare with; default: {', '.join(LABELS)}")
     ] = None,
+    checker: Checker = "exact",
     timeout: Annotated[
         float, typer.Option(min=0.01, max=MAX_TIMEOUT, help="seconds that the algebra of one row may take")
     ] = DEFAULT_TIMEOUT,
@@ -61,14 +62,15 @@ def verify(
     }  # fmt: skip
     if audit_golds:
         _refuse([name for name, value in given.items() if value is not None], "--audit-golds reads gold answers only")
-        _audit(file, gold, timeout)
+        _audit(file, gold, checker, timeout)
         return
     unused = [name for name in ("disagreements", "strict") if given[name]]
     if unused and verifying.find_fields(file, prediction, gold, label).label is None:
         _refuse(unused, f"{file}:1: has no stored verdict in {', '.join(LABELS)}; name its field with --label")
     report = verifying.verify(
-        file, prediction=prediction, gold=gold, label=label, timeout=timeout, out=out, overwrite=overwrite
-    )
+        file, prediction=prediction, gold=gold, label=label, checker=checker, timeout=timeout,
+        out=out, overwrite=overwrite,
+    )  # fmt: skip
     if out is None:
         _say_unusable(report, show)
     _print_accuracy(file, report)
@@ -140,9 +142,9 @@ def _shortened(text: str | None) -> str:
     return "…" + repr(text[-_SHOWN_CHARACTERS:])
 
 
-def _audit(file: Path, gold: str | None, timeout: float) -> None:
+def _audit(file: Path, gold: str | None, checker: str, timeout: float) -> None:
     """Print each gold answer that cannot be used, or that the checker does not accept against itself."""
-    audit = verifying.audit_golds(file, gold=gold, timeout=timeout)
+    audit = verifying.audit_golds(file, gold=gold, checker=checker, timeout=timeout)
     for refused in audit.refused:
         print(f"{file}:{refused.line}: {_shortened(refused.gold)}: {refused.reason}")
     console.say(f"gold answers that are refused: {len(audit.refused):,} of {audit.total:,}")

@@ -29,7 +29,9 @@ from prm.data.records import Chain, Choice, Drop, StepScores
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, partial_path, write_lines
 from prm.errors import InputError
+from prm.verifiers.checkers import Named
 
+from .checking import command_files, job_checker, recorded
 from .reranking import choose, common_kind, require_options
 from .scorer import CHAINS_A_ROUND, Refusal, ScoreKind, Scorer, Scores, score_chains
 
@@ -189,6 +191,7 @@ def rerank_chains(
     *,
     aggregate: str = "min",
     selection: str = "best-of-n",
+    checker: Named = "exact",
     splitter: str = "newline",
     overwrite: bool = False,
 ) -> Records[Choice]:
@@ -201,6 +204,7 @@ def rerank_chains(
         out: file of choices; None for a temporary one.
         aggregate: name in `prm.AGGREGATORS`; ignored for an ORM, which gives a single score.
         selection: "best-of-n", "majority" or "weighted".
+        checker: decides which answers are equal; see `prm.scoring.reranking.group_answers`.
         splitter: how to split a solution given as one text into steps.
         overwrite: whether to replace an existing output.
 
@@ -213,12 +217,14 @@ def rerank_chains(
     """
     require_options(aggregate, selection)
     split_steps("", splitter)  # refuses an unknown splitter
+    judge = job_checker(checker)
     place = Workspace(out, "choices.jsonl")
     files = place.files(problems=problems, chains=chains, scores=scores)
     settings = {
         "aggregate": aggregate, "selection": selection, "splitter": splitter, **own_aggregators_in(aggregate),
+        **recorded(judge),
     }  # fmt: skip
-    job = Job(place.out, "rerank", settings, files)
+    job = Job(place.out, "rerank", settings, files | command_files(judge))
     with making(job, "choices", overwrite) as counts:
         if counts is not None:
             drops, known = Drops(), by_id(read_problems(files["problems"]))
@@ -227,12 +233,13 @@ def rerank_chains(
             groups = _groups(read_chains(files["chains"], splitter), known, scored, kind, drops)
             choices = (
                 choose(
-                    problem_id,
+                    known[problem_id],
                     [chain.text for chain, _ in group],
                     [result for _, result in group],
                     kind=kind,
                     aggregate=aggregate,
                     selection=selection,
+                    checker=judge,
                 )
                 for problem_id, group in groups.items()
             )

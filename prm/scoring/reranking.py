@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from prm.data.records import Asked, Choice, Problem, StepScores
 from prm.data.steps import split_steps
 from prm.errors import InputError, require_known
 from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import aggregator_named, blaming
-from prm.verifiers import Outcome, answer_key, check, extract_answer
+from prm.verifiers import Checker, Policy, answer_key, extract_answer
+from prm.verifiers.checkers import RULES, Named, Rules
 
+from .checking import job_checker, verdict
 from .scorer import EMPTY, Refusal, ScoreKind, Scorer, Scores, as_list, checked, checked_scores, posed
 
 
@@ -28,6 +30,7 @@ def rerank(
     *,
     aggregate: str = "min",
     selection: str = "best-of-n",
+    checker: Named = "exact",
     splitter: str = "newline",
 ) -> Choice:
     """Choose one of the solutions of a problem.
@@ -39,6 +42,7 @@ def rerank(
         scorer: see `prm.load_scorer`.
         aggregate: name in `prm.AGGREGATORS`; ignored for an ORM, which gives a single score.
         selection: name in `SELECTIONS`; votes group answers by value (`0.5` with `1/2`).
+        checker: decides which answers are equal; see `group_answers`.
         splitter: how to split the solutions into steps.
 
     Returns:
@@ -51,6 +55,7 @@ def rerank(
         ModelError: the scorer returns anything but scores and refusals.
     """
     require_options(aggregate, selection)
+    judge = job_checker(checker)
     _require_scorer(scorer)
     texts, given = _texts(solutions), posed(problem)
     if isinstance(given, Refusal):
@@ -59,8 +64,8 @@ def rerank(
     scored = [steps for steps in chains if steps]
     results = iter(checked_scores(scorer, [given] * len(scored), scored))
     found = [next(results) if steps else Refusal(EMPTY) for steps in chains]
-    problem_id = problem.id if isinstance(problem, Problem) else ""
-    return choose(problem_id, texts, found, kind=scorer.kind, aggregate=aggregate, selection=selection)
+    record = problem if isinstance(problem, Problem) else ""
+    return choose(record, texts, found, kind=scorer.kind, aggregate=aggregate, selection=selection, checker=judge)
 
 
 def require_options(aggregate: str, selection: str) -> None:
@@ -90,24 +95,29 @@ def _texts(solutions: object) -> list[str]:
 
 
 def choose(
-    problem_id: str,
+    problem: Problem | str,
     solutions: Iterable[str],
     results: Iterable[Scores | Refusal],
     *,
     kind: ScoreKind = "prm",
     aggregate: str = "min",
     selection: str = "best-of-n",
+    checker: Named = "exact",
 ) -> Choice:
-    """Choose by the results that a scorer of this `kind` gave, one per solution; see `rerank`."""
+    """Choose by the results that a scorer of this `kind` gave, one per solution; see `rerank`.
+
+    Of the problem, its id is enough, unless a checker of yours looks at the record.
+    """
     require_options(aggregate, selection)
     require_known("kind", kind, get_args(ScoreKind))
     texts = _texts(solutions)
     found = checked(results, [1 if kind == "orm" else None] * len(texts), _unmatched)
     by = "last" if kind == "orm" else aggregate
     scores = [None if isinstance(item, Refusal) else aggregate_scores(item, by) for item in found]
-    index = select(scores, group_answers(texts), selection)
+    record = problem if isinstance(problem, Problem) else None
+    index = select(scores, group_answers(texts, job_checker(checker), record), selection)
     return Choice(
-        problem_id=problem_id,
+        problem_id=record.id if record else str(problem),
         best=texts[index],
         index=index,
         answer=extract_answer(texts[index]),
@@ -190,24 +200,44 @@ vote, where the highest score wins. A weighted vote weighs a chain by its score 
 positive, else by the exponential of its score (logarithms, rewards)."""
 
 
-def group_answers(solutions: Sequence[str]) -> list[int | None]:
+def group_answers(
+    solutions: Sequence[str], checker: Checker = RULES, problem: Problem | None = None
+) -> list[int | None]:
     """Number the answers: solutions with equal answers get the same number, those without an answer None.
 
-    Answers with the same canonical text are equal; others are compared by the checker with the first answer of each
-    group.
+    Each solution is checked against the first answer of each group, which takes the place of the gold. Our own checker
+    is only asked where the canonical texts of two answers differ; any other one is asked about the whole solution. For
+    it, a solution without an answer that we can find is itself its answer, unless it is blank.
     """
     leaders: list[str] = []
     by_key: dict[str, int] = {}
-    return [_group(extract_answer(solution), solution, leaders, by_key) for solution in solutions]
+    numbers = list[int | None]()
+    for solution in solutions:
+        read = _own_answer(solution, checker.policy) if isinstance(checker, Rules) else _any_answer(solution)
+        if read is not None and read.key not in by_key:
+            verdicts = (verdict(checker, read.asked, leader, problem) for leader in leaders)
+            by_key[read.key] = next((n for n, found in enumerate(verdicts) if found.is_correct), len(leaders))
+            if by_key[read.key] == len(leaders):
+                leaders.append(read.answer)
+        numbers.append(None if read is None else by_key[read.key])
+    return numbers
 
 
-def _group(answer: str | None, solution: str, leaders: list[str], by_key: dict[str, int]) -> int | None:
-    if answer is None:
-        return None
-    key = answer_key(solution) or answer
-    if key not in by_key:
-        same = (g for g, leader in enumerate(leaders) if check(answer, leader).outcome is Outcome.CORRECT)
-        by_key[key] = next(same, len(leaders))
-        if by_key[key] == len(leaders):
-            leaders.append(answer)
-    return by_key[key]
+class _Read(NamedTuple):
+    """What is compared of a solution."""
+
+    key: str
+    """Equal for answers that are known to be equal without a check."""
+    asked: str
+    """As prediction."""
+    answer: str
+    """As gold."""
+
+
+def _own_answer(solution: str, policy: Policy) -> _Read | None:
+    answer = extract_answer(solution, boxes=policy.boxes)
+    return None if answer is None else _Read(answer_key(f"\\boxed{{{answer}}}") or answer, answer, answer)
+
+
+def _any_answer(solution: str) -> _Read | None:
+    return _Read(solution, solution, extract_answer(solution) or solution) if solution.strip() else None

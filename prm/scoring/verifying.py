@@ -22,12 +22,16 @@ from prm import console
 from prm.data.drops import Drops
 from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
-from prm.data.rows import Row, optional_text, read_rows
+from prm.data.records import Problem
+from prm.data.rows import Row, first_field, optional_text, read_rows
 from prm.data.writing import write_lines
 from prm.errors import InputError, require_number
 from prm.statistics.intervals import credible_interval
-from prm.verifiers import DEFAULT_TIMEOUT, Outcome, Verdict, check_many, gold_problem
+from prm.verifiers import DEFAULT_TIMEOUT, Checker, Outcome, Verdict, gold_problem
+from prm.verifiers.checkers import Named, Rules
 from prm.verifiers.checking import MAX_TIMEOUT
+
+from .checking import command_files, job_checker, recorded, verdicts
 
 PREDICTIONS = ("prediction", "pred", "completion", "solution_str", "model_output", "response", "output", "generation")
 GOLDS = ("gold", "answer", "solution", "ground_truth", "target", "reference")
@@ -157,6 +161,7 @@ def verify(
     prediction: str | None = None,
     gold: str | None = None,
     label: str | None = None,
+    checker: Named = "exact",
     timeout: float = DEFAULT_TIMEOUT,
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -168,14 +173,16 @@ def verify(
         prediction: field with the solution or bare answer; None for the first of `PREDICTIONS` in the first row.
         gold: field with the gold answer; None for the first of `GOLDS`.
         label: field with a stored verdict to compare with; None for the first of `LABELS` that holds one.
-        timeout: seconds that the algebra of one row may take, in (0, 86400].
+        checker: decides whether an answer is right; see `prm.verifiers.checkers.checker_of`. The fields of a row are
+            the `meta` of the problem that it gets.
+        timeout: seconds that the algebra of one row may take, in (0, 86400]; only for our own rules.
         out: file of verdicts, with a manifest beside it; None for a temporary file.
         overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an input or the output cannot be used.
     """
-    _require_timeout(timeout)
+    judge = _checker(checker, timeout)
     place = Workspace(out, "verdicts.jsonl")
     file = place.files(predictions=predictions)["predictions"]
     fields = find_fields(file, prediction, gold, label)
@@ -183,18 +190,24 @@ def verify(
     console.say(f"{file}: prediction = {fields.prediction!r}, gold = {fields.gold!r}, stored verdict = {stored}")
     counts = dict[str, Any]()
     if out is None:
-        _write_verdicts(file, fields, timeout, place.out, counts)
+        _write_verdicts(file, fields, judge, place.out, counts)
     else:
-        job = Job(place.out, "verify", {**asdict(fields), "timeout": timeout}, {"file": file})
+        settings = {**asdict(fields), "timeout": timeout, **recorded(judge)}
+        job = Job(place.out, "verify", settings, {"file": file} | command_files(judge))
         with making(job, "verdicts", overwrite) as made:
             if made is not None:
-                _write_verdicts(file, fields, timeout, place.out, made)
+                _write_verdicts(file, fields, judge, place.out, made)
         counts = job.counts()
     return VerifyReport(place.out, counts, place, fields)
 
 
-def _require_timeout(timeout: float) -> None:
+def _checker(given: Named, timeout: float) -> Checker:
+    """The checker that is meant, with the time limit if it is our own."""
     require_number("timeout", timeout, f"(0, {MAX_TIMEOUT}]")
+    checker = job_checker(given, timeout=timeout)
+    if timeout != DEFAULT_TIMEOUT and not isinstance(checker, Rules):
+        raise InputError("timeout has no effect on this checker", "a command has its own: 'command(seconds=10): …'")
+    return checker
 
 
 def find_fields(file: Path, prediction: str | None, gold: str | None, label: str | None) -> Fields:
@@ -240,6 +253,7 @@ class _Case:
     prediction: str
     gold: str
     label: bool | None
+    problem: Problem
 
 
 def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
@@ -250,7 +264,16 @@ def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
             name = fields.prediction if texts[0] is None else fields.gold
             drops.add(f"{file}:{number}", f"field {name!r} holds no text")
             continue
-        yield _Case(number, optional_text(row, "id"), texts[0], texts[1], _label(file, number, row, fields.label))
+        label, problem = _label(file, number, row, fields.label), _problem(file, number, row, texts[1])
+        yield _Case(number, optional_text(row, "id"), texts[0], texts[1], label, problem)
+
+
+def _problem(file: Path, number: int, row: Row, gold: str | None) -> Problem:
+    """The problem of a row, with all that the row holds; without a text of its own, the row's id stands for it."""
+    identity = optional_text(row, "id") or f"{file.stem}-{number}"
+    text, meta = first_field(row, "question", "problem", "prompt"), row.get("meta")
+    is_text = isinstance(text, str) and text.strip()
+    return Problem(identity, text if is_text else identity, gold, row | (meta if isinstance(meta, dict) else {}))
 
 
 def _text(value: Any) -> str | None:
@@ -269,19 +292,19 @@ def _label(file: Path, number: int, row: Row, name: str | None) -> bool | None:
     return truth
 
 
-def _write_verdicts(file: Path, fields: Fields, timeout: float, out: Path, counts: dict[str, Any]) -> None:
+def _write_verdicts(file: Path, fields: Fields, checker: Checker, out: Path, counts: dict[str, Any]) -> None:
     drops = Drops()
-    counts["verdicts"] = write_lines(out, map(CheckedRow.to_json, _verdicts(file, fields, timeout, drops)))
+    counts["verdicts"] = write_lines(out, map(CheckedRow.to_json, _verdicts(file, fields, checker, drops)))
     write_drops(drops, out, counts)
 
 
-def _verdicts(file: Path, fields: Fields, timeout: float, drops: Drops) -> Iterator[CheckedRow]:
+def _verdicts(file: Path, fields: Fields, checker: Checker, drops: Drops) -> Iterator[CheckedRow]:
     """A verdict on each row that can be checked. Reads the whole file first, so that a broken line costs no work."""
     total = sum(1 for _ in _cases(file, fields, drops))
     if not total:
         raise InputError(f"{file}: no row can be used: {'; '.join(drops.by_reason())}", "name the fields to read")
     cases, again = tee(_cases(file, fields, Drops()))
-    checked = check_many(((case.prediction, case.gold) for case in again), timeout=timeout)
+    checked = verdicts(checker, ((case.prediction, case.gold, case.problem) for case in again))
     for case, verdict in console.tracked(zip(cases, checked, strict=True), "checking", total):
         yield CheckedRow(
             case.line, case.identity, verdict.outcome, verdict.reason, verdict.answer, case.gold, case.label
@@ -312,36 +335,40 @@ class GoldAudit:
     refused: tuple[RefusedGold, ...]
 
 
-def audit_golds(problems: Source, *, gold: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> GoldAudit:
+def audit_golds(
+    problems: Source, *, gold: str | None = None, checker: Named = "exact", timeout: float = DEFAULT_TIMEOUT
+) -> GoldAudit:
     """Check each gold answer against itself: worth knowing before any labeling or training.
 
     Args:
         problems: rows with a gold answer each, see `prm.Source`.
         gold: field with the gold answer; None for the first of `GOLDS` in the first row.
-        timeout: seconds that the algebra of one row may take, in (0, 86400].
+        checker: as in `verify`.
+        timeout: seconds that the algebra of one row may take, in (0, 86400]; only for our own rules.
 
     Raises:
         InputError: the rows cannot be read, or have no field with a usual name.
     """
-    _require_timeout(timeout)
+    judge = _checker(checker, timeout)
     place = Workspace(None, "golds")
     file = place.files(problems=problems)["problems"]
     name = gold or _found(file, _first_row(file), "gold", GOLDS)
     console.say(f"{file}: gold = {name!r}")
     total = sum(1 for _ in read_rows(file))  # a broken line is found before any work
-    golds, again = tee((number, optional_text(row, "id"), _text(row.get(name))) for number, row in read_rows(file))
-    checked = check_many(((text or "", text or "") for _, _, text in again), timeout=timeout)
+    golds, again = tee((number, row, _text(row.get(name))) for number, row in read_rows(file))
+    questions = ((text or "", text or "", _problem(file, number, row, text)) for number, row, text in again)
+    checked = zip(golds, verdicts(judge, questions), strict=True)
     refused = [
-        RefusedGold(number, identity, text, reason)
-        for (number, identity, text), verdict in console.tracked(zip(golds, checked, strict=True), "checking", total)
-        if (reason := _refusal(name, text, verdict))
+        RefusedGold(number, optional_text(row, "id"), text, reason)
+        for (number, row, text), verdict in console.tracked(checked, "checking", total)
+        if (reason := _refusal(name, text, verdict, is_ours=isinstance(judge, Rules)))
     ]
     return GoldAudit(name, total, tuple(refused))
 
 
-def _refusal(name: str, gold: str | None, verdict: Verdict) -> str:
+def _refusal(name: str, gold: str | None, verdict: Verdict, *, is_ours: bool) -> str:
     """Why a gold answer is refused; empty if it is not."""
     if gold is None:
         return f"field {name!r} holds no text"
     against_itself = "" if verdict.is_correct else f"against itself it is {verdict.outcome}: {verdict.reason}"
-    return gold_problem(gold) or against_itself
+    return (gold_problem(gold) if is_ours else None) or against_itself

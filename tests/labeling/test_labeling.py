@@ -13,12 +13,14 @@ from prm.generation.sampling import sample_chains
 from prm.labeling import labeler as label
 from prm.labeling.allocation import STRATEGIES, Budget, most_rollouts
 from prm.labeling.estimate import estimate
-from prm.labeling.judging import check_answer, require_checker, unusable, verdict
+from prm.labeling.judging import outcomes, unusable
 from prm.labeling.labeler import Labeler, Plan
 from prm.labeling.tally import Tally
 from prm.models.rendering import Renderer
+from prm.scoring.checking import job_checker
 from prm.statistics.pooling import pooled_intervals
 from prm.verifiers import Outcome, check
+from prm.verifiers.checkers import RULES
 
 END = object()
 SEED = 1352587838  # fixed: a job that is run again must draw the same
@@ -363,13 +365,13 @@ def ends_with_gold(text, gold, problem):
     ],
 )
 def test_a_custom_checker_decides(text, finish, expected):
-    assert verdict(ends_with_gold, text, finish, Problem("p", "?", "4")) == expected
+    assert [*outcomes(ends_with_gold, [(text, finish)], Problem("p", "?", "4"))] == [expected]
 
 
 def test_our_checker_is_the_default_and_refuses_unusable_gold_answers():
     one = chain(steps=2)
-    assert verdict(check_answer, "The answer is 4", "stop", Problem("p", "?", "4.0")) == "correct"
-    assert unusable(check_answer, one, Problem("p", "?", "")).reason == "gold answer that cannot be used"
+    assert [*outcomes(RULES, [("The answer is 4", "stop")], Problem("p", "?", "4.0"))] == ["correct"]
+    assert unusable(RULES, one, Problem("p", "?", "")).reason == "gold answer that cannot be used"
     assert unusable(ends_with_gold, one, Problem("p", "?", "")) is None
     assert unusable(ends_with_gold, one, Problem("p", "?")).reason == "its problem has no gold answer"
 
@@ -388,7 +390,7 @@ def test_our_checker_is_the_default_and_refuses_unusable_gold_answers():
     ],
 )
 def test_a_checker_may_return_a_verdict_its_outcome_or_a_truth_value(found, expected):
-    outcome = verdict(lambda text, gold, problem: found, "4", "stop", Problem("p", "?", "4"))
+    (outcome,) = outcomes(lambda text, gold, problem: found, [("4", "stop")], Problem("p", "?", "4"))
     assert (outcome, type(outcome)) == (expected, str)
 
 
@@ -398,17 +400,17 @@ def test_a_checker_that_returns_something_else_is_named(found):
         return found
 
     with pytest.raises(InputError, match=r"strange returned .*, which is not a verdict") as caught:
-        verdict(strange, "4", "stop", Problem("p", "?", "4"))
+        list(outcomes(strange, [("4", "stop")], Problem("p", "?", "4")))
     assert repr(found) in str(caught.value)
 
 
 def test_a_checker_that_cannot_be_called_with_all_three_is_refused():
-    for checker in (ends_with_gold, check_answer, lambda *given: None, partial(ends_with_gold), max):
-        require_checker(checker)
-    for checker in (None, "exact", 5):
+    for checker in (ends_with_gold, RULES, lambda *given: None, partial(ends_with_gold), max):
+        assert job_checker(checker) is checker
+    for checker in (None, 5):
         with pytest.raises(InputError, match=f"checker={checker!r} is not a function"):
-            require_checker(checker)
+            job_checker(checker)
     for checker in (check, lambda text, gold: True, partial(ends_with_gold, "4")):
         with pytest.raises(InputError, match="cannot be called: ") as caught:
-            require_checker(checker)
+            job_checker(checker)
         assert "text, gold, problem" in caught.value.hint

@@ -179,13 +179,13 @@ def test_audit_checks_each_gold_answer_against_itself(prm, write, monkeypatch):
     """A checker that answers no to everything must not pass."""
     from prm.scoring import verifying
 
-    def never(pairs, *, timeout):
-        for prediction, gold in pairs:
+    def never(checker, questions):
+        for prediction, gold, _ in questions:
             assert prediction == gold
-            assert timeout == 5.0
+            assert checker.timeout == 5.0
             yield Verdict(Outcome.TIMEOUT, "not decided", gold)
 
-    monkeypatch.setattr(verifying, "check_many", never)
+    monkeypatch.setattr(verifying, "verdicts", never)
     write({"gold": "x+1"})
     code, out, _ = prm("verify", "r.jsonl", "--audit-golds", "--timeout", 5)
     assert (code, out) == (1, "r.jsonl:1: 'x+1': against itself it is timeout: not decided\n")
@@ -245,8 +245,9 @@ def test_a_file_is_not_held_in_memory(write, monkeypatch):
             yield row
 
     monkeypatch.setattr(verifying, "read_rows", counted)
-    monkeypatch.setattr(verifying, "check_many", lambda pairs, timeout: (check(*pair) for pair in pairs))
-    rows = verifying._verdicts(file, verifying.Fields("completion", "answer", None), 1.0, Drops())
+    rows = verifying._verdicts(
+        file, verifying.Fields("completion", "answer", None), lambda text, gold, _: check(text, gold), Drops()
+    )
     assert next(rows).outcome == "correct"
     assert len(read_so_far) == len(ROWS) + 1
     rows.close()
@@ -255,7 +256,7 @@ def test_a_file_is_not_held_in_memory(write, monkeypatch):
 def test_what_looks_like_markup_is_shown_as_it_is(prm, write, monkeypatch):
     from prm.scoring import verifying
 
-    monkeypatch.setattr(verifying, "check_many", lambda pairs, timeout: iter([Verdict(Outcome.ERROR, "at [/b]", None)]))
+    monkeypatch.setattr(verifying, "verdicts", lambda *_: iter([Verdict(Outcome.ERROR, "at [/b]", None)]))
     write({"pred": "7", "gold": "7"})
     code, out, _ = prm("verify", "r.jsonl")
     assert code == 0

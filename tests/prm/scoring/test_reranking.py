@@ -12,6 +12,8 @@ from prm.data.records import Problem
 from prm.errors import InputError
 from prm.scoring.reranking import SELECTIONS, choose, group_answers, rerank, select
 from prm.scoring.scorer import Refusal, Scorer
+from prm.verifiers import Policy
+from prm.verifiers.checkers import Rules
 
 
 def texts(*answers):
@@ -31,6 +33,15 @@ class Fixed(Scorer):
 def test_answers_are_grouped_by_value():
     solutions = texts("0.5", "7", "1/2", None, "$\\frac{1}{2}$", "7.0")
     assert group_answers(solutions) == [0, 1, 0, None, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "groups"),
+    [(Policy(), [0, 1, 2]), (Policy(relative=0.01), [0, 0, 1]), (Policy(boxes="first"), [0, 1, 1])],
+)
+def test_answers_are_grouped_under_a_policy(policy, groups):
+    solutions = [r"\boxed{9.8}", r"\boxed{5} and not \boxed{9.79}", r"\boxed{5} and not \boxed{7}"]
+    assert group_answers(solutions, Rules(policy)) == groups
 
 
 def test_answers_that_only_algebra_finds_equal_are_grouped():
