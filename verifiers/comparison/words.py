@@ -44,6 +44,8 @@ def choice_letter(answer: Answer) -> str | None:
 
 def choice_letters(answer: Answer) -> frozenset[str] | None:
     """The letters of one or several options: {"A", "C"} for "A, C", "(A) and (C)" or "AC"; None for other answers."""
+    if answer.choice:
+        return frozenset(answer.choice)
     if answer.kind == "number":
         return None
     if letter := choice_letter(answer):

@@ -42,6 +42,7 @@ _BOTH = re.compile(
 )
 _FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since|with)"
 _MEMBER = r"[a-zA-Z](?:,[a-z]){0,5} ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+|_\{[^{}]*\}|\^\{[^{}]*\})?"
+_REMARK = re.compile(r"(.*[^\s(,]) (?:\\text\{ ?)?\(([A-Za-z][A-Za-z ./-]*)\)(?: ?\})?")
 _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of the answer's form
     rf"^\\text\{{ ?only ?\}} ?|,? ?\\text\{{ ?,? ?{_FREE}\b.*$"
     r"|,? (?:where|for (?:all|any|every|some|each)) .*$"
@@ -102,6 +103,8 @@ class Answer:
     step: Fraction = Fraction(0)
     """One unit in the last place of such a decimal."""
     unit: str = ""
+    choice: str = ""
+    """The letter of a choice that stands behind the answer, as in `12 cm (A)`."""
     label: str = ""
     """The left side of a labeled answer: "x" in "x = 5"."""
     reason: str = ""
@@ -199,6 +202,20 @@ def _read_without_hedge(text: str, depth: int) -> Answer | None:
     """`both 3 and 5`, `about 45`."""
     shorter = _BOTH.sub("", text, count=1) if _BOTH.match(text) else text
     return None if shorter == text or depth >= MAX_LIST_DEPTH else _read(shorter, depth + 1)
+
+
+def _read_with_remark(text: str, depth: int) -> Answer | None:
+    """`7 (jars)`, `x = 4 (only solution)`, `12 cm (A)`: a unit, a remark or the letter of a choice in brackets."""
+    remark = _REMARK.fullmatch(text)
+    if remark is None or depth >= MAX_LIST_DEPTH or _DENIAL.search(remark[2]):
+        return None
+    if len(remark[2]) == 1:
+        return replace(_read(remark[1], depth + 1), choice=remark[2]) if remark[2] in "ABCDEFGHIJ" else None
+    answer = _read(remark[1], depth + 1)
+    if answer.kind not in ("number", "expression"):
+        return None
+    unit = answer.unit or answer.label or split_unit(rf"1 \text{{{remark[2]}}}").unit
+    return answer if answer.unit or answer.label else replace(answer, unit=unit)
 
 
 def _read_with_clause(text: str, depth: int) -> Answer | None:
@@ -525,6 +542,7 @@ def _read_matrix(node: Node) -> Answer:
 
 _CONTEXTS: tuple[_Rule, ...] = (
     _read_without_hedge,
+    _read_with_remark,
     _read_with_clause,
     _read_cases,
     _read_congruence,

@@ -165,7 +165,8 @@ _COMMANDS = _rows(
     ("all real", r"\\(?:text|mathrm) ?\{ ?(all real numbers[^{}]*?) ?\}", r"\1 "),
     (
         "}",
-        rf"\\(?:operatorname\*?|text|mathrm|rm) ?\{{ ?(gcd|lcm|(?:max|min)(?= ?\}} ?(?:[({{_]|\\\{{))|{_FUNCTIONS})\.? ?\}}",
+        r"\\(?:operatorname\*?|text|mathrm|rm) ?\{ ?(gcd|lcm|(?:max|min)(?= ?\} ?(?:[({_]|\\\{))"
+        rf"|{_FUNCTIONS})\.? ?\}}",
         r"\\\1 ",
     ),
     ("}", r"\\(?:mathrm|text|rm) ?\{([CAP])\}(?= ?[_^])", r"\1"),
