@@ -59,7 +59,8 @@ def _are_free(answer: Answer, gold: Answer, letters: frozenset[str]) -> bool:
         return True
     if answer.kind == "list" or answer.family or gold.family:
         return letters <= _PARAMETERS
-    return letters <= COUNTERS and answer.node is not None and is_linear(tree_of(answer))
+    tree = tree_of(answer)  # a bare 4t may be a quantity of the problem; 6n + 1 counts
+    return letters <= COUNTERS and tree.op == "+" and is_linear(tree)
 
 
 def is_function(answer: Answer) -> bool:

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from ..expressions.numeric import approximate, certainly_differ, evaluate, is_linear, step_of
-from ..expressions.tree import Node, constants, fold, names, substitute
+from ..expressions.tree import Node, as_products, constants, fold, names, substitute
 from ..reading.answers import Answer, read_answer, read_measured
 from ..reading.literals import plain_number
 from ..reading.units import measure
@@ -25,6 +25,18 @@ def compare_trees(answer: Node, gold: Node, decide: Decide) -> Finding:
         return correct("same expression")
     if _are_anagrams(answer, gold):
         return undecided("the same letters in another order: a word or a product")
+    products = as_products(answer), as_products(gold)
+    if products == (answer, gold):
+        return _compare_plain(answer, gold, decide)
+    readings = {_compare_plain(*pair, decide).outcome for pair in ((answer, gold), products)}
+    if Outcome.CORRECT in readings:
+        return correct("same expression") if len(readings) == 1 else undecided("a function's value, or a product")
+    return (
+        incorrect("different values") if readings == {Outcome.INCORRECT} else undecided("values of unknown functions")
+    )
+
+
+def _compare_plain(answer: Node, gold: Node, decide: Decide) -> Finding:
     return incorrect("different values") if certainly_differ(answer, gold) else decide(answer, gold)
 
 

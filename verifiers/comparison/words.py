@@ -10,7 +10,7 @@ from .rules import Judge, correct, incorrect, undecided
 
 _CHOICE = re.compile(
     r"(?:\\text\{)?(?:(?:[Oo]ption|[Cc]hoice|选项?) ?)?\(?(?:\\text\{)?([A-J])"
-    r"(?:[)}]+\.?:?(?![-+*/=^!_)])|\.(?=[\d\\($-]|$|[^\W\d_]{2}|A )|:(?=[\d\\($-]|$|.{2})|$)"
+    r"(?:[)}]+\.?:?(?![-+*/=^!_)])|\.(?=[\d\\($-]|$|[^\W\d_]{2}|A |[a-z][=<>])|:(?=[\d\\($-]|$|.{2})|$)"
 )
 """The letter of a choice: B, (B), B. 5, B: text, \\text{(B)}."""
 _SEVERAL = re.compile(r"\(?[A-J]\)?(?:(?:,|;|&|and)+\(?[A-J]\)?)+")

@@ -52,7 +52,7 @@ _FUNCTIONS = {
     "lcm": lambda *arguments: _of_whole(sympy.lcm_list, "lcm", arguments),
     "bar": sympy.Function("bar"),
     "int": sympy.Function("int"),
-    "lim": sympy.Function("lim"),
+    "derivative": sympy.Function("derivative"),
     "ln": sympy.log,
     "exp": sympy.exp,
     "abs": sympy.Abs,
@@ -96,6 +96,8 @@ def _compare_bases(first: Any, second: Any) -> tuple[str, str]:
 def _compare_infinite(first: Any, second: Any) -> tuple[str, str]:
     if first.has(sympy.nan, sympy.zoo) or second.has(sympy.nan, sympy.zoo):
         return "error", "not a number"
+    if any(side.has(sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit) for side in (first, second)):
+        return "error", "a sum or a limit that could not be worked out"
     return "incorrect", "only one side is infinite, or the signs differ"
 
 
@@ -201,8 +203,10 @@ def build(tree: list[Any]) -> Any:
         TooLargeError: a power or a factorial is over the limits.
     """
     op, value, arguments = tree
-    if op in ("sum", "prod"):
+    if op in ("sum", "prod", "int"):
         return _range(op, value, *arguments)
+    if op == "call" and value == "lim":
+        return _limit(*arguments)
     if op == "num":
         return sympy.Rational(value)
     if op == "const":
@@ -215,10 +219,16 @@ def build(tree: list[Any]) -> Any:
 def _range(op: str, variable: str, first: list[Any], last: list[Any], term: list[Any]) -> Any:
     """A sum or product; term by term if its range is known and short."""
     symbol, low, high, body = sympy.Symbol(variable), build(first), build(last), build(term)
+    if op == "int":
+        return sympy.integrate(body, (symbol, low, high))
     if not (low.is_Integer and high.is_Integer and high - low < MAX_TERMS):
-        return (sympy.Sum if op == "sum" else sympy.Product)(body, (symbol, low, high))
+        return (sympy.Sum if op == "sum" else sympy.Product)(body, (symbol, low, high)).doit()
     terms = [body.subs(symbol, number) for number in range(int(low), int(high) + 1)]
     return sympy.Add(*terms) if op == "sum" else sympy.Mul(*terms)
+
+
+def _limit(variable: list[Any], target: list[Any], term: list[Any]) -> Any:
+    return sympy.limit(build(term), build(variable), build(target))
 
 
 def _of_whole(function: Any, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -230,6 +240,8 @@ def _of_whole(function: Any, name: str, arguments: tuple[Any, ...]) -> Any:
 def _apply(op: str, value: str, arguments: list[Any]) -> Any:
     if op == "call":
         return _FUNCTIONS[value](*arguments)
+    if op == "apply":
+        return sympy.Function(value)(*arguments)
     if op not in _OPERATIONS:
         raise ValueError(f"unknown node {op!r}")
     return _OPERATIONS[op](*arguments)

@@ -55,6 +55,9 @@ _MODULO = frozenset({"\\bmod", "\\mod"})
 _VARIANTS = {"varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho", "varsigma": "sigma"}
 _ACCENTS = frozenset({"vec", "hat", "overrightarrow", "widehat", "mathbf", "boldsymbol", "bm", "mathcal", "mathscr"})
 """Marks of a letter that leave it the same letter."""
+_UNIT_VECTORS = frozenset("ijkxyznr")
+_FUNCTION_LETTERS = frozenset("fgh") | {"F", "G", "H", "T", "P", "E", "phi", "psi", "Phi", "Psi"}
+"""Letters that, before a bracket, may be functions."""
 _BARS = frozenset({"bar", "overline", "conj"})
 _TIMES = frozenset({"*", "\\cdot", "\\times"})
 _OVER = frozenset({"/", "\\div"})
@@ -62,18 +65,18 @@ _CLOSING = {"(": ")", "{": "}", "[": "]"}
 _NO_ATOMS = _TIMES | _OVER | _MODULO | {"\\rfloor", "\\rceil", "\\to", "\\rangle"}
 _ROUNDED = {"\\lfloor": ("\\rfloor", "floor"), "\\lceil": ("\\rceil", "ceil")}
 _MAX_LETTERS = 4
+_MAX_DETERMINANT = 4
 _ENGLISH = frozenset(
     {"is", "the", "of", "to", "so", "we", "or", "and", "for", "per", "not", "are", "with", "than", "then"}
 )
 _TWO_WORDS = re.compile(r"(?<![\\A-Za-z])(?!(?:sin|cos|tan|cot|sec|csc|log|ln|pi|exp)\b)[A-Za-z]{2,} +[A-Za-z]{2,}")
 
-_CROSS = re.compile(r"\\times ?\\(?:vec|overrightarrow|hat)(?![A-Za-z])")
 _TOKEN = re.compile(
     r"\s*(?:(?P<repeating>\d*\.\d*"
     r"(?:\\overline ?\{\d{1,40}\}|\\overline ?\d|\\dot ?\{\d\}|\\dot ?\d|(?<=\.)\(\d{1,40}\)))"
     r"|(?P<number>(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+)"
     r"(?:[eE]\d+(?![\dA-Za-z\\({^.]))?)"  # 4e+7 is forty million, 4e+7p is not
-    r"|(?P<matrix>\\begin ?\{[pbB]?matrix\}.*?\\end ?\{[pbB]?matrix\})"
+    r"|(?P<matrix>\\begin ?\{[pbvB]?matrix\}.*?\\end ?\{[pbvB]?matrix\})"
     r"|(?P<word>\\?[A-Za-z]+)|(?P<sign>!!|[-+*/^_!(){}\[\]|,=])|(?P<other>\S))",
     re.DOTALL,
 )
@@ -96,8 +99,6 @@ def parse(text: str) -> Node:
         raise ParseError("too long")
     if _TWO_WORDS.search(text):
         raise ParseError("words")
-    if _CROSS.search(text):
-        raise ParseError("a product of vectors")
     return _Parser(_tokens(text)).whole()
 
 
@@ -279,10 +280,25 @@ class _Parser:
         return tree
 
     def matrix(self, text: str) -> Node:
-        rows = matrix_cells(text)
-        cells = [_Parser(_tokens(cell)).whole() for row in rows for cell in row]
+        rows = [[_Parser(_tokens(cell)).whole() for cell in row] for row in matrix_cells(text)]
+        cells = [cell for row in rows for cell in row]
         self.nodes += len(cells)
+        if "vmatrix" in text:
+            return self.determinant(rows)
         return self.node("matrix", *cells, value=f"{len(rows)}x{len(rows[0])}")
+
+    def determinant(self, rows: list[list[Node]]) -> Node:
+        """By expansion along the first row."""
+        if len(rows) != len(rows[0]) or len(rows) > _MAX_DETERMINANT:
+            raise ParseError("a determinant that is not square, or too large")
+        if len(rows) == 1:
+            return rows[0][0]
+        terms = []
+        for i, cell in enumerate(rows[0]):
+            minor = self.determinant([row[:i] + row[i + 1 :] for row in rows[1:]])
+            term = self.node("*", cell, minor)
+            terms.append(self.node("neg", term) if i % 2 else term)
+        return self.node("+", *terms)
 
     def range(self, op: str) -> Node:
         r"""`\sum_{k=1}^{n} k`; its variable gets a name that no text can hold, so that it does not matter."""
@@ -297,8 +313,14 @@ class _Parser:
         return self.node(op, first, last, exchanged(body, variable, Node("name", bound)), value=bound)
 
     def integral(self) -> Node:
+        r"""`\int_0^1 x^2 dx`, with its variable as that of a sum; without bounds, just as it is written."""
         bounds = [self.argument() for mark in ("_", "^") if self.accept(mark)]
-        return self.node("call", *bounds, self.summand(), value="int")
+        body = self.summand()
+        if len(bounds) != len("_^") or body.op != "*" or body.args[-2] != Node("name", "d"):
+            return self.node("call", *bounds, body, value="int")
+        *factors, _, variable = body.args
+        integrand = self.node("*", *factors) if factors else self.node("num", value="1")
+        return self.node("int", *bounds, exchanged(integrand, variable, Node("name", "#int")), value="#int")
 
     def limit(self) -> Node:
         self.expect("_")
@@ -349,8 +371,10 @@ class _Parser:
         return None
 
     def fraction(self) -> Node:
-        top = self.argument()
-        return self.node("*", top, self.node("inv", self.argument()))
+        top, bottom = self.argument(), self.argument()
+        if _is_differential(top) and _is_differential(bottom):
+            return self.node("call", top, bottom, value="derivative")
+        return self.node("*", top, self.node("inv", bottom))
 
     def argument(self) -> Node:
         r"""The argument of a command: a group, a command, a letter, or (as in `\frac12`) one digit."""
@@ -388,14 +412,16 @@ class _Parser:
         if name in _BARS:
             return self.node("call", self.argument(), value="bar")
         if name in _ACCENTS:
-            return self.accented()
+            return self.accented(name.removeprefix("wide"))
         if name in _CONSTANTS:
             return self.node("const", value=_CONSTANTS[name])
         return self.counted(self.name_of(token))
 
-    def accented(self) -> Node:
+    def accented(self, mark: str) -> Node:
         r"""A marked letter is that letter; marked letters are one name, for `\overrightarrow{AB}` is not that of BA."""
         tree = self.argument()
+        if mark == "hat" and tree.op == "name" and tree.value not in _UNIT_VECTORS:
+            return self.node("name", value=f"{tree.value}^")
         letters = [arg.value for arg in tree.args if arg.op == "name"]
         is_pair = tree.op == "*" and len(letters) == len(tree.args)
         return self.node("name", value="".join(letters)) if is_pair else tree
@@ -408,6 +434,8 @@ class _Parser:
 
     def counted(self, name: str) -> Node:
         r"""A name, or a number of choices: `C_5^2` and `A_5^2`, of whole numbers only."""
+        if self.peek() in ("(", "[") and name.rstrip("'").partition("_")[0] in _FUNCTION_LETTERS:
+            return self.applied(name)
         letter, _, top = name.partition("_")
         if letter not in ("C", "A") or not top.isdigit() or self.peek() != "^":
             return self.node("name", value=name)
@@ -419,6 +447,15 @@ class _Parser:
             return self.node("name", value=name)
         tree = self.node("binom", self.node("num", value=top), self.node("num", value=str(bottom)))
         return tree if letter == "C" else self.node("*", tree, self.node("!", tree.args[1]))
+
+    def applied(self, name: str) -> Node:
+        """`f(x)`, `f(x, y)`, or a product that looks like it, such as P(1 + r)."""
+        closing = _CLOSING[self.take()]
+        found = [self.sum()]
+        while self.accept(","):
+            found.append(self.sum())
+        self.expect(closing)
+        return self.node("apply", *found, value=name)
 
     def primes(self) -> str:
         found = ""
@@ -484,6 +521,11 @@ class _Parser:
         while self.starts_atom() and self.peek().removeprefix("\\") not in _APART:
             factors.append(self.adjacent())
         return factors[0] if len(factors) == 1 else self.node("*", *factors)
+
+
+def _is_differential(tree: Node) -> bool:
+    """Whether a tree is dy or d: a part of dy/dx."""
+    return Node("name", "d") in (tree, *tree.args[:1]) and tree.op in ("name", "*")
 
 
 def matrix_cells(text: str) -> list[list[str]]:

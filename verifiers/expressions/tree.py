@@ -15,7 +15,7 @@ MAX_BITS = 12_000
 """Largest integer, in bits, that `fold` builds; below the 4,300 digits beyond which Python refuses to print it."""
 _MAX_FACTORIAL = 800
 _MAX_TOP = 2_000
-RANGES = frozenset({"sum", "prod"})
+RANGES = frozenset({"sum", "prod", "int"})
 """Operations that have a bound variable."""
 
 
@@ -25,8 +25,9 @@ class Node:
 
     `op` is "num", "name", "const" (leaf, text in `value`), "+", "*" (any number of arguments), "neg", "inv", "^",
     "!", "!!", "binom" (top, bottom), "root" (degree, radicand), "log" (base, argument), "mod" (dividend, divisor),
-    "call" (function's name in `value`), "sum" or "prod" (bound variable in `value`; first, last, term), or "matrix"
-    (its shape in `value`, such as "2x3"; cells by rows).
+    "call" (function's name in `value`), "sum", "prod" or "int" (bound variable in `value`; first, last, term), "apply"
+    (the function's name in `value`; a letter before a bracket), or "matrix" (its shape in `value`, such as "2x3"; cells
+    by rows).
     """
 
     op: str
@@ -47,7 +48,7 @@ def fold(node: Node) -> Fraction | None:
     if node.op == "num":
         return Fraction(node.value)
     if node.op in RANGES:
-        return _fold_range(node)
+        return _fold_range(node) if node.op != "int" else None
     values = []
     for arg in node.args:
         value = fold(arg)
@@ -179,7 +180,7 @@ def _bits(value: Fraction) -> int:
 
 def names(node: Node) -> frozenset[str]:
     """The names of a tree's variables."""
-    own = frozenset({node.value}) if node.op == "name" else frozenset[str]()
+    own = frozenset({node.value}) if node.op in ("name", "apply") else frozenset[str]()
     found = own.union(*(names(arg) for arg in node.args))
     return found - {node.value} if node.op in RANGES else found
 
@@ -195,6 +196,20 @@ def substitute(node: Node, values: Mapping[str, Node]) -> Node:
     if node.op == "name":
         return values.get(node.value, node)
     return replace(node, args=tuple(substitute(arg, values) for arg in node.args)) if node.args else node
+
+
+def as_products(node: Node) -> Node:
+    """The tree with P(1 + r) as a product; f and g are functions always."""
+    if node.op == "^" and _is_product(node.args[0]):  # P(1 + r)^2 has the power on the bracket
+        (inner,), exponent = node.args[0].args, node.args[1]
+        power = Node("^", args=(as_products(inner), as_products(exponent)))
+        return Node("*", args=(Node("name", node.args[0].value), power))
+    args = tuple(map(as_products, node.args))
+    return Node("*", args=(Node("name", node.value), *args)) if _is_product(node) else replace(node, args=args)
+
+
+def _is_product(node: Node) -> bool:
+    return node.op == "apply" and len(node.args) == 1 and node.value not in ("f", "g")
 
 
 def exchanged(node: Node, old: Node, new: Node) -> Node:

@@ -42,7 +42,7 @@ _BOTH = re.compile(
 )
 _FREE = r"(?:where|for (?:all|any|every|some|each|integers?)|is|are|which|because|since|with)"
 _MEMBER = r"[a-zA-Z](?:,[a-z]){0,5} ?\\in ?(?:\\mathbb\{[ZNQRC]\}|Z|N)(?:\^[+*]|_\+|_\{[^{}]*\}|\^\{[^{}]*\})?"
-_REMARK = re.compile(r"(.*[^\s(,]) (?:\\text\{ ?)?\(([A-Za-z][A-Za-z ./-]*)\)(?: ?\})?")
+_REMARK = re.compile(r"(.*(?:[\d})%°]|\d [a-z]+)) (?:\\text\{ ?)?\(([A-Za-z][A-Za-z ./-]*)\)(?: ?\})?")
 _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of the answer's form
     rf"^\\text\{{ ?only ?\}} ?|,? ?\\text\{{ ?,? ?{_FREE}\b.*$"
     r"|,? (?:where|for (?:all|any|every|some|each)) .*$"

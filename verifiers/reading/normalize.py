@@ -162,6 +162,7 @@ _UNICODE = _rows(
     ),
 )
 _COMMANDS = _rows(
+    ("times", r"\\times ?(?=\\(?:mathbf|boldsymbol|bm|vec|overrightarrow|hat)(?![A-Za-z]))", r"\\crossproduct "),
     ("all real", r"\\(?:text|mathrm) ?\{ ?(all real numbers[^{}]*?) ?\}", r"\1 "),
     (
         "}",
@@ -181,13 +182,14 @@ _COMMANDS = _rows(
         r"\\(?:mathrm|text|rm) ?\{([ei])\}|\\(?:mathbf|boldsymbol|bm|mathcal|mathit|mathsf|mathscr) ?\{([A-Za-z])\}",
         lambda letter: letter[1] or letter[2],
     ),
+    ("tag", r"\\tag\*? ?\{[^{}]*\}", ""),
     ("choose", r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}", r"\\binom{\1}{\2}"),
     # Commands with the same meaning.
     ("\\le", r"\\(?:leqslant|leqq|le)(?![A-Za-z])", r"\\leq"),
     ("\\ge", r"\\(?:geqslant|geqq|ge)(?![A-Za-z])", r"\\geq"),
     ("\\n", r"\\(?:neq|ne|not ?=)(?![A-Za-z])", r"\\neq"),
     ("simeq", r"\\simeq(?![A-Za-z])", r"\\approx"),
-    ("", r"\\(?:underline|textcolor ?\{\w+\}|color ?\{\w+\}|Large|large|huge|Huge|small|tiny)(?![A-Za-z])", ""),
+    ("", r"^\\underline|\\(?:textcolor ?\{\w+\}|color ?\{\w+\}|Large|large|huge|Huge|small|tiny)(?![A-Za-z])", ""),
     ("\\lt", r"\\lt(?![A-Za-z])", "<"),
     ("\\gt", r"\\gt(?![A-Za-z])", ">"),
     ("", r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])", "|"),
