@@ -1,0 +1,10 @@
+"""Seeded pairs of gold answer and prediction whose relation is known by construction, to try a checker on.
+
+Every pair comes from exact values that its generator draws; no checker is asked. `WRONG` makes pairs that differ in
+meaning, `EQUAL` pairs that are the same value written differently.
+"""
+
+from . import algebra, amounts, choices, collections, discrete, equations, names, numbers, regions, texts  # noqa: F401
+from .tables import EQUAL, WRONG, Pair, pairs
+
+__all__ = ["EQUAL", "WRONG", "Pair", "pairs"]
