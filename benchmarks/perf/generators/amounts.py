@@ -154,7 +154,7 @@ def _units_left_out(r: Random) -> Texts:
 
 
 CURRENCIES = {"USD": (r"\${}", "{} dollars", "USD {}", r"{} \text{{ dollars}}"), "EUR": ("€{}", "{} euros", "EUR {}")}
-MORE_CURRENCIES = {"GBP": ("£{}", "{} pounds"), "CNY": ("{}元", "{} yuan", "¥{}"), "INR": ("₹{}", "{} rupees")}
+MORE_CURRENCIES = {"GBP": ("£{}", "GBP {}"), "CNY": ("{}元", "{} yuan", "CNY {}"), "INR": ("₹{}", "{} rupees")}
 MONEY = CURRENCIES | MORE_CURRENCIES
 
 
