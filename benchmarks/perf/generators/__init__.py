@@ -4,7 +4,20 @@ Every pair comes from exact values that its generator draws; no checker is asked
 meaning, `EQUAL` pairs that are the same value written differently.
 """
 
-from . import algebra, amounts, choices, collections, discrete, equations, lookalikes, names, numbers, regions, texts  # noqa: F401
+from . import (  # noqa: F401 (each enters its generators in the tables)
+    algebra,
+    amounts,
+    choices,
+    collections,
+    discrete,
+    equations,
+    lookalikes,
+    names,
+    numbers,
+    regions,
+    statements,
+    texts,
+)
 from .tables import EQUAL, WRONG, Pair, pairs
 
 __all__ = ["EQUAL", "WRONG", "Pair", "pairs"]

@@ -282,17 +282,17 @@ def _durations(r: Random) -> Made:
     hours, minutes = r.randint(1, 12), pick(r, 3, 6, 12, 15, 18, 24, 30, 36, 45, 48, 54)
     total = hours * 60 + minutes
 
-    def write(total: int) -> str:
+    def write(total: int, exact: bool = False) -> str:
         hours, minutes = divmod(total, 60)
         forms = [f"{total} minutes", rf"{total} \text{{ min}}"]
         if hours and minutes:
             forms += [f"{hours} hours {minutes} minutes", rf"{hours} \text{{ hours and }} {minutes} \text{{ minutes}}"]
-        if total % 3 == 0:
+        if total % 3 == 0 and not exact:  # a decimal gold would take in what rounds to it
             forms.append(f"{decimal(Fraction(total, 60))} hours")
         return r.choice(forms)
 
     changed = pick(r, total + pick(r, 1, 3, 60), total * 60, minutes * 60 + hours)
-    return write(total), write(total), write(changed if changed != total else total + 2)
+    return write(total, True), write(total), write(changed if changed != total else total + 2)
 
 
 @kind("ratios")

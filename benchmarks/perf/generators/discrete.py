@@ -30,7 +30,7 @@ def _double(n: int) -> int:
     return math.prod(range(n, 0, -2))
 
 
-@kind("factorials")
+@kind("factorials", boxed=True)
 def _factorials(r: Random) -> Made:
     n, k = r.randint(4, 20), r.randint(1, 9)
     value = math.factorial(n)
@@ -50,7 +50,7 @@ def _factorials(r: Random) -> Made:
     return gold, same, changed
 
 
-@kind("double factorials")
+@kind("double factorials", boxed=True)
 def _double_factorials(r: Random) -> Made:
     n = r.randint(4, 15)
     value = _double(n)
@@ -228,7 +228,7 @@ def _powers(r: Random) -> Made:
     return texts[base, up, c], pick(r, same, f"{c} + {base}^{up}" if up < 10 else same), f"{b}^{{{u}}} {d:+d}"
 
 
-@kind("symbolic binomials and factorials")
+@kind("symbolic binomials and factorials", boxed=True)
 def _symbolic(r: Random) -> Made:
     n, c = r.choice("nmN"), r.randint(2, 9)
     gold, same, changed = pick(

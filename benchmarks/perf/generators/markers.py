@@ -37,10 +37,10 @@ DISTRACTORS = (
 )
 
 
-def marked(r: Random, answer: str, distractor: str = "") -> str:
+def marked(r: Random, answer: str, distractor: str = "", boxed: bool = False) -> str:
     """The answer as a model would give it; some outputs mention `distractor` before, and take it back."""
     plain = "$" not in answer
-    roll = r.random()
+    roll = 1.0 if boxed else r.random()
     if roll < 0.15 and "\n" not in answer:
         text = r.choice(SENTENCES) % answer
     elif roll < 0.3 and plain and "\n" not in answer:

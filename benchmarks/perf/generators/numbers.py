@@ -76,7 +76,7 @@ def _decimals(r: Random) -> Made:
 @kind("decimals without a leading zero")
 def _no_zero(r: Random) -> Made:
     places = r.randint(1, 5)
-    top = r.randint(1, 10**places - 1)
+    top = r.randint(0, 10 ** (places - 1) - 1) * 10 + r.randint(1, 9)
     value, changed = Fraction(top, 10**places), Fraction(another(r, top), 10**places)
     return decimal(value), decimal(value).lstrip("0"), decimal(changed).replace("0.", ".", 1)
 
@@ -125,7 +125,8 @@ def _write_percent(r: Random, value: Fraction) -> str:
 @kind("percents")
 def _percents(r: Random) -> Made:
     places = r.randint(0, 2)
-    value = Fraction(size(r, 3 + places), 10**places)
+    top = size(r, 3 + places)
+    value = Fraction(top + 1 if top % 10 == 0 else top, 10**places)  # the last digit counts, as in all decimal golds
     changed = other(
         r,
         value,
@@ -152,7 +153,10 @@ def _write_scientific(r: Random, mantissa: Fraction, exponent: int) -> str:
 @kind("scientific notation")
 def _scientific(r: Random) -> Made:
     places = r.randint(0, 3)
-    top = r.randint(10**places, 10 ** (places + 1) - 1) * pick(r, 1, 1, -1)
+    top = r.randint(10**places, 10 ** (places + 1) - 1)
+    top = (top + 1 if top % 10 == 0 else top) * pick(
+        r, 1, 1, -1
+    )  # the last digit counts: rounding to the gold is equal
     mantissa, exponent = Fraction(top, 10**places), pick(r, 1, -1) * r.randint(2, 30)
     value = (mantissa, exponent)
     changed = other(

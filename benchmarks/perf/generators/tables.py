@@ -31,17 +31,20 @@ EQUAL: dict[str, Generator] = {}
 """Kind to a generator of pairs that are equal."""
 
 
-def kind(name: str) -> Callable[[Callable[[Random], Made]], Callable[[Random], Made]]:
-    """Enter a generator of gold, equal and different answer in both tables; answers are given a marker."""
+def kind(name: str, boxed: bool = False) -> Callable[[Callable[[Random], Made]], Callable[[Random], Made]]:
+    """Enter a generator of gold, equal and different answer in both tables; answers are given a marker.
+
+    `boxed` answers are never put into a sentence, whose punctuation could be theirs.
+    """
 
     def enter(make: Callable[[Random], Made]) -> Callable[[Random], Made]:
         def equal_pair(r: Random) -> Texts:
             gold, same, _ = make(r)
-            return gold_marked(r, gold), marked(r, same)
+            return gold_marked(r, gold), marked(r, same, boxed=boxed)
 
         def wrong_pair(r: Random) -> Texts:
             gold, _, other = make(r)
-            return gold_marked(r, gold), marked(r, other, distractor=gold)
+            return gold_marked(r, gold), marked(r, other, distractor=gold, boxed=boxed)
 
         EQUAL[name], WRONG[name] = equal_pair, wrong_pair
         return make
