@@ -245,7 +245,8 @@ def _logarithms(r: Random) -> Made:
     def write(a: int, b: int, p: int, q: int) -> str:
         sum_ = joined(r, [(Fraction(a), f"{name} {p}"), (Fraction(b), f"{name} {q}")])
         inside = Fraction(p) ** a * Fraction(q) ** b
-        return pick(r, sum_, sum_.replace(f"{name} {q}", f"{name}({q})"), rf"{name}\left({tex(inside)}\right)")
+        called = joined(r, [(Fraction(a), f"{name}({p})"), (Fraction(b), f"{name}({q})")])
+        return pick(r, sum_, called, rf"{name}\left({tex(inside)}\right)")
 
     changed = pick(r, (a + 1, b, p, q), (a, -b, p, q), (-a, b, p, q), (b, a, p, q) if a != b else (a, b + 1, p, q))
     if 0 in changed:

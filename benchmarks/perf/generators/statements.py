@@ -402,24 +402,14 @@ def _denied_letters(r: Random) -> Texts:
     )
 
 
-@kind("numbers in several words")
-def _long_words(r: Random) -> Made:
+@wrong("numbers in several words")
+def _long_words(r: Random) -> Texts:
     tens = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
     ones = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     a, b = r.randrange(8), r.randrange(9)
     value = 10 * (a + 2) + b + 1
-    return (
-        str(value),
-        f"{tens[a]}-{ones[b]}",
-        pick(
-            r,
-            tens[a],
-            ones[b],
-            f"{tens[(a + 1) % 8]}-{ones[b]}",
-            f"{tens[a]}-{ones[(b + 1) % 9]}",
-            f"{ones[b]} hundred",
-        ),
-    )
+    near = f"{tens[(a + 1) % 8]}-{ones[b]}", f"{tens[a]}-{ones[(b + 1) % 9]}"
+    return pick(r, (str(value), pick(r, tens[a], ones[b], *near)), (str(b + 1), f"{ones[b]} hundred"))
 
 
 @wrong("fractions in words")
