@@ -8,7 +8,7 @@ from itertools import product
 from random import Random
 from typing import Any
 
-import mpmath
+import mpmath  # type: ignore[import-untyped]
 
 from .parts import (
     LETTERS,

@@ -84,7 +84,7 @@ def _number_left(r: Random) -> Texts:
 
 @kind("linear equations")
 def _lines(r: Random) -> Made:
-    x, y = pick(r, "xy", "xy", "ab", "st")
+    x, y = pick(r, ("x", "y"), ("x", "y"), ("a", "b"), ("s", "t"))
     a, b, c = (Fraction(integer(r, 1)) for _ in range(3))
 
     def write(a: Fraction, b: Fraction, c: Fraction) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from random import Random
@@ -75,7 +76,7 @@ def _write_region(r: Random, interval: Interval, x: str) -> str:
 
 def _changed_interval(r: Random, interval: Interval) -> Interval:
     low, low_in, high, high_in = interval
-    changes = []
+    changes: list[Callable[[], Interval]] = []
     if low is not None:
         changes += [lambda: (low, not low_in, high, high_in), lambda: (low - rational(r) ** 2, low_in, high, high_in)]
         changes += [lambda: (None, False, high, high_in) if high is not None else (low - 1, low_in, high, high_in)]
@@ -209,7 +210,7 @@ def _changed_union(r: Random, union: Union) -> Union:
         return union[:place] + union[place + 1 :]
     low, low_in, high, high_in = union[place]
     nudge = Fraction(pick(r, 1, 2, 3), 7)
-    changes = []
+    changes: list[Interval] = []
     if low is not None:
         changes += [(low - nudge, low_in, high, high_in), (low, not low_in, high, high_in)]
     if high is not None:
