@@ -227,6 +227,8 @@ def _constants(r: Random) -> Made:
     def write(value: tuple[Fraction, Fraction], body: str) -> str:
         a, b = value
         text = joined(r, [(a, body), (b, "")])
+        if body == "e":  # 2e+8 could be a power of ten
+            text = text.replace("e+", "e + ").replace("e-", "e - ")
         if a.denominator > 1 and not b and r.random() < 0.5:
             text = rf"\frac{{{coefficient(Fraction(a.numerator), body)}}}{{{a.denominator}}}"
         return text.replace(r"\pi", pick(r, r"\pi", "π", r"\pi ")) if not text.endswith("^2") else text

@@ -13,8 +13,8 @@ from .tables import Texts, equal, wrong
 MODIFIED = (
     "-{n}",
     "−{n}",
-    "{n}!",
-    "{n}!!",
+    r"{n}! \cdot 1",  # a final ! could end a sentence
+    r"{n}!! \cdot 1",
     "{n}^2",
     "{n}²",
     "{n}^{{-1}}",
@@ -329,7 +329,7 @@ def _changed_labels(r: Random) -> Texts:
         rf"{x} = {n} + k",
         f"{x}' = {n} + 1",
         rf"{x} \ne {n}",
-        f"{x} = {n}!",
+        rf"{x} = {n}! \cdot 1",
         f"{x} = {n}{x}",
         rf"{x} = \pm {n}",
         f"{n}{x} = 1",
