@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from .comparison import choice_letters
 from .policy import Boxes
-from .prose import gives_none, last_number, without_prose
+from .prose import gives_none, is_rejected, last_number, without_prose
 from .reading.answers import NOTHING, Answer, read_answer
 from .reading.normalize import undoubled
 
@@ -93,6 +93,9 @@ _CHOICE_LINE = re.compile(
     r"[*_\s]*(?:(?:option|choice) )?\(?([A-J])\)?(?:[.:)][*_]*(?=\s|$)|[*_]+[.:)]|\)[*_]*(?=\s|$)|[*_]*$)", re.I
 )
 _CHOICE_AFTER = re.compile(r"\s*(?:option |choice )?[*_(\[{\\text ]{0,10}([A-Ja-j])(?![\w'\u2019])(?!\s*[-+*/^=<>\\])")
+
+
+_MORE_CHOICES = re.compile(r"[)\]}*]*(?:\s*(?:,|or|and|/|&)\s*\(?[A-Ja-j]\b(?![\w'])\)?)+")
 
 
 class _Span(NamedTuple):
@@ -174,7 +177,8 @@ def marked_choice(text: str, *, is_lenient: bool = False) -> str | None:
         return found
     for phrase in reversed(list(_PHRASE.finditer(tail))):
         if letter := _CHOICE_AFTER.match(tail, phrase.end()):
-            return letter[1].upper()
+            more = _MORE_CHOICES.match(tail, letter.end())
+            return ", ".join([letter[1].upper(), *re.findall(r"\b[A-Ja-j]\b", more[0] if more else "")])
     lines = [line for line in tail.splitlines() if line.strip()]
     for line in lines[-1:] if is_lenient or len(lines) == 1 else []:
         letter = _CHOICE_LINE.match(line)
@@ -183,7 +187,7 @@ def marked_choice(text: str, *, is_lenient: bool = False) -> str | None:
             if letter
             else []
         )
-        if letter and letter[1].isupper() and not others:
+        if letter and letter[1].isupper() and not others and not is_rejected(line[letter.end() :]):
             return letter[1]
     return None
 

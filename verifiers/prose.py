@@ -21,8 +21,21 @@ _MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|(?<!['\u2019])\b(?!a\b|I\b)[
 _CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|when|while|by) |^ (?:for|after) ")
 """Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
 _DENIED = re.compile(
-    r"\b(?:not|never|cannot|doubt|neither|nor|guess|suppose|assume|such as)\b|n['\u2019]t\b", re.IGNORECASE
+    r"\b(?:not|never|cannot|doubt|neither|nor|guess|suppose|assume|such as|nobody|no one|false|rules? out|excludes?"
+    r"|reject\w*|would|could|might|may be|maybe|perhaps|unlikely|hardly|undefined|unknown|wrong|incorrect|impossible"
+    r"|fails?|contradicts?|possibly|mistaken(?:ly)?)\b|n['\u2019]t\b|\u53ef\u80fd|\u4e0d\u786e\u5b9a",
+    re.IGNORECASE,
 )
+"""Words of a sentence that does not give its number as the answer."""
+_CHANGED = re.compile(
+    r"\b(?:double|half|twice|thrice|triple|times|squared?|cubed?|root|reciprocal|inverse|opposite|multiples?|divisors?"
+    r"|divisible|factors?|powers?|primes?|bigger|smaller|larger|greater|lower|higher|fewer|less|more|most|least|different"
+    r"|differs?|far|near|nowhere|close to|off|section|page|equation|chapter|than|between|other|but|except|up to|above"
+    r"|below|over|under|within|modulo|mod|minus|negative|anything|nothing|no)\b[^\d.!?\n]{0,20}$"
+    r"|\bbetween \S+ and $",
+    re.IGNORECASE,
+)
+"""Words right before a number that make another number of it, or a bound."""
 _NO_ANSWER = re.compile(
     r"\bno (?:final )?answer\b|\bgive up\b|\b(?:cannot|can['\u2019]?t|could not|couldn['\u2019]t|unable to) (?:be )?"
     r"(?:determined?|justify|prove|solved?|say|find|answer|conclude|verify|tell|compute|provide|give)\b"
@@ -43,6 +56,7 @@ _NEXT_WORD = re.compile(r" ([A-Za-z]+)")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
 _LISTED = re.compile(r"\d,$")
 _OPERATORS = ("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/")
+_COMPARED = re.compile(r"(?:\\(?:neq?|geq?|leq?|gt|lt)|[<>\u2260\u2264\u2265])\s*$")
 _DOUBTS = (
     "no ",
     "n't",
@@ -60,18 +74,14 @@ _DOUBTS = (
 _SENTENCE_CHARACTERS = 300
 _SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
-_BOUND = re.compile(
-    r"\b(?:not|never|minus|negative|between|less|fewer|more|greater|least|most|under|over"
-    r"|below|above|up to|within|no|but|except|other|anything|nothing)\b"
-    r"|n['\u2019]t\b|cannot",
-    re.IGNORECASE,
-)
-"""Words before a number after which it is not the answer."""
 _REJECTED = re.compile(
-    r"\b(?:wrong|incorrect|false|impossible|not|mistaken|contradict\w*"
-    r"|no solutions?|extraneous|discard\w*|reject\w*|invalid)\b",
+    r"^[)\]*_$]{0,3} ?(?:(?:is|are|was|were|does|do|did|would|will|can|could|has|have|seems?) ?(?:\w+ )?"
+    r"(?:wrong|incorrect|false|impossible|not|mistaken|no|too|invalid|extraneous|rejected|excluded|discarded)\b"
+    r"|(?:contradicts?|fails?|cannot|would|could|might|may)\b|\w+n['\u2019]t\b"
+    r"|(?:\\text\{)? ?or (?:more|less|fewer|greater|higher|lower|so)\b)",
     re.IGNORECASE,
 )
+"""Words after a number that deny it."""
 _CONTINUED = re.compile(
     r"\s?(?:[\^\u221a\u03c0(!]|\\(?![\])%,;: ]|text|mathrm|mbox|quad|\$))|[A-Za-z]\b|\s?[*+\u00d7\u00b7] ?[\d(\\]"
 )
@@ -91,6 +101,11 @@ def last_number(text: str) -> str | None:
         if found is not None and (found.start() > 0 or len(tail) == len(text)):
             return None if _is_part(tail, found.start(), found.end()) else found[0]
     return None
+
+
+def is_rejected(text: str) -> bool:
+    """Whether a text denies what stands before it: " is wrong"."""
+    return _REJECTED.match(text) is not None
 
 
 def gives_none(text: str, position: int) -> bool:
@@ -126,7 +141,7 @@ def _is_part(text: str, start: int, end: int) -> bool:
     return (
         _is_circumstance(close, said, text[start:end])
         or _is_denied(close, said, after)
-        or _REJECTED.search(following) is not None
+        or _REJECTED.match(following) is not None
         or text[end + len(following) :].startswith("?")
         or _is_declined(text[sentence:])
         or _is_declined_before(text, sentence)
@@ -136,7 +151,13 @@ def _is_part(text: str, start: int, end: int) -> bool:
 def _is_in_formula(close: str, after: str) -> bool:
     is_range = close.endswith("-") and close[-2:-1].isdigit()
     is_index = close.endswith("[") and after.startswith("]")
-    return close.endswith(_OPERATORS) or is_range or is_index or _CONTINUED.match(after) is not None
+    return (
+        close.endswith(_OPERATORS)
+        or _COMPARED.search(close) is not None
+        or is_range
+        or is_index
+        or _CONTINUED.match(after) is not None
+    )
 
 
 def _is_circumstance(close: str, said: str, number: str) -> bool:
@@ -151,6 +172,7 @@ def _is_denied(close: str, said: str, after: str) -> bool:
     return bool(
         _NEGATION.fullmatch(close[-12:].split(" ")[-2:][0])
         or _DENIED.search(said)
+        or _CHANGED.search(said[-40:])
         or _COUNTED.search(said[-30:])
         or _ORDINAL.match(after)
         or (word and word[1].casefold() in FRACTION_WORDS)
@@ -177,12 +199,20 @@ def without_prose(content: str) -> str:
     """Reduce "that she has 18 apples" to "18", and "18 apples for 3 children" to "18"."""
     if _PROSE.match(content):
         numbers = list(NUMBER.finditer(content))
-        is_answer = len(numbers) == 1 and not _BOUND.search(content[: numbers[0].start()])
-        return numbers[0][0] if is_answer else content
+        return numbers[0][0] if len(numbers) == 1 and _is_told(content, *numbers[0].span()) else content
     leading = _NUMBER_THEN_PROSE.match(content)
     if leading is None or read_answer(content).kind == "number":
         return content
     rest = _CIRCUMSTANCE.split(content[leading.end() :], maxsplit=1)[0]
+    if _REJECTED.match(rest):
+        return content
     words = rest.casefold().split() or [""]
     is_joined = words[0] in _JOINED and not (words[0] == "more" and "than" not in words)
     return content if _MATHEMATICAL.search(rest) or _OPERATIONS & set(words) or is_joined else leading[1]
+
+
+def _is_told(sentence: str, start: int, end: int) -> bool:
+    """Whether a sentence gives the number at this place as it is, not as a bound, a part or a place in the text."""
+    before, after = sentence[:start], sentence[end:]
+    is_other = _DENIED.search(before) or _CHANGED.search(before[-40:]) or _COUNTED.search(before[-30:])
+    return not (is_other or _ORDINAL.match(after) or _REJECTED.match(after))

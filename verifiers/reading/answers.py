@@ -46,7 +46,7 @@ _REMARK = re.compile(r"(.*(?:[\d})%°]|\d [a-z]+)) (?:\\text\{ ?)?\(([A-Za-z][A-
 _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of the answer's form
     rf"^\\text\{{ ?only ?\}} ?|,? ?\\text\{{ ?,? ?{_FREE}\b.*$"
     r"|,? (?:where|for (?:all|any|every|some|each)) .*$"
-    rf"|,? ?\(?(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
+    rf"|(?:, ?\(?| \(?|\(|^|(?<=\}}))(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
 )
 _FUNCTION = re.compile(r"[a-z]\([a-z]\) ?=")
 _COMMON_WORDS = """
@@ -59,7 +59,8 @@ _COMMON = frozenset(_COMMON_WORDS.split())
 _LETTER = re.compile(r"[a-z]")
 _DENIAL = re.compile(r"\b(?:not|no|never|impossible|lower|upper|least|most|greater|less)\b")
 _QUALIFIED = re.compile(
-    rf"{_DENIAL.pattern}|\b(?:below|above|under|over|before|after|except|but|all|every|any|between|than)\b"
+    rf"{_DENIAL.pattern}|\b(?:below|above|under|over|before|after|except|but|all|every|any|between|than"
+    r"|wrong|false|incorrect)\b"
 )
 _CASES = re.compile(
     r"(?:\\\{|\{)? ?\\begin\{(cases|array|aligned|align\*?|gathered)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}(?: ?\})?",
@@ -289,7 +290,7 @@ def _read_relation(text: str, depth: int) -> Answer | None:
         return replace(_read(parts[0], depth), label=parts[1])
     if _TUPLE_LABEL.fullmatch(parts[0]) and len(parts) == 2:
         return replace(_read(parts[1], depth), label=compact(parts[0]))
-    if not LABEL.fullmatch(parts[0]) or _is_constant(parts[0]):
+    if not LABEL.fullmatch(parts[0]) or _is_constant(parts[0]) or (" " in parts[0] and _QUALIFIED.search(parts[0])):
         return None
     if any(_tree(part) is None for part in parts[1:]) and len(parts) > 2:
         return None

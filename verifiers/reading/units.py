@@ -25,7 +25,8 @@ _PARTS = (
 _CONNECTIVES = """
     or and to than over plus minus times divided multiplied raised by if is are not but pi sqrt sin cos tan sec csc cot
     ln log exp root roots halves through for either mod remainder choose less more below above squared cubed power
-    factorial point base out
+    factorial point base out fails fail does do would could will cannot contradicts was were has have had that which who
+    because so then
 """
 FRACTION_WORDS = frozenset(part + end for part in _PARTS.split() for end in ("", "s")) | {
     "halves",
