@@ -27,6 +27,8 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 """Words of a sentence that does not give its number as the answer."""
+_CONDITIONAL = re.compile(r"\W*(?:if|suppose|assum\w+|unless|were)\b[^,]*$", re.IGNORECASE)
+_WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|infinity)\b)[a-z]{3,}")
 _CHANGED = re.compile(
     r"\b(?:double|half|twice|thrice|triple|times|squared?|cubed?|root|reciprocal|inverse|opposite|multiples?|divisors?"
     r"|divisible|factors?|powers?|primes?|bigger|smaller|larger|greater|lower|higher|fewer|less|more|most|least|different"
@@ -171,6 +173,7 @@ def _is_denied(close: str, said: str, after: str) -> bool:
     word = _NEXT_WORD.match(after)
     return bool(
         _NEGATION.fullmatch(close[-12:].split(" ")[-2:][0])
+        or _CONDITIONAL.match(said)
         or _DENIED.search(said)
         or _CHANGED.search(said[-40:])
         or _COUNTED.search(said[-30:])
@@ -192,7 +195,9 @@ def last_statement(text: str) -> str | None:
     if copula is None or not sentence or _DENIED.search(sentence[0]) or _NO_ANSWER.search(tail):
         return None
     content = without_prose(sentence[0][copula.end() :].strip())
-    return content if read_answer(content).kind not in ("words", "unread", "unusable") else None
+    if _WORD.search(content) or read_answer(content).kind in ("words", "unread", "unusable"):
+        return None
+    return content
 
 
 def without_prose(content: str) -> str:

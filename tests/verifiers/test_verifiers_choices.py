@@ -107,4 +107,4 @@ def test_a_text_that_is_no_string_is_refused():
 
 @pytest.mark.parametrize(("boxes", "found"), [("last", r"\boxed{2}+3"), ("first", "1"), ("all", r"1, \boxed{2}+3")])
 def test_which_box_counts_can_be_chosen(boxes, found):
-    assert extract_answer(r"\boxed{1} or \boxed{\boxed{2}+3} and \boxed{", boxes=boxes) == found
+    assert extract_answer(r"\boxed{1} so \boxed{\boxed{2}+3} and \boxed{", boxes=boxes) == found

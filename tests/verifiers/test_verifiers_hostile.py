@@ -131,4 +131,4 @@ def test_import_is_light():
 
 def test_all_is_what_is_there():
     assert all(hasattr(verifiers, name) for name in verifiers.__all__)
-    assert list(verifiers.__all__) == sorted(verifiers.__all__)
+    assert len(verifiers.__all__) == len(set(verifiers.__all__))

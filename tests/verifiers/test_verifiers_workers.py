@@ -327,7 +327,7 @@ def test_a_pair_that_needs_algebra_is_read_once(monkeypatch):
     read, asked = checking._read, []
     monkeypatch.setattr(checking, "_read", lambda *texts: asked.append(texts) or read(*texts))
     assert [verdict.is_correct for verdict in check_many(symbolic([1, 3]), timeout=10, workers=2)] == [True, False]
-    assert asked == symbolic([1, 3])
+    assert [texts[:2] for texts in asked] == symbolic([1, 3])
 
 
 def test_an_error_in_the_source_is_raised_in_its_place():

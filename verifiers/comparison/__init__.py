@@ -55,10 +55,10 @@ def compare(answer: Answer, gold: Answer, decide: Decide, policy: Policy = DEFAU
 
 def _with_other_letters(answer: Answer, gold: Answer, judge: Judge, finding: Finding) -> Finding:
     """The finding on answers that differ, unless their letters are exchanged, or one is the letter of a choice."""
-    if names_of(answer) == names_of(gold):
-        return finding
     if choice_letters(gold):
         return finding if choice_letters(answer) else undecided("no letter of a choice")
+    if names_of(answer) == names_of(gold):
+        return finding
     return compare_renamed(answer, gold, judge) or finding
 
 

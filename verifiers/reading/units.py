@@ -237,7 +237,7 @@ def split_unit(tidied: str, *, letters: bool = False) -> Split:
         letters: Whether a single letter after a space is a unit too: the N of `40 N`.
 
     >>> split_unit("18 square inches"), split_unit(r"12 \text{ gm}"), split_unit("5 or 6")
-    (Split(core='18', unit='inches^2'), Split(core='12', unit='g'), Split(core='5 or 6', unit=''))
+    (Split(core='18', unit='square inches'), Split(core='12', unit='g'), Split(core='5 or 6', unit=''))
     """
     if tidied.endswith("°") and _TRIGONOMETRY.search(tidied):
         return Split(tidied, "")

@@ -7,7 +7,6 @@ meaning, `EQUAL` pairs that are the same value written differently.
 from . import (  # noqa: F401 (each enters its generators in the tables)
     algebra,
     amounts,
-    choices,
     collections,
     discrete,
     equations,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import NamedTuple
 
-from .markers import gold_marked, marked
+from .parts import gold_marked, marked
 
 Texts = tuple[str, str]
 """A gold answer and a prediction."""

@@ -1,6 +1,6 @@
 """How the checker judges generated pairs, of which it is known by construction whether they are equal.
 
-    python -m prm.benchmarks.perf.verify_generated --pairs 100000 --seed 1
+    python -m prm.benchmarks.perf.generators --pairs 100000 --seed 1
 
 Per kind: pairs, pairs accepted wrongly, called incorrect though equal, and undecided. Every pair accepted wrongly is
 printed in full; `--show N` prints up to N equal pairs of each kind that are not accepted. The exit status is 1 if a
@@ -15,10 +15,10 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from .generators import EQUAL, WRONG, Pair, pairs
-from .generators.tables import Generator
-from .job import machine
-from .verify_pairs import ours
+from ..job import machine
+from ..verify_pairs import ours
+from . import EQUAL, WRONG, Pair, pairs
+from .tables import Generator
 
 
 def main() -> None:
