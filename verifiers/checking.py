@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -10,7 +11,7 @@ from functools import lru_cache
 from threading import Semaphore
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from .comparison import Decide, choice_letters, compare
+from .comparison import Decide, choice_letter, choice_letters, compare
 from .expressions.symbolic import WORKER, Budget
 from .expressions.tree import Node
 from .extract import (
@@ -26,7 +27,7 @@ from .extract import (
 )
 from .policy import DEFAULT, Policy
 from .prose import last_number, last_statement
-from .reading.answers import Answer, read_answer
+from .reading.answers import NOTHING, Answer, read_answer
 from .reading.normalize import undoubled
 from .verdict import Finding, Outcome, Verdict
 
@@ -37,6 +38,8 @@ LOOK_AHEAD = 1_000
 """Most pairs that `check_many` reads ahead of the verdict it yields."""
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_MATHEMATICS = re.compile(r"\\[A-Za-z]|[=<>^_]|\d.*[A-Za-z]{3}.*\d")
+_PLAIN_TEXT = re.compile(r"\\text(?=\{)")
 _NO_ANSWER = Verdict(Outcome.NO_ANSWER, "no answer in the prediction", None)
 _NO_GOLD = Verdict(Outcome.ERROR, "no answer in the gold", None)
 
@@ -131,15 +134,32 @@ def check_many(
 def gold_problem(gold: str) -> str | None:
     """Why a gold answer cannot be used, in one line; None if it can.
 
-    An answer of words can be used: it is compared as text.
+    An audit of what the reader makes of it, not of whether it equals itself: a gold that cannot be read is equal to the
+    same text alone. An answer of words can be used, for it is compared as text, but not words with mathematics in them.
 
     >>> gold_problem("#### 72") is None, gold_problem(" ")
     (True, 'no answer in the gold')
+    >>> gold_problem("an ellipse") is None, gold_problem("5, see above")
+    (True, 'a part of the gold answer, "see above", cannot be read: it is words')
     """
     answer = _read_gold(gold)
-    if answer is None:
-        return _NO_GOLD.reason
-    return f"the gold answer is {answer.reason}" if answer.kind == "unusable" else None
+    return _NO_GOLD.reason if answer is None else _trouble(answer, "the gold answer")
+
+
+def _trouble(answer: Answer, what: str) -> str | None:
+    """What the reader cannot read in an answer."""
+    if answer.kind == "unusable":
+        return f"{what} is {answer.reason}"
+    if answer.kind == "unread":
+        return f"{what} cannot be read: {answer.reason}"
+    if answer.kind == "words" and _MATHEMATICS.search(_PLAIN_TEXT.sub("", answer.text)) and answer.words != NOTHING:
+        return f"{what} is read as words, which only the same words equal"
+    parts = (
+        f'a part of {what}, "{item.text}", cannot be read: {item.reason or "it is words"}'
+        for item in answer.items
+        if item.kind in ("unread", "words", "unusable") and choice_letter(item) is None
+    )
+    return next(parts, None)
 
 
 def answer_key(text: str) -> str | None:

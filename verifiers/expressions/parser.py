@@ -109,7 +109,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 def _split(kind: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
     value = match[kind]
     if value.casefold() in _ENGLISH:
-        raise ParseError(f"the word {value!r}")
+        raise ParseError(f'the word "{value}"')
     if kind == "repeating":
         yield "number", str(_repeating(value))
     elif kind != "word" or value.startswith("\\"):
@@ -117,7 +117,7 @@ def _split(kind: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
     elif value in _SPELLED:
         yield kind, "\\" + _SPELLED[value]
     elif len(value) > _MAX_LETTERS:
-        raise ParseError(f"unknown word {value[:20]!r}")
+        raise ParseError(f'unknown word "{value[:20]}"')
     else:
         yield from ((kind, letter) for letter in value)
 
@@ -147,7 +147,7 @@ class _Parser:
     def whole(self) -> Node:
         tree = self.remainder()
         if self.at < len(self.tokens):
-            raise ParseError(f"{self.peek()[:20]!r} in an unexpected place")
+            raise ParseError(f'"{self.peek()[:20]}" in an unexpected place')
         return tree
 
     # The cursor.
@@ -172,7 +172,7 @@ class _Parser:
 
     def expect(self, value: str) -> None:
         if not self.accept(value):
-            raise ParseError(f"no {value!r} where one is needed")
+            raise ParseError(f'no "{value}" where one is needed')
 
     def node(self, op: str, *args: Node, value: str = "") -> Node:
         self.nodes += 1
@@ -429,7 +429,7 @@ class _Parser:
     def name_of(self, token: str) -> str:
         name = token.removeprefix("\\")
         if not (token.isalpha() and len(token) == 1) and not (token.startswith("\\") and name in _GREEK):
-            raise ParseError(f"{token[:20]!r} has no meaning here")
+            raise ParseError(f'"{token[:20]}" has no meaning here')
         return _VARIANTS.get(name, name) + self.primes() + self.subscript() + self.primes()
 
     def counted(self, name: str) -> Node:
