@@ -38,7 +38,7 @@ _END = re.compile(
     r"|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>|\[/?INST\]"
 )
 """Tokens that end a turn; what follows is another one."""
-_END_MARKS = ("<|", "</s>", "<eos>", "<end_of_turn>", "<\uff5c", "INST]")
+_MAY_END = re.compile(r"<[|/e\uff5c]|INST\]")
 _EMPTY_TAG = re.compile(r"<answer>\s*</answer>\s*\S{0,20}\s*$")
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{([^\n]{1,100})$")
@@ -133,7 +133,7 @@ def before_end(text: str) -> str:
     ('42', 'assistant: 42')
     """
     text = undoubled(text)
-    if not any(mark in text for mark in _END_MARKS):
+    if not _MAY_END.search(text):
         return text
     parts = [part for part in _END.split(text) if part.strip()]
     return parts[0] if parts else text

@@ -13,31 +13,45 @@ NUMBER = re.compile(
 )
 _PROSE = re.compile(r"(?!(?:sqrt|pi|ln|log|exp|sin|cos|tan|[A-Z]{3})\b)[A-Za-z]{2,}[ ,'\u2019]")
 _NUMBER_THEN_PROSE = re.compile(rf"(-?\\?\$?{_LITERAL}(?:\s?\\?%)?)(?=/[A-Za-z]{{3,}}| (?:an? )?[A-Za-z]{{2,}})")
-_OPERATION_WORDS = "plus minus multiplied divided raised sin cos tan log ln exp root roots factorial squared cubed"
+_OPERATION_WORDS = (
+    "plus minus multiplied divided raised sin cos tan log ln exp root roots factorial squared cubed bc bce ad"
+)
 _OPERATIONS = frozenset(_OPERATION_WORDS.split())
 _JOINED = NOT_UNITS - {"for", "through", "is", "are", "if", "by", "but", "not", "to", "out"}
 """Words after a number that continue it."""
 _MATHEMATICAL = re.compile(r"[\d\\^*+=<>()\[\]{}_|]|(?<!['\u2019])\b(?!a\b|I\b)[A-Za-z]\b")
 _CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|when|while|by) |^ (?:for|after) ")
 """Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
-_DENIED = re.compile(
-    r"\b(?:not|never|cannot|doubt|neither|nor|guess|suppose|assume|such as|nobody|no one|false|rules? out|excludes?"
-    r"|reject\w*|would|could|might|may be|maybe|perhaps|unlikely|hardly|undefined|unknown|wrong|incorrect|impossible"
-    r"|fails?|contradicts?|possibly|mistaken(?:ly)?)\b|n['\u2019]t\b|\u53ef\u80fd|\u4e0d\u786e\u5b9a",
-    re.IGNORECASE,
+_DENIAL_WORDS = """
+    not never cannot doubt neither nor guess suppose assume nobody false exclude excludes reject rejects rejected
+    rejecting would could might maybe perhaps unlikely hardly undefined unknown wrong incorrect impossible fail fails contradict
+    contradicts possibly mistaken mistakenly
+"""
+_DENIALS = frozenset(_DENIAL_WORDS.split())
+_DENIAL_PHRASES = (
+    "n't",
+    "n\u2019t",
+    "no one",
+    "rule out",
+    "rules out",
+    "such as",
+    "may be",
+    "\u53ef\u80fd",
+    "\u4e0d\u786e",
 )
-"""Words of a sentence that does not give its number as the answer."""
+"""What a sentence has that does not give its number as the answer."""
+_CHANGE_WORDS = """
+    double half twice thrice triple times square squared cube cubed root reciprocal inverse opposite multiple multiples
+    divisor divisors divisible factor factors power powers prime primes bigger smaller larger greater lower higher fewer
+    less more most least different differ differs far near nowhere off section page equation chapter than between other
+    but except above below over under within modulo mod minus negative anything nothing no
+"""
+_CHANGES = frozenset(_CHANGE_WORDS.split())
+_CHANGE_PHRASES = re.compile(r"close to|up to|\bbetween \S+ and $")
+"""Words right before a number that make another number of it, or a bound."""
+_LETTERS = re.compile(r"[a-z]+")
 _CONDITIONAL = re.compile(r"\W*(?:if|suppose|assum\w+|unless|were)\b[^,]*$", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|infinity)\b)[a-z]{3,}")
-_CHANGED = re.compile(
-    r"\b(?:double|half|twice|thrice|triple|times|squared?|cubed?|root|reciprocal|inverse|opposite|multiples?|divisors?"
-    r"|divisible|factors?|powers?|primes?|bigger|smaller|larger|greater|lower|higher|fewer|less|more|most|least|different"
-    r"|differs?|far|near|nowhere|close to|off|section|page|equation|chapter|than|between|other|but|except|up to|above"
-    r"|below|over|under|within|modulo|mod|minus|negative|anything|nothing|no)\b[^\d.!?\n]{0,20}$"
-    r"|\bbetween \S+ and $",
-    re.IGNORECASE,
-)
-"""Words right before a number that make another number of it, or a bound."""
 _NO_ANSWER = re.compile(
     r"\bno (?:final )?answer\b|\bgive up\b|\b(?:cannot|can['\u2019]?t|could not|couldn['\u2019]t|unable to) (?:be )?"
     r"(?:determined?|justify|prove|solved?|say|find|answer|conclude|verify|tell|compute|provide|give)\b"
@@ -91,17 +105,18 @@ _CONTINUED = re.compile(
 _COPULA = re.compile(
     r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)"
 )
-LAST_LINES = 600
+_LAST_LINE, LAST_LINES = 120, 600
 
 
 def last_number(text: str) -> str | None:
     """The last number of a text, as written, or None (5 of the precedence)."""
-    for tail in (text[-LAST_LINES:], text):
-        found = None
+    for size in (_LAST_LINE, LAST_LINES, len(text)):
+        tail, found = text[-size:], None
         for found in NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
             pass
         if found is not None and (found.start() > 0 or len(tail) == len(text)):
-            return None if _is_part(tail, found.start(), found.end()) else found[0]
+            before = len(text) - len(tail)
+            return None if _is_part(text, before + found.start(), before + found.end()) else found[0]
     return None
 
 
@@ -174,8 +189,8 @@ def _is_denied(close: str, said: str, after: str) -> bool:
     return bool(
         _NEGATION.fullmatch(close[-12:].split(" ")[-2:][0])
         or _CONDITIONAL.match(said)
-        or _DENIED.search(said)
-        or _CHANGED.search(said[-40:])
+        or _is_doubted(said)
+        or _is_changed(said)
         or _COUNTED.search(said[-30:])
         or _ORDINAL.match(after)
         or (word and word[1].casefold() in FRACTION_WORDS)
@@ -192,7 +207,7 @@ def last_statement(text: str) -> str | None:
     tail = text[-LAST_LINES:].strip()
     sentence = [part for part in _SENTENCE.split(tail.rstrip(".")) if part and part.strip()][-1:]
     copula = _COPULA.search(sentence[0]) if sentence else None
-    if copula is None or not sentence or _DENIED.search(sentence[0]) or _NO_ANSWER.search(tail):
+    if copula is None or not sentence or _is_doubted(sentence[0]) or _NO_ANSWER.search(tail):
         return None
     content = without_prose(sentence[0][copula.end() :].strip())
     if _WORD.search(content) or read_answer(content).kind in ("words", "unread", "unusable"):
@@ -219,5 +234,16 @@ def without_prose(content: str) -> str:
 def _is_told(sentence: str, start: int, end: int) -> bool:
     """Whether a sentence gives the number at this place as it is, not as a bound, a part or a place in the text."""
     before, after = sentence[:start], sentence[end:]
-    is_other = _DENIED.search(before) or _CHANGED.search(before[-40:]) or _COUNTED.search(before[-30:])
+    is_other = _is_doubted(before) or _is_changed(before) or _COUNTED.search(before[-30:])
     return not (is_other or _ORDINAL.match(after) or _REJECTED.match(after))
+
+
+def _is_doubted(before: str) -> bool:
+    lowered = before.lower()
+    return not _DENIALS.isdisjoint(_LETTERS.findall(lowered)) or any(part in lowered for part in _DENIAL_PHRASES)
+
+
+def _is_changed(before: str) -> bool:
+    close = before[-40:].lower()
+    words = _LETTERS.findall(_SENTENCE.split(close)[-1])[-4:]
+    return not _CHANGES.isdisjoint(words) or _CHANGE_PHRASES.search(close) is not None

@@ -26,7 +26,7 @@ from ..verdict import Finding, Outcome
 from .lists import compare_lists
 from .numbers import compare_numbers
 from .renaming import compare_renamed, names_of, same_argument
-from .rules import Decide, Judge, Rule, first_finding, of_kind, undecided
+from .rules import Decide, Judge, Rule, correct, first_finding, of_kind, undecided
 from .sets import compare_cases, compare_congruences, compare_relations, compare_sets
 from .trees import compare_equations, compare_expressions, compare_measured, compare_powers, equation_of
 from .words import cannot_read, choice_letter, choice_letters, compare_choices, compare_texts, compare_words
@@ -43,6 +43,8 @@ def compare(answer: Answer, gold: Answer, decide: Decide, policy: Policy = DEFAU
         decide: Compares trees that need algebra.
         policy: What counts as the same where people differ.
     """
+    if answer.text == gold.text != "" and answer.kind != "unusable":
+        return correct("same text")
     judge = Judge(decide, policy, _compare)
     answer = same_argument(answer, gold)
     finding = _compare(answer, gold, judge)
@@ -97,9 +99,9 @@ _RULES: tuple[Rule, ...] = (
     compare_texts,
     compare_choices,
     _compare_labels,
+    compare_numbers,
     compare_measured,
     compare_powers,
-    compare_numbers,
     of_kind("congruence", compare_congruences),
     of_kind("words", compare_words),
     of_kind("unread", cannot_read),

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from ..expressions.numeric import approximate, certainly_differ, evaluate, is_linear, step_of
-from ..expressions.tree import Node, as_products, constants, fold, names, substitute
+from ..expressions.tree import Node, as_products, constants, fold, has_calls, names, substitute
 from ..reading.answers import Answer, read_answer, read_measured
 from ..reading.literals import plain_number
 from ..reading.units import measure
@@ -25,9 +25,9 @@ def compare_trees(answer: Node, gold: Node, decide: Decide) -> Finding:
         return correct("same expression")
     if _are_anagrams(answer, gold):
         return undecided("the same letters in another order: a word or a product")
-    products = as_products(answer), as_products(gold)
-    if products == (answer, gold):
+    if not (has_calls(answer) or has_calls(gold)):
         return _compare_plain(answer, gold, decide)
+    products = as_products(answer), as_products(gold)
     readings = {_compare_plain(*pair, decide).outcome for pair in ((answer, gold), products)}
     if Outcome.CORRECT in readings:
         return correct("same expression") if len(readings) == 1 else undecided("a function's value, or a product")
@@ -120,6 +120,9 @@ def _refuse_lone_sign(answer: Answer, gold: Answer, _judge: Judge) -> Finding | 
 
 def _compare_rounded(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
     """For decimals on one side, and a tolerance."""
+    policy = judge.policy
+    if not (gold.written or answer.written or policy.relative or policy.significant):
+        return None
     first, second = _trees(answer, gold)
     value, exact = approximate(first), approximate(second)
     if value is None or exact is None:
@@ -127,7 +130,7 @@ def _compare_rounded(answer: Answer, gold: Answer, judge: Judge) -> Finding | No
     mine, theirs = Fraction(value), Fraction(exact)
     if rounds_to(mine, gold, 3):
         return correct("equal to the digits of the gold")
-    if is_tolerated(mine, theirs, judge.policy):
+    if is_tolerated(mine, theirs, policy):
         return correct("equal within the tolerance")
     if is_precise(answer, mine, theirs, abs(theirs) / 10**14):
         return correct(f"equal to {PRECISE_DIGITS} digits")

@@ -94,7 +94,7 @@ def bounds_of(region: Region) -> Iterator[Node]:
 
 def renamed(region: Region, new: dict[str, Node]) -> Region:
     """The region with other trees in place of variables in its bounds."""
-    bound = None if region.bound is None else substitute(region.bound, new)
+    bound = None if region.bound is None else exact(substitute(region.bound, new))
     return Region(region.op, bound, tuple(renamed(part, new) for part in region.parts))
 
 

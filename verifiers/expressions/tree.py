@@ -195,7 +195,12 @@ def substitute(node: Node, values: Mapping[str, Node]) -> Node:
     """The tree with other trees in place of variables."""
     if node.op == "name":
         return values.get(node.value, node)
-    return replace(node, args=tuple(substitute(arg, values) for arg in node.args)) if node.args else node
+    return _with(node, tuple(substitute(arg, values) for arg in node.args)) if node.args else node
+
+
+def has_calls(node: Node) -> bool:
+    """Whether a letter stands before a bracket somewhere in a tree."""
+    return node.op == "apply" or any(map(has_calls, node.args))
 
 
 def as_products(node: Node) -> Node:
@@ -227,5 +232,11 @@ def operations(node: Node) -> Iterator[str]:
 def without_spelling(node: Node) -> Node:
     """The tree with each number in one spelling: 1.50 and 1.5 become 3/2."""
     if node.op == "num":
-        return replace(node, value=str(Fraction(node.value)))
-    return replace(node, args=tuple(without_spelling(arg) for arg in node.args))
+        return node if node.value.isdigit() and node.value[0] != "0" else Node("num", str(Fraction(node.value)))
+    return _with(node, tuple(map(without_spelling, node.args))) if node.args else node
+
+
+def _with(node: Node, args: tuple[Node, ...]) -> Node:
+    """The node with other arguments; itself if they are the same."""
+    is_same = all(new is old for new, old in zip(args, node.args, strict=True))
+    return node if is_same else Node(node.op, node.value, args)

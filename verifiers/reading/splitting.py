@@ -17,6 +17,8 @@ LABEL = re.compile(
     rf"|\\text\{{[^{{}}]*\}}(?: ?(?:\\triangle ?)?[A-Z]{{1,6}})?|[A-Za-z]+(?: [A-Za-z]+){{1,5}}|\\lim.*"
     rf"|(?:{NAME}|\d?[A-Z]{{2}}) ?: ?{NAME}(?: ?: ?{NAME})?"
 )
+_LISTLIKE = re.compile(r"[,;(\[{]|\\[cmplb]|\band\b|\bor\b|\+/-")
+"""Something that every list has."""
 _PART = re.compile(r"(?:^|[ ,;])\(([a-z]|[ivx]{1,4}|\d)\) ?")
 _RELATION = re.compile(r"=|\\in(?![A-Za-z])")
 _CONJUNCTION = re.compile(
@@ -33,7 +35,12 @@ List = tuple[str, list[str]]
 
 def split_list(text: str) -> List | None:
     """The brackets and items of a list; None for any other text."""
-    return next(filter(None, (splitter(text) for splitter in _SPLITTERS)), None)
+    if not _LISTLIKE.search(text):
+        return None
+    for splitter in _SPLITTERS:
+        if (found := splitter(text)) is not None:
+            return found
+    return None
 
 
 def _split_matrix(text: str) -> List | None:
