@@ -24,8 +24,8 @@ _CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|w
 """Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
 _DENIAL_WORDS = """
     not never cannot doubt neither nor guess suppose assume nobody false exclude excludes reject rejects rejected
-    rejecting would could might maybe perhaps unlikely hardly undefined unknown wrong incorrect impossible fail fails contradict
-    contradicts possibly mistaken mistakenly
+    rejecting would could might maybe perhaps unlikely hardly undefined unknown wrong incorrect impossible fail fails
+    contradict contradicts possibly mistaken mistakenly
 """
 _DENIALS = frozenset(_DENIAL_WORDS.split())
 _DENIAL_PHRASES = (
