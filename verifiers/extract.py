@@ -25,8 +25,9 @@ from typing import NamedTuple
 from .comparison import choice_letters
 from .policy import Boxes
 from .prose import gives_none, is_rejected, last_number, without_prose
-from .reading.answers import NOTHING, Answer, read_answer
-from .reading.normalize import undoubled
+from .reading.answers import Answer, read_answer
+from .reading.literals import fixed_words
+from .reading.normalize import tidy, undoubled
 
 TAIL = 20_000
 """Number of characters searched, at the end of a text."""
@@ -223,7 +224,7 @@ def bare_answer(text: str) -> str | None:
         return None if _PLAIN_WORD.search(line) and " " in line else line
     if answer.kind != "words":
         return line if _is_readable_list(answer) else None
-    is_answer = line.isalpha() or answer.words == NOTHING or line.startswith("\\")
+    is_answer = line.isalpha() or line.startswith("\\") or fixed_words(tidy(line)) is not None
     return line if is_answer else None
 
 

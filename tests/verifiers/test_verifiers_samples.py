@@ -5,7 +5,7 @@ import time
 import pytest
 from verifier_samples import rows
 
-from prm.verifiers import check, extract_answer, gold_problem
+from prm.verifiers import Policy, check, extract_answer, gold_problem
 
 
 @pytest.mark.parametrize("name", ["gsm8k/test.jsonl", "gsm8k/train.jsonl"])
@@ -43,6 +43,30 @@ def test_no_wrong_answer_of_hardverify_is_accepted():
         if not row["label"]
     ]
     assert [name for name, verdict in verdicts if verdict.is_correct] == []
+
+
+CONTESTED = {("1.6 \\mathrm{~cm}", "1.57 cm")}
+"""Equal by the two digits of the gold alone: that needs `Policy(significant=2)`."""
+
+
+def test_inputs_that_failed_have_the_right_verdict():
+    wrong = [
+        row
+        for row in rows("../cases/verifier.jsonl")
+        if check(row["pred"], row["gold"], timeout=10).is_correct is not (row["expected"] is True)
+    ]
+    assert {(row["gold"], row["pred"]) for row in wrong} == CONTESTED
+    assert all(check(row["pred"], row["gold"], policy=Policy(significant=2)).is_correct for row in wrong)
+
+
+def test_most_of_hardverify_is_right_and_few_decided_verdicts_are_wrong():
+    found = [
+        (check(f"\\boxed{{{row['pred']}}}", row["gold"], timeout=10), row["label"])
+        for row in rows("answer_verification/hardverify_pairs.jsonl")
+    ]
+    assert sum(verdict.is_correct == label for verdict, label in found) >= 0.92 * len(found)
+    decided = [verdict.is_correct == label for verdict, label in found if verdict.is_decided]
+    assert decided.count(False) <= 0.02 * len(decided)
 
 
 def test_plain_numbers_are_fast():

@@ -29,7 +29,15 @@ from .renaming import compare_renamed, names_of, same_argument
 from .rules import Decide, Judge, Rule, correct, first_finding, of_kind, undecided
 from .sets import compare_cases, compare_congruences, compare_relations, compare_sets
 from .trees import compare_equations, compare_expressions, compare_measured, compare_powers, equation_of
-from .words import cannot_read, choice_letter, choice_letters, compare_choices, compare_texts, compare_words
+from .words import (
+    OTHER_CHOICE,
+    cannot_read,
+    choice_letter,
+    choice_letters,
+    compare_choices,
+    compare_texts,
+    compare_words,
+)
 
 __all__ = ["Decide", "choice_letter", "choice_letters", "compare"]
 
@@ -57,8 +65,10 @@ def compare(answer: Answer, gold: Answer, decide: Decide, policy: Policy = DEFAU
 
 def _with_other_letters(answer: Answer, gold: Answer, judge: Judge, finding: Finding) -> Finding:
     """The finding on answers that differ, unless their letters are exchanged, or one is the letter of a choice."""
+    if finding == OTHER_CHOICE:
+        return finding
     if choice_letters(gold):
-        return finding if choice_letters(answer) else undecided("no letter of a choice")
+        return undecided("no letter of a choice")
     if names_of(answer) == names_of(gold):
         return finding
     return compare_renamed(answer, gold, judge) or finding

@@ -14,6 +14,8 @@ from .renaming import COUNTERS, names_of
 from .rules import EACH, OTHER_ITEM, Judge, Rule, correct, first_finding, incorrect, undecided
 
 _UNORDERED = frozenset({"", "{}"})
+_STATEMENTS = re.compile(r"(?:\(\d\)){2,}")
+"""Numbers of statements side by side, `(1)(3)`, which reads as a product."""
 _TUPLES = frozenset({"", "()", "[]"})
 
 
@@ -83,6 +85,13 @@ def _refuse_single(answer: Answer, gold: Answer, _judge: Judge) -> Finding | Non
     alone, other = (answer, gold) if answer.kind == "list" else (gold, answer)
     if other.written and alone.text.replace(",", ".") == other.written:
         return correct("the same number, with a decimal comma")
+    if _STATEMENTS.fullmatch(other.text) and alone.brackets == "":
+        numbers = re.findall(r"\d", other.text)
+        return (
+            correct("the same statements") if numbers == sorted(_numerals(alone)) else undecided("numbered statements")
+        )
+    if ",".join(item.text for item in alone.items) == other.text:
+        return undecided("a list, or a number with a separator")
     is_decimal = re.fullmatch(r"-?\d+,\d+", alone.text) is not None
     is_formula = other.kind not in ("number", "expression") or bool(names_of(other) & COUNTERS)
     unclear = is_decimal or _has_unread_items(answer) or _has_unread_items(gold) or is_formula

@@ -36,7 +36,18 @@ def compare_numbers(answer: Answer, gold: Answer, judge: Judge) -> Finding | Non
     if gold.unit == "%" and answer.value != gold.value:
         finding = compare_values(answer, 100 * answer.value, gold, judge.policy)
         return _as_percentage(True) if finding == SAME_NUMBER else finding
-    return compare_values(answer, answer.value, gold, judge.policy)
+    finding = compare_values(answer, answer.value, gold, judge.policy)
+    return _without_unit(answer, gold) or finding if finding == OTHER_NUMBER else finding
+
+
+def _without_unit(answer: Answer, gold: Answer) -> Finding | None:
+    """For 0.2 nm against 2e-10: the gold may be meant in base units."""
+    found = measure(answer.unit or gold.unit)
+    if found is None or answer.value is None or not gold.value:
+        return None
+    ratio = answer.value / gold.value if answer.unit else gold.value / answer.value if answer.value else Fraction(0)
+    is_converted = found.size != 1 and ratio * found.size in (1, 1000)
+    return undecided("equal only if the number without a unit is meant in base units") if is_converted else None
 
 
 def compare_values(answer: Answer, value: Fraction, gold: Answer, policy: Policy) -> Finding:

@@ -48,16 +48,15 @@ def compare_relations(answer: Answer, gold: Answer, judge: Judge) -> Finding:
     """For inequalities in several variables: equal if each is a multiple of one on the other side."""
     if answer.kind != gold.kind:
         return undecided("only one of the answers is an inequality in several variables")
-    left, findings = list(answer.relations), [Finding(Outcome.CORRECT, "the same inequalities")]
+    if len(answer.relations) == len(gold.relations) == 1:
+        return _compare_relation(answer.relations[0], gold.relations[0], judge)
+    left = list(answer.relations)
     for theirs in gold.relations:
-        each = [_compare_relation(mine, theirs, judge) for mine in left]
-        equal = [i for i, finding in enumerate(each) if finding.outcome is Outcome.CORRECT]
-        if equal:
-            left.pop(equal[0])
-        else:
-            are_all = len(each) == 1 == len(gold.relations) == len(answer.relations)
-            findings.insert(0, each[0] if are_all else undecided("inequalities that could not be matched"))
-    return undecided("inequalities that could not be matched") if left else findings[0]
+        outcomes = [_compare_relation(mine, theirs, judge).outcome for mine in left]
+        if Outcome.CORRECT not in outcomes:
+            return undecided("inequalities that could not be matched")
+        left.pop(outcomes.index(Outcome.CORRECT))
+    return undecided("inequalities that could not be matched") if left else correct("the same inequalities")
 
 
 def _compare_relation(mine: Relation, theirs: Relation, judge: Judge) -> Finding:

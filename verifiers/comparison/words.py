@@ -13,8 +13,12 @@ _CHOICE = re.compile(
     r"(?:[)}]+\.?:?(?![-+*/=^!_)])|\.(?=[\d\\($-]|$|[^\W\d_]{2}|A |[a-z][=<>])|:(?=[\d\\($-]|$|.{2})|$)"
 )
 """The letter of a choice: B, (B), B. 5, B: text, \\text{(B)}."""
-_SEVERAL = re.compile(r"\(?[A-J]\)?(?:(?:,|;|&|and)+\(?[A-J]\)?)+")
+_SEVERAL = re.compile(r"(?:\([A-J]\)){2,}|\(?[A-J]\)?(?:(?:,|;|&|and)+\(?[A-J]\)?)+")
+OTHER_CHOICE = incorrect("different choices")
+_SENTENCE_WORDS = 5
+"""Answers of so many words may say the same in other words."""
 _TOGETHER = re.compile(r"[A-H]{2,6}")
+_NEXT = re.compile(r"\([A-J]\)")
 _AMONG = re.compile(r"(?:and|or|,|;) ?\(?[A-J]+\)")
 
 
@@ -33,13 +37,14 @@ def compare_choices(answer: Answer, gold: Answer, judge: Judge) -> Finding | Non
         chosen = frozenset(answer.text.upper())
     if chosen is None:
         return None
-    return correct("same choice") if chosen == expected else incorrect("different choices")
+    return correct("same choice") if chosen == expected else OTHER_CHOICE
 
 
 def choice_letter(answer: Answer) -> str | None:
     """The letter of a multiple-choice option, with or without its text; None for any other answer."""
     match = _CHOICE.match(answer.text)
-    return match[1] if match and not _AMONG.search(answer.text[match.end() :]) else None
+    rest = answer.text[match.end() :] if match else ""
+    return match[1] if match and not _AMONG.search(rest) and not _NEXT.match(rest) else None
 
 
 def choice_letters(answer: Answer) -> frozenset[str] | None:
@@ -72,7 +77,9 @@ def _compare_shown(answer: Answer, gold: Answer) -> Finding:
         is_vague = general and "none" in (answer.text.casefold(), gold.text.casefold())
         return undecided("none, or no solution") if is_vague else correct("same words")
     shorter, longer = sorted((f" {answer.words} ", f" {gold.words} "), key=len)
-    return Finding(Outcome.ERROR if shorter in longer else Outcome.INCORRECT, "different words")
+    said = [sorted(filter(str.isalpha, side.words.split())) for side in (answer, gold)]
+    may_be_same = said[0] != said[1] and max(map(len, said)) >= _SENTENCE_WORDS
+    return Finding(Outcome.ERROR if shorter in longer or may_be_same else Outcome.INCORRECT, "different words")
 
 
 def _is_wordlike(answer: Answer) -> bool:

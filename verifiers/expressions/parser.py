@@ -116,7 +116,7 @@ def _split(kind: str, match: re.Match[str]) -> Iterator[tuple[str, str]]:
         yield kind, value
     elif value in _SPELLED:
         yield kind, "\\" + _SPELLED[value]
-    elif len(value) > _MAX_LETTERS:
+    elif len(value) > _MAX_LETTERS or (len(value) > 2 and match.string[match.end() : match.end() + 1] == "("):
         raise ParseError(f'unknown word "{value[:20]}"')
     else:
         yield from ((kind, letter) for letter in value)

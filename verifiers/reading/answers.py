@@ -48,6 +48,11 @@ _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of
     r"|,? (?:where|for (?:all|any|every|some|each)) .*$"
     rf"|(?:, ?\(?| \(?|\(|^|(?<=\}}))(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
 )
+_QUANTIFIER = re.compile(
+    r",? ?(?:\\text\{ ?for (?:all|any|every) ?\} ?[a-z]|for (?:all|any|every) [a-z])"
+    r"(?= ?,| ?\\text\{ ?,? ?(?:or|and)| (?:or|and) )"
+)
+"""A quantifier within a list: `f(x) = 0 for all x, or f(x) = x`."""
 _FUNCTION = re.compile(r"[a-z]\([a-z]\) ?=")
 _COMMON_WORDS = """
     where for all any every some each integer integers is are which because since with only if real reals number numbers
@@ -221,6 +226,8 @@ def _read_with_remark(text: str, depth: int) -> Answer | None:
 
 def _read_with_clause(text: str, depth: int) -> Answer | None:
     r"""`2k, k \in \mathbb{Z}`; None if the rest is words or unreadable."""
+    if _QUANTIFIER.search(text) and depth < MAX_LIST_DEPTH:
+        return _read(_QUANTIFIER.sub("", text), depth + 1)
     clause = _CLAUSE.search(text) if "\\" in text or " " in text else None
     if clause is None or depth >= MAX_LIST_DEPTH or (_DENIAL.search(clause[0]) and not _FUNCTION.match(text)):
         return None
@@ -344,6 +351,13 @@ def _is_constant(text: str) -> bool:
 def _read_number(text: str) -> Answer | None:
     number = plain_number(text)
     return None if number is None else _number(number, text)
+
+
+def _read_quantity(text: str) -> Answer | None:
+    """`1,454 ft`."""
+    core, unit = split_unit(text)
+    number = plain_number(core) if core != text else None
+    return None if number is None else _number(number._replace(unit=unit), "")
 
 
 def _read_numeral(text: str) -> Answer | None:
@@ -515,8 +529,6 @@ def _is_quantity(tree: Node) -> bool:
 
 def _read_expression(text: str) -> Answer:
     core, unit = split_unit(text)
-    if core != text and (number := plain_number(core)):
-        return _number(number._replace(unit=unit), "")
     try:
         node = without_spelling(parse(core))
     except ParseError as error:
@@ -558,6 +570,7 @@ _KINDS: tuple[_Rule, ...] = (
     _at_any_depth(_read_numeral),
     _at_any_depth(_read_fixed_words),
     _at_any_depth(_read_compound),
+    _at_any_depth(_read_quantity),
     _read_point,
     _read_list,
     _at_any_depth(_read_words),

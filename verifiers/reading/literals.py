@@ -158,7 +158,7 @@ def compound(text: str) -> Number | None:
     first, unit, second, smaller = match.groups()
     (_, unit), (_, smaller) = split_unit(f"1 {unit}"), split_unit(f"1 {smaller}")
     large, small = measure(unit), measure(smaller)
-    if large is None or small is None or large.kind != small.kind:
+    if large is None or small is None or large.kind != small.kind or large.size <= small.size:
         return None
     return Number(Fraction(first) + Fraction(second) * small.size / large.size, unit=unit)
 

@@ -139,6 +139,7 @@ _PLAIN = _rows(
     ("\\\\", _DOUBLED.pattern, r"\\"),
     ("10", r"(?<=\d) ?[xX] ?(?=10 ?(?:\^|\*\*))", r"\\times "),
     ("+", r"(?:^|(?<=[=,(])) ?\+ ?-(?= ?[\d\\(A-Za-z])|\+/-", r"\\pm "),
+    ("cbrt", r"(?<![\\A-Za-z])cbrt ?(?=[({])", r"\\sqrt[3]"),
     ("log", r"(?<![\\A-Za-z])log_?(2|10)\(", r"\\log_{\1}("),
     ("U", r"(?<=[)\]}]) ?U ?(?=\\?[(\[{]|\\left)", r"\\cup "),
     ("$", r"\\\$", " "),
@@ -182,6 +183,7 @@ _COMMANDS = _rows(
         r"\\(?:mathrm|text|rm) ?\{([ei])\}|\\(?:mathbf|boldsymbol|bm|mathcal|mathit|mathsf|mathscr) ?\{([A-Za-z])\}",
         lambda letter: letter[1] or letter[2],
     ),
+    ("equiv", r"\\equiv(?![A-Za-z])(?!.*mod)", "="),
     ("tag", r"\\tag\*? ?\{[^{}]*\}", ""),
     ("choose", r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}", r"\\binom{\1}{\2}"),
     # Commands with the same meaning.
