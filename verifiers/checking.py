@@ -34,6 +34,8 @@ from .verdict import Finding, Outcome, Verdict
 DEFAULT_TIMEOUT = 2.0
 """Seconds of symbolic work allowed for one check."""
 MAX_TIMEOUT = 86_400
+_MOST_LINES = 6
+"""Of a gold answer without a marker."""
 LOOK_AHEAD = 1_000
 """Most pairs that `check_many` reads ahead of the verdict it yields."""
 _P = ParamSpec("_P")
@@ -252,8 +254,13 @@ def _read_gold(gold: str) -> Answer | None:
 
 
 def _whole_gold(gold: str) -> str | None:
-    line = gold.strip()
-    return (extract_answer(gold) if "\n" in line else None) or line or None
+    """A gold without a marker is taken whole; several lines are a list, if each of them is an answer."""
+    lines = [line.strip() for line in gold.strip().split("\n") if line.strip()]
+    if len(lines) < 2 or r"\begin" in gold:
+        return " ".join(lines) or None
+    if len(lines) <= _MOST_LINES and all(map(bare_answer, lines)):
+        return ", ".join(line.rstrip(" ,;.") for line in lines)
+    return extract_answer(gold) or " ".join(lines)
 
 
 def _find(text: str, gold: Answer, policy: Policy) -> str | None:
@@ -270,8 +277,10 @@ def _find(text: str, gold: Answer, policy: Policy) -> str | None:
         return line
     if policy.marked_only or gold.kind in ("words", "unread", "unusable"):
         return None
-    number = last_number(prediction) if gold.kind == "number" else None
-    return number or last_math(prediction) or (last_statement(prediction) if gold.kind != "number" else None)
+    if gold.kind == "number":
+        number, math = last_number(prediction), last_math(prediction)
+        return number or (None if math is None or math.isdigit() else math)
+    return last_math(prediction) or last_statement(prediction)
 
 
 def _decide_within(budget: Budget) -> Decide:

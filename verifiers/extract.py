@@ -85,7 +85,9 @@ _EXCLAMATION = re.compile(r"(\d\d)!$")
 """An exclamation mark, not a factorial: nobody writes one of a number this large."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
-_SUPPOSED = re.compile(r"\b(?:suppose|assum\w+|if|whether|unless|were|guess\w*)\b[^.!?\n]*$", re.IGNORECASE)
+_SUPPOSED = re.compile(
+    r"\b(?:suppose|assum\w+|if|whether|unless|were|guess\w*|claims?|claimed|says|thinks)\b[^.!?\n]*$", re.IGNORECASE
+)
 _MATH = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _QUANTIFIED = re.compile(
     r"\b(?:for (?:all|any|every|some|each)|where|when|if|let|with|of|any|all|integers?)\s*$", re.IGNORECASE
@@ -96,6 +98,13 @@ _CHOICE_LINE = re.compile(
 _CHOICE_AFTER = re.compile(r"\s*(?:option |choice )?[*_(\[{\\text ]{0,10}([A-Ja-j])(?![\w'\u2019])(?!\s*[-+*/^=<>\\])")
 
 
+_NOT = re.compile(r"(?:\bnot|n['\u2019]t)\s*(?:\$|\\\(|\\\[)?\s*$", re.IGNORECASE)
+_RETRACTED = re.compile(
+    r"\b(?:wait|actually|(?:this|that|which) is (?:wrong|incorrect|not right)|should be|a mistake|correction)\b"
+    r"[^\n]*\d",
+    re.IGNORECASE,
+)
+"""Words after which another answer is given."""
 _MORE_CHOICES = re.compile(r"[)\]}*]*(?:\s*(?:,|or|and|/|&)\s*\(?[A-Ja-j]\b(?![\w'])\)?)+")
 
 
@@ -202,7 +211,8 @@ def last_math(text: str) -> str | None:
     tail = text[-TAIL:]
     spans = [_Span(m.start(), m.end(), next(filter(None, m.groups())).strip()) for m in _MATH.finditer(tail)]
     free = [span for span in spans if not _QUANTIFIED.search(tail[max(0, span.start - 30) : span.start])]
-    if gives_none(tail, (free or spans or [_Span(0, 0, "")])[-1].end):
+    last = (free or spans or [_Span(0, 0, "")])[-1]
+    if gives_none(tail, last.end) or is_rejected(tail[last.end :]):
         return None
     return _joined(tail, free or spans) or None
 
@@ -250,11 +260,16 @@ def single_line(text: str) -> str | None:
 
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:
     spans = _box_spans(text) if "\\boxed" in text or "\\f" in text else []
-    if not spans:
+    if not spans or (boxes == "last" and _is_withdrawn(text, spans[-1])):
         return None
     if boxes == "all":
         return ", ".join(span.content for span in spans)
     return spans[0].content if boxes == "first" else _final_line(text, spans[-1].end) or _joined(text, spans)
+
+
+def _is_withdrawn(text: str, span: _Span) -> bool:
+    r"""Whether a box is denied: "not \boxed{5}", "\boxed{5} is wrong"."""
+    return _NOT.search(text[max(0, span.start - 12) : span.start]) is not None or is_rejected(text[span.end :])
 
 
 def _joined(text: str, spans: list[_Span]) -> str:
@@ -323,6 +338,6 @@ def _after_phrase(text: str) -> str | None:
             continue
         end = _PHRASE_END.search(text, match.end())
         content = text[match.end() : end.start() if end else len(text)].strip()
-        if content:
+        if content and not _RETRACTED.search(text, match.end()):
             return without_prose(_EXCLAMATION.sub(r"\1", content))
     return without_prose(headed[-1]["line"].strip()) if headed else None

@@ -24,8 +24,8 @@ _CIRCUMSTANCE = re.compile(r"(?<=[a-z]) (?:in|for|after|with|on|at|during|from|w
 """Where prose goes on to say when, where or what for: in "50 miles in 7 hours" the answer is the miles."""
 _DENIAL_WORDS = """
     not never cannot doubt neither nor guess suppose assume nobody false exclude excludes reject rejects rejected
-    rejecting would could might maybe perhaps unlikely hardly undefined unknown wrong incorrect impossible fail fails
-    contradict contradicts possibly mistaken mistakenly
+    rejecting maybe perhaps unlikely hardly undefined unknown wrong incorrect impossible fail fails
+    contradict contradicts mistaken mistakenly
 """
 _DENIALS = frozenset(_DENIAL_WORDS.split())
 _DENIAL_PHRASES = (
@@ -44,7 +44,7 @@ _CHANGE_WORDS = """
     double half twice thrice triple times square squared cube cubed root reciprocal inverse opposite multiple multiples
     divisor divisors divisible factor factors power powers prime primes bigger smaller larger greater lower higher fewer
     less more most least different differ differs far near nowhere off section page equation chapter than between other
-    but except above below over under within modulo mod minus negative anything nothing no
+    but except above below over under within modulo mod minus negative anything nothing no would could might possibly
 """
 _CHANGES = frozenset(_CHANGE_WORDS.split())
 _CHANGE_PHRASES = re.compile(r"close to|up to|\bbetween \S+ and $")
@@ -68,10 +68,12 @@ _WHEN = re.compile(
 )
 _FOUR_DIGITS = re.compile(r"(?:1[6-9]|20)\d\d")
 _DIGIT = re.compile(r"\d")
+_CONTRADICTION = re.compile(r"\bcontradict", re.IGNORECASE)
 _NEXT_WORD = re.compile(r" ([A-Za-z]+)")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
 _LISTED = re.compile(r"\d,$")
 _OPERATORS = ("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/")
+_OPERATION = re.compile(r"[\w)}$] [-+*/\u00d7\u00b7] $|\b(?:at|for|when|if|where) \$?\w+ ?= ?$")
 _COMPARED = re.compile(r"(?:\\(?:neq?|geq?|leq?|gt|lt)|[<>\u2260\u2264\u2265])\s*$")
 _DOUBTS = (
     "no ",
@@ -160,6 +162,7 @@ def _is_part(text: str, start: int, end: int) -> bool:
         or _is_denied(close, said, after)
         or _REJECTED.match(following) is not None
         or text[end + len(following) :].startswith("?")
+        or _CONTRADICTION.search(text[end : end + 60]) is not None
         or _is_declined(text[sentence:])
         or _is_declined_before(text, sentence)
     )
@@ -168,6 +171,11 @@ def _is_part(text: str, start: int, end: int) -> bool:
 def _is_in_formula(close: str, after: str) -> bool:
     is_range = close.endswith("-") and close[-2:-1].isdigit()
     is_index = close.endswith("[") and after.startswith("]")
+    is_cell = close.endswith("| ") and after.startswith(" |")
+    is_aside = close.endswith(("(", "# ")) and after[:1] == " "
+    is_listed = close.endswith("\n") and after.startswith(". ")
+    if is_cell or is_aside or is_listed or _OPERATION.search(close):
+        return True
     return (
         close.endswith(_OPERATORS)
         or _COMPARED.search(close) is not None

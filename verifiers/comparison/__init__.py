@@ -20,6 +20,8 @@ r"""Decides whether two answers are the same; the policy of this package on what
 
 from __future__ import annotations
 
+import re
+
 from ..policy import DEFAULT, Policy
 from ..reading.answers import Answer
 from ..verdict import Finding, Outcome
@@ -99,9 +101,8 @@ def _are_same_label(first: str, second: str) -> bool:
 
 
 def is_function_label(label: str) -> bool:
-    """Whether a label is the value of a function: "f x", as f(x) is kept."""
-    name, _, argument = label.partition(" ")
-    return len(name) == len(argument) == 1 and name.islower() and argument.islower()
+    """Whether a label is the value of a function, as f(x) is."""
+    return re.fullmatch(r"[a-z]\([a-z]\)", label) is not None
 
 
 _RULES: tuple[Rule, ...] = (

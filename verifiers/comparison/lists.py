@@ -67,6 +67,8 @@ def _compare_set_of_one(answer: Answer, gold: Answer, judge: Judge) -> Finding |
     if alone.brackets != "{}" or len(alone.items) != 1:
         return None
     (item,) = alone.items
+    if item.kind == "list":
+        return undecided("a set within a set")
     return judge.of(item, gold) if alone is answer else judge.of(answer, item)
 
 
@@ -84,12 +86,11 @@ def _refuse_single(answer: Answer, gold: Answer, _judge: Judge) -> Finding | Non
         return None
     alone, other = (answer, gold) if answer.kind == "list" else (gold, answer)
     if other.written and alone.text.replace(",", ".") == other.written:
-        return correct("the same number, with a decimal comma")
+        reason = "the same number, with a decimal comma"
+        return correct(reason) if alone is answer else undecided("a list, or a number with a decimal comma")
     if _STATEMENTS.fullmatch(other.text) and alone.brackets == "":
-        numbers = re.findall(r"\d", other.text)
-        return (
-            correct("the same statements") if numbers == sorted(_numerals(alone)) else undecided("numbered statements")
-        )
+        is_same = re.findall(r"\d", other.text) == sorted(str(item.value) for item in alone.items)
+        return correct("the same statements") if is_same else undecided("numbered statements")
     if ",".join(item.text for item in alone.items) == other.text:
         return undecided("a list, or a number with a separator")
     is_decimal = re.fullmatch(r"-?\d+,\d+", alone.text) is not None
@@ -127,23 +128,26 @@ def _compare_unordered(answer: Answer, gold: Answer, judge: Judge) -> Finding | 
 
 def _with_labels(answer: Answer, other: Answer) -> Answer:
     """`(f(n), g(n)) = (n, 1)` as `f(n) = n, g(n) = 1`, if the other side is written that way."""
-    parts = answer.label.strip("()").split(",") if answer.label.startswith("(") else []
-    if len(answer.label.split(",")) > 1 and answer.label.count("(") > 1:
-        parts = [part if part.endswith(")") else f"{part})" for part in answer.label[1:-1].split("),")]
+    parts = tuple_labels(answer)
     if len(parts) != len(answer.items) or answer.brackets != "()" or other.brackets or not other.items[0].label:
         return answer
-    known = {item.label.replace(" ", "("): item.label for item in other.items}
-    items = [
-        replace(item, label=known.get(part.strip().removesuffix(")"), part.strip()))
-        for item, part in zip(answer.items, parts, strict=True)
-    ]
+    items = [replace(item, label=part) for item, part in zip(answer.items, parts, strict=True)]
     return replace(answer, items=tuple(items), brackets="", label="")
+
+
+def tuple_labels(answer: Answer) -> list[str]:
+    """The labels of a tuple's items: x and y for `(x, y) = (1, 2)`; none without a label."""
+    is_tuple = answer.label.startswith("(") and answer.label.endswith(")")
+    return re.findall(r"[^,(]+(?:\([^()]*\))?", answer.label[1:-1]) if is_tuple else []
 
 
 def _compare_ordered(answer: Answer, gold: Answer, judge: Judge) -> Finding:
     kinds = {answer.brackets, gold.brackets}
     answer, gold = _by_label(answer, gold), _by_label(gold, answer)
     finding = _all_of(judge.of(mine, theirs) for mine, theirs in zip(answer.items, gold.items, strict=True))
+    labels = tuple_labels(answer) or tuple_labels(gold)
+    if labels != sorted(labels) and bool(answer.label) is not bool(gold.label):
+        return undecided("a tuple in an order of its own")
     if len(kinds) == 1:
         return finding
     is_tuple = kinds == {"", "()"} or (kinds <= _TUPLES and len(answer.items) > 2) or _are_vectors(answer, gold)

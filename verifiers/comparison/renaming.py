@@ -19,7 +19,11 @@ from ..verdict import Finding, Outcome
 from .rules import Judge, correct, tree_of, undecided
 
 _MAX_LETTERS = 3
-_FUNCTION = re.compile(r"(\w+)\((\\?\w+)\)|([a-z]) ([a-z])")
+_FUNCTION = re.compile(r"(\w+)\((\\?\w+)\)")
+_ARGUMENTS = frozenset("xt")
+"""What y is a function of."""
+_INDEXED = re.compile(r"_.*[^A-Za-z0-9]")
+"""A letter with a formula as its index: a_n+1."""
 _CONSTANT = re.compile(r"[CcKkABD](?:_\d)?")
 _PARAMETERS = frozenset("stuvrkmnlpqabc") | {"lambda", "mu", "alpha", "beta"}
 COUNTERS = frozenset("kmnljpqst")
@@ -33,10 +37,18 @@ def compare_renamed(answer: Answer, gold: Answer, judge: Judge) -> Finding | Non
         finding = judge.of(rename(answer, new), gold)
         if finding.outcome is Outcome.CORRECT:
             letters = (mine | theirs) - (mine & theirs)
+            if letters & arguments_of(gold) or any(_INDEXED.search(letter) for letter in letters):
+                return None
             if _are_free(answer, gold, letters):
                 return correct("equal with other letters")
             return undecided("equal but for the letters' names") if _may_be_free(answer, letters) else None
     return None
+
+
+def arguments_of(answer: Answer) -> frozenset[str]:
+    """The argument of the function that an answer is labeled as; x and t for y."""
+    function = _FUNCTION.fullmatch(answer.label)
+    return frozenset({function[2]}) if function else _ARGUMENTS if answer.label == "y" else frozenset()
 
 
 def _may_be_free(answer: Answer, letters: frozenset[str]) -> bool:
@@ -75,7 +87,7 @@ def same_argument(answer: Answer, gold: Answer) -> Answer:
     mine, theirs = _FUNCTION.fullmatch(answer.label), _FUNCTION.fullmatch(gold.label)
     if mine is None or theirs is None:
         return answer
-    (name, argument), (other, wanted) = ([part for part in match.groups() if part] for match in (mine, theirs))
+    (name, argument), (other, wanted) = mine.groups(), theirs.groups()
     if name != other or argument == wanted or wanted in names_of(answer):
         return answer
     return replace(rename(answer, {argument: Node("name", wanted)}), label=gold.label)

@@ -19,7 +19,7 @@ _SENTENCE_WORDS = 5
 """Answers of so many words may say the same in other words."""
 _TOGETHER = re.compile(r"[A-H]{2,6}")
 _NEXT = re.compile(r"\([A-J]\)")
-_AMONG = re.compile(r"(?:and|or|,|;) ?\(?[A-J]+\)")
+_AMONG = re.compile(r"(?:and|or|,|;) ?\(?[A-J]+[):]")
 
 
 def compare_texts(answer: Answer, gold: Answer, _judge: Judge) -> Finding | None:
@@ -37,7 +37,18 @@ def compare_choices(answer: Answer, gold: Answer, judge: Judge) -> Finding | Non
         chosen = frozenset(answer.text.upper())
     if chosen is None:
         return None
-    return correct("same choice") if chosen == expected else OTHER_CHOICE
+    if chosen != expected:
+        return OTHER_CHOICE
+    mine, theirs = _text_of(answer), _text_of(gold)
+    return (
+        undecided("the same letter with another text") if mine and theirs and mine != theirs else correct("same choice")
+    )
+
+
+def _text_of(answer: Answer) -> str:
+    """What stands beside the letter of a choice."""
+    match = _CHOICE.match(answer.text)
+    return _shown(answer)[match.end() :].strip(" .:)") if match else ""
 
 
 def choice_letter(answer: Answer) -> str | None:

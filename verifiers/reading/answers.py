@@ -23,7 +23,7 @@ from .conditions import Relation, read_region, read_relations
 from .literals import CLOCK, NOTHING, Number, compound, fixed_words, numeral, plain_number, scientific
 from .normalize import compact, plain_words, shown_words, tidy
 from .splitting import DEPTHS, LABEL, NAME, SIGNS, both_signs, encloses, split_commas, split_list, split_relations
-from .units import split_unit
+from .units import measure, split_unit
 
 __all__ = ["NOTHING", "Answer", "Kind", "read_answer", "read_measured"]
 
@@ -48,6 +48,9 @@ _CLAUSE = re.compile(  # which values a free variable takes, or why: not part of
     r"|,? (?:where|for (?:all|any|every|some|each)) .*$"
     rf"|(?:, ?\(?| \(?|\(|^|(?<=\}}))(?:\\text\{{ ?(?:for|where|with) ?\}} ?)?{_MEMBER}\)?$"
 )
+_SIDE_BY_SIDE = re.compile(r"[\w)}\]] +\\?[A-Za-z]\w*(?:_\{[^{}]*\})?(?:\([a-z]\))?$")
+"""A value, a space and the name of the next one: the middle of `x=3 y=4`."""
+_BRACED_TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _QUANTIFIER = re.compile(
     r",? ?(?:\\text\{ ?for (?:all|any|every) ?\} ?[a-z]|for (?:all|any|every) [a-z])"
     r"(?= ?,| ?\\text\{ ?,? ?(?:or|and)| (?:or|and) )"
@@ -61,6 +64,7 @@ _COMMON_WORDS = """
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
 """Words of a condition that do not narrow it."""
+_DIGIT = re.compile(r"\d|\\(?:pi|sqrt)")
 _LETTER = re.compile(r"[a-z]")
 _DENIAL = re.compile(r"\b(?:not|no|never|impossible|lower|upper|least|most|greater|less)\b")
 _QUALIFIED = re.compile(
@@ -281,6 +285,9 @@ def _read_approximation(text: str, depth: int) -> Answer | None:
     if not about:
         return None
     is_exact = exact.strip() and not LABEL.fullmatch(exact.strip())
+    first, second = _tree(exact.rpartition("=")[2]), _tree(rounded)
+    if is_exact and first and second and certainly_differ(first, second) and not _is_near(first, second):
+        return _unread("numbers that are not near each other")
     return _read((exact if is_exact else rounded).strip() or "?", depth + 1)
 
 
@@ -303,9 +310,15 @@ def _read_relation(text: str, depth: int) -> Answer | None:
         return None
     if not _are_equal([part for part in parts[1:] if _is_constant(part)]) and len(parts) > 2:
         return _unread("numbers that are not equal")
-    label = plain_words(parts[0]).replace("text", "").strip()
-    name = parts[0] if len(label) < 2 else label + "'" * parts[0].count("'")
-    return replace(_read(_best(parts[1:]), depth), label=name)
+    if any(_SIDE_BY_SIDE.search(part) for part in parts[1:-1]):
+        return _unread("equations side by side, with nothing between them")
+    return replace(_read(_best(parts[1:]), depth), label=_label_of(parts[0]))
+
+
+def _label_of(text: str) -> str:
+    r"""A label in one spelling: `S_{\text{total}}` as "S_total", `\text{Area}` as "area"."""
+    label = _BRACED_TEXT.sub(r"\1", compact(text)).replace("{", "").replace("}", "").strip()
+    return label.casefold() if len(label) > 1 and label.replace(" ", "").isalpha() else label
 
 
 def _are_equal(parts: Sequence[str]) -> bool:
@@ -322,6 +335,12 @@ def _rounds(exact: Node, rounded: Node) -> bool:
     if value is None or rounded.op != "num" or "." not in rounded.value or rounded.value.count("/"):
         return False
     return abs(value - float(rounded.value)) <= 0.5 * 10.0 ** -len(rounded.value.partition(".")[2])
+
+
+def _is_near(exact: Node, rounded: Node) -> bool:
+    """Whether two trees are numbers that agree to 1%, or cannot be compared."""
+    value, other = approximate(exact), approximate(rounded)
+    return value is None or other is None or abs(value - other) <= 0.01 * abs(value)
 
 
 def _best(parts: Sequence[str]) -> str:
@@ -521,14 +540,14 @@ def _read_equation(text: str) -> Answer | None:
 
 
 def _is_quantity(tree: Node) -> bool:
-    """Whether a tree is put together from names alone, as `a + b` or `x^2 + y^2` is: something to be asked for."""
-    if tree.op == "^":
-        return _is_quantity(tree.args[0])
-    return tree.op == "name" or (tree.op in ("+", "*", "neg", "inv") and all(map(_is_quantity, tree.args)))
+    """Whether a tree is put together from names alone, as `a + b` or `AB/CD` is: something to be asked for."""
+    return tree.op == "name" or (tree.op in ("+", "*", "inv") and all(map(_is_quantity, tree.args)))
 
 
 def _read_expression(text: str) -> Answer:
     core, unit = split_unit(text)
+    if unit and measure(unit) is None and not _DIGIT.search(core):
+        return _unread("words after letters")
     try:
         node = without_spelling(parse(core))
     except ParseError as error:

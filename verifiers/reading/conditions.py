@@ -90,7 +90,8 @@ def read_region(text: str) -> Found | None:
 def built_member(text: str) -> str | None:
     r"""The condition of a set-builder text: `x = 3k, k \in …` for `\{x | x = 3k, k \in \mathbb{Z}\}`."""
     built = _BUILDER.fullmatch(text)
-    return built[2].strip() if built else None
+    label, equals, _ = built[2].partition("=") if built else ("", "", "")
+    return built[2].strip() if built and (not equals or label.strip() == built[1]) else None
 
 
 # Unions, exclusions and all reals.

@@ -138,6 +138,7 @@ _PLAIN = _rows(
     ("\r", "\r(?=ight|ho)", r"\\r"),
     ("\\\\", _DOUBLED.pattern, r"\\"),
     ("10", r"(?<=\d) ?[xX] ?(?=10 ?(?:\^|\*\*))", r"\\times "),
+    ("$", r"\$\s+\$(?=\\?[A-Za-z]\w*(?:_\{?\w+\}?)? ?=)", ", "),
     ("+", r"(?:^|(?<=[=,(])) ?\+ ?-(?= ?[\d\\(A-Za-z])|\+/-", r"\\pm "),
     ("cbrt", r"(?<![\\A-Za-z])cbrt ?(?=[({])", r"\\sqrt[3]"),
     ("log", r"(?<![\\A-Za-z])log_?(2|10)\(", r"\\log_{\1}("),
@@ -184,6 +185,12 @@ _COMMANDS = _rows(
         lambda letter: letter[1] or letter[2],
     ),
     ("equiv", r"\\equiv(?![A-Za-z])(?!.*mod)", "="),
+    (
+        "quad",
+        r"(?<!or\})(?<!and\})(?<!or \})(?<!and \})[,;]? ?\\q?quad ?(?=\\?[A-Za-z](?:_\{?\w+\}?)?(?:\([a-z]\))?"
+        r" ?(?:=|<|>|\\[lg]eq?(?![a-z])|\\in ))",
+        ", ",
+    ),
     ("tag", r"\\tag\*? ?\{[^{}]*\}", ""),
     ("choose", r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}", r"\\binom{\1}{\2}"),
     # Commands with the same meaning.

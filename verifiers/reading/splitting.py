@@ -13,7 +13,8 @@ NAME = rf"(?:{_LETTERS}|\\(?:vec|hat|bar|overline|overrightarrow|text) ?\{{[^{{}
 LABEL = re.compile(
     rf"(?:m ?|\\(?:Delta|triangle) ?)?{NAME}(?:\^\{{?-1\}}?|\^\{{?\\prime\}}?)?(?: ?\([^()]{{1,20}}\))?"
     rf"(?:{_SUBSCRIPT})?"
-    rf"|\|{{1,2}}[^|=]{{1,20}}\|{{1,2}}|\\\|[^|=]{{1,20}}\\\||\\(?:sin|cos|tan|cot|sec|csc) ?(?:\\angle ?)?\\?[A-Za-z]+"
+    rf"|\|{{1,2}}(?![a-y]\|)[^|=]{{1,20}}\|{{1,2}}|\\\|[^|=]{{1,20}}\\\|"
+    rf"|\\(?:sin|cos|tan|cot|sec|csc) ?(?:\\angle ?)?\\?[A-Za-z]+"
     rf"|\\text\{{[^{{}}]*\}}(?: ?(?:\\triangle ?)?[A-Z]{{1,6}})?|[A-Za-z]+(?: [A-Za-z]+){{1,5}}|\\lim.*"
     rf"|(?:{NAME}|\d?[A-Z]{{2}}) ?: ?{NAME}(?: ?: ?{NAME})?"
 )
