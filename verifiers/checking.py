@@ -15,6 +15,7 @@ from .comparison import Decide, choice_letter, choice_letters, compare
 from .expressions.symbolic import WORKER, Budget
 from .expressions.tree import Node
 from .extract import (
+    MAX_LINES,
     bare_answer,
     before_end,
     extract_answer,
@@ -34,8 +35,6 @@ from .verdict import Finding, Outcome, Verdict
 DEFAULT_TIMEOUT = 2.0
 """Seconds of symbolic work allowed for one check."""
 MAX_TIMEOUT = 86_400
-_MOST_LINES = 6
-"""Of a gold answer without a marker."""
 LOOK_AHEAD = 1_000
 """Most pairs that `check_many` reads ahead of the verdict it yields."""
 _P = ParamSpec("_P")
@@ -258,9 +257,8 @@ def _whole_gold(gold: str) -> str | None:
     lines = [line.strip() for line in gold.strip().split("\n") if line.strip()]
     if len(lines) < 2 or r"\begin" in gold:
         return " ".join(lines) or None
-    if len(lines) <= _MOST_LINES and all(map(bare_answer, lines)):
-        return ", ".join(line.rstrip(" ,;.") for line in lines)
-    return extract_answer(gold) or " ".join(lines)
+    is_list = len(lines) <= MAX_LINES and all(map(bare_answer, lines))
+    return (", " if is_list else " ").join(line.rstrip(" ,;.") for line in lines)
 
 
 def _find(text: str, gold: Answer, policy: Policy) -> str | None:

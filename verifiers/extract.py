@@ -19,6 +19,8 @@ answer is words. The last number (5) counts only if the gold is a number or perc
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from typing import NamedTuple
 
@@ -28,11 +30,14 @@ from .prose import gives_none, is_rejected, last_number, without_prose
 from .reading.answers import Answer, read_answer
 from .reading.literals import fixed_words
 from .reading.normalize import tidy, undoubled
+from .reading.splitting import LABEL
 
 TAIL = 20_000
 """Number of characters searched, at the end of a text."""
 MAX_BARE = 200
 """Length, in characters, of the longest line that can itself be an answer."""
+MAX_LINES = 6
+"""Most lines of an answer without a marker."""
 
 _END = re.compile(
     r"<\|(?:im_end|im_start|eot_id|eom_id|endoftext|end_of_text|end|return|assistant|user|EOS)\|>"
@@ -40,6 +45,10 @@ _END = re.compile(
 )
 """Tokens that end a turn; what follows is another one."""
 _MAY_END = re.compile(r"<[|/e\uff5c]|INST\]")
+_WRAPPED = re.compile(
+    r'"(?:final_?)?answer"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)\s*,?\s*\}\s*(?:```)?\s*$', re.IGNORECASE
+)
+"""The last field of a JSON object."""
 _EMPTY_TAG = re.compile(r"<answer>\s*</answer>\s*\S{0,20}\s*$")
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{([^\n]{1,100})$")
@@ -79,7 +88,9 @@ _FINAL_LINE = re.compile(
     r"[ *_]{0,4}(?P<line>[^\n]{1,60})$",
     re.IGNORECASE | re.MULTILINE,
 )
-_FINAL_PHRASE = re.compile(r"\bfinal answer is:? *(?P<line>[^\n]{1,60}?)(?=\.(?:\s|$)|\n|$)", re.IGNORECASE)
+_FINAL_PHRASE = re.compile(
+    r"\bfinal answer (?:is|should be|must be):? *(?P<line>[^\n]{1,60}?)(?=\.(?:\s|$)|\n|$)", re.IGNORECASE
+)
 _PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|[。\uff1b]|\s(?:because|since|which|as we)\s", re.IGNORECASE)
 _EXCLAMATION = re.compile(r"(\d\d)!$")
 """An exclamation mark, not a factorial: nobody writes one of a number this large."""
@@ -98,10 +109,22 @@ _CHOICE_LINE = re.compile(
 _CHOICE_AFTER = re.compile(r"\s*(?:option |choice )?[*_(\[{\\text ]{0,10}([A-Ja-j])(?![\w'\u2019])(?!\s*[-+*/^=<>\\])")
 
 
-_NOT = re.compile(r"(?:\bnot|n['\u2019]t)\s*(?:\$|\\\(|\\\[)?\s*$", re.IGNORECASE)
+_PART_BEFORE = re.compile(
+    r"(?:[\w)}]\s*[-+*/^_]|(?:^|[=$(\s])[-\u2212]|\\(?:log|ln|sin|cos|tan)(?:_\{?\w+\}?)?|\\(?:frac|sqrt|cdot|times|neq?|geq?|leq?|gt|lt|pm|cup)(?:\[\d\])?\{?|[<>^_\u2260]|(?<!\\)[({\[])\s*$|\d\.$"
+)
+_PART_AFTER = re.compile(
+    r"\s*(?:[*/^_!+<>]|:\s*\d|-\s*[\d\\(A-Za-z]|,\d{3}|\\(?:cdot|times|pi|sqrt|frac|pm|cup|div|in)(?![A-Za-z])|[A-Za-z]\b(?![.:])"
+    r"|(?:\\text\{)?\s*(?:thousand|million|billion)\b|\$?,?\s*(?:\\text\{)?\s*(?:and|or)\s*\}?\s*\$?-?\d)"
+)
+_FORMULA_START = re.compile(r"=|\$|\\[\[(]|\n|\\(?:Rightarrow|implies|therefore)|(?<=[a-z]{3}) ")
+_FORMULA_END = re.compile(r"\$(?!\s*,?\s*(?:and|or)\b)|\\[\])]|\n|=|\.(?:\s|$)")
+_NOT = re.compile(
+    r"(?:\bnot|n['\u2019]t|\bat (?:most|least)|(?:less|more|fewer|greater) than|\bup to)\s*(?:\$|\\\(|\\\[)?\s*$",
+    re.IGNORECASE,
+)
 _RETRACTED = re.compile(
-    r"\b(?:wait|actually|(?:this|that|which) is (?:wrong|incorrect|not right)|should be|a mistake|correction)\b"
-    r"[^\n]*\d",
+    r"\b(?:wait|actually|oops|hmm|(?:this|that|which) is (?:wrong|incorrect|not right)|should be|a mistake"
+    r"|correction)\b[^\n]*\d",
     re.IGNORECASE,
 )
 """Words after which another answer is given."""
@@ -157,9 +180,18 @@ def is_left_empty(text: str) -> bool:
 def marked_answer(text: str, boxes: Boxes = "last") -> str | None:
     """The answer after a marker (1 to 3 of the precedence), or None."""
     tail = text[-TAIL:]
+    if '"' in tail and (wrapped := _WRAPPED.search(tail)):
+        return _unescaped(wrapped)
     if "</answer>" in tail and (tagged := _last_between(tail, "<answer>", "</answer>")):
         return _boxed(tagged, boxes) or _after_phrase(tagged) or without_prose(tagged)
     return _boxed(tail, boxes) or _after_hashes(tail) or _after_phrase(tail) or _open_box(tail)
+
+
+def _unescaped(wrapped: re.Match[str]) -> str:
+    """The answer in a JSON object, or as it stands if that is not JSON."""
+    with contextlib.suppress(ValueError):
+        return str(json.loads(wrapped[1]))
+    return wrapped[1].strip('"')
 
 
 def without_thought(text: str) -> str:
@@ -198,7 +230,7 @@ def marked_choice(text: str, *, is_lenient: bool = False) -> str | None:
             else []
         )
         if letter and letter[1].isupper() and not others and not is_rejected(line[letter.end() :]):
-            return letter[1]
+            return line.strip() if choice_letters(read_answer(line)) else letter[1]
     return None
 
 
@@ -226,7 +258,7 @@ def _last_between(text: str, opening: str, closing: str) -> str:
 
 def bare_answer(text: str) -> str | None:
     """The whole text, if it is itself an answer (4 of the precedence), or None."""
-    line = single_line(text)
+    line = single_line(text) or _labeled_lines(text)
     if line is None or _has_prose_before_math(line):
         return None
     answer = read_answer(line)
@@ -236,6 +268,16 @@ def bare_answer(text: str) -> str | None:
         return line if _is_readable_list(answer) else None
     is_answer = line.isalpha() or line.startswith("\\") or fixed_words(tidy(line)) is not None
     return line if is_answer else None
+
+
+def _labeled_lines(text: str) -> str | None:
+    """Lines that all have the form `x = 3`, as one list; None for any other text."""
+    lines = [line.strip() for line in text.strip().split("\n") if line.strip()] if len(text) <= MAX_BARE else []
+    if not 1 < len(lines) <= MAX_LINES or not all(
+        LABEL.fullmatch(line.partition("=")[0].strip(" $")) for line in lines
+    ):
+        return None
+    return ", ".join(lines) if all("=" in line for line in lines) else None
 
 
 def _has_prose_before_math(line: str) -> bool:
@@ -264,12 +306,24 @@ def _boxed(text: str, boxes: Boxes = "last") -> str | None:
         return None
     if boxes == "all":
         return ", ".join(span.content for span in spans)
-    return spans[0].content if boxes == "first" else _final_line(text, spans[-1].end) or _joined(text, spans)
+    if boxes == "first":
+        return spans[0].content
+    return _final_line(text, spans[-1].end) or _whole_formula(text, spans[-1]) or _joined(text, spans)
 
 
 def _is_withdrawn(text: str, span: _Span) -> bool:
     r"""Whether a box is denied: "not \boxed{5}", "\boxed{5} is wrong"."""
-    return _NOT.search(text[max(0, span.start - 12) : span.start]) is not None or is_rejected(text[span.end :])
+    return _NOT.search(text[max(0, span.start - 20) : span.start]) is not None or is_rejected(text[span.end :])
+
+
+def _whole_formula(text: str, span: _Span) -> str | None:
+    r"""The formula that a box is a part of, from its last "=" on: -5 for `x = -\boxed{5}`; None if it is no part."""
+    before, after = text[max(0, span.start - 200) : span.start], text[span.end : span.end + 200]
+    if not (_PART_BEFORE.search(before) or _PART_AFTER.match(after)):
+        return None
+    start = max((match.end() for match in _FORMULA_START.finditer(before)), default=0)
+    end = _FORMULA_END.search(after)
+    return (before[start:] + span.content + after[: end.start() if end else len(after)]).strip()
 
 
 def _joined(text: str, spans: list[_Span]) -> str:
@@ -315,7 +369,8 @@ def _open_box(text: str) -> str | None:
     """The content of a box that is cut off at the end of the text."""
     match = _OPEN_BOX.search(text.rstrip(" .$\n"))
     content = match[1].strip(" .$") if match else ""
-    return None if match is None or not content or "\\boxed" in content else content
+    is_open = content.count("}") <= content.count("{") and "\\boxed" not in content
+    return content if content and is_open else None
 
 
 def _after_hashes(text: str) -> str | None:
@@ -323,6 +378,8 @@ def _after_hashes(text: str) -> str | None:
     if start < 0:
         return None
     line = text[start + 4 :].lstrip("#").partition("\n")[0].strip()
+    if later := _final_line(text, start + 4 + len(line)):
+        return later
     return None if not line or _HEADING.match(line) else without_prose(line)
 
 

@@ -41,16 +41,17 @@ _DENIAL_PHRASES = (
 )
 """What a sentence has that does not give its number as the answer."""
 _CHANGE_WORDS = """
-    double half twice thrice triple times square squared cube cubed root reciprocal inverse opposite multiple multiples
-    divisor divisors divisible factor factors power powers prime primes bigger smaller larger greater lower higher fewer
-    less more most least different differ differs far near nowhere off section page equation chapter than between other
-    but except above below over under within modulo mod minus negative anything nothing no would could might possibly
+    double half twice thrice triple times square squared cube cubed root reciprocal inverse opposite multiple
+    multiples divisor divisors divisible factor factors power powers prime primes bigger smaller larger greater lower
+    higher fewer less more most least different differ differs far near nowhere off section page equation chapter than
+    between other but except above below over under within modulo mod minus negative anything nothing no would could
+    might possibly first last
 """
 _CHANGES = frozenset(_CHANGE_WORDS.split())
 _CHANGE_PHRASES = re.compile(r"close to|up to|\bbetween \S+ and $")
 """Words right before a number that make another number of it, or a bound."""
 _LETTERS = re.compile(r"[a-z]+")
-_CONDITIONAL = re.compile(r"\W*(?:if|suppose|assum\w+|unless|were)\b[^,]*$", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"\W*(?:let|if|suppose|assum\w+|unless|were)\b[^,]*$", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|sin|cos|tan|log|exp|infinity)\b)[a-z]{3,}")
 _NO_ANSWER = re.compile(
     r"\bno (?:final )?answer\b|\bgive up\b|\b(?:cannot|can['\u2019]?t|could not|couldn['\u2019]t|unable to) (?:be )?"
@@ -59,7 +60,7 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
-    r"\b(?:step|case|part|eq|equation|problem|question|figure|exercise|line|page|confidence|score|rating)s?\.?:?\s*\(?$",
+    r"\b(?:step|case|part|eq|equation|theorem|lemma|no|base|problem|question|figure|exercise|line|page|confidence|score|rating)s?\.?:?\s*\(?$",
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"\b(?:in|since|by|during|until|from|year|of)\s+$", re.IGNORECASE)
@@ -72,8 +73,10 @@ _CONTRADICTION = re.compile(r"\bcontradict", re.IGNORECASE)
 _NEXT_WORD = re.compile(r" ([A-Za-z]+)")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
 _LISTED = re.compile(r"\d,$")
+_UNFINISHED = frozenset("=+*/({[\\^_,")
+"""Signs in which no text ends that is whole."""
 _OPERATORS = ("{", "^", "_", "\u221a", "+", "*", "\u00d7", "\u00b7", "/")
-_OPERATION = re.compile(r"[\w)}$] [-+*/\u00d7\u00b7] $|\b(?:at|for|when|if|where) \$?\w+ ?= ?$")
+_OPERATION = re.compile(r"[\w)}$] [-+*/\u00d7\u00b7] $|\b(?:at|for|when|if|where) \$?\w+ ?= ?$|\d\S* (?:and|to) $")
 _COMPARED = re.compile(r"(?:\\(?:neq?|geq?|leq?|gt|lt)|[<>\u2260\u2264\u2265])\s*$")
 _DOUBTS = (
     "no ",
@@ -96,7 +99,7 @@ _REJECTED = re.compile(
     r"^[)\]*_$]{0,3} ?(?:(?:is|are|was|were|does|do|did|would|will|can|could|has|have|seems?) ?(?:\w+ )?"
     r"(?:wrong|incorrect|false|impossible|not|mistaken|no|too|invalid|extraneous|rejected|excluded|discarded)\b"
     r"|(?:contradicts?|fails?|cannot|would|could|might|may)\b|\w+n['\u2019]t\b"
-    r"|(?:\\text\{)? ?or (?:more|less|fewer|greater|higher|lower|so)\b)",
+    r"|(?:less|more|fewer) than\b|(?:\\text\{)? ?or (?:more|less|fewer|greater|higher|lower|so)\b)",
     re.IGNORECASE,
 )
 """Words after a number that deny it."""
@@ -112,6 +115,8 @@ _LAST_LINE, LAST_LINES = 120, 600
 
 def last_number(text: str) -> str | None:
     """The last number of a text, as written, or None (5 of the precedence)."""
+    if text.rstrip()[-1:] in _UNFINISHED:
+        return None
     for size in (_LAST_LINE, LAST_LINES, len(text)):
         tail, found = text[-size:], None
         for found in NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
@@ -199,7 +204,7 @@ def _is_denied(close: str, said: str, after: str) -> bool:
         or _CONDITIONAL.match(said)
         or _is_doubted(said)
         or _is_changed(said)
-        or _COUNTED.search(said[-30:])
+        or _COUNTED.search(close)
         or _ORDINAL.match(after)
         or (word and word[1].casefold() in FRACTION_WORDS)
         or _LISTED.search(close[-2:])

@@ -23,12 +23,12 @@ from __future__ import annotations
 import re
 
 from ..policy import DEFAULT, Policy
-from ..reading.answers import Answer
+from ..reading.answers import REMARK, Answer
 from ..verdict import Finding, Outcome
 from .lists import compare_lists
 from .numbers import compare_numbers
 from .renaming import compare_renamed, names_of, same_argument
-from .rules import Decide, Judge, Rule, correct, first_finding, of_kind, undecided
+from .rules import OTHER_CONDITIONS, Decide, Judge, Rule, correct, first_finding, of_kind, undecided
 from .sets import compare_cases, compare_congruences, compare_relations, compare_sets
 from .trees import compare_equations, compare_expressions, compare_measured, compare_powers, equation_of
 from .words import (
@@ -42,6 +42,10 @@ from .words import (
 )
 
 __all__ = ["Decide", "choice_letter", "choice_letters", "compare"]
+
+
+_SHIFTED = re.compile(r"_\w*[+-]|\(\w[+-]\w\)")
+"""A label with a formula as its index or argument: a_n+1, f(x+1)."""
 
 
 def compare(answer: Answer, gold: Answer, decide: Decide, policy: Policy = DEFAULT) -> Finding:
@@ -60,8 +64,6 @@ def compare(answer: Answer, gold: Answer, decide: Decide, policy: Policy = DEFAU
     finding = _compare(answer, gold, judge)
     if finding.outcome is Outcome.INCORRECT:
         finding = _with_other_letters(answer, gold, judge, finding)
-    if finding.outcome is Outcome.CORRECT and answer.clause and gold.clause and answer.clause != gold.clause:
-        return undecided("conditions in words, which may differ")
     return finding
 
 
@@ -71,18 +73,23 @@ def _with_other_letters(answer: Answer, gold: Answer, judge: Judge, finding: Fin
         return finding
     if choice_letters(gold):
         return undecided("no letter of a choice")
-    if names_of(answer) == names_of(gold):
-        return finding
     return compare_renamed(answer, gold, judge) or finding
 
 
 def _compare(answer: Answer, gold: Answer, judge: Judge) -> Finding:
-    return first_finding(_RULES, answer, gold, judge)
+    finding = first_finding(_RULES, answer, gold, judge)
+    if finding.outcome is Outcome.CORRECT and gold.clause and answer.clause != gold.clause:
+        is_remark = not answer.clause and gold.clause.startswith(REMARK)
+        return finding if is_remark else OTHER_CONDITIONS
+    return finding
 
 
 def _compare_labels(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
     """For labels that differ: undecided, unless they are part of equations in the same names."""
-    if not answer.label or not gold.label or _are_same_label(answer.label, gold.label):
+    if not answer.label or not gold.label:
+        is_shifted = _SHIFTED.search(answer.label + gold.label)
+        return undecided("the value of another index or argument") if is_shifted else None
+    if _are_same_label(answer.label, gold.label):
         return None
     first, second = equation_of(answer), equation_of(gold)
     if first is not None and second is not None and {answer.label, *names_of(answer)} == {gold.label, *names_of(gold)}:

@@ -87,7 +87,8 @@ def _refuse_single(answer: Answer, gold: Answer, _judge: Judge) -> Finding | Non
     alone, other = (answer, gold) if answer.kind == "list" else (gold, answer)
     if other.written and alone.text.replace(",", ".") == other.written:
         reason = "the same number, with a decimal comma"
-        return correct(reason) if alone is answer else undecided("a list, or a number with a decimal comma")
+        is_sure = alone is answer or alone.text.lstrip("-").startswith("0,")
+        return correct(reason) if is_sure else undecided("a list, or a number with a decimal comma")
     if _STATEMENTS.fullmatch(other.text) and alone.brackets == "":
         is_same = re.findall(r"\d", other.text) == sorted(str(item.value) for item in alone.items)
         return correct("the same statements") if is_same else undecided("numbered statements")
@@ -146,7 +147,7 @@ def _compare_ordered(answer: Answer, gold: Answer, judge: Judge) -> Finding:
     answer, gold = _by_label(answer, gold), _by_label(gold, answer)
     finding = _all_of(judge.of(mine, theirs) for mine, theirs in zip(answer.items, gold.items, strict=True))
     labels = tuple_labels(answer) or tuple_labels(gold)
-    if labels != sorted(labels) and bool(answer.label) is not bool(gold.label):
+    if labels in (["y", "x"], ["z", "y", "x"]) and bool(answer.label) is not bool(gold.label):
         return undecided("a tuple in an order of its own")
     if len(kinds) == 1:
         return finding

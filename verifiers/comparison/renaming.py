@@ -16,12 +16,13 @@ from ..expressions.regions import bounds_of, renamed
 from ..expressions.tree import Node, names, substitute
 from ..reading.answers import Answer
 from ..verdict import Finding, Outcome
-from .rules import Judge, correct, tree_of, undecided
+from .rules import OTHER_CONDITIONS, Judge, correct, tree_of, undecided
 
 _MAX_LETTERS = 3
-_FUNCTION = re.compile(r"(\w+)\((\\?\w+)\)")
+_FUNCTION = re.compile(r"(\w+)\(([a-z]|\\[a-z]+)\)")
 _ARGUMENTS = frozenset("xt")
 """What y is a function of."""
+_NUMBERED = re.compile(r"[Cc]_\d")
 _INDEXED = re.compile(r"_.*[^A-Za-z0-9]")
 """A letter with a formula as its index: a_n+1."""
 _CONSTANT = re.compile(r"[CcKkABD](?:_\d)?")
@@ -33,16 +34,22 @@ COUNTERS = frozenset("kmnljpqst")
 def compare_renamed(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
     """For answers that differ, but may be equal with other letters; None if they are not."""
     mine, theirs = names_of(answer), names_of(gold)
-    for new in _renamings(mine - theirs, theirs - mine):
+    own, wanted = mine - theirs, theirs - mine
+    if mine == theirs:  # C_1 and C_2, exchanged
+        own = wanted = frozenset(letter for letter in mine if _NUMBERED.fullmatch(letter))
+    unclear = None
+    for new in _renamings(own, wanted):
         finding = judge.of(rename(answer, new), gold)
+        if finding == OTHER_CONDITIONS:
+            unclear = finding
         if finding.outcome is Outcome.CORRECT:
-            letters = (mine | theirs) - (mine & theirs)
+            letters = own | wanted
             if letters & arguments_of(gold) or any(_INDEXED.search(letter) for letter in letters):
                 return None
-            if _are_free(answer, gold, letters):
+            if _are_free(answer, gold, letters) if mine != theirs else is_function(answer) or is_function(gold):
                 return correct("equal with other letters")
             return undecided("equal but for the letters' names") if _may_be_free(answer, letters) else None
-    return None
+    return unclear
 
 
 def arguments_of(answer: Answer) -> frozenset[str]:

@@ -72,3 +72,6 @@ def incorrect(reason: str) -> Finding:
 def tree_of(answer: Answer) -> Node:
     """The tree of a number or an expression."""
     return answer.node or Node("num", str(answer.value))
+
+
+OTHER_CONDITIONS = undecided("conditions in words, which may differ")

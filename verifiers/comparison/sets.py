@@ -63,10 +63,9 @@ def _compare_relation(mine: Relation, theirs: Relation, judge: Judge) -> Finding
     """Compare f < 0 with g < 0: equal if f is a positive multiple of g; opposite if it is a negative one."""
     if names(mine.tree) != names(theirs.tree):
         return undecided("inequalities in different variables")
-    point = {name: Node("num", str(Fraction(7 + 4 * i, 3 + i))) for i, name in enumerate(sorted(names(mine.tree)))}
-    a, b = fold(substitute(mine.tree, point)), fold(substitute(theirs.tree, point))
+    a, b = _sample(mine.tree, theirs.tree)
     if not a or not b:
-        return compare_trees(mine.tree, theirs.tree, judge.decide)
+        return undecided("inequalities that may say the same")
     first, second = (Node("*", args=(tree, Node("num", str(by)))) for tree, by in ((mine.tree, b), (theirs.tree, a)))
     if compare_trees(first, second, judge.decide).outcome is not Outcome.CORRECT:
         return undecided("inequalities that may say the same")
@@ -74,6 +73,16 @@ def _compare_relation(mine: Relation, theirs: Relation, judge: Judge) -> Finding
         return incorrect("inequalities of different strictness")
     is_same = a / b > 0 or mine.sign == r"\neq"
     return correct("the same inequality") if is_same else incorrect("opposite inequalities")
+
+
+def _sample(first: Node, second: Node) -> tuple[Fraction, Fraction]:
+    """The values of two trees at a point where neither is 0; zeros if they have no such rational values."""
+    for start in (7, 11, 23):
+        point = {name: Node("num", str(Fraction(start + 4 * i, 3 + i))) for i, name in enumerate(sorted(names(first)))}
+        a, b = fold(substitute(first, point)), fold(substitute(second, point))
+        if a and b:
+            return a, b
+    return Fraction(0), Fraction(0)
 
 
 def compare_congruences(answer: Answer, gold: Answer, judge: Judge) -> Finding:

@@ -64,6 +64,11 @@ def compare_measured(answer: Answer, gold: Answer, judge: Judge) -> Finding | No
             reread = read_measured(own.text if " " in own.text else _spaced(own.text))
             if reread.kind == "number" and _is_measured(reread):
                 return judge.of(reread, gold) if is_answer else judge.of(answer, reread)
+    if answer.kind == gold.kind == "expression":
+        both = [read_measured(side.text if " " in side.text else _spaced(side.text)) for side in (answer, gold)]
+        if all(side.kind == "number" and _is_measured(side) for side in both):
+            finding = judge.of(*both)
+            return finding if finding.outcome is Outcome.CORRECT else None
     return None
 
 
@@ -193,6 +198,30 @@ def _compare_without_degrees(answer: Answer, gold: Answer, judge: Judge) -> Find
     return None
 
 
+def _compare_antiderivatives(answer: Answer, gold: Answer, _judge: Judge) -> Finding | None:
+    r"""For `\sin^2 x + C` against `-\cos^2 x + C`: equal if they differ by a number."""
+    mine, theirs = _without_constant(tree_of(answer)), _without_constant(tree_of(gold))
+    if mine is None or theirs is None or len(names(mine) | names(theirs)) != 1 or is_linear(mine) or is_linear(theirs):
+        return None
+    (name,) = names(mine) | names(theirs)
+    difference = Node("+", args=(mine, Node("neg", args=(theirs,))))
+    found = [value for point in (0.37, 0.91, 1.43, 2.21) if (value := evaluate(difference, {name: point}))]
+    if len(found) < 3:
+        return None
+    is_constant = all(abs(value.value - found[0].value) <= 1e-9 + value.error + found[0].error for value in found)
+    return correct("equal but for the constant") if is_constant else None
+
+
+def _without_constant(tree: Node) -> Node | None:
+    """A sum without its lone constant C; None if it has none."""
+    rest = tuple(term for term in tree.args if not {term, *term.args} <= _LONE)
+    is_sum = tree.op == "+" and len(rest) == len(tree.args) - 1
+    return Node("+", args=rest) if is_sum else None
+
+
+_LONE = {Node("name", "C"), Node("neg", args=(Node("name", "C"),))}
+
+
 def _compare_values_everywhere(answer: Answer, gold: Answer, judge: Judge) -> Finding:
     return compare_trees(*_trees(answer, gold), judge.decide)
 
@@ -235,6 +264,7 @@ _RULES: tuple[Rule, ...] = (
     _refuse_other_family,
     _compare_families,
     _compare_without_degrees,
+    _compare_antiderivatives,
     _compare_values_everywhere,
 )
 """For two expressions, or an expression and a number."""

@@ -180,12 +180,19 @@ def _agree(first: Any, second: Any, is_complex: bool) -> bool | None:
     """Whether the values agree; None if one is not finite, or not real where both should be."""
     if not (first.is_finite and second.is_finite and first.is_number and second.is_number):
         return None
+    if not (_is_precise(first) and _is_precise(second)):
+        return None
     if not is_complex and not (_is_real(first) and _is_real(second)):
         return None
     if _is_real(first) is not _is_real(second):
         return False
     scale = max(abs(first), abs(second))
     return bool(abs(first - second) <= scale * sympy.Float("1e-35", DIGITS))
+
+
+def _is_precise(value: Any) -> bool:
+    """Whether a value has its digits: cancellation may have taken them, as in cosh x - sinh x for a large x."""
+    return all(number._prec >= 100 for number in value.atoms(sympy.Float))
 
 
 def _is_real(value: Any) -> bool:
@@ -255,7 +262,7 @@ def _power(base: Any, exponent: Any) -> Any:
             raise TooLargeError("power too large")
         # An odd root of a negative number means the real root; sympy takes the principal one.
         if base.is_Rational and base < 0 and exponent.q % 2 == 1:
-            return (-1) ** exponent.p * sympy.Pow(-base, exponent)
+            return sympy.Integer(-1) ** exponent.p * sympy.Pow(-base, exponent)
     return sympy.Pow(base, exponent)
 
 

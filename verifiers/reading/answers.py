@@ -17,7 +17,7 @@ from typing import Literal
 from ..expressions.matrices import evaluated, has_matrix
 from ..expressions.numeric import approximate, certainly_differ
 from ..expressions.parser import MAX_CHARACTERS, ParseError, parse
-from ..expressions.regions import Region
+from ..expressions.regions import Region, interval
 from ..expressions.tree import Node, fold, names, without_spelling
 from .conditions import Relation, read_region, read_relations
 from .literals import CLOCK, NOTHING, Number, compound, fixed_words, numeral, plain_number, scientific
@@ -64,12 +64,17 @@ _COMMON_WORDS = """
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
 """Words of a condition that do not narrow it."""
+_REASON = re.compile(r"^,? ?(?:\\text\{)?[ ,]*(?:is|are|which|because|since)\b")
+"""What says something about an answer, and is no condition on it."""
+REMARK = "remark: "
+"""The beginning of a clause that is no condition: an answer may lack it."""
 _DIGIT = re.compile(r"\d|\\(?:pi|sqrt)")
 _LETTER = re.compile(r"[a-z]")
 _DENIAL = re.compile(r"\b(?:not|no|never|impossible|lower|upper|least|most|greater|less)\b")
 _QUALIFIED = re.compile(
     rf"{_DENIAL.pattern}|\b(?:below|above|under|over|before|after|except|but|all|every|any|between|than"
-    r"|wrong|false|incorrect)\b"
+    r"|wrong|false|incorrect)\b",
+    re.IGNORECASE,
 )
 _CASES = re.compile(
     r"(?:\\\{|\{)? ?\\begin\{(cases|array|aligned|align\*?|gathered)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}(?: ?\})?",
@@ -150,7 +155,7 @@ def _number(number: Number, text: str) -> Answer:
 def read_measured(text: str) -> Answer:
     """Read an answer whose last letter may be a unit: the N of `40 N`."""
     core, unit = split_unit(text, letters=True)
-    return replace(_read_tidied(core), unit=unit) if unit and core else Answer("unread", text)
+    return replace(_read_tidied(core), unit=unit, text=text) if unit and core else Answer("unread", text)
 
 
 def _read_tidied(tidied: str, depth: int = 0) -> Answer:
@@ -217,7 +222,7 @@ def _read_without_hedge(text: str, depth: int) -> Answer | None:
 def _read_with_remark(text: str, depth: int) -> Answer | None:
     """`7 (jars)`, `x = 4 (only solution)`, `12 cm (A)`: a unit, a remark or the letter of a choice in brackets."""
     remark = _REMARK.fullmatch(text)
-    if remark is None or depth >= MAX_LIST_DEPTH or _DENIAL.search(remark[2]):
+    if remark is None or depth >= MAX_LIST_DEPTH or _QUALIFIED.search(remark[2]):
         return None
     if len(remark[2]) == 1:
         return replace(_read(remark[1], depth + 1), choice=remark[2]) if remark[2] in "ABCDEFGHIJ" else None
@@ -245,7 +250,7 @@ def _read_with_clause(text: str, depth: int) -> Answer | None:
     said = " ".join(
         word for word in shown_words(clause[0]).split() if word not in _COMMON and not _LETTER.fullmatch(word)
     )
-    return replace(answer, family=family, clause=said)
+    return replace(answer, family=family, clause=f"{REMARK}{said}" if said and _REASON.search(clause[0]) else said)
 
 
 def _read_region(text: str, depth: int) -> Answer | None:
@@ -282,9 +287,9 @@ def _read_after_colon(text: str, depth: int) -> Answer | None:
 def _read_approximation(text: str, depth: int) -> Answer | None:
     r"""The exact side of `\pi \approx 3.14`; the rounded side of `x \approx 3.14`."""
     exact, about, rounded = text.partition(r"\approx")
-    if not about:
+    if not about or len(split_commas(text)) > 1:
         return None
-    is_exact = exact.strip() and not LABEL.fullmatch(exact.strip())
+    is_exact = exact.strip() and (not LABEL.fullmatch(exact.strip()) or _is_constant(exact))
     first, second = _tree(exact.rpartition("=")[2]), _tree(rounded)
     if is_exact and first and second and certainly_differ(first, second) and not _is_near(first, second):
         return _unread("numbers that are not near each other")
@@ -312,7 +317,16 @@ def _read_relation(text: str, depth: int) -> Answer | None:
         return _unread("numbers that are not equal")
     if any(_SIDE_BY_SIDE.search(part) for part in parts[1:-1]):
         return _unread("equations side by side, with nothing between them")
-    return replace(_read(_best(parts[1:]), depth), label=_label_of(parts[0]))
+    answer = replace(_read(_best(parts[1:]), depth), label=_label_of(parts[0]))
+    return _as_interval(answer) if r"\in" in text and len(parts) == 2 else answer
+
+
+def _as_interval(answer: Answer) -> Answer:
+    r"""The two ends in `x \in (2, 3)` as the numbers between them."""
+    ends = [item.node or Node("num", str(item.value)) for item in answer.items if item.kind in ("number", "expression")]
+    if answer.brackets not in ("()", "[]", "(]", "[)") or len(ends) != 2 or answer.family:
+        return answer
+    return Answer("region", "", region=interval(answer.brackets, *ends), label=answer.label)
 
 
 def _label_of(text: str) -> str:

@@ -141,6 +141,7 @@ _PLAIN = _rows(
     ("$", r"\$\s+\$(?=\\?[A-Za-z]\w*(?:_\{?\w+\}?)? ?=)", ", "),
     ("+", r"(?:^|(?<=[=,(])) ?\+ ?-(?= ?[\d\\(A-Za-z])|\+/-", r"\\pm "),
     ("cbrt", r"(?<![\\A-Za-z])cbrt ?(?=[({])", r"\\sqrt[3]"),
+    ("choose", r"^(\w+) choose (\w+)$", r"\\binom{\1}{\2}"),
     ("log", r"(?<![\\A-Za-z])log_?(2|10)\(", r"\\log_{\1}("),
     ("U", r"(?<=[)\]}]) ?U ?(?=\\?[(\[{]|\\left)", r"\\cup "),
     ("$", r"\\\$", " "),
@@ -192,6 +193,7 @@ _COMMANDS = _rows(
         ", ",
     ),
     ("tag", r"\\tag\*? ?\{[^{}]*\}", ""),
+    ("choose", r"(\w+) ?\\text ?\{ ?choose ?\} ?(\w+)", r"\\binom{\1}{\2}"),
     ("choose", r"\{([^{}\\]{1,40})\\choose(?![A-Za-z])([^{}\\]{1,40})\}", r"\\binom{\1}{\2}"),
     # Commands with the same meaning.
     ("\\le", r"\\(?:leqslant|leqq|le)(?![A-Za-z])", r"\\leq"),

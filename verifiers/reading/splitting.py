@@ -20,6 +20,8 @@ LABEL = re.compile(
 )
 _LISTLIKE = re.compile(r"[,;(\[{]|\\[cmplb]|\band\b|\bor\b|\+/-")
 """Something that every list has."""
+_QUANTITY = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)? ?[A-Za-z°%][^,;]{0,20}")
+"""A number with separators of thousands and a unit."""
 _PART = re.compile(r"(?:^|[ ,;])\(([a-z]|[ivx]{1,4}|\d)\) ?")
 _RELATION = re.compile(r"=|\\in(?![A-Za-z])")
 _CONJUNCTION = re.compile(
@@ -105,7 +107,7 @@ def _split_parts(text: str) -> List | None:
 
 def _split_bare(text: str) -> List | None:
     r"""`1, 2`, `1 and 2` or `\pm 1`."""
-    if _is_bracketed(text):
+    if _is_bracketed(text) or _QUANTITY.fullmatch(text):
         return None
     if groups := _labeled_groups(text):
         return "", groups

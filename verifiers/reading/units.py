@@ -96,6 +96,8 @@ _NAMES = {
 _TWO_LETTER_NAMES = "am pm pa ms db kb mb gb tb px hz kw"
 _TWO_LETTERS = frozenset(_TWO_LETTER_NAMES.split())
 """Other units of two letters, in lower case; any further two letters are variables."""
+_PRODUCTS = frozenset({"hr", "gm", "mg", "ms", "pt", "mi"})
+"""Units that are products of letters unless a number and a space stand before them."""
 _CJK = "\u4e00-\u9fff"
 _WORD = re.compile(rf"[A-Za-z{_CJK}][A-Za-z{_CJK}.'/-]*")
 _SYMBOL = rf"[A-Za-zµΩÅ°%{_CJK}]+"
@@ -302,7 +304,7 @@ def _split_measured(tidied: str, letters: bool) -> Split | None:
     """A unit of measurement in plain text; one letter alone is one only if the caller says so."""
     if attached := _ATTACHED.search(tidied):
         unit = _flat(attached[1])
-        if _powers(_spelled_out(unit)) is not None:
+        if unit.rstrip("^23") not in _PRODUCTS and _powers(_spelled_out(unit)) is not None:
             return Split(tidied[: attached.start(1)].rstrip(), unit)
     text = _flat_powers(tidied)
     tail = _TAIL.search(text)
@@ -320,7 +322,7 @@ def _is_plain_unit(unit: str, core: str, letters: bool) -> bool:
     spelled = _spelled_out(unit)
     if spelled.startswith("/") or _powers(spelled) is None or re.search(r"(?<![\\A-Za-z])[A-Za-z]{2,}$", core):
         return False
-    if re.match(r"[^\W\d_]{2,}", spelled):
+    if re.match(r"[^\W\d_]{2,}", spelled) and spelled.rstrip("^23") not in _PRODUCTS:
         return True
     follows_number = core[-1:].isdigit() or core[-1:] in (")", "}", "]")
     return follows_number and (
