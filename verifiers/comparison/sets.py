@@ -78,7 +78,10 @@ def _compare_relation(mine: Relation, theirs: Relation, judge: Judge) -> Finding
 def _sample(first: Node, second: Node) -> tuple[Fraction, Fraction]:
     """The values of two trees at a point where neither is 0; zeros if they have no such rational values."""
     for start in (7, 11, 23):
-        point = {name: Node("num", str(Fraction(start + 4 * i, 3 + i))) for i, name in enumerate(sorted(names(first)))}
+        point = {
+            name: Node("num", str(Fraction(start + 6 * i * i, 5 + 2 * i)))
+            for i, name in enumerate(sorted(names(first)))
+        }
         a, b = fold(substitute(first, point)), fold(substitute(second, point))
         if a and b:
             return a, b
