@@ -118,10 +118,7 @@ _PART_AFTER = re.compile(
 )
 _FORMULA_START = re.compile(r"=|\$|\\[\[(]|\n|\\(?:Rightarrow|implies|therefore)|(?<=[a-z]{3}) ")
 _FORMULA_END = re.compile(r"\$(?!\s*,?\s*(?:and|or)\b)|\\[\])]|\n|=|\.(?:\s|$)")
-_NOT = re.compile(
-    r"(?:\bnot|n['\u2019]t|\bat (?:most|least)|(?:less|more|fewer|greater) than|\bup to)\s*(?:\$|\\\(|\\\[)?\s*$",
-    re.IGNORECASE,
-)
+_NOT = re.compile(r"(?:\bnot|n['\u2019]t|(?:less|more|fewer|greater) than)\s*(?:\$|\\\(|\\\[)?\s*$", re.IGNORECASE)
 _RETRACTED = re.compile(
     r"\b(?:wait|actually|oops|hmm|(?:this|that|which) is (?:wrong|incorrect|not right)|should be|a mistake"
     r"|correction)\b[^\n]*\d",
