@@ -276,8 +276,10 @@ def _find(text: str, gold: Answer, policy: Policy) -> str | None:
     if policy.marked_only or gold.kind in ("words", "unread", "unusable"):
         return None
     if gold.kind == "number":
-        number, math = last_number(prediction), last_math(prediction)
-        return number or (None if math is None or math.isdigit() else math)
+        if number := last_number(prediction):
+            return number
+        math = last_math(prediction)
+        return None if math is None or math.isdigit() else math
     return last_math(prediction) or last_statement(prediction)
 
 

@@ -44,12 +44,12 @@ _END = re.compile(
     r"|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>|\[/?INST\]"
 )
 """Tokens that end a turn; what follows is another one."""
-_MAY_END = re.compile(r"<[|/e\uff5c]|INST\]")
 _WRAPPED = re.compile(
     r'"(?:final_?)?answer"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)\s*,?\s*\}\s*(?:```)?\s*$', re.IGNORECASE
 )
 """The last field of a JSON object."""
 _EMPTY_TAG = re.compile(r"<answer>\s*</answer>\s*\S{0,20}\s*$")
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)")
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{([^\n]{1,100})$")
 _JOINER = re.compile(
@@ -163,7 +163,7 @@ def before_end(text: str) -> str:
     ('42', 'assistant: 42')
     """
     text = undoubled(text)
-    if not _MAY_END.search(text):
+    if not ("<|" in text or "</s>" in text or "<e" in text or "INST]" in text or "<\uff5c" in text):
         return text
     parts = [part for part in _END.split(text) if part.strip()]
     return parts[0] if parts else text
@@ -298,7 +298,7 @@ def single_line(text: str) -> str | None:
 
 
 def _boxed(text: str, boxes: Boxes = "last") -> str | None:
-    spans = _box_spans(text) if "\\boxed" in text or "\\f" in text else []
+    spans = _box_spans(text)
     if not spans or (boxes == "last" and _is_withdrawn(text, spans[-1])):
         return None
     if boxes == "all":
@@ -315,9 +315,10 @@ def _is_withdrawn(text: str, span: _Span) -> bool:
 
 def _whole_formula(text: str, span: _Span) -> str | None:
     r"""The formula that a box is a part of, from its last "=" on: -5 for `x = -\boxed{5}`; None if it is no part."""
-    before, after = text[max(0, span.start - 200) : span.start], text[span.end : span.end + 200]
-    if not (_PART_BEFORE.search(before) or _PART_AFTER.match(after)):
+    close, after = text[max(0, span.start - 20) : span.start], text[span.end : span.end + 200]
+    if not (_PART_BEFORE.search(close) or _PART_AFTER.match(after)):
         return None
+    before = text[max(0, span.start - 200) : span.start]
     start = max((match.end() for match in _FORMULA_START.finditer(before)), default=0)
     end = _FORMULA_END.search(after)
     return (before[start:] + span.content + after[: end.start() if end else len(after)]).strip()
@@ -347,9 +348,12 @@ def _final_line(text: str, position: int) -> str | None:
 
 def _box_spans(text: str) -> list[_Span]:
     """All complete boxes that lie in no other complete box."""
+    first = _BOX.search(text)
+    if first is None:
+        return []
     found: list[_Span] = []
     opened: list[tuple[int, int] | None] = []  # for each open brace: start and content's start of a box, or None
-    for match in _BOX_OR_BRACE.finditer(text):
+    for match in _BOX_OR_BRACE.finditer(text, first.start()):
         token = match[0]
         if token == "}":
             start = opened.pop() if opened else None
@@ -374,8 +378,9 @@ def _after_hashes(text: str) -> str | None:
     start = text.rfind("####")
     if start < 0:
         return None
-    line = text[start + 4 :].lstrip("#").partition("\n")[0].strip()
-    if later := _final_line(text, start + 4 + len(line)):
+    line, _, rest = text[start + 4 :].lstrip("#").partition("\n")
+    line = line.strip()
+    if rest and (later := _final_line(text, start + 4 + len(line))):
         return later
     return None if not line or _HEADING.match(line) else without_prose(line)
 

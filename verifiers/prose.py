@@ -93,6 +93,7 @@ _DOUBTS = (
 )
 """One of them is in every text that gives no answer."""
 _SENTENCE_CHARACTERS = 300
+_SENTENCE_ENDS = "\n", ". ", "! ", "? ", "\u3002", ".\t", ".\xa0"
 _SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
 _REJECTED = re.compile(
@@ -110,20 +111,21 @@ _CONTINUED = re.compile(
 _COPULA = re.compile(
     r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)"
 )
-_LAST_LINE, LAST_LINES = 120, 600
+_LAST_WORDS, LAST_LINES = 40, 600
+_LONGEST_START = 16
+"""Characters at the start of a tail in which a number may have been cut."""
 
 
 def last_number(text: str) -> str | None:
     """The last number of a text, as written, or None (5 of the precedence)."""
     if text.rstrip()[-1:] in _UNFINISHED:
         return None
-    for size in (_LAST_LINE, LAST_LINES, len(text)):
-        tail, found = text[-size:], None
-        for found in NUMBER.finditer(tail):  # noqa: B007  (only the last one matters)
+    for size in (_LAST_WORDS, LAST_LINES, len(text)):
+        first, found = max(0, len(text) - size), None
+        for found in NUMBER.finditer(text, first):  # noqa: B007  (only the last one matters)
             pass
-        if found is not None and (found.start() > 0 or len(tail) == len(text)):
-            before = len(text) - len(tail)
-            return None if _is_part(text, before + found.start(), before + found.end()) else found[0]
+        if found is not None and (found.start() >= first + _LONGEST_START or first == 0):
+            return None if _is_part(text, found.start(), found.end()) else found[0]
     return None
 
 
@@ -150,8 +152,9 @@ def _is_declined_before(text: str, position: int) -> bool:
 def _sentence_start(text: str, position: int) -> int:
     """Where the sentence begins that a position is in, at most 300 characters before it."""
     start = max(0, position - _SENTENCE_CHARACTERS)
-    for match in _SENTENCE.finditer(text, start, position):
-        start = match.end()
+    for mark in _SENTENCE_ENDS:
+        found = text.rfind(mark, start, position)
+        start = start if found < 0 else found + len(mark)
     return start
 
 
@@ -230,6 +233,8 @@ def last_statement(text: str) -> str | None:
 
 def without_prose(content: str) -> str:
     """Reduce "that she has 18 apples" to "18", and "18 apples for 3 children" to "18"."""
+    if content.isdigit():
+        return content
     if _PROSE.match(content):
         numbers = list(NUMBER.finditer(content))
         return numbers[0][0] if len(numbers) == 1 and _is_told(content, *numbers[0].span()) else content

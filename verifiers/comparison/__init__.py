@@ -62,7 +62,7 @@ def compare(answer: Answer, gold: Answer, decide: Decide, policy: Policy = DEFAU
     judge = Judge(decide, policy, _compare)
     answer = same_argument(answer, gold)
     finding = _compare(answer, gold, judge)
-    if finding.outcome is Outcome.INCORRECT:
+    if finding.outcome is Outcome.INCORRECT and not answer.kind == gold.kind == "number":
         finding = _with_other_letters(answer, gold, judge, finding)
     return finding
 

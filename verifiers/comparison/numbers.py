@@ -81,7 +81,7 @@ def _is_recurring(value: Fraction) -> bool:
 
 def rounds_to(value: Fraction, gold: Answer, digits: int) -> bool:
     """Whether a value rounds to a gold that is a decimal of at least `digits` digits."""
-    if _digits(gold.written) < digits or gold.value is None:
+    if not gold.written or gold.value is None or _digits(gold.written) < digits:
         return False
     return abs(value - gold.value) * 2 <= gold.step
 
@@ -100,9 +100,10 @@ def is_precise(answer: Answer, value: Fraction, exact: Fraction, noise: Fraction
         exact: The exact number, or a floating-point value.
         noise: How far the floating-point value may be off.
     """
-    digits, off = _digits(answer.written), abs(exact) - abs(value)
+    digits = _digits(answer.written)
     if digits < PRECISE_DIGITS or value * exact < 0:
         return False
+    off = abs(exact) - abs(value)
     is_cut = -noise <= off < answer.step and not _ends_within(exact, answer.step)
     return is_cut or 2 * abs(off) <= answer.step + noise or (digits >= _DOUBLE_DIGITS and abs(off) <= noise)
 

@@ -76,7 +76,8 @@ def is_linear(tree: Node) -> bool:
     >>> is_linear(Node("*", args=(Node("name", "x"), Node("num", "2"))))
     True
     """
-    return all(_is_straight(tree, sorted(names(tree)), slope) for slope in (0.7310585, -1.2941176))
+    variables = sorted(names(tree))
+    return all(_is_straight(tree, variables, slope) for slope in (0.7310585, -1.2941176))
 
 
 def _is_straight(tree: Node, variables: list[str], slope: float) -> bool:

@@ -178,17 +178,22 @@ def _bits(value: Fraction) -> int:
     return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
+_NONE = frozenset[str]()
+
+
 def names(node: Node) -> frozenset[str]:
     """The names of a tree's variables."""
-    own = frozenset({node.value}) if node.op in ("name", "apply") else frozenset[str]()
-    found = own.union(*(names(arg) for arg in node.args))
+    own = frozenset({node.value}) if node.op in ("name", "apply") else _NONE
+    if not node.args:
+        return own
+    found = own.union(*map(names, node.args))
     return found - {node.value} if node.op in RANGES else found
 
 
 def constants(node: Node) -> frozenset[str]:
     """The names of a tree's constants, such as "pi"."""
-    own = frozenset({node.value}) if node.op == "const" else frozenset[str]()
-    return own.union(*(constants(arg) for arg in node.args))
+    own = frozenset({node.value}) if node.op == "const" else _NONE
+    return own.union(*map(constants, node.args)) if node.args else own
 
 
 def substitute(node: Node, values: Mapping[str, Node]) -> Node:

@@ -82,12 +82,12 @@ def plain_number(text: str, *, powers: bool = False) -> Number | None:
         text: The text.
         powers: Whether the e of 2e-5 is a power of ten, and not Euler's number.
     """
-    match = _NUMBER.fullmatch(text)
     if len(text) > MAX_DIGITS:
         return None
+    match = _NUMBER.fullmatch(text)
     if match is None:
         return _european_number(text)
-    if not powers and re.fullmatch(r"\d{1,3}e[+-]\d", text) and text[:2] != "1e":
+    if match[3] and not powers and re.fullmatch(r"\d{1,3}e[+-]\d", text) and text[:2] != "1e":
         return None  # 2e+1 is Euler's number, 1e-3 is not
     sign, digits, exponent = match.groups()
     value = Fraction(digits.replace(",", "").rstrip(".") + ("e" + exponent if exponent else ""))

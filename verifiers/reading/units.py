@@ -231,6 +231,7 @@ def _symbol(text: str) -> Counter[str] | None:
     return None
 
 
+@lru_cache(maxsize=1_024)
 def split_unit(tidied: str, *, letters: bool = False) -> Split:
     r"""Split the unit from the end of a tidied answer.
 
@@ -294,6 +295,7 @@ def _flat(text: str) -> str:
     return text.strip(" .")
 
 
+@lru_cache(maxsize=4_096)
 def _spelled_out(text: str) -> str:
     for pattern, short in _SPELLED_OUT:
         text = pattern.sub(short, text)
