@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checking import LOOK_AHEAD
+from ..expressions.processors import processors
 from ..verdict import Outcome, Verdict
 from .processes import LostError, Pool
 from .protocol import CheckerError, Question, StreamChecker, as_verdict
@@ -56,7 +57,7 @@ class Command(StreamChecker):
     def __init__(self, command: str, *, seconds: float = SECONDS, processes: int | None = None) -> None:
         self.command = command
         self.seconds = seconds
-        self.processes = min(os.cpu_count() or 1, 4) if processes is None else processes
+        self.processes = min(processors(), 4) if processes is None else processes
         if not 0 < seconds < math.inf or self.processes < 1:
             raise CheckerError(f"{self}: seconds must be above 0, and processes from 1", "such as seconds=10")
         self._arguments = _arguments(command)

@@ -40,7 +40,7 @@ def test_answers_are_grouped_by_value():
     [(Policy(), [0, 1, 2]), (Policy(relative=0.01), [0, 0, 1]), (Policy(boxes="first"), [0, 1, 1])],
 )
 def test_answers_are_grouped_under_a_policy(policy, groups):
-    solutions = [r"\boxed{9.8}", r"\boxed{5} and not \boxed{9.79}", r"\boxed{5} and not \boxed{7}"]
+    solutions = [r"\boxed{9.8}", r"\boxed{5} gives \boxed{9.79}", r"\boxed{5} gives \boxed{7}"]
     assert group_answers(solutions, Rules(policy)) == groups
 
 
