@@ -111,6 +111,8 @@ _CONTINUED = re.compile(
 _COPULA = re.compile(
     r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)"
 )
+_EMPTY_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{\s*\}[^{}]*$")
+"""A box for an answer that was not given."""
 _LAST_WORDS, LAST_LINES = 40, 600
 _LONGEST_START = 16
 """Characters at the start of a tail in which a number may have been cut."""
@@ -118,7 +120,7 @@ _LONGEST_START = 16
 
 def last_number(text: str) -> str | None:
     """The last number of a text, as written, or None (5 of the precedence)."""
-    if text.rstrip()[-1:] in _UNFINISHED:
+    if text.rstrip()[-1:] in _UNFINISHED or _EMPTY_BOX.search(text[-40:]):
         return None
     for size in (_LAST_WORDS, LAST_LINES, len(text)):
         first, found = max(0, len(text) - size), None
