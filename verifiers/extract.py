@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from .comparison import choice_letters
 from .policy import Boxes
-from .prose import gives_none, is_rejected, last_number, without_prose
+from .prose import BOX, gives_none, is_rejected, last_number, without_prose
 from .reading.answers import Answer, read_answer
 from .reading.literals import fixed_words
 from .reading.normalize import tidy, undoubled
@@ -49,9 +49,9 @@ _WRAPPED = re.compile(
 )
 """The last field of a JSON object."""
 _EMPTY_TAG = re.compile(r"<answer>\s*</answer>\s*\S{0,20}\s*$")
-_BOX = re.compile(r"\\(?:boxed|fbox|framebox)")
-_BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
-_OPEN_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{([^\n]{1,100})$")
+_BOX = re.compile(BOX)
+_BOX_OR_BRACE = re.compile(BOX + r"\s*\{|\\.|[{}]", re.DOTALL)
+_OPEN_BOX = re.compile(BOX + r"\s*\{([^\n]{1,100})$")
 _JOINER = re.compile(
     r"(?:[\s$,;&]|\\[\[\](),;: \\]|\\q?quad|\\(?:text|mbox|mathrm) ?\{[\s,]*(?:and|or)?[\s,]*\}"
     r"|\\l?or\b|\\land\b|\\vee\b"

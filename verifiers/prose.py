@@ -93,7 +93,6 @@ _DOUBTS = (
 )
 """One of them is in every text that gives no answer."""
 _SENTENCE_CHARACTERS = 300
-_SENTENCE_ENDS = "\n", ". ", "! ", "? ", "\u3002", ".\t", ".\xa0"
 _SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
 _REJECTED = re.compile(
@@ -111,7 +110,8 @@ _CONTINUED = re.compile(
 _COPULA = re.compile(
     r"(?:\b(?:is|are|equals|be|becomes|gives|get|was)\b(?: equal to| approximately| exactly)?|=)\s*(?=[^=]*$)"
 )
-_EMPTY_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{\s*\}[^{}]*$")
+BOX = r"\\(?:boxed|fbox|framebox)"
+_EMPTY_BOX = re.compile(BOX + r"\s*\{\s*\}[^{}]*$")
 """A box for an answer that was not given."""
 _LAST_WORDS, LAST_LINES = 40, 600
 _LONGEST_START = 16
@@ -154,9 +154,8 @@ def _is_declined_before(text: str, position: int) -> bool:
 def _sentence_start(text: str, position: int) -> int:
     """Where the sentence begins that a position is in, at most 300 characters before it."""
     start = max(0, position - _SENTENCE_CHARACTERS)
-    for mark in _SENTENCE_ENDS:
-        found = text.rfind(mark, start, position)
-        start = start if found < 0 else found + len(mark)
+    for match in _SENTENCE.finditer(text, start, position):
+        start = match.end()
     return start
 
 

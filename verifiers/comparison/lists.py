@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain
 
 from ..expressions.tree import Node, fold
 from ..reading.answers import Answer
 from ..verdict import Finding, Outcome
 from .renaming import COUNTERS, names_of
-from .rules import EACH, OTHER_ITEM, Judge, Rule, correct, first_finding, incorrect, undecided
+from .rules import EACH, OTHER_ITEM, Judge, Rule, all_of, correct, first_finding, incorrect, undecided, unmatched
 
 _UNORDERED = frozenset({"", "{}"})
 _STATEMENTS = re.compile(r"(?:\(\d\)){2,}")
@@ -31,7 +29,7 @@ def _compare_ratio(answer: Answer, gold: Answer, judge: Judge) -> Finding | None
     if answer.brackets == gold.brackets:
         if {answer.family, gold.family} != {"clock"} or answer.label or gold.label:
             return None
-        is_ratio = _all_of(judge.of(*pair) for pair in zip(answer.items, gold.items, strict=False)) == EACH
+        is_ratio = all_of(judge.of(*pair) for pair in zip(answer.items, gold.items, strict=False)) == EACH
         return undecided("times of day, or equal ratios") if is_ratio else incorrect("different times or ratios")
     numbers = [_quotient(side) if side.brackets == ":" else side for side in (answer, gold)]
     if numbers[0] is None or numbers[1] is None or numbers[0].kind == "list" or numbers[1].kind == "list":
@@ -76,7 +74,7 @@ def _compare_repeated(answer: Answer, gold: Answer, judge: Judge) -> Finding | N
     """`1/2, 0.5` against `1/2`."""
     if answer.kind == gold.kind or answer.kind != "list" or answer.brackets:
         return None
-    is_equal = _all_of(judge.of(item, gold) for item in answer.items) == EACH
+    is_equal = all_of(judge.of(item, gold) for item in answer.items) == EACH
     return correct("the same answer, written more than once") if is_equal else None
 
 
@@ -145,7 +143,7 @@ def tuple_labels(answer: Answer) -> list[str]:
 def _compare_ordered(answer: Answer, gold: Answer, judge: Judge) -> Finding:
     kinds = {answer.brackets, gold.brackets}
     answer, gold = _by_label(answer, gold), _by_label(gold, answer)
-    finding = _all_of(judge.of(mine, theirs) for mine, theirs in zip(answer.items, gold.items, strict=True))
+    finding = all_of(judge.of(mine, theirs) for mine, theirs in zip(answer.items, gold.items, strict=True))
     labels = tuple_labels(answer) or tuple_labels(gold)
     if labels in (["y", "x"], ["z", "y", "x"]) and bool(answer.label) is not bool(gold.label):
         return undecided("a tuple in an order of its own")
@@ -186,30 +184,17 @@ def _brackets_differ(answer: Answer, gold: Answer) -> Finding:
     return Finding(Outcome.INCORRECT if both else Outcome.ERROR, "the brackets differ")
 
 
-def _all_of(findings: Iterable[Finding]) -> Finding:
-    """The first incorrect finding; else the first undecided one; else correct."""
-    unclear: list[Finding] = []
-    for finding in findings:
-        if finding.outcome is Outcome.INCORRECT:
-            return finding
-        if finding.outcome is not Outcome.CORRECT:
-            unclear.append(finding)
-    return next(chain(unclear, [EACH]))
-
-
 def _in_any_order(answer: Answer, gold: Answer, judge: Judge) -> Finding:
-    """Pair each gold item with an equal one; equality is transitive, so the first match will do."""
-    left = list(answer.items)
-    labels = {item.label for item in left}
+    """Pair the items; labels, if all have one, decide which belong together."""
+    labels = {item.label for item in answer.items}
     are_labeled = "" not in labels and labels == {item.label for item in gold.items}
-    for theirs in gold.items:
-        findings = [
-            OTHER_ITEM if are_labeled and mine.label != theirs.label else judge.of(mine, theirs) for mine in left
-        ]
-        outcomes = [finding.outcome for finding in findings]
-        if Outcome.CORRECT not in outcomes:
-            return next((finding for finding in findings if finding.outcome is not Outcome.INCORRECT), OTHER_ITEM)
-        left.pop(outcomes.index(Outcome.CORRECT))
+    findings = unmatched(
+        answer.items,
+        gold.items,
+        lambda mine, theirs: OTHER_ITEM if are_labeled and mine.label != theirs.label else judge.of(mine, theirs),
+    )
+    if findings is not None:
+        return next((finding for finding in findings if finding.outcome is not Outcome.INCORRECT), OTHER_ITEM)
     return correct("equal in some order")
 
 

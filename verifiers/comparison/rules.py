@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 from ..expressions.tree import Node
 from ..policy import Policy
 from ..reading.answers import Answer, Kind
 from ..verdict import Finding, Outcome
 
+_Item = TypeVar("_Item")
 Decide = Callable[[Node, Node], Finding]
 """Compares two trees with algebra."""
 
@@ -52,6 +55,35 @@ def of_kind(kind: Kind, rule: Rule) -> Rule:
         return rule(answer, gold, judge) if kind in (answer.kind, gold.kind) else None
 
     return applied
+
+
+def all_of(findings: Iterable[Finding]) -> Finding:
+    """The first incorrect finding; else the first undecided one; else correct."""
+    unclear: list[Finding] = []
+    for finding in findings:
+        if finding.outcome is Outcome.INCORRECT:
+            return finding
+        if finding.outcome is not Outcome.CORRECT:
+            unclear.append(finding)
+    return next(chain(unclear, [EACH]))
+
+
+def unmatched(
+    answers: Iterable[_Item], golds: Iterable[_Item], compare: Callable[[_Item, _Item], Finding]
+) -> list[Finding] | None:
+    """Pair each gold item with an equal item of the answer; equality is transitive, so the first match will do.
+
+    Returns:
+        None if each has its own; else the findings on the first that has none, against the items that were left.
+    """
+    left = list(answers)
+    for theirs in golds:
+        findings = [compare(mine, theirs) for mine in left]
+        outcomes = [finding.outcome for finding in findings]
+        if Outcome.CORRECT not in outcomes:
+            return findings
+        left.pop(outcomes.index(Outcome.CORRECT))
+    return None
 
 
 def undecided(reason: str) -> Finding:

@@ -7,14 +7,12 @@ from fractions import Fraction
 
 from ..expressions.regions import Region, any_of, bounds_of, compare_regions, holds_at, interval, points
 from ..expressions.tree import Node, fold, names, substitute
-from ..reading.answers import Answer
+from ..reading.answers import INTERVALS, Answer
 from ..reading.conditions import Relation
 from ..verdict import Finding, Outcome
 from .renaming import rename
-from .rules import Judge, correct, incorrect, tree_of, undecided
+from .rules import Judge, all_of, correct, incorrect, tree_of, undecided, unmatched
 from .trees import compare_trees
-
-_INTERVALS = ("()", "[]", "(]", "[)")
 
 
 def compare_sets(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
@@ -39,7 +37,7 @@ def region_of(answer: Answer) -> Region | None:
     if not all(item.kind in ("number", "expression") and not item.unit for item in answer.items):
         return None
     trees = [tree_of(item) for item in answer.items]
-    if answer.brackets in _INTERVALS and len(trees) == 2:
+    if answer.brackets in INTERVALS and len(trees) == 2:
         return interval(answer.brackets, *trees)
     return points(trees) if answer.brackets in ("", "{}") else None
 
@@ -50,13 +48,9 @@ def compare_relations(answer: Answer, gold: Answer, judge: Judge) -> Finding:
         return undecided("only one of the answers is an inequality in several variables")
     if len(answer.relations) == len(gold.relations) == 1:
         return _compare_relation(answer.relations[0], gold.relations[0], judge)
-    left = list(answer.relations)
-    for theirs in gold.relations:
-        outcomes = [_compare_relation(mine, theirs, judge).outcome for mine in left]
-        if Outcome.CORRECT not in outcomes:
-            return undecided("inequalities that could not be matched")
-        left.pop(outcomes.index(Outcome.CORRECT))
-    return undecided("inequalities that could not be matched") if left else correct("the same inequalities")
+    rest = unmatched(answer.relations, gold.relations, lambda mine, theirs: _compare_relation(mine, theirs, judge))
+    is_same = rest is None and len(answer.relations) == len(gold.relations)
+    return correct("the same inequalities") if is_same else undecided("inequalities that could not be matched")
 
 
 def _compare_relation(mine: Relation, theirs: Relation, judge: Judge) -> Finding:
@@ -116,17 +110,16 @@ def compare_cases(answer: Answer, gold: Answer, judge: Judge) -> Finding:
         return _compare_at_points(*((answer, gold) if answer.kind == "cases" else (gold, answer)), judge)
     if len(answer.items) != len(gold.items):
         return undecided("functions with different numbers of pieces")
-    left = [answer.items[i : i + 2] for i in range(0, len(answer.items), 2)]
-    for i in range(0, len(gold.items), 2):
-        outcomes = [
-            {judge.of(mine, theirs).outcome for mine, theirs in zip(pair, gold.items[i : i + 2], strict=True)}
-            for pair in left
-        ]
-        if {Outcome.CORRECT} not in outcomes:
-            is_unclear = any(Outcome.INCORRECT not in found for found in outcomes)
-            return undecided("pieces that could not be matched") if is_unclear else incorrect("different pieces")
-        left.pop(outcomes.index({Outcome.CORRECT}))
-    return correct("the same pieces")
+    findings = unmatched(_pieces(answer), _pieces(gold), lambda mine, theirs: all_of(map(judge.of, mine, theirs)))
+    if findings is None:
+        return correct("the same pieces")
+    is_unclear = any(finding.outcome is not Outcome.INCORRECT for finding in findings)
+    return undecided("pieces that could not be matched") if is_unclear else incorrect("different pieces")
+
+
+def _pieces(cases: Answer) -> list[tuple[Answer, ...]]:
+    """Each value with its condition."""
+    return [cases.items[i : i + 2] for i in range(0, len(cases.items), 2)]
 
 
 def _compare_at_points(cases: Answer, other: Answer, judge: Judge) -> Finding:

@@ -102,6 +102,14 @@ def parse(text: str) -> Node:
     return _Parser(_tokens(text)).whole()
 
 
+def parsed(text: str) -> Node | None:
+    """The tree of a text; None if it cannot be parsed."""
+    try:
+        return parse(text)
+    except ParseError:
+        return None
+
+
 def _tokens(text: str) -> list[tuple[str, str]]:
     return [token for match in _TOKEN.finditer(text) for token in _split(str(match.lastgroup), match)]
 

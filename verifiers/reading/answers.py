@@ -16,22 +16,24 @@ from typing import Literal
 
 from ..expressions.matrices import evaluated, has_matrix
 from ..expressions.numeric import approximate, certainly_differ
-from ..expressions.parser import MAX_CHARACTERS, ParseError, parse
+from ..expressions.parser import MAX_CHARACTERS, ParseError, parse, parsed
 from ..expressions.regions import Region, interval
 from ..expressions.tree import Node, fold, names, without_spelling
-from .conditions import Relation, read_region, read_relations
+from .conditions import DEPTHS, Relation, read_region, read_relations
 from .literals import CLOCK, NOTHING, Number, compound, fixed_words, numeral, plain_number, scientific
 from .normalize import compact, plain_words, shown_words, tidy
-from .splitting import DEPTHS, LABEL, NAME, SIGNS, both_signs, encloses, split_commas, split_list, split_relations
+from .splitting import LABEL, NAME, SIGNS, both_signs, encloses, split_commas, split_list, split_relations
 from .units import measure, split_unit
 
-__all__ = ["NOTHING", "Answer", "Kind", "read_answer", "read_measured"]
+__all__ = ["INTERVALS", "NOTHING", "Answer", "Kind", "read_answer", "read_measured"]
 
 Kind = Literal[
     "number", "expression", "equation", "list", "region", "relation", "congruence", "cases", "words", "unread",
     "unusable",
 ]  # fmt: skip
 
+INTERVALS = ("()", "[]", "(]", "[)")
+"""The brackets of a list of two items that may be the ends of an interval."""
 MAX_ITEMS = 50
 MAX_LIST_DEPTH = 5
 _TUPLE_LABEL = re.compile(rf"\( ?{NAME}(?:\({NAME}\))?(?: ?, ?{NAME}(?:\({NAME}\))?)+ ?\)")
@@ -243,7 +245,7 @@ def _read_with_clause(text: str, depth: int) -> Answer | None:
     answer = _read(_CLAUSE.sub("", text) or "?", depth + 1)
     found = _FAMILIES.search(clause[0])
     family = "?" if found is None else "N" if found[2] else found[1]
-    if family in ("Z", "N") and (answer.kind == "region" or answer.brackets in ("()", "[]", "(]", "[)")):
+    if family in ("Z", "N") and (answer.kind == "region" or answer.brackets in INTERVALS):
         return _unread("a set of whole numbers between two ends")
     if answer.kind in ("words", "unread"):
         return None
@@ -324,7 +326,7 @@ def _read_relation(text: str, depth: int) -> Answer | None:
 def _as_interval(answer: Answer) -> Answer:
     r"""The two ends in `x \in (2, 3)` as the numbers between them."""
     ends = [item.node or Node("num", str(item.value)) for item in answer.items if item.kind in ("number", "expression")]
-    if answer.brackets not in ("()", "[]", "(]", "[)") or len(ends) != 2 or answer.family:
+    if answer.brackets not in INTERVALS or len(ends) != 2 or answer.family:
         return answer
     return Answer("region", "", region=interval(answer.brackets, *ends), label=answer.label)
 
@@ -366,11 +368,8 @@ def _best(parts: Sequence[str]) -> str:
 
 def _tree(text: str) -> Node | None:
     core, unit = split_unit(text)
-    try:
-        tree = parse(core)
-    except ParseError:
-        return None
-    return Node("*", args=(tree, Node("num", "1/100"))) if unit == "%" else tree
+    tree = parsed(core)
+    return Node("*", args=(tree, Node("num", "1/100"))) if tree and unit == "%" else tree
 
 
 def _is_constant(text: str) -> bool:
@@ -424,10 +423,7 @@ def _read_ratio(text: str) -> Answer | None:
     parts = text.split(":")
     if not 2 <= len(parts) <= 6:
         return None
-    try:
-        values = [fold(parse(part)) for part in parts]
-    except ParseError:
-        return None
+    values = [None if (tree := parsed(part)) is None else fold(tree) for part in parts]
     if None in values or not values[0]:
         return None
     parts = [str(value / values[0]) for value in values if value is not None]
@@ -530,9 +526,7 @@ def _is_spelled(text: str) -> bool:
 
 
 def _is_short_phrase(text: str) -> bool:
-    try:
-        parse(text)
-    except ParseError:
+    if parsed(text) is None:
         return True
     # "Yes" and "Bob" parse as products of letters, but nobody writes a product that way.
     return (text[0].isupper() and len(text) > 2 and text[1:].islower()) or text.casefold() in ("yes", "no", "true")
@@ -543,9 +537,8 @@ def _read_equation(text: str) -> Answer | None:
     left, equals, right = text.partition("=")
     if not equals or "=" in right:
         return None
-    try:
-        first, second = parse(left), parse(right)
-    except ParseError:
+    first, second = parsed(left), parsed(right)
+    if first is None or second is None:
         return None
     tree = Node("+", args=(first, Node("neg", args=(second,))))
     value = _read_expression(right.strip())

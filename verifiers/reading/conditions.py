@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..expressions.numeric import approximate, is_linear
-from ..expressions.parser import ParseError, parse
+from ..expressions.parser import parse, parsed
 from ..expressions.regions import (
     EVERYTHING,
     NOTHING,
@@ -53,7 +53,8 @@ _EXCEPT = re.compile(
 _COMBINED = re.compile(r"\\(?:c[ua]p|setminus|backslash|mathbb)|[-\\] ?\\?\{|\breal|\ball\b", re.IGNORECASE)
 """Something that only a combination of sets has."""
 _MINUS = re.compile(r" ?(?:\\setminus|\\backslash)(?![A-Za-z]) ?| ?(?:-|\\(?= ?\\)) ?(?=\\?\{)")
-_DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+"""How each bracket changes the depth of nesting."""
 
 
 class Found(NamedTuple):
@@ -130,7 +131,7 @@ _OPERATORS: tuple[tuple[re.Pattern[str], Callable[[Sequence[Region]], Region]], 
 def _part(text: str) -> Region | None:
     r"""One operand of `\cup`: an interval, a set of numbers, or a combination."""
     if text[:1] in ("(", "[") and text[-1:] in (")", "]") and len(ends := _split(text[1:-1], _COMMA)) == 2:
-        low, high = map(_tree, ends)
+        low, high = map(parsed, ends)
         return None if low is None or high is None else interval(text[0] + text[-1], low, high)
     plain = text.replace(r"\{", "{").replace(r"\}", "}")
     if plain.startswith("{") and plain.endswith("}"):
@@ -142,7 +143,7 @@ def _part(text: str) -> Region | None:
 def _points(text: str) -> Region | None:
     r"""`1, 2` or `\pm 1`."""
     trees = [
-        _tree(part.replace(r"\pm", sign, 1).removeprefix("+").strip())
+        parsed(part.replace(r"\pm", sign, 1).removeprefix("+").strip())
         for part in _split(text, _COMMA)
         for sign in (("+", "-") if r"\pm" in part else ("",))
     ]
@@ -153,18 +154,11 @@ def _points(text: str) -> Region | None:
 _COMMA = re.compile(r" ?[,;] ?")
 
 
-def _tree(text: str) -> Node | None:
-    try:
-        return parse(text)
-    except ParseError:
-        return None
-
-
 def _split(text: str, mark: re.Pattern[str]) -> list[str]:
     """The parts between the marks outside all brackets."""
     parts, start = [], 0
     for match in mark.finditer(text):
-        if match.start() > 0 and sum(_DEPTHS.get(sign, 0) for sign in text[start : match.start()]) == 0:
+        if match.start() > 0 and sum(DEPTHS.get(sign, 0) for sign in text[start : match.start()]) == 0:
             parts.append(text[start : match.start()].strip())
             start = match.end()
     return [*parts, text[start:].strip()]
@@ -248,7 +242,7 @@ def _solved(left: str, sign: str, right: str) -> Found | None:
         left, sign, right = right, _OPPOSITE[sign], left
     if _is_variable(left) and not _is_variable(right):
         return _bounded(left, sign, right)
-    first, second = _tree(left), _tree(right)
+    first, second = parsed(left), parsed(right)
     if first is None or second is None:
         return None
     found = names(first) | names(second)
@@ -269,7 +263,7 @@ def _bounded(name: str, sign: str, right: str) -> Found | None:
         both_points = _points(right)
         region = both_points if sign == "=" or both_points is None else outside(both_points)
         return None if region is None else Found(region, name)
-    bound, own = _tree(right), _tree(name)
+    bound, own = parsed(right), parsed(name)
     if bound is None or (own is not None and names(own) & names(bound)):
         return None
     return Found(bounded(sign, bound), name)
@@ -346,7 +340,7 @@ def read_relations(text: str) -> tuple[Relation, ...] | None:
     found: list[Relation] = []
     for part in (piece for commas in _split(text, _AND) for piece in _split(commas, _COMMA)):
         terms, signs = _terms(part)
-        trees = [tree for tree in map(_tree, terms) if tree is not None]
+        trees = [tree for tree in map(parsed, terms) if tree is not None]
         if not signs or len(trees) < len(terms) or "=" in signs:
             return None
         found += [_relation(*pair, sign) for pair, sign in zip(pairwise(trees), signs, strict=True)]

@@ -226,7 +226,6 @@ _COMMANDS = _rows(
 _RATIO_WORD = re.compile(r"^(\d+(?:\.\d+)?) ?(?:\\text ?\{ ?to ?\}|to) ?(\d+(?:\.\d+)?)$")
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
 _NEEDLESS_SPACE = re.compile(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ")
-_RATE = re.compile(r"\\frac ?\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}\{ ?\\text\{ ?([A-Za-z]+) ?\} ?\}")
 _ARTICLE = re.compile(r"^(?:[Tt]he|[Aa]n|a) (?=[A-Za-z]{2})")
 _HYPHEN = re.compile(r"(?<=[^\W\d_]{2})-(?=[^\W\d_]{2})")
 _SHOWN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+|[-+<>=/\u00b1]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..expressions.parser import ParseError, matrix_cells
-from .conditions import built_member
+from .conditions import DEPTHS, built_member
 
 _SUBSCRIPT = r"_(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\\?\w+)"
 _LETTERS = r"(?:\\(?:angle|measuredangle|triangle|overline|overrightarrow|vec|hat|bar|text|mathcal) ?)*\\?[A-Za-z]+'*"
@@ -30,7 +30,6 @@ _CONJUNCTION = re.compile(
 _INNER_CONJUNCTION = re.compile(r"(\\text\{[^{}]*?\w[^{}]*?),? (?:and|or) ?\} ?")
 SIGNS = re.compile(r"\\pm(?![A-Za-z])|\\mp(?![A-Za-z])|\+/-")
 _MATRIX = re.compile(r"[(\[]?\\begin\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}[)\]]?", re.DOTALL)
-DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 List = tuple[str, list[str]]
 """The brackets of a list, see `Answer.brackets`, and the texts of its items."""
