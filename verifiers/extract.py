@@ -22,6 +22,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from .comparison import choice_letters
@@ -49,7 +51,6 @@ _WRAPPED = re.compile(
 )
 """The last field of a JSON object."""
 _EMPTY_TAG = re.compile(r"<answer>\s*</answer>\s*\S{0,20}\s*$")
-_BOX = re.compile(BOX)
 _BOX_OR_BRACE = re.compile(BOX + r"\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN_BOX = re.compile(BOX + r"\s*\{([^\n]{1,100})$")
 _JOINER = re.compile(
@@ -68,8 +69,8 @@ _PHRASE_WORDS = (
     "ответ", "svar", "cevap", "정답", "答", "选",
 )  # fmt: skip
 """One of them is in every phrase that announces an answer."""
-_BEFORE_PHRASE = 40
-"""Most characters of a phrase before such a word."""
+_PHRASE_START, _HEADING_START = 12, 40
+"""Most characters before such a word of a phrase, and of a heading."""
 _MARK = r"(?:[\s*_:\uff1a]|\$\$|\\[\[(]){0,12}"
 _PHRASE = re.compile(
     rf"(?<![^\W\d_]){_ANSWER_WORDS}[ *_]{{0,6}}(?:is|are|ist|es|est|è|é|:|\uff1a|=)"
@@ -112,6 +113,8 @@ _CHOICE_AFTER = re.compile(r"\s*(?:option |choice )?[*_(\[{\\text ]{0,10}([A-Ja-
 _PART_BEFORE = re.compile(
     r"(?:[\w)}]\s*[-+*/^_]|(?:^|[=$(\s])[-\u2212]|\\(?:log|ln|sin|cos|tan)(?:_\{?\w+\}?)?|\\(?:frac|sqrt|cdot|times|neq?|geq?|leq?|gt|lt|pm|cup)(?:\[\d\])?\{?|[<>^_\u2260]|(?<!\\)[({\[])\s*$|\d\.$"
 )
+_PART_ENDS = "-+*/^_<>({[.\u2212\u2260"
+"""Signs in one of which a text ends before a part, unless a command comes before it."""
 _PART_AFTER = re.compile(
     r"\s*(?:[*/^_!+<>]|:\s*\d|-\s*[\d\\(A-Za-z]|,\d{3}|\\(?:cdot|times|pi|sqrt|frac|pm|cup|div|in)(?![A-Za-z])|[A-Za-z]\b(?![.:])"
     r"|(?:\\text\{)?\s*(?:thousand|million|billion)\b|\$?,?\s*(?:\\text\{)?\s*(?:and|or)\s*\}?\s*\$?-?\d)"
@@ -119,6 +122,8 @@ _PART_AFTER = re.compile(
 _FORMULA_START = re.compile(r"=|\$|\\[\[(]|\n|\\(?:Rightarrow|implies|therefore)|(?<=[a-z]{3}) ")
 _FORMULA_END = re.compile(r"\$(?!\s*,?\s*(?:and|or)\b)|\\[\])]|\n|=|\.(?:\s|$)")
 _NOT = re.compile(r"(?:\bnot|n['\u2019]t|(?:less|more|fewer|greater) than)\s*(?:\$|\\\(|\\\[)?\s*$", re.IGNORECASE)
+_OPENERS, _NOT_ENDS = " \t\r\n$\\([", ("not", "n't", "n\u2019t", "than")
+"""What may come between a denial and a box, and how denials end."""
 _RETRACTED = re.compile(
     r"\b(?:wait|actually|oops|hmm|(?:this|that|which) is (?:wrong|incorrect|not right)|should be|a mistake"
     r"|correction)\b[^\n]*\d",
@@ -176,6 +181,8 @@ def is_left_empty(text: str) -> bool:
 
 def marked_answer(text: str, boxes: Boxes = "last") -> str | None:
     """The answer after a marker (1 to 3 of the precedence), or None."""
+    if text.isdecimal():
+        return None
     tail = text[-TAIL:]
     if '"' in tail and (wrapped := _WRAPPED.search(tail)):
         return _unescaped(wrapped)
@@ -214,7 +221,7 @@ def marked_choice(text: str, *, is_lenient: bool = False) -> str | None:
     tail = text[-TAIL:]
     if (found := marked_answer(tail)) and choice_letters(read_answer(found)):
         return found
-    for phrase in reversed(list(_PHRASE.finditer(tail))):
+    for phrase in _phrases_backwards(tail, _places(tail.lower())):
         if letter := _CHOICE_AFTER.match(tail, phrase.end()):
             more = _MORE_CHOICES.match(tail, letter.end())
             return ", ".join([letter[1].upper(), *re.findall(r"\b[A-Ja-j]\b", more[0] if more else "")])
@@ -239,11 +246,13 @@ def last_math(text: str) -> str | None:
     """
     tail = text[-TAIL:]
     spans = [_Span(m.start(), m.end(), next(filter(None, m.groups())).strip()) for m in _MATH.finditer(tail)]
-    free = [span for span in spans if not _QUANTIFIED.search(tail[max(0, span.start - 30) : span.start])]
-    last = (free or spans or [_Span(0, 0, "")])[-1]
-    if gives_none(tail, last.end) or is_rejected(tail[last.end :]):
+    free = (span for span in reversed(spans) if not _QUANTIFIED.search(tail[max(0, span.start - 30) : span.start]))
+    last = next(free, None)
+    backwards = reversed(spans) if last is None else chain([last], free)
+    last = last or next(reversed(spans), None)
+    if last is None or gives_none(tail, last.end) or is_rejected(tail[last.end :]):
         return None
-    return _joined(tail, free or spans) or None
+    return _joined(tail, backwards) or None
 
 
 def _last_between(text: str, opening: str, closing: str) -> str:
@@ -305,18 +314,21 @@ def _boxed(text: str, boxes: Boxes = "last") -> str | None:
         return ", ".join(span.content for span in spans)
     if boxes == "first":
         return spans[0].content
-    return _final_line(text, spans[-1].end) or _whole_formula(text, spans[-1]) or _joined(text, spans)
+    return _final_line(text, spans[-1].end) or _whole_formula(text, spans[-1]) or _joined(text, reversed(spans))
 
 
 def _is_withdrawn(text: str, span: _Span) -> bool:
     r"""Whether a box is denied: "not \boxed{5}", "\boxed{5} is wrong"."""
-    return _NOT.search(text[max(0, span.start - 20) : span.start]) is not None or is_rejected(text[span.end :])
+    close = text[max(0, span.start - 20) : span.start]
+    is_denied = close.rstrip(_OPENERS).lower().endswith(_NOT_ENDS) and _NOT.search(close)
+    return bool(is_denied) or is_rejected(text[span.end :])
 
 
 def _whole_formula(text: str, span: _Span) -> str | None:
     r"""The formula that a box is a part of, from its last "=" on: -5 for `x = -\boxed{5}`; None if it is no part."""
     close, after = text[max(0, span.start - 20) : span.start], text[span.end : span.end + 200]
-    if not (_PART_BEFORE.search(close) or _PART_AFTER.match(after)):
+    may_go_on = "\\" in close or close.rstrip()[-1:] in _PART_ENDS
+    if not ((may_go_on and _PART_BEFORE.search(close)) or _PART_AFTER.match(after)):
         return None
     before = text[max(0, span.start - 200) : span.start]
     start = max((match.end() for match in _FORMULA_START.finditer(before)), default=0)
@@ -324,17 +336,20 @@ def _whole_formula(text: str, span: _Span) -> str | None:
     return (before[start:] + span.content + after[: end.start() if end else len(after)]).strip()
 
 
-def _joined(text: str, spans: list[_Span]) -> str:
-    """The last span, after those that are joined to it."""
-    contents: list[str] = []
-    for i in range(len(spans) - 1, -1, -1):
-        if contents:
-            between = text[spans[i].end : spans[i + 1].start]
-            is_joined = len(between) <= MAX_BARE and _JOINER.fullmatch(between)
-            if not is_joined or (between and not _SEPARATOR.search(between)):
-                break
-        contents.insert(0, spans[i].content)
-    return ", ".join(contents)
+def _joined(text: str, backwards: Iterable[_Span]) -> str:
+    """The last span, after those that are joined to it; the spans come from the last to the first."""
+    found: list[_Span] = []
+    for span in backwards:
+        if found and not _are_joined(text[span.end : found[-1].start]):
+            break
+        found.append(span)
+    return ", ".join(span.content for span in reversed(found))
+
+
+def _are_joined(between: str) -> bool:
+    """Whether what stands between two answers makes them one list."""
+    is_joiner = len(between) <= MAX_BARE and _JOINER.fullmatch(between) is not None
+    return is_joiner and (not between or _SEPARATOR.search(between) is not None)
 
 
 def _final_line(text: str, position: int) -> str | None:
@@ -348,12 +363,12 @@ def _final_line(text: str, position: int) -> str | None:
 
 def _box_spans(text: str) -> list[_Span]:
     """All complete boxes that lie in no other complete box."""
-    first = _BOX.search(text)
-    if first is None:
+    first = text.find("box")
+    if first < 0:
         return []
     found: list[_Span] = []
     opened: list[tuple[int, int] | None] = []  # for each open brace: start and content's start of a box, or None
-    for match in _BOX_OR_BRACE.finditer(text, first.start()):
+    for match in _BOX_OR_BRACE.finditer(text, max(0, first - len(r"\frame"))):
         token = match[0]
         if token == "}":
             start = opened.pop() if opened else None
@@ -386,13 +401,13 @@ def _after_hashes(text: str) -> str | None:
 
 
 def _after_phrase(text: str) -> str | None:
-    lowered = text.lower()
-    found = [place for place in map(lowered.find, _PHRASE_WORDS) if place >= 0]
-    if not found:
+    places = _places(text.lower())
+    if not places:
         return None
-    first = max(0, min(found) - _BEFORE_PHRASE)
-    headed = list(_HEADED.finditer(text, first))
-    for match in reversed(list(_PHRASE.finditer(text, headed[-1].start() if headed else first))):
+    headed = list(_HEADED.finditer(text, max(0, places[-1] - _HEADING_START)))
+    for match in _phrases_backwards(text, places):
+        if headed and match.start() < headed[-1].start():
+            break
         if _SUPPOSED.search(text, max(0, match.start() - 100), match.start()):
             continue
         end = _PHRASE_END.search(text, match.end())
@@ -400,3 +415,26 @@ def _after_phrase(text: str) -> str | None:
         if content and not _RETRACTED.search(text, match.end()):
             return without_prose(_EXCLAMATION.sub(r"\1", content))
     return without_prose(headed[-1]["line"].strip()) if headed else None
+
+
+def _places(lowered: str) -> list[int]:
+    """Where the words that announce an answer are, from the last to the first."""
+    found = []
+    for word in _PHRASE_WORDS:
+        place = lowered.find(word)
+        while place >= 0:
+            found.append(place)
+            place = lowered.find(word, place + 1)
+    return sorted(found, reverse=True)
+
+
+def _phrases_backwards(text: str, places: list[int]) -> Iterator[re.Match[str]]:
+    """The phrases that announce an answer, from the last to the first."""
+    seen = len(text)
+    for place in places:
+        for start in range(max(0, place - _PHRASE_START), min(place + 1, seen)):
+            match = _PHRASE.match(text, start)
+            if match is not None and match.end() > place:
+                seen = start
+                yield match
+                break

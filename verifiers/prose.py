@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .reading.answers import read_answer
-from .reading.units import FRACTION_WORDS, NOT_UNITS
+from .reading.units import FRACTION_WORDS, NOT_UNITS, measure
 
 _LITERAL = r"(?:\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?(?![eE]?\d)"
 NUMBER = re.compile(
@@ -69,8 +69,9 @@ _WHEN = re.compile(
 )
 _FOUR_DIGITS = re.compile(r"(?:1[6-9]|20)\d\d")
 _DIGIT = re.compile(r"\d")
-_CONTRADICTION = re.compile(r"\bcontradict", re.IGNORECASE)
 _NEXT_WORD = re.compile(r" ([A-Za-z]+)")
+_TWO_LETTERS = "am an as at be by cu do go he if in is it me my no of oh on or pm so sq to up us vs we"
+_SHORT_WORDS = frozenset(_TWO_LETTERS.split())
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
 _LISTED = re.compile(r"\d,$")
 _UNFINISHED = frozenset("=+*/({[\\^_,")
@@ -93,6 +94,7 @@ _DOUBTS = (
 )
 """One of them is in every text that gives no answer."""
 _SENTENCE_CHARACTERS = 300
+_SENTENCE_ENDS = (". ", "! ", "? ", "\n", "。")
 _SENTENCE = re.compile(r"[.!?。]\s|[\n。]")
 _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
 _REJECTED = re.compile(
@@ -120,7 +122,7 @@ _LONGEST_START = 16
 
 def last_number(text: str) -> str | None:
     """The last number of a text, as written, or None (5 of the precedence)."""
-    if text.rstrip()[-1:] in _UNFINISHED or _EMPTY_BOX.search(text[-40:]):
+    if text.rstrip()[-1:] in _UNFINISHED or ("box" in text[-40:] and _EMPTY_BOX.search(text[-40:])):
         return None
     for size in (_LAST_WORDS, LAST_LINES, len(text)):
         first, found = max(0, len(text) - size), None
@@ -148,15 +150,15 @@ def _is_declined(text: str) -> bool:
 
 
 def _is_declined_before(text: str, position: int) -> bool:
-    return position > 1 and "no answer" in text[_sentence_start(text, position - 2) : position].lower()
+    said = text[max(0, position - _SENTENCE_CHARACTERS) : position].lower()
+    return "no answer" in said and "no answer" in text[_sentence_start(text, position - 2) : position].lower()
 
 
 def _sentence_start(text: str, position: int) -> int:
     """Where the sentence begins that a position is in, at most 300 characters before it."""
     start = max(0, position - _SENTENCE_CHARACTERS)
-    for match in _SENTENCE.finditer(text, start, position):
-        start = match.end()
-    return start
+    places = ((text.rfind(mark, start, position), len(mark)) for mark in _SENTENCE_ENDS)
+    return max((place + length for place, length in places if place >= 0), default=start)
 
 
 def _is_part(text: str, start: int, end: int) -> bool:
@@ -171,7 +173,7 @@ def _is_part(text: str, start: int, end: int) -> bool:
         or _is_denied(close, said, after)
         or _REJECTED.match(following) is not None
         or text[end + len(following) :].startswith("?")
-        or _CONTRADICTION.search(text[end : end + 60]) is not None
+        or " contradict" in text[end : end + 60].lower()
         or _is_declined(text[sentence:])
         or _is_declined_before(text, sentence)
     )
@@ -243,11 +245,20 @@ def without_prose(content: str) -> str:
     if leading is None or read_answer(content).kind == "number":
         return content
     rest = _CIRCUMSTANCE.split(content[leading.end() :], maxsplit=1)[0]
-    if _REJECTED.match(rest):
+    is_in_formula = content[0] == "$" in rest
+    if is_in_formula or _starts_with_letters(rest) or _REJECTED.match(rest):
         return content
     words = rest.casefold().split() or [""]
     is_joined = words[0] in _JOINED and not (words[0] == "more" and "than" not in words)
     return content if _MATHEMATICAL.search(rest) or _OPERATIONS & set(words) or is_joined else leading[1]
+
+
+def _starts_with_letters(rest: str) -> bool:
+    """Whether what follows a number goes on with a product of letters, such as `xy` or `BC`: no word and no unit."""
+    word = _NEXT_WORD.match(rest)
+    if word is None or not (len(word[1]) == 2 or word[1].isupper()):
+        return False
+    return word[1] not in _SHORT_WORDS and measure(word[1]) is None
 
 
 def _is_told(sentence: str, start: int, end: int) -> bool:

@@ -44,6 +44,7 @@ from .words import (
 __all__ = ["Decide", "choice_letter", "choice_letters", "compare"]
 
 
+_SAME_TEXT = correct("same text")
 _SHIFTED = re.compile(r"_\w*[+-]|\(\w[+-]\w\)")
 """A label with a formula as its index or argument: a_n+1, f(x+1)."""
 
@@ -58,7 +59,7 @@ def compare(answer: Answer, gold: Answer, decide: Decide, policy: Policy = DEFAU
         policy: What counts as the same where people differ.
     """
     if answer.text == gold.text != "" and answer.kind != "unusable":
-        return correct("same text")
+        return _SAME_TEXT
     judge = Judge(decide, policy, _compare)
     answer = same_argument(answer, gold)
     finding = _compare(answer, gold, judge)
@@ -87,8 +88,8 @@ def _compare(answer: Answer, gold: Answer, judge: Judge) -> Finding:
 def _compare_labels(answer: Answer, gold: Answer, judge: Judge) -> Finding | None:
     """For labels that differ: undecided, unless they are part of equations in the same names."""
     if not answer.label or not gold.label:
-        is_shifted = _SHIFTED.search(answer.label + gold.label)
-        return undecided("the value of another index or argument") if is_shifted else None
+        label = answer.label or gold.label
+        return undecided("the value of another index or argument") if label and _SHIFTED.search(label) else None
     if _are_same_label(answer.label, gold.label):
         return None
     first, second = equation_of(answer), equation_of(gold)

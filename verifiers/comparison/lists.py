@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from ..expressions.tree import Node, fold
 from ..reading.answers import Answer
@@ -130,8 +129,8 @@ def _with_labels(answer: Answer, other: Answer) -> Answer:
     parts = tuple_labels(answer)
     if len(parts) != len(answer.items) or answer.brackets != "()" or other.brackets or not other.items[0].label:
         return answer
-    items = [replace(item, label=part) for item, part in zip(answer.items, parts, strict=True)]
-    return replace(answer, items=tuple(items), brackets="", label="")
+    items = [item._replace(label=part) for item, part in zip(answer.items, parts, strict=True)]
+    return answer._replace(items=tuple(items), brackets="", label="")
 
 
 def tuple_labels(answer: Answer) -> list[str]:
@@ -164,7 +163,7 @@ def _compare_ordered(answer: Answer, gold: Answer, judge: Judge) -> Finding:
 def _by_label(answer: Answer, other: Answer) -> Answer:
     """Labeled items without brackets, sorted by label for comparison with a tuple; else unchanged."""
     is_named = answer.brackets == "" != other.brackets and all(len(item.label) == 1 for item in answer.items)
-    return replace(answer, items=tuple(sorted(answer.items, key=lambda item: item.label))) if is_named else answer
+    return answer._replace(items=tuple(sorted(answer.items, key=lambda item: item.label))) if is_named else answer
 
 
 def _are_vectors(answer: Answer, gold: Answer) -> bool:

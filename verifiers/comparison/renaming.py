@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import permutations
 
 from ..expressions.numeric import is_linear
@@ -97,7 +96,7 @@ def same_argument(answer: Answer, gold: Answer) -> Answer:
     (name, argument), (other, wanted) = mine.groups(), theirs.groups()
     if name != other or argument == wanted or wanted in names_of(answer):
         return answer
-    return replace(rename(answer, {argument: Node("name", wanted)}), label=gold.label)
+    return rename(answer, {argument: Node("name", wanted)})._replace(label=gold.label)
 
 
 def names_of(answer: Answer) -> frozenset[str]:
@@ -110,8 +109,7 @@ def names_of(answer: Answer) -> frozenset[str]:
 
 def rename(answer: Answer, new: dict[str, Node]) -> Answer:
     """The answer with other variables; without its text, which has the old ones."""
-    return replace(
-        answer,
+    return answer._replace(
         text="" if names_of(answer) & new.keys() else answer.text,
         node=None if answer.node is None else substitute(answer.node, new),
         items=tuple(rename(item, new) for item in answer.items),

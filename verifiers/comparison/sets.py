@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from ..expressions.regions import Region, any_of, bounds_of, compare_regions, holds_at, interval, points
@@ -154,4 +153,4 @@ def _at(answer: Answer, value: dict[str, Node]) -> Answer:
     """The answer with numbers in place of a variable, as a number if it is one."""
     put = rename(answer, value)
     exact = None if put.node is None else fold(put.node)
-    return put if exact is None else replace(put, kind="number", value=exact, node=None)
+    return put if exact is None else put._replace(kind="number", value=exact, node=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from .tree import Node, fold, names, terms_of
@@ -56,13 +57,24 @@ def certainly_differ(first: Node, second: Node) -> bool:
     >>> certainly_differ(Node("name", "x"), Node("name", "y"))
     True
     """
-    variables = sorted(names(first) | names(second))
-    return any(
-        _differ_at(first, second, {name: scale * (i + 1) ** 0.5 for i, name in enumerate(variables)})
-        for scale in _SCALES[: 3 if variables else 1]
-    )
+    variables = tuple(sorted(names(first) | names(second)))
+    scales = _SCALES if variables else _SCALES[:1]
+    return any(_are_apart(_value_at(first, variables, at), _value_at(second, variables, at)) for at in scales)
 
 
+@lru_cache(maxsize=4_096)
+def _value_at(tree: Node, variables: tuple[str, ...], scale: float) -> Value | None:
+    """The value of a tree at one of the points at which trees are compared."""
+    return evaluate(tree, {name: scale * (i + 1) ** 0.5 for i, name in enumerate(variables)})
+
+
+def _are_apart(first: Value | None, second: Value | None) -> bool:
+    if first is None or second is None:
+        return False
+    return abs(first.value - second.value) > first.error + second.error
+
+
+@lru_cache(maxsize=1_024)
 def step_of(tree: Node) -> float | None:
     """The growth of a linear tree in one variable from one integer to the next; None if not linear."""
     (variable,) = names(tree)
@@ -70,6 +82,7 @@ def step_of(tree: Node) -> float | None:
     return second.value - first.value if first and second and is_linear(tree) else None
 
 
+@lru_cache(maxsize=1_024)
 def is_linear(tree: Node) -> bool:
     """Whether a tree's values lie on a line in two directions: then it counts as linear in its variables.
 
@@ -87,13 +100,6 @@ def _is_straight(tree: Node, variables: list[str], slope: float) -> bool:
         return False
     bend = found[0].value - 2 * found[1].value + found[2].value
     return abs(bend) <= 1e-9 * sum(abs(value.value) + value.error for value in found if value is not None)
-
-
-def _differ_at(first: Node, second: Node, values: Mapping[str, float]) -> bool:
-    mine, theirs = evaluate(first, values), evaluate(second, values)
-    if mine is None or theirs is None:
-        return False
-    return abs(mine.value - theirs.value) > mine.error + theirs.error
 
 
 def _evaluate(node: Node, values: Mapping[str, float]) -> Value:

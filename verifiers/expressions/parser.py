@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 
 from .tree import RANGES, Node, exchanged, fold, operations
 
@@ -95,19 +96,29 @@ def parse(text: str) -> Node:
     Raises:
         ParseError: the text cannot be parsed, or is longer, deeper or larger than the limits above.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise ParseError("too long")
-    if _TWO_WORDS.search(text):
-        raise ParseError("words")
-    return _Parser(_tokens(text)).whole()
+    tree = _parse(text)
+    if isinstance(tree, str):
+        raise ParseError(tree)
+    return tree
 
 
 def parsed(text: str) -> Node | None:
     """The tree of a text; None if it cannot be parsed."""
+    tree = _parse(text)
+    return None if isinstance(tree, str) else tree
+
+
+@lru_cache(maxsize=4_096)
+def _parse(text: str) -> Node | str:
+    """The tree of a text, or why there is none."""
+    if len(text) > MAX_CHARACTERS:
+        return "too long"
+    if _TWO_WORDS.search(text):
+        return "words"
     try:
-        return parse(text)
-    except ParseError:
-        return None
+        return _Parser(_tokens(text)).whole()
+    except ParseError as error:
+        return str(error)
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:

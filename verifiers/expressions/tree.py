@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, comb, factorial, floor, gcd, isqrt, lcm, prod
 from operator import add, mul
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_TERMS = 1_000
 """Most terms of a sum or product over a range that are added up."""
@@ -19,8 +19,7 @@ RANGES = frozenset({"sum", "prod", "int"})
 """Operations that have a bound variable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One node of the tree.
 
     `op` is "num", "name", "const" (leaf, text in `value`), "+", "*" (any number of arguments), "neg", "inv", "^",
@@ -46,7 +45,7 @@ def fold(node: Node) -> Fraction | None:
     Fraction(2, 1)
     """
     if node.op == "num":
-        return Fraction(node.value)
+        return _number(node.value)
     if node.op in RANGES:
         return _fold_range(node) if node.op != "int" else None
     values = []
@@ -56,6 +55,11 @@ def fold(node: Node) -> Fraction | None:
             return None
         values.append(value)
     return _bounded(_combine(node.value if node.op == "call" else node.op, values)) if values else None
+
+
+@lru_cache(maxsize=4_096)
+def _number(text: str) -> Fraction:
+    return Fraction(text)
 
 
 def _bounded(value: Fraction | None) -> Fraction | None:
@@ -215,7 +219,7 @@ def as_products(node: Node) -> Node:
         power = Node("^", args=(as_products(inner), as_products(exponent)))
         return Node("*", args=(Node("name", node.args[0].value), power))
     args = tuple(map(as_products, node.args))
-    return Node("*", args=(Node("name", node.value), *args)) if _is_product(node) else replace(node, args=args)
+    return Node("*", args=(Node("name", node.value), *args)) if _is_product(node) else node._replace(args=args)
 
 
 def _is_product(node: Node) -> bool:
@@ -224,7 +228,7 @@ def _is_product(node: Node) -> bool:
 
 def exchanged(node: Node, old: Node, new: Node) -> Node:
     """The tree with a new leaf in place of an old one."""
-    return new if node == old else replace(node, args=tuple(exchanged(arg, old, new) for arg in node.args))
+    return new if node == old else node._replace(args=tuple(exchanged(arg, old, new) for arg in node.args))
 
 
 def operations(node: Node) -> Iterator[str]:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, product
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..expressions.matrices import evaluated, has_matrix
 from ..expressions.numeric import approximate, certainly_differ
 from ..expressions.parser import MAX_CHARACTERS, ParseError, parse, parsed
 from ..expressions.regions import Region, interval
 from ..expressions.tree import Node, fold, names, without_spelling
-from .conditions import DEPTHS, Relation, read_region, read_relations
+from .conditions import Relation, depth_of, read_region, read_relations
 from .literals import CLOCK, NOTHING, Number, compound, fixed_words, numeral, plain_number, scientific
 from .normalize import compact, plain_words, shown_words, tidy
 from .splitting import LABEL, NAME, SIGNS, both_signs, encloses, split_commas, split_list, split_relations
@@ -86,12 +85,12 @@ _WORDS = re.compile(r"\(?[^\W\d_](?:(?:[^\W\d_]|[ '-])*[^\W\d_])?\)?\.?")
 _COLON_LABEL = re.compile(r"(?:\\text\{([A-Za-z ]{2,20}):? ?\}:?|([A-Za-z]{2,20}):)\s*(?=[-\d\\($])([^:]*)")
 _NAMING = re.compile(r":|(?:\b(?:is|are|equals|therefore|thus|so|hence)|[Aa]nswer|[Tt]otal|[Rr]esult) ?\}\s*$")
 """The end of words before a number that say what it is, rather than change it: "Area:", "The answer is"."""
+_ESCAPED = re.compile(r"\\.")
 _DOLLARS = re.compile(r"-?\\?\$ ?-?[\d.,]+")
 _FAMILIES = re.compile(r"\\mathbb\{([ZNQC])\}(\^[+*]|\^\{[+*]\}|_\+|_\{\\geq|_\{>)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer that has been read; which fields are set depends on `kind`."""
 
     kind: Kind
@@ -157,17 +156,17 @@ def _number(number: Number, text: str) -> Answer:
 def read_measured(text: str) -> Answer:
     """Read an answer whose last letter may be a unit: the N of `40 N`."""
     core, unit = split_unit(text, letters=True)
-    return replace(_read_tidied(core), unit=unit, text=text) if unit and core else Answer("unread", text)
+    return _read_tidied(core)._replace(unit=unit, text=text) if unit and core else Answer("unread", text)
 
 
 def _read_tidied(tidied: str, depth: int = 0) -> Answer:
     answer = _read(tidied, depth)
-    return replace(answer, text=compact(tidied), words=answer.words or shown_words(tidied))
+    return answer._replace(text=compact(tidied), words=answer.words or shown_words(tidied))
 
 
 def _read_closed(tidied: str) -> Answer | None:
     """The answer with up to two braces, or one round bracket, added at the end; None if it is still unreadable."""
-    plain = re.sub(r"\\.", "", tidied)
+    plain = _ESCAPED.sub("", tidied)
     missing = plain.count("{") - plain.count("}")
     tidied = tidied[:-1] if missing == -1 and tidied.endswith("}") else tidied  # one brace too many
     is_open = plain.count("(") == plain.count(")") + 1 and not re.search(r"[\[\]]", plain)
@@ -181,25 +180,26 @@ def _read_closed(tidied: str) -> Answer | None:
 def _unusable(tidied: str) -> str:
     if not tidied:
         return "empty"
-    plain = re.sub(r"\\.", "", tidied)  # \{ and \} are printed brackets, which need not pair: \left\{ … \right.
+    plain = _ESCAPED.sub("", tidied)  # \{ and \} are printed brackets, which need not pair: \left\{ … \right.
     if plain.count("{") != plain.count("}"):
         return "unbalanced braces"
-    return "unbalanced brackets" if sum(DEPTHS.get(mark, 0) for mark in plain) else ""
+    return "unbalanced brackets" if depth_of(plain) else ""
 
 
 _Rule = Callable[[str, int], Answer | None]
 """Reads a text at a depth of nesting; None if the text is not of the rule's form."""
+_Row = tuple[str, _Rule]
+"""A mark that every text of the rule's form has, and the rule."""
 
 
 def _read(text: str, depth: int) -> Answer:
     return _first((*_CONTEXTS, *_KINDS), text, depth)
 
 
-def _first(rules: tuple[_Rule, ...], text: str, depth: int) -> Answer:
+def _first(rows: tuple[_Row, ...], text: str, depth: int) -> Answer:
     """The answer of the first rule that reads the text; the last rule of each table reads any text."""
-    for rule in rules:
-        answer = rule(text, depth)
-        if answer is not None:
+    for mark, rule in rows:
+        if mark in text and (answer := rule(text, depth)) is not None:
             return answer
     raise LookupError("no rule applies")
 
@@ -227,17 +227,17 @@ def _read_with_remark(text: str, depth: int) -> Answer | None:
     if remark is None or depth >= MAX_LIST_DEPTH or _QUALIFIED.search(remark[2]):
         return None
     if len(remark[2]) == 1:
-        return replace(_read(remark[1], depth + 1), choice=remark[2]) if remark[2] in "ABCDEFGHIJ" else None
+        return _read(remark[1], depth + 1)._replace(choice=remark[2]) if remark[2] in "ABCDEFGHIJ" else None
     answer = _read(remark[1], depth + 1)
     if answer.kind not in ("number", "expression"):
         return None
     unit = answer.unit or answer.label or split_unit(rf"1 \text{{{remark[2]}}}").unit
-    return answer if answer.unit or answer.label else replace(answer, unit=unit)
+    return answer if answer.unit or answer.label else answer._replace(unit=unit)
 
 
 def _read_with_clause(text: str, depth: int) -> Answer | None:
     r"""`2k, k \in \mathbb{Z}`; None if the rest is words or unreadable."""
-    if _QUANTIFIER.search(text) and depth < MAX_LIST_DEPTH:
+    if "for" in text and _QUANTIFIER.search(text) and depth < MAX_LIST_DEPTH:
         return _read(_QUANTIFIER.sub("", text), depth + 1)
     clause = _CLAUSE.search(text) if "\\" in text or " " in text else None
     if clause is None or depth >= MAX_LIST_DEPTH or (_DENIAL.search(clause[0]) and not _FUNCTION.match(text)):
@@ -252,7 +252,7 @@ def _read_with_clause(text: str, depth: int) -> Answer | None:
     said = " ".join(
         word for word in shown_words(clause[0]).split() if word not in _COMMON and not _LETTER.fullmatch(word)
     )
-    return replace(answer, family=family, clause=f"{REMARK}{said}" if said and _REASON.search(clause[0]) else said)
+    return answer._replace(family=family, clause=f"{REMARK}{said}" if said and _REASON.search(clause[0]) else said)
 
 
 def _read_region(text: str, depth: int) -> Answer | None:
@@ -266,7 +266,7 @@ def _read_region(text: str, depth: int) -> Answer | None:
 
 def _read_congruence(text: str, depth: int) -> Answer | None:
     r"""`N \equiv 42 \pmod{100}`."""
-    if "mod" not in text or (match := _CONGRUENCE.fullmatch(text)) is None:
+    if (match := _CONGRUENCE.fullmatch(text)) is None:
         return None
     label, value, modulus = match[1], match[2], match[3]
     if label is None and "pmod" not in text and "(" not in text:
@@ -283,7 +283,7 @@ def _read_after_colon(text: str, depth: int) -> Answer | None:
     named = _COLON_LABEL.fullmatch(text)
     if named is None or _QUALIFIED.search(named[0]) or not _NAMING.search(text[: named.start(3)]):
         return None
-    return replace(_read(named[3], depth + 1), label=plain_words(named[1] or named[2]))
+    return _read(named[3], depth + 1)._replace(label=plain_words(named[1] or named[2]))
 
 
 def _read_approximation(text: str, depth: int) -> Answer | None:
@@ -308,9 +308,9 @@ def _read_relation(text: str, depth: int) -> Answer | None:
     if all(map(_is_constant, parts)):
         return _first(_KINDS, _best(parts), depth) if _are_equal(parts) else _unread("numbers that are not equal")
     if len(parts) == 2 and parts[1].isalpha() and len(parts[1]) == 1 and _is_constant(parts[0]):
-        return replace(_read(parts[0], depth), label=parts[1])
+        return _read(parts[0], depth)._replace(label=parts[1])
     if _TUPLE_LABEL.fullmatch(parts[0]) and len(parts) == 2:
-        return replace(_read(parts[1], depth), label=compact(parts[0]))
+        return _read(parts[1], depth)._replace(label=compact(parts[0]))
     if not LABEL.fullmatch(parts[0]) or _is_constant(parts[0]) or (" " in parts[0] and _QUALIFIED.search(parts[0])):
         return None
     if any(_tree(part) is None for part in parts[1:]) and len(parts) > 2:
@@ -319,7 +319,7 @@ def _read_relation(text: str, depth: int) -> Answer | None:
         return _unread("numbers that are not equal")
     if any(_SIDE_BY_SIDE.search(part) for part in parts[1:-1]):
         return _unread("equations side by side, with nothing between them")
-    answer = replace(_read(_best(parts[1:]), depth), label=_label_of(parts[0]))
+    answer = _read(_best(parts[1:]), depth)._replace(label=_label_of(parts[0]))
     return _as_interval(answer) if r"\in" in text and len(parts) == 2 else answer
 
 
@@ -415,7 +415,7 @@ def _read_point(text: str, depth: int) -> Answer | None:
     if point is None or not encloses(point[2]):
         return None
     answer = _read_list(point[2], depth)
-    return None if answer is None or answer.brackets != "()" else replace(answer, label=point[1])
+    return None if answer is None or answer.brackets != "()" else answer._replace(label=point[1])
 
 
 def _read_ratio(text: str) -> Answer | None:
@@ -563,7 +563,7 @@ def _read_expression(text: str) -> Answer:
         return _read_matrix(node)
     value = fold(node)
     if value is not None and (found := scientific(core)):
-        return replace(_number(found._replace(unit=unit), ""), node=node)
+        return _number(found._replace(unit=unit), "")._replace(node=node)
     return Answer("expression" if value is None else "number", "", value=value, node=node, unit=unit)
 
 
@@ -579,29 +579,29 @@ def _read_matrix(node: Node) -> Answer:
     return Answer("list", "", items=tuple(cells), brackets=f"matrix {matrix.value}")
 
 
-_CONTEXTS: tuple[_Rule, ...] = (
-    _read_without_hedge,
-    _read_with_remark,
-    _read_with_clause,
-    _read_cases,
-    _read_congruence,
-    _read_region,
-    _read_after_colon,
-    _read_approximation,
-    _read_relation,
+_CONTEXTS: tuple[_Row, ...] = (
+    (" ", _read_without_hedge),
+    ("(", _read_with_remark),
+    ("", _read_with_clause),
+    (r"\begin", _read_cases),
+    ("mod", _read_congruence),
+    ("", _read_region),
+    ("", _read_after_colon),
+    (r"\approx", _read_approximation),
+    ("", _read_relation),
 )
 """Tried first, in this order; most remove what surrounds an answer and read the rest."""
-_KINDS: tuple[_Rule, ...] = (
-    _at_any_depth(_read_number),
-    _at_any_depth(_read_numeral),
-    _at_any_depth(_read_fixed_words),
-    _at_any_depth(_read_compound),
-    _at_any_depth(_read_quantity),
-    _read_point,
-    _read_list,
-    _at_any_depth(_read_words),
-    _at_any_depth(_read_ratio),
-    _at_any_depth(_read_equation),
-    _at_any_depth(_read_expression),
+_KINDS: tuple[_Row, ...] = (
+    ("", _at_any_depth(_read_number)),
+    ("", _at_any_depth(_read_numeral)),
+    ("", _at_any_depth(_read_fixed_words)),
+    ("", _at_any_depth(_read_compound)),
+    ("", _at_any_depth(_read_quantity)),
+    ("(", _read_point),
+    ("", _read_list),
+    ("", _at_any_depth(_read_words)),
+    (":", _at_any_depth(_read_ratio)),
+    ("=", _at_any_depth(_read_equation)),
+    ("", _at_any_depth(_read_expression)),
 )
 """The kinds of answer, in order; the last reads any text. A new kind is a function and a row here."""

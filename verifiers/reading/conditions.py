@@ -57,6 +57,11 @@ DEPTHS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 """How each bracket changes the depth of nesting."""
 
 
+def depth_of(text: str) -> int:
+    """How many more brackets a text opens than it closes."""
+    return sum(map(text.count, "([{")) - sum(map(text.count, ")]}"))
+
+
 class Found(NamedTuple):
     """A region, and the variable that lies in it."""
 
@@ -158,7 +163,7 @@ def _split(text: str, mark: re.Pattern[str]) -> list[str]:
     """The parts between the marks outside all brackets."""
     parts, start = [], 0
     for match in mark.finditer(text):
-        if match.start() > 0 and sum(DEPTHS.get(sign, 0) for sign in text[start : match.start()]) == 0:
+        if match.start() > 0 and depth_of(text[start : match.start()]) == 0:
             parts.append(text[start : match.start()].strip())
             start = match.end()
     return [*parts, text[start:].strip()]

@@ -64,13 +64,16 @@ CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
 _TIME = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([AaPp])\.? ?[Mm]\.?")
 
 
+_NO_STEP = Fraction(0)
+
+
 class Number(NamedTuple):
     """A number and its unit."""
 
     value: Fraction
     written: str = ""
     """Its digits if it is written as a decimal."""
-    step: Fraction = Fraction(0)
+    step: Fraction = _NO_STEP
     """One unit in the last place of such a decimal."""
     unit: str = ""
 
@@ -82,7 +85,7 @@ def plain_number(text: str, *, powers: bool = False) -> Number | None:
         text: The text.
         powers: Whether the e of 2e-5 is a power of ten, and not Euler's number.
     """
-    if len(text) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS or not (text[-1:].isdigit() or text[-1:] == "."):
         return None
     match = _NUMBER.fullmatch(text)
     if match is None:
@@ -90,13 +93,15 @@ def plain_number(text: str, *, powers: bool = False) -> Number | None:
     if match[3] and not powers and re.fullmatch(r"\d{1,3}e[+-]\d", text) and text[:2] != "1e":
         return None  # 2e+1 is Euler's number, 1e-3 is not
     sign, digits, exponent = match.groups()
+    if digits.isdecimal() and not exponent:
+        return Number(Fraction(int(sign + digits)))
     value = Fraction(digits.replace(",", "").rstrip(".") + ("e" + exponent if exponent else ""))
     written = digits.replace(",", "") if "." in digits else ""
     return Number(-value if sign == "-" else value, written, _step(written, int(exponent or 0)))
 
 
 def _step(written: str, exponent: int) -> Fraction:
-    return Fraction(10) ** (exponent - len(written.partition(".")[2])) if written else Fraction(0)
+    return Fraction(10) ** (exponent - len(written.partition(".")[2])) if written else _NO_STEP
 
 
 def scientific(text: str) -> Number | None:
@@ -124,14 +129,14 @@ def numeral(text: str) -> Number | str | None:
     Returns:
         The number; or why it is none, such as a digit that its base lacks; None for any other text.
     """
-    if based := _BASED.fullmatch(text):
+    if ("_" in text or "base" in text) and (based := _BASED.fullmatch(text)):
         named = based[3] or based[4]
         base = _BASES.get(named) or (int(named) if named.isdigit() else 0)
         if base > 1 and (base > 10 or based[2].isdigit()):
             return _based(based[1], based[2], base)
     if ordinal := _ORDINAL.fullmatch(text):
         return Number(Fraction(ordinal[1]))
-    if angle := _ANGLE.fullmatch(text):
+    if "°" in text and (angle := _ANGLE.fullmatch(text)):
         parts = [Fraction(part or 0) for part in angle.groups()]
         size = abs(parts[0]) + parts[1] / 60 + parts[2] / 3600
         return Number(-size if text[0] == "-" else size, unit="°")
@@ -174,7 +179,8 @@ def fixed_words(text: str) -> str | None:
 
 
 def _date(words: str) -> str | None:
-    match = next(filter(None, (pattern.fullmatch(words) for pattern in _DATES)), None)
+    is_possible = words[:1].isdigit() or words[:3] in _MONTHS or words.startswith("the ")
+    match = next(filter(None, (pattern.fullmatch(words) for pattern in _DATES)), None) if is_possible else None
     if match is None:
         return None
     year, name, day = int(match["year"] or 0), match["month"], int(match["day"])

@@ -227,7 +227,7 @@ _RATIO_WORD = re.compile(r"^(\d+(?:\.\d+)?) ?(?:\\text ?\{ ?to ?\}|to) ?(\d+(?:\
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
 _NEEDLESS_SPACE = re.compile(r" (?![A-Za-z0-9])|(?<![A-Za-z0-9]) ")
 _ARTICLE = re.compile(r"^(?:[Tt]he|[Aa]n|a) (?=[A-Za-z]{2})")
-_HYPHEN = re.compile(r"(?<=[^\W\d_]{2})-(?=[^\W\d_]{2})")
+_HYPHEN = re.compile(r"-(?<=[^\W\d_]{2}-)(?=[^\W\d_]{2})")
 _SHOWN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+|[-+<>=/\u00b1]")
 _WORDS_IN_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -310,7 +310,7 @@ def plain_words(tidied: str) -> str:
     >>> plain_words(r"\text{The Ellipse}")
     'the ellipse'
     """
-    return " ".join(_NOT_WORD.sub(" ", _WORDS_IN_TEXT.sub(r"\1", tidied).casefold()).split())
+    return " ".join(_NOT_WORD.sub(" ", _shown(tidied).casefold()).split())
 
 
 def shown_words(tidied: str) -> str:
@@ -319,5 +319,10 @@ def shown_words(tidied: str) -> str:
     >>> shown_words(r"\text{The Ellipse}"), shown_words(r"\text{x+1}"), shown_words("A-")
     ('ellipse', 'x + 1', 'a -')
     """
-    text = _ARTICLE.sub("", _WORDS_IN_TEXT.sub(r"\1", tidied).strip(), count=1)
+    text = _ARTICLE.sub("", _shown(tidied).strip(), count=1)
     return " ".join(_SHOWN.findall(_HYPHEN.sub(" ", text.casefold())))
+
+
+def _shown(tidied: str) -> str:
+    r"""The text with the words of `\text{…}` in place of the command."""
+    return _WORDS_IN_TEXT.sub(r"\1", tidied) if "\\text" in tidied else tidied

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..expressions.parser import ParseError, matrix_cells
-from .conditions import DEPTHS, built_member
+from .conditions import DEPTHS, built_member, depth_of
 
 _SUBSCRIPT = r"_(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\\?\w+)"
 _LETTERS = r"(?:\\(?:angle|measuredangle|triangle|overline|overrightarrow|vec|hat|bar|text|mathcal) ?)*\\?[A-Za-z]+'*"
@@ -181,7 +181,7 @@ def split_relations(text: str) -> list[str]:
     parts, start = [], 0
     for match in _RELATION.finditer(text):
         before = text[start : match.start()]
-        is_outside = sum(DEPTHS.get(mark, 0) for mark in before) == 0
+        is_outside = depth_of(before) == 0
         if (
             is_outside
             and text[match.start() - 1 : match.start()] != "!"

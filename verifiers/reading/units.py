@@ -101,6 +101,11 @@ _PRODUCTS = frozenset({"hr", "gm", "mg", "ms", "pt", "mi"})
 _CJK = "\u4e00-\u9fff"
 _WORD = re.compile(rf"[A-Za-z{_CJK}][A-Za-z{_CJK}.'/-]*")
 _SYMBOL = rf"[A-Za-zµΩÅ°%{_CJK}]+"
+_WORD_POWER = re.compile(rf"({_WORD.pattern})\^\{{?([23])\}}?")
+_WORD_AT_END = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}$")
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_COUNTED = re.compile(rf"(.*\d)([{_CJK}]+)")
+_BRACED_DIGIT = re.compile(r"\^ ?\{ ?([+-]?\d) ?\}")
 _UNIT_TOKEN = re.compile(
     rf"\s*(?:(?P<symbol>{_SYMBOL})\.?|\^ ?\(?(?P<power>[+-]?\d)\)?|(?<=\S)(?P<digit>\d)|(?P<sign>[/·*()]))"
 )
@@ -112,15 +117,16 @@ _ATTACHED = re.compile(
 )
 _TEXT = re.compile(r"\\text ?\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _SPELLED_OUT = (
-    (re.compile(r"\b(?:square|sq\.?) (?=[A-Za-z])(\w+)", re.IGNORECASE), r"\1^2"),
-    (re.compile(r"\bcubic (\w+)", re.IGNORECASE), r"\1^3"),
-    (re.compile(r"(\w+) squared\b"), r"\1^2"),
-    (re.compile(r"(\w+) cubed\b"), r"\1^3"),
-    (re.compile(rf"平方([{_CJK}]+)"), r"\1^2"),
-    (re.compile(rf"立方([{_CJK}]+)"), r"\1^3"),
-    (re.compile(r"\b(?:per|a|an|each) (?=[A-Za-z])", re.IGNORECASE), "/"),
-    (re.compile(r"每"), "/"),
+    ("sq", re.compile(r"\b(?:square|sq\.?) (?=[A-Za-z])(\w+)", re.IGNORECASE), r"\1^2"),
+    ("cubic", re.compile(r"\bcubic (\w+)", re.IGNORECASE), r"\1^3"),
+    ("squared", re.compile(r"(\w+) squared\b"), r"\1^2"),
+    ("cubed", re.compile(r"(\w+) cubed\b"), r"\1^3"),
+    ("平方", re.compile(rf"平方([{_CJK}]+)"), r"\1^2"),
+    ("立方", re.compile(rf"立方([{_CJK}]+)"), r"\1^3"),
+    (" ", re.compile(r"\b(?:per|a|an|each) (?=[A-Za-z])", re.IGNORECASE), "/"),
+    ("每", re.compile(r"每"), "/"),
 )
+"""What is written for each pattern; a pattern is looked for only in a text with its mark, in any case of letters."""
 _MAX_WORDS = 8
 _MAX_UNIT = 80
 
@@ -167,6 +173,7 @@ def _one(name: str) -> tuple[Fraction, Counter[str]]:
     return Fraction(size) * Fraction(_PREFIXES.get(prefix, 1)), dimensions
 
 
+@lru_cache(maxsize=4_096)
 def _powers(text: str) -> Counter[str] | None:
     """How often each unit is a factor; None if a part is no unit, or the text is no product or quotient of units."""
     powers, sign, outer, last = Counter[str](), 1, list[int](), Counter[str]()
@@ -297,8 +304,10 @@ def _flat(text: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _spelled_out(text: str) -> str:
-    for pattern, short in _SPELLED_OUT:
-        text = pattern.sub(short, text)
+    lowered = text.lower()
+    for mark, pattern, short in _SPELLED_OUT:
+        if mark in lowered:
+            text = pattern.sub(short, text)
     return text
 
 
@@ -309,8 +318,8 @@ def _split_measured(tidied: str, letters: bool) -> Split | None:
         if unit.rstrip("^23") not in _PRODUCTS and _powers(_spelled_out(unit)) is not None:
             return Split(tidied[: attached.start(1)].rstrip(), unit)
     text = _flat_powers(tidied)
-    tail = _TAIL.search(text)
-    unit = tail["unit"] if tail else ""
+    tail = _TAIL.search(text) if " " in text else None
+    unit = tail["unit"] if tail and _may_end_unit(tail["unit"].rpartition(" ")[2]) else ""
     while unit:  # the longest tail that is a unit: "x km/h" has the unit km/h
         core = text[: len(text) - len(unit)]
         if core.endswith(" ") and _is_plain_unit(unit, core.rstrip(), letters):
@@ -319,33 +328,36 @@ def _split_measured(tidied: str, letters: bool) -> Split | None:
     return None
 
 
+def _may_end_unit(word: str) -> bool:
+    """Whether a unit may end in a word: in a unit itself, a power or a bracket."""
+    return not word.isalpha() or word in ("squared", "cubed") or _powers(_spelled_out(word)) is not None
+
+
 def _is_plain_unit(unit: str, core: str, letters: bool) -> bool:
     """Whether a tail is a unit and no product of variables: `9.8 m/s^2` has one, `3 m g` and `15 m^2` do not."""
     spelled = _spelled_out(unit)
-    if spelled.startswith("/") or _powers(spelled) is None or re.search(r"(?<![\\A-Za-z])[A-Za-z]{2,}$", core):
+    if spelled.startswith("/") or _powers(spelled) is None or _WORD_AT_END.search(core):
         return False
-    if re.match(r"[^\W\d_]{2,}", spelled) and spelled.rstrip("^23") not in _PRODUCTS:
+    if _LETTERS.match(spelled) and spelled.rstrip("^23") not in _PRODUCTS:
         return True
     follows_number = core[-1:].isdigit() or core[-1:] in (")", "}", "]")
-    return follows_number and (
-        letters or "/" in spelled or "^-" in spelled or bool(re.search(r"[^\W\d_]{2,}", spelled))
-    )
+    return follows_number and (letters or "/" in spelled or "^-" in spelled or bool(_LETTERS.search(spelled)))
 
 
 def _flat_powers(text: str) -> str:
-    return re.sub(r"\^ ?\{ ?([+-]?\d) ?\}", r"^\1", text)
+    return _BRACED_DIGIT.sub(r"^\1", text) if "^" in text else text
 
 
 def _split_words(tidied: str) -> Split:
     tokens = tidied.split(" ")
-    power = re.fullmatch(rf"({_WORD.pattern})\^\{{?([23])\}}?", tokens[-1])
+    power = _WORD_POWER.fullmatch(tokens[-1])
     if power:
         tokens[-1:] = [power[1], f"^{power[2]}"]
     start = len(tokens) - bool(power)
     while start > 1 and _WORD.fullmatch(tokens[start - 1]):
         start -= 1
     words = tokens[start:]
-    if cjk := re.fullmatch(rf"(.*\d)([{_CJK}]+)", tidied):
+    if cjk := _COUNTED.fullmatch(tidied):
         return _split(cjk[1], [cjk[2]])
     plain = [word for word in words if not word.startswith("^")]
     is_known = len(plain) > 1 or not plain or len(plain[0]) > 2 or plain[0].casefold() in _TWO_LETTERS
