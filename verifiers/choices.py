@@ -12,6 +12,7 @@ from typing import Any
 from .checking import DEFAULT_TIMEOUT, check
 from .comparison import choice_letter
 from .extract import extract_answer, single_line
+from .policy import DEFAULT, Policy
 from .reading.answers import read_answer
 from .verdict import Outcome, Verdict
 
@@ -19,7 +20,12 @@ _BARE_LABEL = re.compile(r"\(?(\w+)[).:]?")
 
 
 def check_choice(
-    prediction: str, gold: str, options: Sequence[str] | Mapping[Any, Any], *, timeout: float = DEFAULT_TIMEOUT
+    prediction: str,
+    gold: str,
+    options: Sequence[str] | Mapping[Any, Any],
+    *,
+    policy: Policy = DEFAULT,
+    timeout: float = DEFAULT_TIMEOUT,
 ) -> Verdict:
     """`verifiers.check` for a multiple-choice question.
 
@@ -29,6 +35,7 @@ def check_choice(
         options: From 2 to 26 options: their texts, the first of which is A; or texts by label (`{"A": "10 cm", …}`; a
             label may be a number, and its case does not count); or labels and texts as ARC and CommonsenseQA have them
             (`{"label": ["A", …], "text": ["10 cm", …]}`).
+        policy: See `check`: how the answer is compared with the text of the right option.
         timeout: See `check`.
 
     Returns:
@@ -53,7 +60,7 @@ def check_choice(
     (expected,) = meant
     found = extract_answer(prediction) or single_line(prediction) or ""
     if _label(found, texts) is None:
-        return check(prediction, texts[expected], timeout=timeout)
+        return check(prediction, texts[expected], policy=policy, timeout=timeout)
     chosen = _meant(found, texts, timeout)
     if len(chosen) > 1:
         return Verdict(Outcome.ERROR, "the answer is the label of one option and the text of another", found)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from prm.verifiers import adapters
+from prm.verifiers import Policy, adapters
 from prm.verifiers.adapters import (
     NemoGymReward,
     OpenRlhfReward,
@@ -173,6 +173,12 @@ def test_harness_document_without_a_gold_answer_is_refused():
 def test_harness_metric():
     assert answer_match(references=["1/2"], predictions=["It is 0.5."]) == 1.0
     assert answer_match(references=["7", "7"], predictions=["7", "8"], ignore_case=True) == 0.5
+
+
+def test_harness_measures_follow_a_policy():
+    assert process_results({"answer": "9.8"}, ["9.79"])["exact_match"] == 0.0
+    assert process_results({"answer": "9.8"}, ["9.79"], policy=Policy(relative=0.01))["exact_match"] == 1.0
+    assert answer_match(["9.8"], ["9.79"], policy=Policy(relative=0.01)) == 1.0
 
 
 def test_a_reward_has_the_name_under_which_trl_logs_it():

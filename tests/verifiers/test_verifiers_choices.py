@@ -2,7 +2,7 @@
 
 import pytest
 
-from prm.verifiers import Outcome, check_choice, extract_answer
+from prm.verifiers import Outcome, Policy, check_choice, extract_answer
 
 OPTIONS = ["10 cm", r"$\frac{1}{2}$", "x+1", "none of these"]
 BY_LETTER = dict(zip("ABCD", OPTIONS, strict=True))
@@ -98,6 +98,12 @@ def test_an_option_that_rounds_to_another_is_not_equal_to_it():
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         check_choice("A", "A", options)
+
+
+def test_the_text_of_an_option_is_compared_by_the_policy():
+    options = ["9.81 m", "12 m"]
+    assert not check_choice("It is 9.7 m", "A", options).is_correct
+    assert check_choice("It is 9.7 m", "A", options, policy=Policy(relative=0.05)).is_correct
 
 
 def test_a_text_that_is_no_string_is_refused():

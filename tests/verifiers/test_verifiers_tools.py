@@ -15,6 +15,7 @@ from unittest.mock import MagicMock
 import pytest
 from places import ROOT
 
+from prm.verifiers import Policy
 from prm.verifiers.adapters import NemoGymReward, TrlReward, accuracy_reward, inspect_scorer, slime_reward
 from prm.verifiers.rewards import RuleReward
 
@@ -249,14 +250,14 @@ def test_inspect(tmp_path):
     from inspect_ai.dataset import Sample
     from inspect_ai.model import ModelOutput, ModelUsage, get_model
 
-    texts = [*TEXTS, "The answer is 60"]
+    texts = [*TEXTS, "The answer is 60.3"]
     targets = [*GOLDS, ["60%", "60"]]
     outputs = [ModelOutput.from_content("mockllm", text) for text in texts]
     for output in outputs:
         output.usage = ModelUsage()  # or else a tokenizer is downloaded to count tokens
     model = get_model("mockllm/model", custom_outputs=outputs)
     samples = [Sample(input="3 + 4?", target=target) for target in targets]
-    task = inspect_ai.Task(dataset=samples, scorer=inspect_scorer())
+    task = inspect_ai.Task(dataset=samples, scorer=inspect_scorer(policy=Policy(relative=0.01)))
     (log,) = inspect_ai.eval(task, model=model, log_dir=str(tmp_path), display="none", max_samples=1)
     scores = [sample.scores["answer"] for sample in log.samples]
     assert [score.value for score in scores][:3] == ["C", "I", "N"]

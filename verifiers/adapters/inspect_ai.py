@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..checking import DEFAULT_TIMEOUT, check_async
+from ..policy import DEFAULT, Policy
 from ..verdict import Outcome, Verdict
 
 
-def inspect_scorer(*, timeout: float = DEFAULT_TIMEOUT) -> Any:
+def inspect_scorer(*, policy: Policy = DEFAULT, timeout: float = DEFAULT_TIMEOUT) -> Any:
     """Inspect: a scorer, with accuracy and its standard error as metrics.
 
     A correct answer is "C", an incorrect one "I", none "N" (counted as 0). An undecided one is unscored, and so
@@ -25,6 +26,7 @@ def inspect_scorer(*, timeout: float = DEFAULT_TIMEOUT) -> Any:
     is the reason of the verdict.
 
     Args:
+        policy: see `check`.
         timeout: see `check`.
     """
     from inspect_ai.scorer import CORRECT, INCORRECT, NOANSWER, Score, accuracy, scorer, stderr
@@ -33,7 +35,8 @@ def inspect_scorer(*, timeout: float = DEFAULT_TIMEOUT) -> Any:
 
     def answer() -> Any:
         async def score(state: Any, target: Any) -> Score:
-            verdicts = [await check_async(state.output.completion, gold, timeout=timeout) for gold in target]
+            completion = state.output.completion
+            verdicts = [await check_async(completion, gold, policy=policy, timeout=timeout) for gold in target]
             verdict = _of_any(verdicts)
             about = {"answer": verdict.answer, "explanation": verdict.reason}
             if verdict.outcome in values:

@@ -74,7 +74,7 @@ def _are_free(answer: Answer, gold: Answer, letters: frozenset[str]) -> bool:
     if is_function(answer) or is_function(gold):
         return True
     if all(map(_CONSTANT.fullmatch, letters)) and len({letter[0].casefold() for letter in letters}) == 1:
-        return True
+        return not names_of(answer) <= letters  # 5C may be a quantity of the problem; in 5x + C it is a constant
     if answer.kind == "list" or answer.family or gold.family:
         return letters <= _PARAMETERS
     tree = tree_of(answer)  # a bare 4t may be a quantity of the problem; 6n + 1 counts

@@ -329,7 +329,7 @@ def _changed_labels(r: Random) -> Texts:
         rf"{x} = {n} + k",
         f"{x}' = {n} + 1",
         rf"{x} \ne {n}",
-        rf"{x} = {n}! \cdot 1",
+        rf"{x} = {n}! \cdot 3",
         f"{x} = {n}{x}",
         rf"{x} = \pm {n}",
         f"{n}{x} = 1",
