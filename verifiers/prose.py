@@ -44,8 +44,8 @@ _CHANGE_WORDS = """
     double half twice thrice triple times square squared cube cubed root reciprocal inverse opposite multiple
     multiples divisor divisors divisible factor factors power powers prime primes bigger smaller larger greater lower
     higher fewer less more most least different differ differs far near nowhere off section page equation chapter than
-    between every each any other but except above below over under within modulo mod minus negative anything nothing no would
-    could might possibly first last
+    between every each any other but except above below over under within modulo mod minus negative anything nothing
+    no would could might possibly first last
 """
 _CHANGES = frozenset(_CHANGE_WORDS.split())
 _CHANGE_PHRASES = re.compile(r"close to|up to|\bbetween \S+ and $")
