@@ -100,7 +100,7 @@ _NEGATION = re.compile(r"\b(?:not|minus|negative|between)\b", re.IGNORECASE)
 _REJECTED = re.compile(
     r"^[)\]*_$]{0,3} ?(?:(?:is|are|was|were|does|do|did|would|will|can|could|has|have|seems?) ?(?:\w+ )?"
     r"(?:wrong|incorrect|false|impossible|not|mistaken|no|too|invalid|extraneous|rejected|excluded|discarded)\b"
-    r"|(?:contradicts?|fails?|cannot|would|could|might|may)\b|\w+n['\u2019]t\b"
+    r"|(?:contradicts?|fails?|cannot|would|could|might|may|(?:\\text\{ ?)?(?:degrees )?below)\b|\w+n['\u2019]t\b"
     r"|(?:less|more|fewer) than\b|(?:\\text\{)? ?or (?:more|less|fewer|greater|higher|lower|so)\b)",
     re.IGNORECASE,
 )
