@@ -19,7 +19,7 @@ from prm.data.drops import Drops
 from prm.data.records import Chain, Problem
 from prm.data.rows import Row, read_rows
 from prm.errors import InputError
-from prm.scoring.checking import verdicts
+from prm.scoring.checking import solution_verdicts
 from prm.scoring.reranking import group_answers
 from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES
@@ -92,13 +92,13 @@ def make_pools(
     for one in candidates:
         if one.is_right is None and problems[one.problem_id].answer is None:
             drops.add(one.problem_id, "no gold answer")
-    questions = (
-        (chains[chain_id].text, problems[one.problem_id].answer or "", problems[one.problem_id])
+    solutions = (
+        (chains[chain_id].text, problems[one.problem_id])
         for one in usable
         if one.is_right is None
         for chain_id in one.chain_ids
     )
-    found = verdicts(checker, questions)
+    found = solution_verdicts(checker, solutions)
     for one in usable:
         is_right = one.is_right or tuple(decided(next(found)) for _ in one.chain_ids)
         texts = [chains[chain_id].text for chain_id in one.chain_ids]

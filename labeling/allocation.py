@@ -91,7 +91,7 @@ class Ledger:
         )
 
     def _known(self, step: int) -> Known:
-        if self.drawn(step):
+        if self.right[step] or self.wrong[step]:
             return "drawn"
         if step == self.steps - 1:
             return "answer"
@@ -100,7 +100,7 @@ class Ledger:
         if any(self.right[step:]):
             return "later-success"
         has_failed = any(w and not r for r, w in zip(self.right[:step], self.wrong[:step], strict=True))
-        return "earlier-failure" if has_failed else "none"
+        return "earlier-failure" if has_failed else "undecided" if self.undecided[step] else "none"
 
 
 def fixed(ledger: Ledger, budget: Budget) -> Allocation:

@@ -24,6 +24,7 @@ from prm.verifiers.checkers import Named
 from .allocation import Budget
 from .estimate import Cost, estimate
 from .journal import Journal, unfinished
+from .judging import require_golds
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
@@ -39,6 +40,7 @@ def label(
     rollouts: int = 8,
     width: float = 0.35,
     check_share: float = 0.0,
+    max_unusable: float = 0.1,
     temperature: float = 1.0,
     top_p: float = 1.0,
     max_tokens: int = 1024,
@@ -67,9 +69,11 @@ def label(
         rollouts: K, the most rollouts from one prefix.
         width: for `adaptive`: widest 95% credible interval to accept, in (0, 1).
         check_share: share of chains, in [0, 1], to draw from every prefix as well, as a check of their labels.
+        max_unusable: share of the problems, in [0, 1], whose gold answers may be unusable; their chains are dropped.
+            With more, the job stops before its first rollout.
         temperature: sampling temperature, above 0.
         top_p: nucleus, in (0, 1].
-        max_tokens: longest rollout, in tokens; one cut off by it is undecided, not wrong.
+        max_tokens: longest rollout, in tokens; one cut off by it before its answer is undecided, not wrong.
         stop: texts that end a rollout, besides the model's own end.
         seed: determines all draws.
         splitter: how to split a solution given as one text into steps.
@@ -91,6 +95,7 @@ def label(
     sampling = Sampling(temperature, top_p, max_tokens, seed, require_texts("stop", stop))
     engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {})
     setup = Setup(engine, chat, plan, sampling, judge)
+    require_number("max_unusable", max_unusable, "[0, 1]")
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
     settings = {"model": model, "splitter": splitter, "chat": chat, **asdict(plan), **asdict(sampling)}
@@ -98,7 +103,9 @@ def label(
     job = Job(place.out, "label", settings | recorded(judge), inputs, unfinished(place.out))
     with making(job, "labels", overwrite) as counts:
         if counts is not None:
-            total, golds = sum(1 for _ in read_chains(files["chains"], splitter)), ProblemFile(files["problems"])
+            total, used = _counted(files["chains"], splitter)
+            golds = ProblemFile(files["problems"])
+            require_golds(judge, golds, used, max_unusable)
             with Journal(place.out, fixed=rollouts) as journal:
                 rows, earlier = _remaining(journal, files["chains"], splitter)
                 if journal.finished < total:
@@ -130,6 +137,15 @@ def labeling_cost(
     plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(chat=chat)
     golds = ProblemFile(files["problems"])
     return estimate(read_chains(files["chains"], splitter), golds, renderer, plan, judge)
+
+
+def _counted(chains: Path, splitter: str) -> tuple[int, list[str]]:
+    """The number of chains, and the ids of their problems in order."""
+    total, used = 0, dict[str, None]()
+    for chain in read_chains(chains, splitter):
+        total += 1
+        used[chain.problem_id] = None
+    return total, list(used)
 
 
 def _events(

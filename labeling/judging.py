@@ -2,38 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import compress
 
+from prm import console
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem
-from prm.scoring.checking import verdicts
+from prm.errors import InputError
+from prm.scoring.checking import solution_verdicts
 from prm.verifiers import Checker, gold_problem
 from prm.verifiers.checkers import Rules
+from prm.verifiers.extract import is_answered
+
+_EXAMPLES = 3
+"""Unusable gold answers that an error names."""
 
 
 def outcomes(checker: Checker, texts: Sequence[tuple[str, Finish]], problem: Problem) -> Iterator[Outcome]:
-    """Verdicts on finished texts for a problem with a gold answer; one cut off by the length limit is undecided.
+    """Verdicts on texts for a problem with a gold answer; one cut off by length before its answer is undecided.
 
     Pass only the continuation of a rollout: a number in the prefix is not the answer of a rollout without one.
 
     Raises:
         InputError: the checker returned something that is not a verdict, or cannot go on.
     """
-    whole = ((text, problem.answer or "", problem) for text, finish in texts if finish != "length")
-    found = verdicts(checker, whole)
-    for _, finish in texts:
-        yield "no_answer" if finish == "length" else next(found).outcome.value
+    judged = [finish != "length" or is_answered(text) for text, finish in texts]
+    found = solution_verdicts(checker, ((text, problem) for text, _ in compress(texts, judged)))
+    for is_judged in judged:
+        yield next(found).outcome.value if is_judged else "no_answer"
 
 
 def unusable(checker: Checker, chain: Chain, problem: Problem) -> Drop | None:
-    """Why a chain cannot be labeled, or None if it can; only our own checker can say that a gold answer is unusable."""
+    """Why a chain cannot be labeled, or None if it can."""
     if problem.answer is None:
         return Drop(chain.id, "its problem has no gold answer", problem.id)
-    if isinstance(checker, Rules) and (trouble := _gold_trouble(problem.answer)):
+    if trouble := gold_trouble(checker, problem):
         return Drop(chain.id, "gold answer that cannot be used", trouble)
     return None if chain.steps else Drop(chain.id, "empty chain")
 
 
+def gold_trouble(checker: Checker, problem: Problem) -> str | None:
+    """Why no solution of a problem can be judged; None if one can, as far as is known: only our own checker can say."""
+    if problem.answer is None:
+        return "has no gold answer"
+    troubles = [_trouble(gold) for gold in problem.golds] if isinstance(checker, Rules) else [None]
+    return None if None in troubles else f"has {problem.answer!r:.60}: {troubles[0]}"
+
+
+def require_golds(checker: Checker, problems: Mapping[str, Problem], used: Collection[str], most: float) -> None:
+    """Refuse a job of which too many solutions could not be judged; before its first rollout, for they cost the most.
+
+    Args:
+        checker: of the job.
+        problems: by id.
+        used: ids of the problems that have chains.
+        most: share of these, in [0, 1], that may have no usable gold answer.
+
+    Raises:
+        InputError: more have none; with examples.
+    """
+    troubles: list[str] = []
+    for identity in console.tracked(used, "checking gold answers", len(used)):
+        problem = problems.get(identity)
+        trouble = "is not among the problems" if problem is None else gold_trouble(checker, problem)
+        if trouble:
+            troubles.append(f"{identity} {trouble}")
+    if len(troubles) > most * len(used):
+        raise InputError(
+            f"{len(troubles):,} of {len(used):,} problems have no gold answer that can be used: "
+            + "; ".join(troubles[:_EXAMPLES]),
+            "mend them (prm verify --audit-golds lists all), or allow more: --max-unusable 1 (max_unusable=1)",
+        )
+
+
 @lru_cache(maxsize=4096)
-def _gold_trouble(answer: str) -> str | None:
+def _trouble(answer: str) -> str | None:
     return gold_problem(answer)

@@ -46,6 +46,12 @@ _END = re.compile(
     r"|</s>|<eos>|<end_of_turn>|<\uff5cend\u2581of\u2581sentence\uff5c>|\[/?INST\]"
 )
 """Tokens that end a turn; what follows is another one."""
+_QUESTION = re.compile(
+    r"(?:(?:^|\n)[ \t>*#\[]{0,6}|(?<=[.!?$]) +)"
+    r"(?:(?:Q(?:uestion)?|Problem|Exercise|Instruction|User|Human)(?: ?#?\d{1,4})?[\])*]{0,3} ?:"
+    r"|(?:\u95ee\u9898|\u9898\u76ee) ?\d{0,4}[:\uff1a])"
+    r"|\n[ \t>*#]{0,6}(?:Question|Problem|Exercise) ?#?\d{1,4}[.)*]",
+)
 _WRAPPED = re.compile(
     r'"(?:final_?)?answer"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)\s*,?\s*\}\s*(?:```)?\s*$', re.IGNORECASE
 )
@@ -93,6 +99,8 @@ _FINAL_PHRASE = re.compile(
     r"\bfinal answer (?:is|should be|must be):? *(?P<line>[^\n]{1,60}?)(?=\.(?:\s|$)|\n|$)", re.IGNORECASE
 )
 _PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|[。\uff1b]|\s(?:because|since|which|as we)\s", re.IGNORECASE)
+_OPEN_DISPLAY = re.compile(r"(\$\$|\\\[)\s*$")
+_DISPLAYS = {"$$": "$$", r"\[": r"\]"}
 _EXCLAMATION = re.compile(r"(\d\d)!$")
 """An exclamation mark, not a factorial: nobody writes one of a number this large."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
@@ -162,16 +170,47 @@ def extract_answer(text: str, *, boxes: Boxes = "last") -> str | None:
 
 
 def before_end(text: str) -> str:
-    """The text before the first end token that something precedes.
+    r"""The text before the first end token that something precedes, and before another question after the answer.
 
-    >>> before_end("42<|im_end|>"), before_end("<|im_start|>assistant: 42</s> 43")
-    ('42', 'assistant: 42')
+    >>> before_end("42<|im_end|>"), before_end("<|im_start|>assistant: 42</s> 43"), before_end("#### 5\nQ: 6?\n#### 6")
+    ('42', 'assistant: 42', '#### 5')
     """
     text = undoubled(text)
-    if not ("<|" in text or "</s>" in text or "<e" in text or "INST]" in text or "<\uff5c" in text):
+    if "<|" in text or "</s>" in text or "<e" in text or "INST]" in text or "<\uff5c" in text:
+        text = next((part for part in _END.split(text) if part.strip()), text)
+    return _before_question(text)
+
+
+def _before_question(text: str) -> str:
+    """The text before another question that follows an answer: base models go on with one."""
+    has_word = "Q" in text or "Problem" in text or "Exercise" in text or "Instruction" in text
+    if not (has_word or "User" in text or "Human" in text or "\u9898" in text):
         return text
-    parts = [part for part in _END.split(text) if part.strip()]
-    return parts[0] if parts else text
+    for match in _QUESTION.finditer(text):
+        before = text[: match.start()].rstrip()
+        if before and marked_answer(before):
+            return before
+    return text
+
+
+def is_answered(text: str) -> bool:
+    r"""Whether a text that was cut off had already given its answer, after a mark and to its end.
+
+    >>> is_answered("The answer is 5. Question: how"), is_answered("The answer is 5"), is_answered("#### 5\nNow")
+    (True, False, True)
+    """
+    spoken = before_end(without_thought(text))
+    tail = spoken[-TAIL:]
+    if len(spoken.rstrip()) < len(undoubled(without_thought(text)).rstrip()):
+        return marked_answer(spoken) is not None
+    if _box_spans(tail) or "</answer>" in tail:
+        return marked_answer(spoken) is not None
+    line, is_whole, _ = tail.rpartition("####")[2].partition("\n")
+    if "####" in tail:
+        return bool(is_whole and line.strip())
+    phrase = next(_phrases_backwards(tail, _places(tail.lower())), None)
+    end = _PHRASE_END.search(tail, phrase.end()) if phrase else None
+    return bool(phrase and end and tail[phrase.end() : end.start()].strip() and tail[end.end() :].strip())
 
 
 def is_left_empty(text: str) -> bool:
@@ -278,7 +317,9 @@ def bare_answer(text: str) -> str | None:
 
 def _labeled_lines(text: str) -> str | None:
     """Lines that all have the form `x = 3`, as one list; None for any other text."""
-    lines = [line.strip() for line in text.strip().split("\n") if line.strip()] if len(text) <= MAX_BARE else []
+    lines = (
+        [line.strip() for line in text.strip().split("\n") if line.strip()] if len(text) <= MAX_LINES * MAX_BARE else []
+    )
     if not 1 < len(lines) <= MAX_LINES or not all(
         LABEL.fullmatch(line.partition("=")[0].strip(" $")) for line in lines
     ):
@@ -410,11 +451,19 @@ def _after_phrase(text: str) -> str | None:
             break
         if _SUPPOSED.search(text, max(0, match.start() - 100), match.start()):
             continue
-        end = _PHRASE_END.search(text, match.end())
-        content = text[match.end() : end.start() if end else len(text)].strip()
+        content = _after(text, match)
         if content and not _RETRACTED.search(text, match.end()):
             return without_prose(_EXCLAMATION.sub(r"\1", content))
     return without_prose(headed[-1]["line"].strip()) if headed else None
+
+
+def _after(text: str, phrase: re.Match[str]) -> str:
+    """What follows a phrase: to the end of its sentence or line, display math and lines such as `y_2 = …` included."""
+    opened = _OPEN_DISPLAY.search(phrase[0])
+    closed = text.find(_DISPLAYS[opened[1]], phrase.end()) if opened else -1
+    end = _PHRASE_END.search(text, max(phrase.end(), closed))
+    content = text[phrase.end() : end.start() if end else len(text)].strip()
+    return (_labeled_lines(content + text[end.start() :].partition("\n\n")[0]) if end else None) or content
 
 
 def _places(lowered: str) -> list[int]:

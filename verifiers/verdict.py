@@ -6,6 +6,7 @@ Only `correct` and `incorrect` are evidence. An undecided pair stays undecided a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -54,3 +55,13 @@ class Verdict:
     def is_decided(self) -> bool:
         """True only for correct and incorrect, the two outcomes that are evidence."""
         return self.outcome is Outcome.CORRECT or self.outcome is Outcome.INCORRECT
+
+
+def of_any(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict where any of several golds is right: one that is correct, else one that is undecided, else the first.
+
+    Args:
+        verdicts: one on each gold, at least one.
+    """
+    order = {Outcome.CORRECT: 0, Outcome.TIMEOUT: 1, Outcome.ERROR: 1}
+    return min(verdicts, key=lambda verdict: order.get(verdict.outcome, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from prm.data.records import Chain, Problem
-from prm.scoring.checking import verdicts
+from prm.scoring.checking import solution_verdicts
 from prm.verifiers import Checker
 
 from ..arithmetic.step_truth import truths
@@ -30,6 +30,6 @@ def exact(problems: Mapping[str, Problem], chains: Mapping[str, Chain], checker:
     """
     known = truths(problems, chains.values())
     owners = [problems[chain.problem_id] for chain in chains.values()]
-    questions = [(chain.text, owner.answer or "", owner) for chain, owner in zip(chains.values(), owners, strict=True)]
-    for chain, verdict in zip(chains.values(), verdicts(checker, questions), strict=True):
+    solutions = ((chain.text, owner) for chain, owner in zip(chains.values(), owners, strict=True))
+    for chain, verdict in zip(chains.values(), solution_verdicts(checker, solutions), strict=True):
         yield StepTruth(chain.id, chain.problem_id, WORLD, tuple(known[chain.id]), decided(verdict))

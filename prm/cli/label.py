@@ -59,6 +59,9 @@ def run(
     check_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="share of chains to label at every prefix too, as a check")
     ] = 0.0,
+    max_unusable: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="share of problems whose gold answers may be unusable")
+    ] = 0.1,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
     max_tokens: MaxTokens = 1024,
@@ -94,7 +97,8 @@ def run(
         return
     job.label(
         problems, chains, out,
-        model=model, **plan, temperature=temperature, top_p=top_p, max_tokens=max_tokens, stop=stop or (), seed=seed,
+        model=model, **plan, max_unusable=max_unusable,
+        temperature=temperature, top_p=top_p, max_tokens=max_tokens, stop=stop or (), seed=seed,
         endpoints=endpoint or (), engine_options=engine_options(engine_option or []),
         ray_workers=workers if engine == "ray" else 0, ray_gpus=worker_gpus, overwrite=overwrite,
     )  # fmt: skip

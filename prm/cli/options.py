@@ -13,7 +13,7 @@ from prm.data.steps import SPLITTERS
 from prm.errors import InputError
 from prm.verifiers.policy import PRESETS
 
-Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, GSM8K, MATH, or prompt/answer rows)")]
+Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, or rows with a question and an answer)")]
 Chains = Annotated[Path, typer.Option(help="chains as JSONL (ours, or rows with solutions)")]
 OutFile = Annotated[Path, typer.Option(help="file to write")]
 OutDirectory = Annotated[Path, typer.Option(help="directory to write")]

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from prm.errors import InputError
 
 from .converting import converted
+from .golds import GOLDS, golds_of, plain_row, question_of
 from .records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
 from .rows import Row, first_field, numbered_lines, optional_text, parse_line, read_rows
 from .steps import split_steps
@@ -125,8 +126,9 @@ def from_json(line: str) -> Record:
 def read_problems(path: str | os.PathLike[str]) -> Iterator[Problem]:
     """Yield problems from our own format or a plain public shape.
 
-    Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`);
-    `prompt` with an optional `answer`. A row without an id gets one from the file's name and its line.
+    Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`); ASDiv and SVAMP
+    (with a `body`); multiple choice (with `options`); `prompt` with an optional `answer`; see `prm.data.golds`. A list
+    of gold answers is several right ones. A row without an id gets one from the file's name and its line.
     """
     path = Path(path)
     yield from _unique(path, ((number, _problem(path, number, row)) for number, row in read_rows(path)))
@@ -171,12 +173,20 @@ class ProblemFile(Mapping[str, Problem]):
 
 
 def _problem(path: Path, number: int, row: Row) -> Problem:
-    is_own = "schema" in row or {"id", "text"} <= row.keys()
-    return _build(path, number, row, Problem) if is_own else _public_problem(path, number, row)
+    if "schema" in row:
+        return _build(path, number, row, Problem)
+    row = plain_row(row)
+    try:
+        golds = golds_of(first_field(row, *GOLDS, *(("correct",) if "options" in row else ())))
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: {error}", _FIX) from error
+    if {"id", "text"} <= row.keys():
+        return _build(path, number, row | {"answer": next(iter(golds), None), "other_answers": golds[1:]}, Problem)
+    return _public_problem(path, number, row, golds)
 
 
-def _public_problem(path: Path, number: int, row: Row) -> Problem:
-    text = first_field(row, "question", "problem", "prompt")
+def _public_problem(path: Path, number: int, row: Row, golds: tuple[str, ...]) -> Problem:
+    text = question_of(row)
     if text is None:
         raise InputError(
             f"{path}:{number}: has no 'question', 'problem' or 'prompt'",
@@ -187,10 +197,11 @@ def _public_problem(path: Path, number: int, row: Row) -> Problem:
         return Problem(
             id=f"{path.stem}-{number}" if identity is None else identity,
             text=text,
-            answer=optional_text(row, "answer", "gold", "gold_solution", "solution"),
+            answer=next(iter(golds), None),
+            other_answers=golds[1:],
         )
     except ValueError as error:
-        raise InputError(f"{path}:{number}: {error}", "fix or delete that row") from error
+        raise InputError(f"{path}:{number}: {error}", _FIX) from error
 
 
 def read_chains(path: str | os.PathLike[str], splitter: str = "newline") -> Iterator[Chain]:

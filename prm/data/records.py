@@ -15,11 +15,13 @@ from typing import Any, Literal, get_args
 Finish = Literal["stop", "length", "unknown"]
 """How a generated text ended: by itself, cut at the token limit, or unknown (text from elsewhere)."""
 
-Known = Literal["drawn", "later-success", "right-answer", "earlier-failure", "answer", "human", "given", "none"]
+Known = Literal[
+    "drawn", "later-success", "right-answer", "earlier-failure", "answer", "human", "given", "undecided", "none"
+]
 """How a step's label is known. "drawn": by rollouts from it. "later-success": implied by a rollout that succeeded from
 a later step. "right-answer": implied by the chain's own right answer. "earlier-failure": implied by failures from an
 earlier step. "answer": the last step, by the chain's own answer. "human": by a person's rating. "given": by a file from
-elsewhere, without counts. "none": not at all."""
+elsewhere, without counts. "undecided": not at all, since all its rollouts are undecided. "none": not at all."""
 
 LabelView = Literal["hard", "soft", "pooled"]
 """A view of step labels: a property of `StepLabels`."""
@@ -74,11 +76,20 @@ class Problem:
     """Gold answer, as `prm.verifiers.check` takes it; None if unknown."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Anything else that came with it, untouched."""
+    other_answers: tuple[str, ...] = ()
+    """Further gold answers, each of them as right as `answer`."""
 
     def __post_init__(self) -> None:
         _require_ids(id=self.id)
         _require(isinstance(self.text, str) and self.text.strip() != "", "text must be a non-empty string")
         _require(self.answer is None or isinstance(self.answer, str), "answer must be a string or null")
+        _require(_all(self.other_answers, str), "other_answers must be a list of strings")
+        _require(self.answer is not None or not self.other_answers, "other_answers need an answer")
+
+    @property
+    def golds(self) -> tuple[str, ...]:
+        """All gold answers; a solution is right if its answer equals one of them. Empty if none is known."""
+        return () if self.answer is None else (self.answer, *self.other_answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ class StepLabels:
     wrong: tuple[int, ...]
     """Rollouts that reached another answer."""
     undecided: tuple[int, ...]
-    """Rollouts cut by length, without an answer, or whose check ran out of time."""
+    """Rollouts without an answer, cut before it by length, or whose check ran out of time."""
     known: tuple[Known, ...]
     """How each step's label is known."""
     outcome: Outcome
@@ -170,7 +181,7 @@ class StepLabels:
     def drawn(self) -> tuple[int, ...]:
         """Number of rollouts drawn from each step; 0 for a person's rating."""
         counts = zip(self.right, self.wrong, self.undecided, self.known, strict=True)
-        return tuple(r + w + u if known == "drawn" else 0 for r, w, u, known in counts)
+        return tuple(0 if known == "human" else r + w + u for r, w, u, known in counts)
 
     @property
     def hard(self) -> tuple[bool | None, ...]:
@@ -268,7 +279,7 @@ class Rollout:
     tokens: int
     """Number of generated tokens."""
     finish: Finish
-    """How it ended. A rollout cut at the token limit is undecided, whatever it says."""
+    """How it ended. A rollout cut at the token limit before it gave its answer is undecided."""
     outcome: Outcome
     """Verdict on its answer."""
 

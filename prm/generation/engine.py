@@ -20,7 +20,7 @@ class Sampling:
     top_p: float = 1.0
     """Nucleus, in (0, 1]."""
     max_tokens: int = 1024
-    """Longest continuation in tokens; one cut off by it is undecided, not wrong."""
+    """Longest continuation in tokens; one cut off by it before its answer is undecided, not wrong."""
     seed: int = 0
     """Determines, with the prompt, the seed of every draw."""
     stop: tuple[str, ...] = ()

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
 from prm.data.identity import identity_of
+from prm.data.records import Problem
 from prm.errors import InputError
 from prm.verifiers import DEFAULT_TIMEOUT, Checker, CheckerError, Command, Verdict
 from prm.verifiers.checkers import RULES, Named, Question, Rules, checker_of, judge, judge_each
+from prm.verifiers.verdict import of_any
 
 
 @contextmanager
@@ -50,6 +53,22 @@ def verdicts(checker: Checker, questions: Iterable[Question]) -> Iterator[Verdic
     """
     with _as_input_error():
         yield from judge_each(checker, questions)
+
+
+def solution_verdicts(checker: Checker, solutions: Iterable[tuple[str, Problem]]) -> Iterator[Verdict]:
+    """One verdict per solution, in order; of a problem with several gold answers, on the one that it equals.
+
+    Raises:
+        InputError: as `verdicts`.
+    """
+    asked, again = tee(solutions)
+    found = verdicts(checker, ((text, gold, problem) for text, problem in again for gold in _golds(problem)))
+    for _, problem in asked:
+        yield of_any([next(found) for _ in _golds(problem)])
+
+
+def _golds(problem: Problem) -> tuple[str, ...]:
+    return problem.golds or ("",)
 
 
 def recorded(checker: Checker) -> dict[str, str]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from prm import console
 from prm.data.drops import Drops
+from prm.data.golds import golds_of
 from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.records import Problem
@@ -31,7 +32,7 @@ from prm.verifiers import DEFAULT_TIMEOUT, Checker, Outcome, Verdict, gold_probl
 from prm.verifiers.checkers import Named, Rules
 from prm.verifiers.checking import MAX_TIMEOUT
 
-from .checking import command_files, job_checker, recorded, verdicts
+from .checking import command_files, job_checker, recorded, solution_verdicts, verdicts
 
 PREDICTIONS = ("prediction", "pred", "completion", "solution_str", "model_output", "response", "output", "generation")
 GOLDS = ("gold", "answer", "solution", "ground_truth", "target", "reference")
@@ -69,7 +70,7 @@ class CheckedRow:
     answer: str | None
     """Extracted from the prediction."""
     gold: str
-    """The gold answer as the row has it."""
+    """The gold answer as the row has it; several, joined by " | "."""
     label: bool | None
     """The stored verdict, if the row has one."""
 
@@ -251,7 +252,6 @@ class _Case:
     line: int
     identity: str | None
     prediction: str
-    gold: str
     label: bool | None
     problem: Problem
 
@@ -259,21 +259,32 @@ class _Case:
 def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
     """The rows that can be checked; the others go to `drops`."""
     for number, row in read_rows(file):
-        texts = [_text(row.get(name)) for name in (fields.prediction, fields.gold)]
-        if texts[0] is None or texts[1] is None:
-            name = fields.prediction if texts[0] is None else fields.gold
+        prediction, golds = _text(row.get(fields.prediction)), _golds(row.get(fields.gold))
+        if prediction is None or not golds:
+            name = fields.prediction if prediction is None else fields.gold
             drops.add(f"{file}:{number}", f"field {name!r} holds no text")
             continue
-        label, problem = _label(file, number, row, fields.label), _problem(file, number, row, texts[1])
-        yield _Case(number, optional_text(row, "id"), texts[0], texts[1], label, problem)
+        label, problem = _label(file, number, row, fields.label), _problem(file, number, row, golds)
+        yield _Case(number, optional_text(row, "id"), prediction, label, problem)
 
 
-def _problem(file: Path, number: int, row: Row, gold: str | None) -> Problem:
+def _problem(file: Path, number: int, row: Row, golds: tuple[str, ...]) -> Problem:
     """The problem of a row, with all that the row holds; without a text of its own, the row's id stands for it."""
     identity = optional_text(row, "id") or f"{file.stem}-{number}"
     text, meta = first_field(row, "question", "problem", "prompt"), row.get("meta")
     is_text = isinstance(text, str) and text.strip()
-    return Problem(identity, text if is_text else identity, gold, row | (meta if isinstance(meta, dict) else {}))
+    about = row | (meta if isinstance(meta, dict) else {})
+    return Problem(identity, text if is_text else identity, next(iter(golds), None), about, golds[1:])
+
+
+def _golds(value: Any) -> tuple[str, ...]:
+    """The gold answers in a field; none if it holds something else."""
+    if isinstance(value, str):
+        return (value,)
+    try:
+        return golds_of(value)
+    except ValueError:
+        return ()
 
 
 def _text(value: Any) -> str | None:
@@ -304,11 +315,12 @@ def _verdicts(file: Path, fields: Fields, checker: Checker, drops: Drops) -> Ite
     if not total:
         raise InputError(f"{file}: no row can be used: {'; '.join(drops.by_reason())}", "name the fields to read")
     cases, again = tee(_cases(file, fields, Drops()))
-    checked = verdicts(checker, ((case.prediction, case.gold, case.problem) for case in again))
+    checked = solution_verdicts(checker, ((case.prediction, case.problem) for case in again))
     for case, verdict in console.tracked(zip(cases, checked, strict=True), "checking", total):
         yield CheckedRow(
-            case.line, case.identity, verdict.outcome, verdict.reason, verdict.answer, case.gold, case.label
-        )
+            case.line, case.identity, verdict.outcome, verdict.reason, verdict.answer, " | ".join(case.problem.golds),
+            case.label,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,13 +367,14 @@ def audit_golds(
     name = gold or _found(file, _first_row(file), "gold", GOLDS)
     console.say(f"{file}: gold = {name!r}")
     total = sum(1 for _ in read_rows(file))  # a broken line is found before any work
-    golds, again = tee((number, row, _text(row.get(name))) for number, row in read_rows(file))
-    questions = ((text or "", text or "", _problem(file, number, row, text)) for number, row, text in again)
+    each = ((number, row, _golds(row.get(name))) for number, row in read_rows(file))
+    golds, again = tee((number, row, gold) for number, row, golds in each for gold in golds or (None,))
+    questions = ((gold or "", gold or "", _problem(file, number, row, (gold or "",))) for number, row, gold in again)
     checked = zip(golds, verdicts(judge, questions), strict=True)
     refused = [
-        RefusedGold(number, optional_text(row, "id"), text, reason)
-        for (number, row, text), verdict in console.tracked(checked, "checking", total)
-        if (reason := _refusal(name, text, verdict, is_ours=isinstance(judge, Rules)))
+        RefusedGold(number, optional_text(row, "id"), gold, reason)
+        for (number, row, gold), verdict in console.tracked(checked, "checking", total)
+        if (reason := _refusal(name, gold, verdict, is_ours=isinstance(judge, Rules)))
     ]
     return GoldAudit(name, total, tuple(refused))
 

@@ -188,12 +188,39 @@ def test_an_undecided_rollout_is_not_evidence(renderer, completion):
     assert labels.undecided == (4, 4, 0)
     assert labels.right == labels.wrong == (0, 0, 0)
     assert labels.hard == (None, None, False)
+    assert labels.known == ("undecided", "undecided", "answer")
+    assert labels.drawn == (4, 4, 0)
     assert tally.undecided == tally.rollouts == 8
 
 
-def test_a_chain_cut_by_length_is_undecided_whatever_it_says(renderer):
-    _, (labels,), _ = run(FakeEngine(reaches(-1)), renderer, [chain(steps=2, answer="4", finish="length")], "fixed", 2)
-    assert labels.outcome == "no_answer"
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("The answer is 4", "no_answer"),  # perhaps 42
+        ("The answer is 4.", "no_answer"),  # perhaps 4.2
+        ("The answer is \\boxed{4", "no_answer"),
+        ("So it is 4, and", "no_answer"),
+        ("<think>The answer is 4. Or is", "no_answer"),
+        ("The answer is 4. Question: what is 3 + 3? The answer is 6.", "correct"),
+        ("The answer is 4.\nProblem 2. What is 3 + 3?\nThe answer is 6", "correct"),
+        ("The answer is 5.\nQ: What is 2 + 2?\nA: The answer is 4.\n", "incorrect"),
+        ("so \\boxed{4}, which", "correct"),
+        ("#### 5\nThen", "incorrect"),
+    ],
+)
+def test_a_text_cut_by_length_is_judged_by_an_answer_that_it_gave_before(text, outcome):
+    assert [*outcomes(RULES, [(text, "length")], Problem("p", "?", "4"))] == [outcome]
+
+
+def test_what_follows_another_question_is_no_part_of_a_finished_text():
+    text = "2 + 2 = 4. The answer is 4.\n\nQuestion: What is 3 + 3?\nThe answer is 6."
+    assert [*outcomes(RULES, [(text, "stop")], Problem("p", "?", "4"))] == ["correct"]
+
+
+def test_any_of_several_gold_answers_is_right():
+    problem = Problem("p", "?", "7", other_answers=("8",))
+    texts = [(f"The answer is {n}", "stop") for n in (8, 7, 9)]
+    assert [*outcomes(RULES, texts, problem)] == ["correct", "correct", "incorrect"]
 
 
 def test_a_rollout_continues_the_chains_own_text(renderer):
@@ -361,6 +388,7 @@ def ends_with_gold(text, gold, problem):
         ("so 5", "stop", "incorrect"),
         ("so 4?", "stop", "no_answer"),
         ("so 4", "length", "no_answer"),
+        ("The answer is 4. So we end with 4", "length", "correct"),
         ("boom", "stop", "error"),
     ],
 )

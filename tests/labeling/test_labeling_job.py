@@ -33,7 +33,7 @@ def label(server, base_model):
     """`prm.label` with a model that answers 4 or 5."""
 
     def run(problems, chains, out=None, **settings):
-        settings = {"model": base_model, "rollouts": 4, "endpoints": [server.url], **settings}
+        settings = {"model": base_model, "rollouts": 4, "max_unusable": 0.5, "endpoints": [server.url], **settings}
         return toolkit.label(problems, chains, out, **settings)
 
     return run
@@ -91,6 +91,7 @@ def test_rows_of_gsm8k_and_their_solutions(label):
 
 def test_python_and_the_command_write_the_same_and_reuse_each_other(prm, server, base_model, label, files, capsys):
     given = ["--model", base_model, "--problems", files[0], "--chains", files[1], "--strategy", "bisect", "-k", 4]
+    given += ["--max-unusable", 0.5]
     code, _, said = prm("label", *given, "--endpoint", server.url, "--out", "by-command")
     assert code == 0, said
     made = label(*files, "by-python", strategy="bisect")
@@ -190,6 +191,7 @@ def test_the_cost_is_estimated_without_the_engine(server, base_model, files):
     ("settings", "error", "message"),
     [
         ({"strategy": "guess"}, toolkit.InputError, "unknown strategy 'guess'"),
+        ({"max_unusable": 2}, toolkit.InputError, "^max_unusable=2 is not a number in"),
         ({"rollouts": 0}, toolkit.InputError, "^rollouts=0 is not a whole number"),
         ({"width": 5}, toolkit.InputError, "^width=5 is not a number in"),
         ({"check_share": 1.5}, toolkit.InputError, "^check_share=1.5 is not a number in"),
@@ -204,6 +206,20 @@ def test_the_cost_is_estimated_without_the_engine(server, base_model, files):
 def test_a_wrong_setting_is_one_error(label, files, settings, error, message):
     with pytest.raises(error, match=message):
         label(*files, **settings)
+
+
+def test_a_job_with_too_many_unusable_gold_answers_stops_before_its_first_rollout(server, label):
+    asked = len(server.asked)
+    problems = [Problem("p", "?", "4"), Problem("a", "?", "see above, as it stands"), Problem("b", "?")]
+    chains = [Chain(name, name, ("Step.\n", "The answer is 5")) for name in ("p", "a", "b", "lost")]
+    with pytest.raises(toolkit.InputError, match="3 of 4 problems have no gold answer that can be used") as caught:
+        label(problems, chains)
+    for part in ("a has 'see above, as it stands'", "b has no gold answer", "lost is not among the problems"):
+        assert part in str(caught.value)
+    assert "--max-unusable" in caught.value.hint
+    assert len(server.asked) == asked
+    made = label(problems, chains, max_unusable=0.75)
+    assert [row.chain_id for row in made] == ["p"]
 
 
 def test_one_text_is_one_stop_and_one_server(server, label):

@@ -10,12 +10,11 @@ The log counts undecided answers as `unscored_samples`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..checking import DEFAULT_TIMEOUT, check_async
 from ..policy import DEFAULT, Policy
-from ..verdict import Outcome, Verdict
+from ..verdict import Outcome, of_any
 
 
 def inspect_scorer(*, policy: Policy = DEFAULT, timeout: float = DEFAULT_TIMEOUT) -> Any:
@@ -37,7 +36,7 @@ def inspect_scorer(*, policy: Policy = DEFAULT, timeout: float = DEFAULT_TIMEOUT
         async def score(state: Any, target: Any) -> Score:
             completion = state.output.completion
             verdicts = [await check_async(completion, gold, policy=policy, timeout=timeout) for gold in target]
-            verdict = _of_any(verdicts)
+            verdict = of_any(verdicts)
             about = {"answer": verdict.answer, "explanation": verdict.reason}
             if verdict.outcome in values:
                 return Score(value=values[verdict.outcome], **about)
@@ -46,9 +45,3 @@ def inspect_scorer(*, policy: Policy = DEFAULT, timeout: float = DEFAULT_TIMEOUT
         return score
 
     return scorer(metrics=[accuracy(), stderr()])(answer)()
-
-
-def _of_any(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on an answer with several golds: one that is equal, else one that is undecided, else the first."""
-    order = {Outcome.CORRECT: 0, Outcome.TIMEOUT: 1, Outcome.ERROR: 1}
-    return min(verdicts, key=lambda verdict: order.get(verdict.outcome, 2))

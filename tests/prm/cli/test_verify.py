@@ -123,7 +123,7 @@ def test_verdicts_are_written_once_with_a_manifest(prm, write):
 
 
 def test_rows_that_cannot_be_used_are_counted_and_named(prm, write):
-    write(*ROWS, {"completion": None, "answer": "6"}, {"completion": "6", "answer": ["6"]})
+    write(*ROWS, {"completion": None, "answer": "6"}, {"completion": "6", "answer": [True]})
     code, out, err = prm("verify", "r.jsonl")
     assert code == 0
     assert cells(out, "correct of all checked")[0] == "3 of 5"
@@ -256,7 +256,7 @@ def test_a_file_is_not_held_in_memory(write, monkeypatch):
 def test_what_looks_like_markup_is_shown_as_it_is(prm, write, monkeypatch):
     from prm.scoring import verifying
 
-    monkeypatch.setattr(verifying, "verdicts", lambda *_: iter([Verdict(Outcome.ERROR, "at [/b]", None)]))
+    monkeypatch.setattr(verifying, "solution_verdicts", lambda *_: iter([Verdict(Outcome.ERROR, "at [/b]", None)]))
     write({"pred": "7", "gold": "7"})
     code, out, _ = prm("verify", "r.jsonl")
     assert code == 0

@@ -225,6 +225,27 @@ PROBLEM_SHAPES = {
     ),
     "prompt": ({"prompt": "q", "idx": 0, "answer": 0}, Problem("0", "q", "0")),
     "prompt alone": ({"prompt": "q"}, Problem("rows-1", "q", None)),
+    "several gold answers": ({"problem": "q", "answer": ["7", 8.0]}, Problem("rows-1", "q", "7", {}, ("8",))),
+    "an object": (
+        {"question": "q", "answer": {"value": 7, "aliases": ["seven"]}},
+        Problem("rows-1", "q", "7", {}, ("seven",)),
+    ),
+    "a gap in a table": ({"question": "q", "answer": float("nan"), "final_answer": "7"}, Problem("rows-1", "q", "7")),
+    "no answer": ({"question": "q", "answer": []}, Problem("rows-1", "q")),
+    "ASDiv": (
+        {"body": "Ann has 7 jars.", "question": "How many?", "answer": "7 (jars)", "idx": 3},
+        Problem("3", "Ann has 7 jars. How many?", "7 (jars)"),
+    ),
+    "SVAMP": (
+        {"Body": "Ann has 7.", "Question": "How many?", "Answer": 7.0},
+        Problem("rows-1", "Ann has 7. How many?", "7"),
+    ),
+    "AQuA": (
+        {"question": "q", "options": ["A)5", "B)7"], "rationale": "r", "correct": "B"},
+        Problem("rows-1", "q\nA)5\nB)7", "B"),
+    ),
+    "MAWPS": ({"input": "q", "target": 7.0}, Problem("rows-1", "q", "7")),
+    "own, several gold answers": ({"id": "p", "text": "q", "answer": ["7", "8"]}, Problem("p", "q", "7", {}, ("8",))),
     "own, without schema": ({"id": "p", "text": "q", "meta": {"a": 1}}, Problem("p", "q", None, {"a": 1})),
 }
 
@@ -234,7 +255,16 @@ def test_public_problems(tmp_path, row, problem):
     assert list(read_problems(write(tmp_path / "rows.jsonl", row))) == [problem]
 
 
-@pytest.mark.parametrize("row", [{"foo": 1}, {"question": " "}, {"prompt": [{"role": "user"}]}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"foo": 1},
+        {"question": " "},
+        {"prompt": [{"role": "user"}]},
+        {"question": "q", "answer": True},
+        {"question": "q", "answer": {"unit": "cm"}},
+    ],
+)
 def test_a_row_that_is_no_problem_is_refused(tmp_path, row):
     with pytest.raises(InputError, match=r"rows\.jsonl:1: "):
         list(read_problems(write(tmp_path / "rows.jsonl", row)))
