@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,13 @@ def label(
     max_unusable: float = 0.1,
     temperature: float = 1.0,
     top_p: float = 1.0,
+    top_k: int = 0,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
     max_tokens: int = 1024,
     stop: str | Sequence[str] = (),
     seed: int = 0,
+    reproducible: bool = False,
     splitter: str = "newline",
     chat: bool = False,
     checker: Named = "exact",
@@ -73,9 +77,14 @@ def label(
             With more, the job stops before its first rollout.
         temperature: sampling temperature, above 0.
         top_p: nucleus, in (0, 1].
+        top_k: number of the most likely tokens to draw from; 0 for all.
+        min_p: least probability of a token, as a share of that of the most likely one, in [0, 1].
+        repetition_penalty: divides the logits of tokens that have occurred, above 0.
         max_tokens: longest rollout, in tokens; one cut off by it before its answer is undecided, not wrong.
         stop: texts that end a rollout, besides the model's own end.
-        seed: determines all draws.
+        seed: determines all draws, if they are reproducible.
+        reproducible: whether each draw has a seed of its own, so that the same job draws the same texts anywhere.
+            It costs time; a job is resumable without it.
         splitter: how to split a solution given as one text into steps.
         chat: whether to put the problem into the model's chat template.
         checker: decides whether an answer is right; see `prm.verifiers.checkers.checker_of`.
@@ -92,8 +101,11 @@ def label(
     place = Workspace(out, "labels.jsonl")
     files = place.files(problems=problems, chains=chains)
     plan = Plan(strategy, Budget(rollouts, width), check_share)
-    sampling = Sampling(temperature, top_p, max_tokens, seed, require_texts("stop", stop))
-    engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {})
+    sampling = Sampling(
+        temperature, top_p, top_k, min_p, repetition_penalty,
+        max_tokens=max_tokens, seed=seed, stop=require_texts("stop", stop), reproducible=reproducible,
+    )  # fmt: skip
+    engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
     setup = Setup(engine, chat, plan, sampling, judge)
     require_number("max_unusable", max_unusable, "[0, 1]")
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
@@ -110,6 +122,7 @@ def label(
                 rows, earlier = _remaining(journal, files["chains"], splitter)
                 if journal.finished < total:
                     setup.engine.announce(ray_workers)
+                    setup = replace(setup, engine=setup.engine.settled(job))
                     with _events(setup, rows, golds, earlier, ray_workers, ray_gpus) as events:
                         counts |= _record(events, journal, total)
                 journal.finish(total)

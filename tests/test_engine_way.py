@@ -32,9 +32,12 @@ def rows(path):
 
 
 @pytest.fixture(scope="module")
-def served():
-    """A real vLLM server of the demo's policy."""
-    with server(8151) as url:
+def served(tmp_path_factory):
+    """A real vLLM server of the demo's policy, with defaults that would spoil every draw that left them in force."""
+    hostile = {"top_k": 1, "top_p": 0.05, "min_p": 0.9, "repetition_penalty": 5.0}
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "generation_config.json").write_text(json.dumps(hostile))
+    with server(8151, f"--generation-config={folder}") as url:
         yield url
 
 
@@ -44,6 +47,7 @@ def made(tmp_path_factory, served):
     out = tmp_path_factory.mktemp("way")
     prm("world", "--count", 12, "--seed", 5, "--out", out / "problems.jsonl")
     job = ["--problems", out / "problems.jsonl", "--model", POLICY, "--max-tokens", 128, "--endpoint", served]
+    job += ["--reproducible"]
     prm("sample", *job, "-n", 4, "--out", out / "chains.jsonl")
     prm("label", *job, "--chains", out / "chains.jsonl", "-k", 4, "--out", out / "labels.jsonl")
     return out
@@ -62,7 +66,7 @@ def test_sampling_gives_n_chains_for_each_problem_in_order(made):
 
 def test_a_run_with_the_same_seed_is_repeated_and_one_that_is_there_is_reused(made, served):
     again = ["sample", "--problems", made / "problems.jsonl", "--model", POLICY, "--max-tokens", 128, "-n", 4]
-    again += ["--endpoint", served]
+    again += ["--endpoint", served, "--reproducible"]
     assert "already there" in prm(*again, "--out", made / "chains.jsonl")
     prm(*again, "--out", made / "chains2.jsonl")
     first, second = (rows(made / name) for name in ("chains.jsonl", "chains2.jsonl"))
@@ -95,13 +99,13 @@ def test_sampling_that_was_killed_goes_on(made, served):
 
 
 def label(made, out, *options, ok=True):
-    given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--out", out]
+    given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--reproducible", "--out", out]
     return prm("label", *files(made), *given, *options, ok=ok)
 
 
 def start_label(made, out, *options):
     """Begin a job and come back when some rollouts are written down."""
-    given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--out", out]
+    given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--reproducible", "--out", out]
     command = [sys.executable, "-m", "prm.cli", "label", *files(made), *given, *options]
     process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
     journal = out.with_name(out.name + ".rollouts.jsonl")
@@ -225,7 +229,8 @@ def test_real_text_runs_to_the_end_and_what_cannot_be_labeled_is_counted(tmp_pat
     (tmp_path / "chains.jsonl").write_text("".join(json.dumps(r) + "\n" for r in source), encoding="utf-8")
     said = prm(
         *("label", "--model", POLICY, "--problems", tmp_path / "problems.jsonl", "--chains", tmp_path / "chains.jsonl"),
-        *("-k", 2, "--max-tokens", 48, "--endpoint", served, "--out", tmp_path / "labels.jsonl"),
+        *("-k", 2, "--max-tokens", 48, "--max-unusable", 0.5, "--endpoint", served),
+        *("--out", tmp_path / "labels.jsonl"),
     )
     dropped = {r["id"]: r["reason"] for r in rows(tmp_path / "labels.jsonl.dropped.jsonl")}
     assert dropped[source[0]["id"] + "/0"] == "empty chain"

@@ -32,7 +32,7 @@ def main() -> None:
     rng = random.Random(0)
     with server(arguments.port, "--max-num-seqs=1", "--no-enable-prefix-caching") as url:
         data = make_chains(arguments.out, arguments.problems, 4, 11, f"--endpoint={url}")
-        job = ["label", *data, "--strategy=bisect", f"--endpoint={url}"]
+        job = ["label", *data, "--strategy=bisect", f"--endpoint={url}", "--reproducible"]
         started = time.monotonic()
         run(*job, f"--out={arguments.out}/reference.jsonl")
         seconds = time.monotonic() - started

@@ -34,7 +34,7 @@ def main() -> None:
     seconds = {}
     with serve(arguments.wait) as server:
         given = [f"--model={POLICY}", f"--problems={out}/problems.jsonl", f"--chains={out}/chains.jsonl"]
-        given += ["--rollouts=1", f"--endpoint={server.url}", "--engine=ray", "--overwrite"]
+        given += ["--rollouts=1", f"--endpoint={server.url}", "--engine=ray", "--overwrite", "--reproducible"]
         for workers in (1, 2):
             labels = out / f"labels{workers}.jsonl"
             run("label", *given, f"--workers={workers}", f"--out={labels}")

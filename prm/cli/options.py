@@ -22,8 +22,14 @@ Model = Annotated[str, typer.Option(help="causal language model: Hugging Face di
 ChainsEach = Annotated[int, typer.Option("--n", "-n", min=1, help="chains per problem")]
 Temperature = Annotated[float, typer.Option(min=0.01, help="sampling temperature")]
 TopP = Annotated[float, typer.Option(min=0.01, max=1.0, help="nucleus sampling")]
+TopK = Annotated[int, typer.Option(min=0, help="draw from this many of the most likely tokens; 0 for all")]
+MinP = Annotated[float, typer.Option(min=0.0, max=1.0, help="least probability, as a share of the most likely token's")]
+RepetitionPenalty = Annotated[float, typer.Option(min=0.01, help="divides the logits of tokens that have occurred")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="maximum length of a continuation, in tokens")]
 Seed = Annotated[int, typer.Option(min=0, help="random seed")]
+Reproducible = Annotated[
+    bool, typer.Option("--reproducible", help="give each draw a seed: the same job draws the same texts, but slower")
+]
 Splitter = Annotated[str, typer.Option(help=f"what ends a step: {', '.join(SPLITTERS)}, or regex:EXPRESSION")]
 Chat = Annotated[bool, typer.Option("--chat", help="put the problem into the model's chat template")]
 Stop = Annotated[

@@ -17,9 +17,19 @@ from typing import Any, TypeVar
 from prm.errors import InputError
 
 from .converting import converted
-from .golds import GOLDS, golds_of, plain_row, question_of
 from .records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
-from .rows import Row, first_field, numbered_lines, optional_text, parse_line, read_rows
+from .rows import (
+    GOLDS,
+    Row,
+    first_field,
+    golds_of,
+    numbered_lines,
+    optional_text,
+    parse_line,
+    plain_row,
+    question_of,
+    read_rows,
+)
 from .steps import split_steps
 from .writing import write_lines
 
@@ -127,7 +137,7 @@ def read_problems(path: str | os.PathLike[str]) -> Iterator[Problem]:
     """Yield problems from our own format or a plain public shape.
 
     Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`); ASDiv and SVAMP
-    (with a `body`); multiple choice (with `options`); `prompt` with an optional `answer`; see `prm.data.golds`. A list
+    (with a `body`); multiple choice (with `options`); `prompt` with an optional `answer`; see `prm.data.rows`. A list
     of gold answers is several right ones. A row without an id gets one from the file's name and its line.
     """
     path = Path(path)

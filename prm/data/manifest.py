@@ -124,10 +124,31 @@ class Job:
         if self.output.is_dir() and any(self.output.iterdir()) and not self.manifest.exists():
             raise OutputError(f"{self.output}: this directory was not made by `prm`", "choose another output")
 
+    def settle(self, name: str, value: Any, *, may_change: bool = False) -> None:
+        """Record a fact that became known at work, such as what a server serves, while the output is locked.
+
+        Args:
+            name: of the fact.
+            value: a JSON value.
+            may_change: whether a resumed run may have another one.
+
+        Raises:
+            OutputError: an earlier run that is being resumed had another one.
+        """
+        stored = self._stored()
+        facts = stored.get("facts", {})
+        if not may_change and facts.get(name, value) != value:
+            raise OutputError(
+                f"{self.output}: was begun with {name} {facts[name]!r}, not {value!r}",
+                "go on as it was begun, choose another output, or overwrite it (--overwrite, overwrite=True)",
+            )
+        write_json(self.manifest, {**stored, "facts": {**facts, name: value}})
+
     def finish(self, counts: Mapping[str, Any], started: float) -> None:
         """Write the manifest; `started` is the `time.time()` when work began."""
         row = {
             **self._identity,
+            **({"facts": facts} if (facts := self._stored().get("facts")) else {}),
             "counts": dict(counts),
             "seconds": round(time.time() - started, 1),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

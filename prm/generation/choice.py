@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from prm import console
+from prm.data.manifest import Job
 from prm.errors import EngineError
 from prm.models.rendering import Renderer
 
 from .engine import Engine
+
+if TYPE_CHECKING:
+    from .server_engine import Served
 
 Name = Literal["vllm", "servers"]
 
@@ -25,6 +30,8 @@ class EngineChoice:
     """Base URLs of servers of the model; empty for vLLM in this process."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """For vLLM: passed to `vllm.LLM` unchanged. For servers: `model`, `max_length`."""
+    reproducible: bool = False
+    """Whether draws have seeds; see `Sampling.reproducible`."""
 
     @property
     def name(self) -> Name:
@@ -39,6 +46,32 @@ class EngineChoice:
             EngineError: no server answers, an option is unknown, or the client package is not installed.
         """
         return ENGINES[self.name](self)
+
+    def served(self) -> Served | None:
+        """What the servers serve; None without servers.
+
+        Raises:
+            EngineError: no server answers, or they serve another model than `model`; see `ask_what_is_served`.
+        """
+        return _ask(self) if self.endpoints else None
+
+    def fixed(self, served: Served) -> EngineChoice:
+        """The choice of the model that is served, so that no one asks again."""
+        return replace(self, options={**self.options, "model": served.model, "max_length": served.max_length})
+
+    def settled(self, job: Job) -> EngineChoice:
+        """The choice once it is known what the servers serve; the manifest records it, and holds a resumed run to it.
+
+        Raises:
+            EngineError: as `served`.
+            OutputError: an earlier run of the job had another model.
+        """
+        served = self.served()
+        if served is None:
+            return self
+        job.settle("served", {"model": served.model, "root": served.root})
+        job.settle("endpoints", list(self.endpoints), may_change=True)
+        return self.fixed(served)
 
     def announce(self, workers: int = 0) -> None:
         """Say what is being started, since it takes a while; `workers`: number of Ray workers, 0 without Ray."""
@@ -55,21 +88,41 @@ class EngineChoice:
 def _start_vllm(choice: EngineChoice) -> Engine:
     from .vllm_engine import VLLMEngine
 
-    return VLLMEngine(choice.model, **choice.options)
+    return VLLMEngine(choice.model, reproducible=choice.reproducible, **choice.options)
+
+
+def _ask(choice: EngineChoice) -> Served:
+    from prm.models.checkpoint import load_tokenizer
+
+    with _client_at_hand(choice):
+        from .server_engine import ask_what_is_served
+
+        return ask_what_is_served(choice.endpoints, load_tokenizer(choice.model), **choice.options)
 
 
 def _connect(choice: EngineChoice) -> Engine:
-    try:
+    with _client_at_hand(choice):
         from .server_engine import ServerEngine
 
-        return ServerEngine(choice.endpoints, **choice.options)
+        known = choice if choice.options.keys() >= _SERVER_OPTIONS else choice.fixed(_ask(choice))
+        return ServerEngine(choice.endpoints, **known.options)
+
+
+@contextmanager
+def _client_at_hand(choice: EngineChoice) -> Iterator[None]:
+    unknown = choice.options.keys() - _SERVER_OPTIONS
+    if unknown:
+        raise EngineError(
+            f"unknown engine option: {', '.join(sorted(unknown))}", "servers take model=NAME, max_length=N"
+        )
+    try:
+        yield
     except ImportError as error:
         raise EngineError(
             f"the client for servers cannot be imported: {error}", 'pip install "prm-toolkit[server]"'
         ) from error
-    except TypeError as error:
-        raise EngineError(f"unknown engine option: {error}", "servers take model=NAME, max_length=N") from error
 
 
+_SERVER_OPTIONS = {"model", "max_length"}
 ENGINES: dict[Name, Callable[[EngineChoice], Engine]] = {"vllm": _start_vllm, "servers": _connect}
 """Name to the function that starts the engine."""

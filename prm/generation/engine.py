@@ -19,16 +19,28 @@ class Sampling:
     """Above 0: draws must differ."""
     top_p: float = 1.0
     """Nucleus, in (0, 1]."""
+    top_k: int = 0
+    """Number of the most likely tokens to draw from; 0 for all."""
+    min_p: float = 0.0
+    """Least probability of a token, as a share of that of the most likely one, in [0, 1]."""
+    repetition_penalty: float = 1.0
+    """Divides the logits of tokens that have occurred; above 0, and 1 for no penalty."""
     max_tokens: int = 1024
     """Longest continuation in tokens; one cut off by it before its answer is undecided, not wrong."""
     seed: int = 0
-    """Determines, with the prompt, the seed of every draw."""
+    """If draws are reproducible: determines, with the prompt, the seed of every draw."""
     stop: tuple[str, ...] = ()
     """Texts that end a continuation, besides the model's own end; they are not part of it."""
+
+    reproducible: bool = False
+    """Whether every draw has a seed of its own. Engines draw seeded requests one by one, which can cost them time."""
 
     def __post_init__(self) -> None:
         require_number("temperature", self.temperature, "(0, inf)")
         require_number("top_p", self.top_p, "(0, 1]")
+        require_number("top_k", self.top_k, "[0, inf)", whole=True)
+        require_number("min_p", self.min_p, "[0, 1]")
+        require_number("repetition_penalty", self.repetition_penalty, "(0, inf)")
         require_number("max_tokens", self.max_tokens, "[1, inf)", whole=True)
 
 
@@ -47,9 +59,12 @@ class Request:
         """Unique in a stream."""
         return f"{self.key}+{self.first}"
 
-    def seed(self, sampling: Sampling) -> int:
-        """Seed of the first draw; each next draw adds 1, however the draws are divided into requests."""
-        return draw_seed(sampling.seed, self.key) + self.first
+    def seed(self, sampling: Sampling) -> int | None:
+        """Seed of the first draw; each next draw adds 1, however the draws are divided into requests.
+
+        None if the draws need not be reproducible: then each is random.
+        """
+        return draw_seed(sampling.seed, self.key) + self.first if sampling.reproducible else None
 
 
 @dataclass(frozen=True, slots=True)

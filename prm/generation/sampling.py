@@ -32,9 +32,13 @@ def sample(
     n: int = 16,
     temperature: float = 1.0,
     top_p: float = 1.0,
+    top_k: int = 0,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
     max_tokens: int = 1024,
     stop: str | Sequence[str] = (),
     seed: int = 0,
+    reproducible: bool = False,
     splitter: str = "newline",
     chat: bool = False,
     endpoints: str | Sequence[str] = (),
@@ -52,9 +56,14 @@ def sample(
         n: chains per problem.
         temperature: sampling temperature, above 0.
         top_p: nucleus, in (0, 1].
+        top_k: number of the most likely tokens to draw from; 0 for all.
+        min_p: least probability of a token, as a share of that of the most likely one, in [0, 1].
+        repetition_penalty: divides the logits of tokens that have occurred, above 0.
         max_tokens: longest solution, in tokens.
         stop: texts that end a solution, besides the model's own end.
-        seed: determines all draws.
+        seed: determines all draws, if they are reproducible.
+        reproducible: whether each draw has a seed of its own, so that the same job draws the same texts anywhere.
+            It costs time; a job is resumable without it.
         splitter: what ends a step: a name in `prm.data.steps.SPLITTERS`, or `regex:EXPRESSION`.
         chat: whether to put the problem into the model's chat template.
         endpoints: base URLs of servers of the model, instead of vLLM in this process.
@@ -68,15 +77,18 @@ def sample(
     require_number("n", n, "[1, inf)", whole=True)
     place = Workspace(out, "chains.jsonl")
     files = place.files(problems=problems)
-    sampling = Sampling(temperature, top_p, max_tokens, seed, require_texts("stop", stop))
+    sampling = Sampling(
+        temperature, top_p, top_k, min_p, repetition_penalty,
+        max_tokens=max_tokens, seed=seed, stop=require_texts("stop", stop), reproducible=reproducible,
+    )  # fmt: skip
     settings = {"model": model, "n": n, "splitter": splitter, "chat": chat, **asdict(sampling)}
     sampled = place.out.with_name(place.out.name + ".sampled.jsonl")
     job = Job(place.out, "sample", settings, files | directories(model=model), (sampled, drops_path(place.out)))
-    choice = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {})
+    choice = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
             with closing(GrowingFile(sampled, group=n)) as file:
-                drops = _go_on(file, choice, files["problems"], n, sampling, splitter, chat=chat)
+                drops = _go_on(file, job, choice, files["problems"], n, sampling, splitter, chat=chat)
                 write_drops(drops, place.out, counts)
                 counts["chains"] = write_lines(place.out, _in_order(file.path, files["problems"], n))
                 file.path.unlink()
@@ -84,7 +96,15 @@ def sample(
 
 
 def _go_on(
-    file: GrowingFile, choice: EngineChoice, problems: Path, n: int, sampling: Sampling, splitter: str, *, chat: bool
+    file: GrowingFile,
+    job: Job,
+    choice: EngineChoice,
+    problems: Path,
+    n: int,
+    sampling: Sampling,
+    splitter: str,
+    *,
+    chat: bool,
 ) -> Drops:
     """Sample chains for the problems that have none in the file yet; return the problems dropped.
 
@@ -98,7 +118,7 @@ def _go_on(
         return drops
     rows = (problem for problem in read_problems(problems) if problem.id not in done)
     choice.announce()
-    with closing(choice.start()) as engine, console.progress("sampling", total) as advance:
+    with closing(choice.settled(job).start()) as engine, console.progress("sampling", total) as advance:
         advance(len(done))
         for group in sample_chains(rows, engine, renderer, drops, n=n, sampling=sampling, splitter=splitter):
             file.append(*map(to_json, group))

@@ -1,11 +1,11 @@
 """An engine on one or more OpenAI-compatible completions servers.
 
 The server must take token ids as the prompt, as vLLM does: a prefix is cut from the chain's own ids, and must not be
-tokenized again. Each draw is one HTTP request with its own seed, since not every server supports `n`; draws from one
-prompt share its cache on the server.
+tokenized again. Every sampling parameter is sent, for what a request leaves open a server fills in as it likes: vLLM
+from the model's `generation_config.json`. The draws of a request are one HTTP request.
 
-Requests go to the server with the fewest in flight. A server that cannot be reached rests for a while, longer each
-time, and its requests go elsewhere; the job stops only when no server has answered for `PATIENCE` seconds.
+Requests go to the server with the fewest draws in flight. A server that cannot be reached rests for a while, longer
+each time, and its requests go elsewhere; the job stops only when no server has answered for `PATIENCE` seconds.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-import openai
+import aiohttp
+import msgspec
 
+from prm import console
 from prm.data.records import as_finish
 from prm.errors import EngineError
 
@@ -33,29 +36,194 @@ PATIENCE = 600.0
 """Seconds without an answer from any server after which a job stops."""
 LONGEST_REST = 30.0
 """Most seconds for which a failed server rests."""
-
 REFUSALS = 8
-"""Failures at one draw, on servers that answer other draws, after which it stops the job."""
+"""Failures at one request, on servers that answer other requests, after which it stops the job."""
+FIRST_REFUSALS = 3
+"""Status 500 in a row from servers that have never answered, after which the job stops."""
+LISTING = 10.0
+"""Seconds that a server may take to say what it serves."""
+KEY = "OPENAI_API_KEY"
+"""Environment variable with the API key."""
 
 _PASSING = (408, 409, 429)
 """Statuses below 500 that are worth a retry: timeout, conflict, overload."""
+_REFUSED = (400, 422)
+"""Statuses of a request that a server does not understand."""
+_ENDPOINTS = "check the endpoints; most end in /v1"
+_PROBE = "Thus $x^2 = 12{,}345$ and \u221a2 \u2248 1.414;\n\n\u8bc1\u660e: def f(n): return n // 2  # \N{GRINNING FACE}"
+"""Text that tokenizers of different models cut in different places."""
+
+
+class _StatusError(Exception):
+    """An answer with a status other than 200."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"{status}: {said}")
+        self.status = status
+
+    @property
+    def is_passing(self) -> bool:
+        return self.status in _PASSING or self.status >= 500
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the servers serve."""
+
+    model: str
+    """The name under which they serve it."""
+    root: str
+    """The model itself, as the servers name it; "" if they do not say."""
+    max_length: int
+    """Longest prompt and continuation together, in tokens."""
 
 
 @dataclass(slots=True)
 class _Server:
-    client: openai.AsyncOpenAI
+    url: str
     in_flight: int = 0
     failures: int = 0
     """Consecutive failures."""
+    answers: int = 0
     rested: float = 0.0
     """Time from which it may be asked again."""
 
-    def failed(self) -> None:
+    def failed(self, why: str) -> None:
         """Let it rest, longer each time; of the failures in flight together, only the first counts."""
         now = time.monotonic()
         if self.rested <= now:
             self.rested = now + min(2.0 ** min(self.failures, 10), LONGEST_REST)
             self.failures += 1
+            if self.failures == 1:
+                console.say(f"{self.url}: {why}; it is asked again later")
+
+    def answered(self) -> None:
+        self.failures, self.answers = 0, self.answers + 1
+
+
+class _Client:
+    """HTTP with JSON on both sides."""
+
+    def __init__(self) -> None:
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(KEY):
+            headers["Authorization"] = f"Bearer {key}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), headers=headers, timeout=aiohttp.ClientTimeout(total=PATIENCE)
+        )
+
+    async def ask(self, url: str, body: Any = None, timeout: float | None = None) -> Any:
+        """The answer to a POST of `body`, or to a GET if there is none.
+
+        Raises:
+            _StatusError: the server refuses.
+            EngineError: the server wants a key, or answers with something that is not JSON.
+            aiohttp.ClientError, TimeoutError: the server cannot be reached.
+        """
+        data = None if body is None else msgspec.json.encode(body)
+        limit = aiohttp.ClientTimeout(total=timeout or PATIENCE)
+        async with self._session.request("GET" if body is None else "POST", url, data=data, timeout=limit) as reply:
+            status, content = reply.status, await reply.read()
+        if status in (401, 403):
+            raise EngineError(f"{url}: refuses the API key ({status}): {_said(content)}", f"set {KEY}")
+        if status != 200:
+            raise _StatusError(status, _said(content))
+        try:
+            return msgspec.json.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise EngineError(f"{url}: does not answer with JSON: {_said(content)}", _ENDPOINTS) from error
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+def _said(content: bytes) -> str:
+    """What a server says about a failure, in one line."""
+    try:
+        found = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = content.decode("utf-8", "replace")
+    for name in ("error", "message", "detail"):
+        found = found.get(name, found) if isinstance(found, dict) else found
+    return " ".join(str(found).split())[:300] or "no reason given"
+
+
+def ask_what_is_served(
+    endpoints: Sequence[str], tokenizer: Any, *, model: str | None = None, max_length: int | None = None
+) -> Served:
+    """Ask the servers what they serve, and compare their tokenizer with the one at hand where they can be asked.
+
+    Args:
+        endpoints: base URLs.
+        tokenizer: of the model that the job names.
+        model: name of the served model; None for the first one that the servers list.
+        max_length: longest prompt and continuation together, in tokens; None for what the servers say.
+
+    Raises:
+        EngineError: no server answers, they serve different models, or another one than the job names; or the length is
+            unknown.
+    """
+    return asyncio.run(_found([url.rstrip("/") for url in endpoints], tokenizer, model, max_length))
+
+
+async def _found(endpoints: Sequence[str], tokenizer: Any, model: str | None, max_length: int | None) -> Served:
+    client = _Client()
+    try:
+        cards = await asyncio.gather(*(_card(client, url, model) for url in endpoints))
+        found = [card for card in cards if isinstance(card, Served)]
+        if model and max_length and not found:
+            return Served(model, "", max_length)
+        if not found:
+            raise EngineError(f"no server answers: {'; '.join(map(str, cards))}", _ENDPOINTS)
+        served = _agreed(found, max_length)
+        await asyncio.gather(*(_compare(client, url, served.model, tokenizer) for url in endpoints))
+        return served
+    finally:
+        await client.close()
+
+
+async def _card(client: _Client, url: str, model: str | None) -> Served | str:
+    """What one server serves, or why that is not known."""
+    try:
+        found = await client.ask(f"{url}/models", timeout=LISTING)
+        cards = [card for card in found["data"] if model in (None, card["id"])]
+        if not cards:
+            return f"{url} does not serve {model!r}, but {', '.join(card['id'] for card in found['data'])}"
+        return Served(cards[0]["id"], str(cards[0].get("root") or ""), int(cards[0].get("max_model_len") or 0))
+    except (aiohttp.ClientError, OSError, TimeoutError, _StatusError) as error:
+        return f"{url}/models: {str(error) or type(error).__name__}"
+    except (KeyError, TypeError, ValueError):
+        return f"{url}/models: does not list models"
+
+
+def _agreed(found: Sequence[Served], max_length: int | None) -> Served:
+    names = sorted({served.model for served in found})
+    if len(names) > 1:
+        raise EngineError(f"the servers serve different models: {', '.join(names)}", "serve the same model on all")
+    lengths = [served.max_length for served in found if served.max_length]
+    if not lengths and max_length is None:
+        raise EngineError(
+            "the servers do not report the context length",
+            "set the engine option max_length, such as max_length=4096",
+        )
+    return Served(names[0], found[0].root, max_length or min(lengths))
+
+
+async def _compare(client: _Client, url: str, model: str, tokenizer: Any) -> None:
+    """Refuse a server whose tokenizer cuts a text in other places; one that cannot be asked (vLLM can) is trusted."""
+    try:
+        root = url.removesuffix("/v1")
+        body = {"model": model, "prompt": _PROBE, "add_special_tokens": False}
+        theirs = (await client.ask(f"{root}/tokenize", body, timeout=LISTING))["tokens"]
+    except (aiohttp.ClientError, OSError, TimeoutError, EngineError, _StatusError, KeyError, TypeError):
+        return
+    ours = tokenizer(_PROBE, add_special_tokens=False)["input_ids"]
+    if list(theirs) != list(ours):
+        raise EngineError(
+            f"{url}: serves {model!r}, whose tokenizer is not that of --model: it cuts a text into {len(theirs)} "
+            f"tokens {str(theirs[:4])[:-1]}, …], not {len(ours)} tokens {str(ours[:4])[:-1]}, …]",
+            "name the model that is served",
+        )
 
 
 class ServerEngine:
@@ -63,50 +231,22 @@ class ServerEngine:
 
     Args:
         endpoints: base URLs, such as `http://host:8000/v1`. An API key, if needed, is read from `OPENAI_API_KEY`.
-        model: name of the served model; None for the first one that the servers list.
-        max_length: longest prompt and continuation together, in tokens; None to ask the servers.
-
-    Raises:
-        EngineError: no server answers, they serve different models, or the length is unknown.
+        model: name of the served model; see `ask_what_is_served`.
+        max_length: longest prompt and continuation together, in tokens.
     """
 
-    def __init__(self, endpoints: Sequence[str], *, model: str | None = None, max_length: int | None = None) -> None:
+    def __init__(self, endpoints: Sequence[str], *, model: str, max_length: int) -> None:
+        self.model, self.max_length = model, max_length
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="servers")
         self._thread.start()
-        key = os.environ.get("OPENAI_API_KEY", "none")
-        self._servers = [
-            _Server(openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=PATIENCE)) for url in endpoints
-        ]
+        self._servers = [_Server(url.rstrip("/")) for url in endpoints]
+        self._gives_many = True
+        """Whether the servers give several draws in one answer, as far as is known."""
+        self._is_cut = False
+        """Whether a server was seen to cut draws early."""
         self._answered = time.monotonic()
-        try:
-            self.model, self.max_length = self._ask_what_is_served(model, max_length)
-        except BaseException:
-            self.close()
-            raise
-
-    def _ask_what_is_served(self, model: str | None, max_length: int | None) -> tuple[str, int]:
-        """Name and length that the answering servers agree on; given values take precedence."""
-        if model and max_length:
-            return model, max_length
-        found = [card for server in self._servers if (card := self._run(_model_card(server.client, model)))]
-        if not found:
-            raise EngineError(
-                f"no server answers at {', '.join(str(s.client.base_url) for s in self._servers)}",
-                "check the endpoints; most end in /v1",
-            )
-        names, lengths = ({card[i] for card in found} for i in (0, 1))
-        if len(names) > 1:
-            raise EngineError(
-                f"the servers serve different models: {', '.join(sorted(names))}", "serve the same model on all"
-            )
-        known = [length for length in lengths if length]
-        if not known and max_length is None:
-            raise EngineError(
-                "the servers do not report the context length",
-                "set the engine option max_length, such as max_length=4096",
-            )
-        return names.pop(), max_length or min(known)
+        self._client = self._run(_started())
 
     def stream(
         self, requests: Iterator[Request | None], sampling: Sampling
@@ -120,7 +260,7 @@ class ServerEngine:
                 while in_flight < room and (request := next(requests, None)):
                     if not in_flight:
                         self._answered = time.monotonic()  # patience starts when a server is asked
-                    tasks[request.id] = self._submit(self._answer(request, sampling, done))
+                    tasks[request.id] = self._submit(self._answer(request, sampling, done.put))
                     in_flight += request.n
                 if not in_flight:
                     return
@@ -134,39 +274,57 @@ class ServerEngine:
             for task in tasks.values():
                 task.cancel()
 
-    async def _answer(self, request: Request, sampling: Sampling, done: queue.SimpleQueue[Any]) -> None:
-        """Put the completions of a request, or the error, into `done`."""
+    async def _answer(self, request: Request, sampling: Sampling, put: Callable[[Any], None]) -> None:
+        """Hand over the completions of a request, or the error."""
         try:
-            first = request.seed(sampling)
-            draws = (self._draw(request, sampling, first + i) for i in range(request.n))
-            done.put((request, list(await asyncio.gather(*draws))))
+            found = await self._draws(request, sampling, 0, request.n) if self._gives_many else []
+            missing = (self._draws(request, sampling, i, 1) for i in range(len(found), request.n))
+            put((request, [*found, *(draw for draws in await asyncio.gather(*missing) for draw in draws)]))
         except Exception as error:  # raised in the thread that reads the stream
-            done.put((request, error))
+            put((request, error))
 
-    async def _draw(self, request: Request, sampling: Sampling, seed: int) -> Completion:
+    async def _draws(self, request: Request, sampling: Sampling, first: int, n: int) -> list[Completion]:
+        """At least one and at most `n` draws of a request, from the draw `first` on."""
         refusals = 0
         while True:
-            server = await self._choose()
-            server.in_flight += 1
+            server, asked = await self._choose(), n
+            server.in_flight += asked
             try:
-                reply = await self._complete(server.client, request, sampling, seed)
-            except (openai.APIConnectionError, ValueError) as error:  # not reached, timed out, or an incomplete answer
-                server.failed()
+                reply = await self._client.ask(f"{server.url}/completions", self._body(request, sampling, first, n))
+                found = _completions(reply, server, n)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                server.failed(str(error) or type(error).__name__)
                 self._give_up_after(error, request)
-            except openai.APIStatusError as error:
-                refusals += error.status_code == 500 and server.failures == 0  # on a server that answers other draws
-                is_passing = error.status_code in _PASSING or error.status_code >= 500
-                if not is_passing or refusals == REFUSALS:
-                    raise EngineError(
-                        f"{server.client.base_url}: refuses {request.id}: {error.message}", "see the server's log"
-                    ) from error
-                server.failed()
+            except _StatusError as error:
+                if n > 1 and error.status in _REFUSED and not server.answers:
+                    n, self._gives_many = 1, False  # perhaps it gives one draw at a time
+                    continue
+                refusals += error.status == 500 and server.failures == 0  # on a server that answers other requests
+                if not error.is_passing or refusals == REFUSALS or self._has_never_answered(error):
+                    raise EngineError(f"{server.url}: refuses {request.id}: {error}", "see the server's log") from error
+                server.failed(str(error))
                 self._give_up_after(error, request)
             else:
-                server.failures, self._answered = 0, time.monotonic()
-                return _read(reply, server)
+                server.answered()
+                self._answered = time.monotonic()
+                self._say_if_cut(found, sampling, server)
+                self._gives_many = self._gives_many and len(found) == n
+                return found
             finally:
-                server.in_flight -= 1
+                server.in_flight -= asked
+
+    def _say_if_cut(self, found: list[Completion], sampling: Sampling, server: _Server) -> None:
+        """Say once if a server has a limit of its own: such draws are undecided."""
+        cut = [draw.tokens for draw in found if draw.finish == "length" and 0 < draw.tokens < sampling.max_tokens]
+        if cut and not self._is_cut and cut[0] < self.max_length // 2:
+            self._is_cut = True
+            console.say(f"{server.url}: cut a draw after {cut[0]:,} tokens, though {sampling.max_tokens:,} are allowed")
+
+    def _has_never_answered(self, error: _StatusError) -> bool:
+        """Whether no server has answered any request yet, and all fail again and again: they will not get better."""
+        return error.status == 500 and all(
+            not server.answers and server.failures >= FIRST_REFUSALS for server in self._servers
+        )
 
     async def _choose(self) -> _Server:
         """The server with the fewest draws in flight, among those not resting."""
@@ -177,16 +335,26 @@ class ServerEngine:
                 return min(awake, key=lambda server: server.in_flight)
             await asyncio.sleep(min(server.rested for server in self._servers) - now)
 
-    async def _complete(self, client: openai.AsyncOpenAI, request: Request, sampling: Sampling, seed: int) -> Any:
-        return await client.completions.create(
-            model=self.model,
-            prompt=list(request.prompt_ids),
-            max_tokens=min(sampling.max_tokens, self.max_length - len(request.prompt_ids)),
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=seed,
-            stop=list(sampling.stop) or None,
-        )
+    def _body(self, request: Request, sampling: Sampling, first: int, n: int) -> dict[str, Any]:
+        own = request.seed(sampling)
+        seed = {} if own is None else {"seed": own + first}
+        stop = {"stop": list(sampling.stop)} if sampling.stop else {}
+        return {
+            "model": self.model,
+            "prompt": request.prompt_ids,
+            "n": n,
+            "max_tokens": min(sampling.max_tokens, self.max_length - len(request.prompt_ids)),
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k or -1,
+            "min_p": sampling.min_p,
+            "repetition_penalty": sampling.repetition_penalty,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+            "return_token_ids": True,  # the only way to learn the length of each draw
+            **seed,
+            **stop,
+        }
 
     def _give_up_after(self, error: Exception, request: Request) -> None:
         if time.monotonic() - self._answered > PATIENCE:
@@ -204,11 +372,15 @@ class ServerEngine:
     def close(self) -> None:
         """Cancel the requests in flight and close the connections."""
         self._run(_cancel_all())
-        for server in self._servers:
-            self._run(server.client.close())
+        self._run(self._client.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _started() -> _Client:
+    """A client in the loop that runs this."""
+    return _Client()
 
 
 async def _cancel_all() -> None:
@@ -218,27 +390,30 @@ async def _cancel_all() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-async def _model_card(client: openai.AsyncOpenAI, model: str | None) -> tuple[str, int] | None:
-    """Name and context length (0 if not reported) of a served model; None if the server does not answer."""
+def _completions(reply: Any, server: _Server, n: int) -> list[Completion]:
+    """The draws in an answer, in their order."""
     try:
-        cards = (await client.with_options(timeout=10.0).models.list()).data
-    except (openai.OpenAIError, AttributeError):  # AttributeError: the answer is not a list of models
-        return None
-    card = next((c for c in cards if model in (None, c.id)), None)
-    return None if card is None else (card.id, int(getattr(card, "max_model_len", 0) or 0))
+        choices = sorted(reply["choices"], key=lambda choice: choice.get("index") or 0)[:n]
+        texts = [choice["text"].encode("utf-8", "replace").decode() for choice in choices]  # a lone surrogate
+        counts = _token_counts(choices, texts, int((reply.get("usage") or {}).get("completion_tokens") or 0))
+        found = [
+            Completion(text, tokens, as_finish(choice.get("finish_reason")))
+            for text, tokens, choice in zip(texts, counts, choices, strict=True)
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        found = []
+    if not found:
+        raise EngineError(f"{server.url}: does not answer like a completions server", "check the endpoints")
+    return found
 
 
-def _read(reply: Any, server: _Server) -> Completion:
-    try:
-        return _completion(reply)
-    except (AttributeError, IndexError, TypeError) as error:
-        raise EngineError(
-            f"{server.client.base_url}: does not answer like a completions server", "check the endpoints"
-        ) from error
-
-
-def _completion(reply: Any) -> Completion:
-    choice = reply.choices[0]
-    tokens = (reply.usage and reply.usage.completion_tokens) or 0
-    text = choice.text.encode("utf-8", "replace").decode()  # a lone surrogate could not be written to a file
-    return Completion(text=text, tokens=tokens, finish=as_finish(choice.finish_reason))
+def _token_counts(choices: Sequence[Any], texts: Sequence[str], total: int) -> list[int]:
+    """Number of tokens of each draw; where only their sum is known, each gets its share by length."""
+    ids = [choice.get("token_ids") for choice in choices]
+    if all(isinstance(found, list) for found in ids):
+        return [len(found) for found in ids]
+    ends, characters, length = [0], 0, sum(map(len, texts))
+    for text in texts:
+        characters += len(text)
+        ends.append(round(total * characters / length) if length else 0)
+    return [end - start for start, end in pairwise(ends)]

@@ -6,6 +6,7 @@ from one prefix share its cache.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,14 +22,15 @@ class VLLMEngine:
 
     Args:
         model: a Hugging Face directory or Hub name.
+        reproducible: whether draws have seeds of their own.
         options: passed to `vllm.LLM` unchanged (`tensor_parallel_size`, `max_model_len`, …).
 
     Raises:
         ModelError: vLLM is not installed, or cannot load the model.
     """
 
-    def __init__(self, model: str, **options: Any) -> None:
-        self._process = VllmProcess(model, **{**_defaults(), **options})
+    def __init__(self, model: str, *, reproducible: bool = False, **options: Any) -> None:
+        self._process = VllmProcess(model, **{**_defaults(reproducible), **options})
         self._llm = self._process.llm
         self._batch = int(self._llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
 
@@ -72,13 +74,14 @@ class VLLMEngine:
         self._process.close()
 
 
-def _defaults() -> dict[str, Any]:
-    common = {"enable_prefix_caching": True}
+def _defaults(reproducible: bool) -> dict[str, Any]:
+    # vLLM starts from seed 0 each time: two workers, or a job that resumes, would draw the same random numbers again.
+    common = {"enable_prefix_caching": True, **({} if reproducible else {"seed": secrets.randbits(31)})}
     if has_gpu():
         return common
-    # Blocks of 32 tokens (the smallest without a GPU) let short prefixes be shared. Chunked prefill must be off there:
-    # vLLM would rewind the random generator of a seeded draw, which a CPU generator cannot do, and the engine dies.
-    return {**common, "block_size": 32, "enable_chunked_prefill": False}
+    # Blocks of 32 tokens (the smallest without a GPU) let short prefixes be shared. With seeds, chunked prefill must be
+    # off there: vLLM would rewind the random generator of a draw, which a CPU generator cannot do, and the engine dies.
+    return {**common, "block_size": 32, **({"enable_chunked_prefill": False} if reproducible else {})}
 
 
 def _sampling_params(request: Request, sampling: Sampling) -> Any:
@@ -89,6 +92,9 @@ def _sampling_params(request: Request, sampling: Sampling) -> Any:
         n=request.n,
         temperature=sampling.temperature,
         top_p=sampling.top_p,
+        top_k=sampling.top_k or -1,
+        min_p=sampling.min_p,
+        repetition_penalty=sampling.repetition_penalty,
         max_tokens=sampling.max_tokens,
         seed=request.seed(sampling),
         stop=list(sampling.stop),

@@ -321,9 +321,16 @@ def test_earlier_draws_are_not_repeated(renderer, strategy, kept):
     assert sorted(map(repr, made + whole[:kept])) == sorted(map(repr, whole))
 
 
+SEEDED = Sampling(reproducible=True)
+
+
+def test_draws_have_seeds_only_where_they_are_to_be_reproducible():
+    assert Request("c@1", (1,), 8).seed(Sampling(seed=3)) is None
+
+
 def test_the_seeds_of_draws_do_not_depend_on_their_division_into_requests():
     whole, part = Request("c@1", (1,), 8), Request("c@1", (1,), 3, first=5)
-    assert part.seed(Sampling()) == whole.seed(Sampling()) + 5
+    assert part.seed(SEEDED) == whole.seed(SEEDED) + 5
 
 
 def test_the_estimate_is_never_exceeded_and_counts_the_tokens_that_follow(renderer):

@@ -33,7 +33,10 @@ def label(server, base_model):
     """`prm.label` with a model that answers 4 or 5."""
 
     def run(problems, chains, out=None, **settings):
-        settings = {"model": base_model, "rollouts": 4, "max_unusable": 0.5, "endpoints": [server.url], **settings}
+        settings = {"model": base_model, "rollouts": 4, "max_unusable": 0.5, "reproducible": True} | {
+            "endpoints": [server.url],
+            **settings,
+        }
         return toolkit.label(problems, chains, out, **settings)
 
     return run
@@ -91,7 +94,7 @@ def test_rows_of_gsm8k_and_their_solutions(label):
 
 def test_python_and_the_command_write_the_same_and_reuse_each_other(prm, server, base_model, label, files, capsys):
     given = ["--model", base_model, "--problems", files[0], "--chains", files[1], "--strategy", "bisect", "-k", 4]
-    given += ["--max-unusable", 0.5]
+    given += ["--max-unusable", 0.5, "--reproducible"]
     code, _, said = prm("label", *given, "--endpoint", server.url, "--out", "by-command")
     assert code == 0, said
     made = label(*files, "by-python", strategy="bisect")
@@ -129,10 +132,28 @@ def test_a_job_that_was_stopped_draws_only_the_rest(label, files, capsys, tmp_pa
     assert 0 < len(kept) < ROLLOUTS
     with serve() as second:
         again = label(*files, out, checker=is_four, endpoints=[second.url])
-        assert len(second.asked) == ROLLOUTS - len(kept)
+        assert sum(asked["n"] for asked in second.asked) == ROLLOUTS - len(kept)
     assert f"resuming after 0 chains and {len(kept)} rollouts" in capsys.readouterr().err
     assert list(again) == list(whole)
     assert rollouts_path(out).read_text().startswith("\n".join(kept))
+
+
+def test_a_job_does_not_go_on_with_another_model_on_the_server(label, files, tmp_path):
+    out = tmp_path / "labels.jsonl"
+    CHECKED.clear()
+    with serve() as first, pytest.raises(KeyboardInterrupt):
+        label(*files, out, checker=is_four, endpoints=[first.url])
+    facts = json.loads(out.with_name("labels.jsonl.manifest.json").read_text())["facts"]
+    assert facts == {"served": {"model": "tiny", "root": "models/tiny"}, "endpoints": [first.url]}
+    with serve() as second:
+        second.root = "models/other"
+        with pytest.raises(toolkit.OutputError, match=r"was begun with served .*models/tiny.* not .*models/other"):
+            label(*files, out, checker=is_four, endpoints=[second.url])
+        assert not second.asked
+        second.root = "models/tiny"
+        made = label(*files, out, checker=is_four, endpoints=[second.url])
+    assert len(made) == 3
+    assert json.loads(out.with_name("labels.jsonl.manifest.json").read_text())["facts"]["endpoints"] == [second.url]
 
 
 def test_a_job_does_not_resume_or_reuse_with_another_checker(label, tmp_path):

@@ -12,6 +12,7 @@ import ray
 from prm.benchmarks.perf.waiting_server import serve
 from prm.data.records import Chain, Drop, Problem, Rollout, StepLabels
 from prm.generation.choice import EngineChoice
+from prm.generation.engine import Sampling
 from prm.labeling import ray_labeling
 from prm.labeling.allocation import Budget
 from prm.labeling.labeler import Plan
@@ -39,7 +40,8 @@ def blocks_of_four(monkeypatch):
 
 
 def setup(base_model, url):
-    return Setup(EngineChoice(base_model, (url,)), plan=Plan("bisect", Budget(4)))
+    engine = EngineChoice(base_model, (url,), reproducible=True)
+    return Setup(engine, plan=Plan("bisect", Budget(4)), sampling=Sampling(reproducible=True))
 
 
 def worker_processes():

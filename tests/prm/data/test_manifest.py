@@ -47,6 +47,25 @@ def test_settings_that_json_writes_otherwise_are_known_again(tmp_path, source):
     assert again(job).is_done()
 
 
+def test_a_fact_that_became_known_holds_for_every_later_run(tmp_path, source):
+    job = Job(tmp_path / "out.jsonl", "label", {}, {"chains": source}, (tmp_path / "out.jsonl.partial",))
+    with job.taken_up():
+        job.settle("served", {"model": "a"})
+        job.settle("endpoints", ["one"], may_change=True)
+        job.unfinished[0].write_text("work")
+    with job.taken_up():
+        job.settle("served", {"model": "a"})
+        job.settle("endpoints", ["two"], may_change=True)
+        with pytest.raises(OutputError, match=r"out\.jsonl: was begun with served .*'a'.*, not .*'b'"):
+            job.settle("served", {"model": "b"})
+        job.unfinished[0].replace(job.output)
+        job.finish({}, time.time())
+    assert job.is_done()
+    assert json.loads(job.manifest.read_text())["facts"] == {"served": {"model": "a"}, "endpoints": ["two"]}
+    with job.taken_up(overwrite=True):
+        job.settle("served", {"model": "b"})
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [({"settings": {"k": 4}}, "settings"), ({"command": "score"}, "command"), ({"inputs": {}}, "inputs")],

@@ -31,8 +31,10 @@ def server():
 def sample(server, base_model):
     """`prm.sample` with a model that answers 4 or 5."""
 
+    given = {"model": base_model, "n": N, "endpoints": [server.url], "reproducible": True}
+
     def run(problems, out=None, **settings):
-        return toolkit.sample(problems, out, **{"model": base_model, "n": N, "endpoints": [server.url], **settings})
+        return toolkit.sample(problems, out, **{**given, **settings})
 
     return run
 
@@ -72,7 +74,19 @@ def test_any_source_gives_the_same_chains(sample, path):
 
 
 def test_python_and_the_command_write_the_same_and_reuse_each_other(prm, server, base_model, sample, path, capsys):
-    command = ["sample", "--model", base_model, "--problems", path, "-n", N, "--endpoint", server.url, "--out"]
+    command = [
+        "sample",
+        "--model",
+        base_model,
+        "--problems",
+        path,
+        "-n",
+        N,
+        "--endpoint",
+        server.url,
+        "--reproducible",
+        "--out",
+    ]
     code, _, said = prm(*command, "by-command")
     assert code == 0, said
     made = sample(path, "by-python")
@@ -107,7 +121,7 @@ def test_a_job_that_was_stopped_asks_only_for_the_rest(sample, path, monkeypatch
     assert not out.exists()
     with serve() as second:
         again = sample(path, out, endpoints=[second.url])
-        assert len(second.asked) == N
+        assert [asked["n"] for asked in second.asked] == [N]
     assert "resuming after 1 problems" in capsys.readouterr().err
     assert again.path.read_bytes() == whole.path.read_bytes()
     assert [(drop.id, drop.reason) for drop in again.drops] == [LONG]
