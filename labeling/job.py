@@ -14,8 +14,8 @@ from prm import console
 from prm.data.files import ProblemFile, read_chains
 from prm.data.jobs import Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
-from prm.data.records import Chain, StepLabels
-from prm.errors import require_number, require_texts
+from prm.data.records import Chain, Rollout, StepLabels
+from prm.errors import InputError, require_number, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
 from prm.scoring.checking import command_files, job_checker, recorded
@@ -28,6 +28,9 @@ from .judging import require_golds
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
+
+TRIAL = 200
+"""Rollouts after which a job without a single right one stops."""
 
 
 def label(
@@ -57,6 +60,7 @@ def label(
     engine_options: Mapping[str, Any] | None = None,
     ray_workers: int = 0,
     ray_gpus: float = 0.0,
+    keep_going: bool = False,
     overwrite: bool = False,
 ) -> Records[StepLabels]:
     """Label the steps of chains by Monte Carlo rollouts from their prefixes, checked against the gold answers.
@@ -92,10 +96,12 @@ def label(
         engine_options: see `EngineChoice.options`.
         ray_workers: number of Ray workers that label, each with its own engine; 0 for this process alone.
         ray_gpus: GPUs of each Ray worker.
+        keep_going: whether to go on although all of the first 200 rollouts are undecided, or none of them is right and
+            no chain either.
         overwrite: whether to replace an existing output.
 
     Raises:
-        PrmError: an input, the model, the engine or the output cannot be used.
+        PrmError: an input, the model, the engine or the output cannot be used, or the job is hopeless.
     """
     judge = job_checker(checker)
     place = Workspace(out, "labels.jsonl")
@@ -124,7 +130,7 @@ def label(
                     setup.engine.announce(ray_workers)
                     setup = replace(setup, engine=setup.engine.settled(job))
                     with _events(setup, rows, golds, earlier, ray_workers, ray_gpus) as events:
-                        counts |= _record(events, journal, total)
+                        counts |= _record(events, journal, total, is_watched=not keep_going)
                 journal.finish(total)
                 counts |= _summary(journal.tally)
     return place.records(job, StepLabels)
@@ -188,8 +194,12 @@ def _remaining(journal: Journal, chains: Path, splitter: str) -> tuple[Iterator[
     return islice(read_chains(chains, splitter), journal.finished, None), earlier
 
 
-def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, Any]:
-    """Write the events to the journal and show progress; return the rate of labels."""
+def _record(events: Iterator[Event], journal: Journal, total: int, *, is_watched: bool) -> dict[str, Any]:
+    """Write the events to the journal and show progress; return the rate of labels.
+
+    Raises:
+        InputError: it is watched, and none of the first `TRIAL` rollouts is right.
+    """
     tally = journal.tally
     started, rollouts, tokens, steps = time.time(), tally.rollouts, tally.tokens, tally.steps
     with console.progress("labeling", total) as advance:
@@ -197,6 +207,8 @@ def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, 
         for event in events:
             before = tally.chains
             journal.append(event)
+            if is_watched and tally.rollouts >= TRIAL and tally.is_hopeless:
+                raise _hopeless(tally, event)
             seconds = max(time.time() - started, 1e-3)
             advance(
                 tally.chains - before,
@@ -209,6 +221,17 @@ def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, 
     return {**rate, "seconds": round(seconds, 1)}
 
 
+def _hopeless(tally: Tally, event: Event) -> InputError:
+    """The error that ends a job whose labels would all be wrong, or unknown."""
+    reasons = "; ".join(f"{number:,} {reason}" for reason, number in tally.undecided.most_common()) or "all decided"
+    end = f", the last one ends in {event.text[-80:]!r}" if isinstance(event, Rollout) else ""
+    return InputError(
+        f"none of the first {tally.rollouts:,} rollouts is right ({reasons}){end}",
+        "look at the rollouts beside the output: are the model, the prompt and the answers' format right, and is "
+        "max_tokens large enough? To go on all the same: --keep-going (keep_going=True)",
+    )
+
+
 def _summary(tally: Tally) -> dict[str, Any]:
     per_rollout = {"labels a rollout": tally.steps / tally.rollouts} if tally.rollouts else {}
     return {
@@ -216,8 +239,11 @@ def _summary(tally: Tally) -> dict[str, Any]:
         "step labels": tally.steps,
         "rollouts": tally.rollouts,
         "tokens": tally.tokens,
-        "undecided rollouts": tally.undecided,
+        "% right rollouts": 100 * tally.right / max(tally.rollouts, 1),
+        **{f"undecided rollouts ({reason})": number for reason, number in tally.undecided.most_common()},
         **per_rollout,
+        "prefixes never solved": tally.never,
+        "of these solved later": tally.contradicted,
         "% saved against fixed": 100 * tally.saved_share,
         **{f"dropped ({reason})": number for reason, number in tally.reasons.items()},
     }

@@ -86,6 +86,9 @@ def run(
     workers: Annotated[int, typer.Option(min=1, help="ray: number of workers")] = 1,
     worker_gpus: Annotated[float, typer.Option(min=0.0, help="ray: GPUs per worker")] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only print what it would cost")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="go on although none of the first 200 rollouts is right")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Chains → step labels: Monte Carlo rollouts from prefixes, checked against the gold answers.
@@ -110,7 +113,8 @@ def run(
         top_k=top_k, min_p=min_p, repetition_penalty=repetition_penalty, max_tokens=max_tokens,
         stop=stop or (), seed=seed, reproducible=reproducible,
         endpoints=endpoint or (), engine_options=engine_options(engine_option or []),
-        ray_workers=workers if engine == "ray" else 0, ray_gpus=worker_gpus, overwrite=overwrite,
+        ray_workers=workers if engine == "ray" else 0, ray_gpus=worker_gpus,
+        keep_going=keep_going, overwrite=overwrite,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from prm.generation import sampling
 from .options import (
     ChainsEach,
     Chat,
+    Checker,
     Endpoint,
     EngineOption,
     MaxTokens,
@@ -45,6 +46,7 @@ def sample(
     chat: Chat = False,
     endpoint: Endpoint = None,
     engine_option: EngineOption = None,
+    checker: Checker = "exact",
     overwrite: Overwrite = False,
 ) -> None:
     """Problems → chains: N solutions for each problem, with vLLM or servers.
@@ -57,5 +59,5 @@ def sample(
         top_k=top_k, min_p=min_p, repetition_penalty=repetition_penalty, max_tokens=max_tokens,
         stop=stop or (), seed=seed, reproducible=reproducible,
         splitter=splitter, chat=chat, endpoints=endpoint or (), engine_options=engine_options(engine_option or []),
-        overwrite=overwrite,
+        checker=checker, overwrite=overwrite,
     )  # fmt: skip

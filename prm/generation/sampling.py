@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import Any
 
 from prm import console
 from prm.data.drops import Drops, drops_path
-from prm.data.files import read_problems, read_records, to_json
+from prm.data.files import ProblemFile, read_problems, read_records, to_json
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Problem
@@ -19,6 +20,9 @@ from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, write_lines
 from prm.errors import RenderError, require_number, require_texts
 from prm.models.rendering import Renderer
+from prm.scoring.checking import job_checker, solution_verdicts
+from prm.verifiers import Checker
+from prm.verifiers.checkers import Named
 
 from .choice import EngineChoice
 from .engine import Completion, Engine, Request, Sampling
@@ -43,6 +47,7 @@ def sample(
     chat: bool = False,
     endpoints: str | Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
+    checker: Named = "exact",
     overwrite: bool = False,
 ) -> Records[Chain]:
     """Sample `n` solutions of each problem.
@@ -68,6 +73,7 @@ def sample(
         chat: whether to put the problem into the model's chat template.
         endpoints: base URLs of servers of the model, instead of vLLM in this process.
         engine_options: see `EngineChoice.options`.
+        checker: decides which answers are right, for the summary alone; see `prm.verifiers.checkers.checker_of`.
         overwrite: whether to replace an existing output.
 
     Raises:
@@ -75,6 +81,7 @@ def sample(
     """
     split_steps("", splitter)  # refuse an unknown name before the engine starts
     require_number("n", n, "[1, inf)", whole=True)
+    judge = job_checker(checker)
     place = Workspace(out, "chains.jsonl")
     files = place.files(problems=problems)
     sampling = Sampling(
@@ -91,6 +98,7 @@ def sample(
                 drops = _go_on(file, job, choice, files["problems"], n, sampling, splitter, chat=chat)
                 write_drops(drops, place.out, counts)
                 counts["chains"] = write_lines(place.out, _in_order(file.path, files["problems"], n))
+                counts |= summary(place.out, files["problems"], judge, counts["chains"])
                 file.path.unlink()
     return place.records(job, Chain)
 
@@ -124,6 +132,33 @@ def _go_on(
             file.append(*map(to_json, group))
             advance(1, f"{file.count:,} chains")
     return drops
+
+
+def summary(chains: Path, problems: Path, checker: Checker, total: int) -> dict[str, Any]:
+    """What a file of `total` chains holds: how they ended, and how many are right where there are gold answers."""
+    of, right, ends, steps = Counter[str](), Counter[str](), Counter[str](), 0
+    owners, asked = ProblemFile(problems), list[str]()
+
+    def solutions() -> Iterator[tuple[str, Problem]]:
+        nonlocal steps
+        for chain in read_records(chains, Chain):
+            steps += len(chain.steps)
+            ends[chain.finish] += 1
+            if owners[chain.problem_id].golds:
+                asked.append(chain.problem_id)
+                yield chain.text, owners[chain.problem_id]
+
+    found = solution_verdicts(checker, solutions())
+    for number, verdict in enumerate(console.tracked(found, "checking", total)):
+        of[asked[number]] += 1
+        right[asked[number]] += verdict.is_correct
+    rates = {
+        "% right": 100 * right.total() / of.total(),
+        "problems never solved": sum(not right[name] for name in of),
+        "problems always solved": sum(right[name] == of[name] for name in of),
+    }
+    cut = {"% cut by length": 100 * ends["length"] / total, "steps a chain": steps / total} if total else {}
+    return {**(rates if of else {}), **cut}
 
 
 def _in_order(sampled: Path, problems: Path, n: int) -> Iterator[str]:

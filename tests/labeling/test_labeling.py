@@ -85,7 +85,7 @@ def test_fixed_by_hand(renderer, backwards):
     assert labels.wrong == (0, 0, 4, 4, 0)
     assert labels.known == ("drawn",) * 4 + ("answer",)
     assert (labels.outcome, labels.hard) == ("incorrect", (True, True, False, False, False))
-    assert (tally.rollouts, tally.tokens, tally.undecided) == (16, 48, 0)
+    assert (tally.rollouts, tally.tokens, tally.undecided.total()) == (16, 48, 0)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -190,7 +190,8 @@ def test_an_undecided_rollout_is_not_evidence(renderer, completion):
     assert labels.hard == (None, None, False)
     assert labels.known == ("undecided", "undecided", "answer")
     assert labels.drawn == (4, 4, 0)
-    assert tally.undecided == tally.rollouts == 8
+    assert tally.undecided.total() == tally.rollouts == 8
+    assert tally.is_hopeless
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,38 @@ def test_a_job_with_too_many_unusable_gold_answers_stops_before_its_first_rollou
     assert [row.chain_id for row in made] == ["p"]
 
 
+def wrong(text, gold, problem):
+    return False
+
+
+def cannot_say(text, gold, problem):
+    return None
+
+
+@pytest.mark.parametrize(
+    ("checker", "reason"), [(wrong, "all decided"), (cannot_say, r"\d+ no answer")], ids=["wrong", "undecided"]
+)
+def test_a_hopeless_job_stops_early_and_goes_on_only_if_told(label, tmp_path, checker, reason):
+    out = tmp_path / "labels.jsonl"
+    chains = [Chain(f"c{i}", "p", ("First.\n", "Then.\n", "The answer is 9")) for i in range(100)]
+    with pytest.raises(toolkit.InputError, match=rf"none of the first 2\d\d rollouts is right \({reason}\)") as caught:
+        label(PROBLEMS[:1], chains, out, checker=checker)
+    assert "--keep-going" in caught.value.hint
+    drawn = len(rollouts_path(out).read_text().splitlines())
+    assert 200 <= drawn < 210
+    made = label(PROBLEMS[:1], chains, out, checker=checker, keep_going=True)
+    assert (len(made), made.counts["rollouts"], made.counts["% right rollouts"]) == (100, 800, 0)
+    assert made.counts["prefixes never solved"] == (200 if checker is wrong else 0)
+
+
+def test_a_job_with_right_chains_is_not_hopeless(label):
+    """Rollouts from the last steps of wrong chains may all fail."""
+    right = Chain("right", "p", ("It is 4. That is all.",))
+    chains = [right, *(Chain(f"c{i}", "p", ("First.\n", "Then.\n", "The answer is 9")) for i in range(40))]
+    made = label(PROBLEMS[:1], chains, checker=lambda text, gold, problem: "all" in text)
+    assert (len(made), made.counts["% right rollouts"]) == (41, 0)
+
+
 def test_one_text_is_one_stop_and_one_server(server, label):
     made = label(PROBLEMS, CHAINS, stop="\n\n", endpoints=server.url)
     assert manifest(made.path)[1]["stop"] == ["\n\n"]
