@@ -18,6 +18,7 @@ from prm.data.records import Chain, Rollout, StepLabels
 from prm.errors import InputError, require_number, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
+from prm.generation.prompts import asking, merged
 from prm.scoring.checking import command_files, job_checker, recorded
 from prm.verifiers.checkers import Named
 
@@ -55,6 +56,7 @@ def label(
     reproducible: bool = False,
     splitter: str = "newline",
     chat: bool = False,
+    prompt: str | Path | Mapping[str, Any] = "",
     checker: Named = "exact",
     endpoints: str | Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
@@ -91,6 +93,7 @@ def label(
             It costs time; a job is resumable without it.
         splitter: how to split a solution given as one text into steps.
         chat: whether to put the problem into the model's chat template.
+        prompt: what stands around the problem: a preset, a file, or messages; see `prm.generation.prompts.asking`.
         checker: decides whether an answer is right; see `prm.verifiers.checkers.checker_of`.
         endpoints: base URLs of servers of the model, instead of vLLM in this process.
         engine_options: see `EngineChoice.options`.
@@ -103,20 +106,20 @@ def label(
     Raises:
         PrmError: an input, the model, the engine or the output cannot be used, or the job is hopeless.
     """
-    judge = job_checker(checker)
+    judge, asked = job_checker(checker), asking(prompt, chat=chat)
     place = Workspace(out, "labels.jsonl")
     files = place.files(problems=problems, chains=chains)
     plan = Plan(strategy, Budget(rollouts, width), check_share)
     sampling = Sampling(
         temperature, top_p, top_k, min_p, repetition_penalty,
-        max_tokens=max_tokens, seed=seed, stop=require_texts("stop", stop), reproducible=reproducible,
+        max_tokens=max_tokens, seed=seed, stop=merged(require_texts("stop", stop), asked), reproducible=reproducible,
     )  # fmt: skip
     engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
-    setup = Setup(engine, chat, plan, sampling, judge)
+    setup = Setup(engine, asked, plan, sampling, judge)
     require_number("max_unusable", max_unusable, "[0, 1]")
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
-    settings = {"model": model, "splitter": splitter, "chat": chat, **asdict(plan), **asdict(sampling)}
+    settings = {"model": model, "splitter": splitter, **asked.recorded(), **asdict(plan), **asdict(sampling)}
     inputs = files | directories(model=model) | command_files(judge)
     job = Job(place.out, "label", settings | recorded(judge), inputs, unfinished(place.out))
     with making(job, "labels", overwrite) as counts:
@@ -147,13 +150,14 @@ def labeling_cost(
     check_share: float = 0.0,
     splitter: str = "newline",
     chat: bool = False,
+    prompt: str | Path | Mapping[str, Any] = "",
     checker: Named = "exact",
 ) -> Cost:
     """Estimate what `label` would cost at most with these arguments; nothing is generated."""
-    judge = job_checker(checker)
+    judge, asked = job_checker(checker), asking(prompt, chat=chat)
     place = Workspace(None, "cost")
     files = place.files(problems=problems, chains=chains)
-    plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(chat=chat)
+    plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(asked)
     golds = ProblemFile(files["problems"])
     return estimate(read_chains(files["chains"], splitter), golds, renderer, plan, judge)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from prm.data.records import Chain, Problem
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Engine, Sampling
+from prm.generation.prompts import Asking
 from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES
 
@@ -20,15 +21,15 @@ class Setup:
     """How to label."""
 
     engine: EngineChoice
-    chat: bool = False
-    """Whether to put the problem into the model's chat template, so that rollouts continue the assistant's turn."""
+    asked: Asking = field(default_factory=Asking)
+    """How problems are put to the model; in a chat, rollouts continue the assistant's turn."""
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
     checker: Checker = RULES
 
     def labeler(self, engine: Engine) -> Labeler:
         """A labeler on an engine started from this setup."""
-        return Labeler(engine, self.engine.renderer(chat=self.chat), self.plan, self.sampling, self.checker)
+        return Labeler(engine, self.engine.renderer(self.asked), self.plan, self.sampling, self.checker)
 
     @contextmanager
     def events(

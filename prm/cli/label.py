@@ -33,16 +33,21 @@ from .options import (
     Model,
     OutFile,
     Overwrite,
+    Prefix,
     Problems,
+    Prompt,
     RepetitionPenalty,
     Reproducible,
     Seed,
     Splitter,
     Stop,
+    System,
     Temperature,
+    TemplateOption,
     TopK,
     TopP,
     engine_options,
+    whole_prompt,
 )
 
 
@@ -77,6 +82,10 @@ def run(
     reproducible: Reproducible = False,
     splitter: Splitter = "newline",
     chat: Chat = False,
+    prompt: Prompt = "",
+    system: System = "",
+    template_option: TemplateOption = None,
+    prefix: Prefix = "",
     checker: Checker = "exact",
     endpoint: Endpoint = None,
     engine_option: EngineOption = None,
@@ -101,7 +110,8 @@ def run(
         raise InputError(f"unknown --engine {engine!r}", "choose from vllm, ray")
     plan: dict[str, Any] = {
         "strategy": strategy, "rollouts": rollouts, "width": width, "check_share": check_share,
-        "splitter": splitter, "chat": chat, "checker": checker,
+        "splitter": splitter, "chat": chat, "prompt": whole_prompt(prompt, system, template_option or [], prefix),
+        "checker": checker,
     }  # fmt: skip
     if dry_run:
         _say_cost(job.labeling_cost(problems, chains, model=model, **plan))

@@ -11,6 +11,7 @@ import typer
 
 from prm.data.steps import SPLITTERS
 from prm.errors import InputError
+from prm.generation.prompts import PROMPTS
 from prm.verifiers.policy import PRESETS
 
 Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, or rows with a question and an answer)")]
@@ -30,8 +31,23 @@ Seed = Annotated[int, typer.Option(min=0, help="random seed")]
 Reproducible = Annotated[
     bool, typer.Option("--reproducible", help="give each draw a seed: the same job draws the same texts, but slower")
 ]
-Splitter = Annotated[str, typer.Option(help=f"what ends a step: {', '.join(SPLITTERS)}, or regex:EXPRESSION")]
+Splitter = Annotated[
+    str,
+    typer.Option(
+        help=f"what ends a step: {', '.join(SPLITTERS)}, or regex:EXPRESSION; after it, ,min=40 joins shorter steps "
+        "(,max=400 limits that), ,thought=one keeps a thought whole"
+    ),
+]
 Chat = Annotated[bool, typer.Option("--chat", help="put the problem into the model's chat template")]
+Prompt = Annotated[
+    str, typer.Option(help=f"what stands around a problem: {', '.join(PROMPTS)}, or a file with {{problem}} in it")
+]
+System = Annotated[str, typer.Option(help="system prompt of a chat")]
+TemplateOption = Annotated[
+    list[str] | None,
+    typer.Option(help="KEY=VALUE for the chat template, such as enable_thinking=false; repeatable"),
+]
+Prefix = Annotated[str, typer.Option(help="beginning of every solution, as the model finds it")]
 Stop = Annotated[
     list[str] | None, typer.Option(help="text that ends a continuation, besides the model's own end; repeatable")
 ]
@@ -82,6 +98,14 @@ Endpoint = Annotated[
         help="base URL of a server of the model, such as http://host:8000/v1, instead of vLLM here; repeatable"
     ),
 ]
+
+
+def whole_prompt(prompt: str, system: str, template_option: Sequence[str], prefix: str) -> str | dict[str, Any]:
+    """The prompt as `prm.generation.prompts.asking` takes it."""
+    given = key_values("--template-option", "KEY=VALUE", template_option, "such as enable_thinking=false")
+    options = {key: _json_or_text(value) for key, value in given.items()}
+    around = {"system": system, "template_options": options, "prefix": prefix}
+    return {"base": prompt, **around} if any(around.values()) else prompt
 
 
 def engine_options(options: Sequence[str]) -> dict[str, Any]:

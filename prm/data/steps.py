@@ -7,6 +7,9 @@ at the very start, to the step after it).
 from __future__ import annotations
 
 import re
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
 
 from prm.errors import InputError
 
@@ -19,29 +22,63 @@ SPLITTERS: dict[str, str] = {
 """Name → regular expression whose match ends a step. An empty match cuts between two characters."""
 
 
+_THOUGHT = re.compile(r"(?:\s*<think>)?.*?(?:</think>\s*|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How to cut a text: a splitter with its options."""
+
+    pattern: re.Pattern[str]
+    least: int = 0
+    """A step of fewer characters is joined to the next one."""
+    most: int = sys.maxsize
+    """But not to more characters than this."""
+    keeps_thought: bool = False
+    """Whether all up to `</think>` is one step."""
+
+
 def split_steps(text: str, splitter: str = "newline") -> tuple[str, ...]:
     r"""Cut `text` into steps.
 
     Args:
         text: any text.
-        splitter: a name in `SPLITTERS`, or "regex:" and a regular expression whose match ends a step.
+        splitter: a name in `SPLITTERS`, or "regex:" and a regular expression whose match ends a step. Options may
+            follow a name: `,min=40` joins a step of fewer than 40 characters to the next one, `,max=400` does so only
+            up to 400 characters, and `,thought=one` makes all up to `</think>` one step.
 
     Returns:
         Non-blank steps with `"".join(steps) == text`; empty for a blank text.
 
     Raises:
-        InputError: the splitter is unknown, or not a valid regular expression.
+        InputError: the splitter or an option is unknown, or not a valid regular expression.
 
     >>> split_steps("So 2 + 2 = 4\nThe answer is 4")
     ('So 2 + 2 = 4\n', 'The answer is 4')
+    >>> split_steps("<think>2 and\n\n2?</think>\n\nSo\n\n2 + 2 = 4", "blank-line,min=5,thought=one")
+    ('<think>2 and\n\n2?</think>\n\n', 'So\n\n2 + 2 = 4')
     """
+    way = _way(splitter)
+    thought = _thought(text) if way.keeps_thought else ""
+    parts = [thought] if thought else []
+    for part in _joined(_cut(text[len(thought) :], way.pattern), way.least, way.most):
+        _append(parts, part)
+    return tuple(parts) if text.strip() else ()
+
+
+def _thought(text: str) -> str:
+    """The thought at the beginning, its tags included; its opening tag may stand in the prompt."""
+    return text[: _THOUGHT.match(text).end()] if "think>" in text else ""  # type: ignore[union-attr]
+
+
+def _cut(text: str, pattern: re.Pattern[str]) -> list[str]:
     steps: list[str] = []
     start = 0
-    for match in _pattern(splitter).finditer(text):
+    for match in pattern.finditer(text):
         _append(steps, text[start : match.end()])
         start = match.end()
     _append(steps, text[start:])
-    return tuple(steps) if text.strip() else ()
+    return steps
 
 
 def _append(steps: list[str], part: str) -> None:
@@ -52,10 +89,41 @@ def _append(steps: list[str], part: str) -> None:
         steps.append(part)
 
 
-def _pattern(splitter: str) -> re.Pattern[str]:
-    source = splitter.removeprefix("regex:") if splitter.startswith("regex:") else SPLITTERS.get(splitter)
-    if source is None:
-        raise InputError(f"unknown splitter {splitter!r}", f"choose from {', '.join(SPLITTERS)}, regex:EXPRESSION")
+def _joined(steps: list[str], least: int, most: int) -> list[str]:
+    """The steps, with each one that is too short joined to the next one, and the last one to the one before it."""
+    found: list[str] = []
+    for number, step in enumerate(steps, start=1):
+        is_short = bool(found) and (_is_short(found[-1], least) or (number == len(steps) and _is_short(step, least)))
+        if is_short and len(found[-1]) + len(step) <= most:
+            found[-1] += step
+        else:
+            found.append(step)
+    return found
+
+
+def _is_short(step: str, least: int) -> bool:
+    return len(step.strip()) < least
+
+
+@lru_cache(maxsize=64)
+def _way(splitter: str) -> _Way:
+    if splitter.startswith("regex:"):
+        return _Way(_compiled(splitter.removeprefix("regex:")))
+    name, *options = splitter.split(",")
+    if name not in SPLITTERS:
+        raise InputError(f"unknown splitter {name!r}", f"choose from {', '.join(SPLITTERS)}, regex:EXPRESSION")
+    given = dict(option.strip().partition("=")[::2] for option in options)
+    if unknown := given.keys() - {"min", "max", "thought"}:
+        raise InputError(
+            f"{splitter!r}: unknown option {sorted(unknown)[0]!r}", "choose from min=N, max=N, thought=one"
+        )
+    if given.get("thought", "one") != "one" or not all(given.get(key, "0").isdigit() for key in ("min", "max")):
+        raise InputError(f"{splitter!r}: a wrong value", "such as blank-line,min=40,max=400,thought=one")
+    most = int(given.get("max", sys.maxsize))
+    return _Way(_compiled(SPLITTERS[name]), int(given.get("min", 0)), most, "thought" in given)
+
+
+def _compiled(source: str) -> re.Pattern[str]:
     try:
         return re.compile(source, re.MULTILINE)
     except re.error as error:

@@ -13,6 +13,7 @@ from prm.errors import EngineError
 from prm.models.rendering import Renderer
 
 from .engine import Engine
+from .prompts import Asking
 
 if TYPE_CHECKING:
     from .server_engine import Served
@@ -78,11 +79,11 @@ class EngineChoice:
         what = f"connecting to {len(self.endpoints)} servers" if self.endpoints else f"starting vLLM with {self.model}"
         console.say(what + (f" in each of {workers} Ray workers" if workers else "") + " …")
 
-    def renderer(self, *, chat: bool) -> Renderer:
+    def renderer(self, asked: Asking) -> Renderer:
         """The renderer that turns prefixes into prompts for this model; steps stay as they are."""
         from prm.models.checkpoint import load_tokenizer
 
-        return Renderer(load_tokenizer(self.model), separator=None, chat=chat)
+        return Renderer(load_tokenizer(self.model), separator=None, chat=asked.chat, prompt=asked.prompt)
 
 
 def _start_vllm(choice: EngineChoice) -> Engine:

@@ -26,6 +26,7 @@ from prm.verifiers.checkers import Named
 
 from .choice import EngineChoice
 from .engine import Completion, Engine, Request, Sampling
+from .prompts import Asking, asking, merged
 
 
 def sample(
@@ -45,6 +46,7 @@ def sample(
     reproducible: bool = False,
     splitter: str = "newline",
     chat: bool = False,
+    prompt: str | Path | Mapping[str, Any] = "",
     endpoints: str | Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
     checker: Named = "exact",
@@ -71,6 +73,7 @@ def sample(
             It costs time; a job is resumable without it.
         splitter: what ends a step: a name in `prm.data.steps.SPLITTERS`, or `regex:EXPRESSION`.
         chat: whether to put the problem into the model's chat template.
+        prompt: what stands around the problem: a preset, a file, or messages; see `prm.generation.prompts.asking`.
         endpoints: base URLs of servers of the model, instead of vLLM in this process.
         engine_options: see `EngineChoice.options`.
         checker: decides which answers are right, for the summary alone; see `prm.verifiers.checkers.checker_of`.
@@ -81,21 +84,21 @@ def sample(
     """
     split_steps("", splitter)  # refuse an unknown name before the engine starts
     require_number("n", n, "[1, inf)", whole=True)
-    judge = job_checker(checker)
+    judge, asked = job_checker(checker), asking(prompt, chat=chat)
     place = Workspace(out, "chains.jsonl")
     files = place.files(problems=problems)
     sampling = Sampling(
         temperature, top_p, top_k, min_p, repetition_penalty,
-        max_tokens=max_tokens, seed=seed, stop=require_texts("stop", stop), reproducible=reproducible,
+        max_tokens=max_tokens, seed=seed, stop=merged(require_texts("stop", stop), asked), reproducible=reproducible,
     )  # fmt: skip
-    settings = {"model": model, "n": n, "splitter": splitter, "chat": chat, **asdict(sampling)}
+    settings = {"model": model, "n": n, "splitter": splitter, **asked.recorded(), **asdict(sampling)}
     sampled = place.out.with_name(place.out.name + ".sampled.jsonl")
     job = Job(place.out, "sample", settings, files | directories(model=model), (sampled, drops_path(place.out)))
     choice = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
             with closing(GrowingFile(sampled, group=n)) as file:
-                drops = _go_on(file, job, choice, files["problems"], n, sampling, splitter, chat=chat)
+                drops = _go_on(file, job, choice, files["problems"], n, sampling, splitter, asked)
                 write_drops(drops, place.out, counts)
                 counts["chains"] = write_lines(place.out, _in_order(file.path, files["problems"], n))
                 counts |= summary(place.out, files["problems"], judge, counts["chains"])
@@ -111,8 +114,7 @@ def _go_on(
     n: int,
     sampling: Sampling,
     splitter: str,
-    *,
-    chat: bool,
+    asked: Asking,
 ) -> Drops:
     """Sample chains for the problems that have none in the file yet; return the problems dropped.
 
@@ -121,7 +123,7 @@ def _go_on(
     done = {chain.problem_id for chain in read_records(file.path, Chain)}
     if done:
         console.say(f"resuming after {len(done):,} problems")
-    total, drops, renderer = sum(1 for _ in read_problems(problems)), Drops(), choice.renderer(chat=chat)
+    total, drops, renderer = sum(1 for _ in read_problems(problems)), Drops(), choice.renderer(asked)
     if len(done) == total:
         return drops
     rows = (problem for problem in read_problems(problems) if problem.id not in done)

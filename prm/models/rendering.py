@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +39,40 @@ class Rendered:
     """Number of ids before the first step."""
 
 
+PLACE = "{problem}"
+"""Where the problem goes in a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How a problem is put to a model: what stands around it."""
+
+    text: str = f"{PLACE}\n"
+    """Without a chat template: everything before the solution."""
+    messages: tuple[Message, ...] = (Message("user", PLACE),)
+    """In a chat: the turns before the solution. The turn with the place is replaced by a problem given as messages."""
+    template_options: Mapping[str, Any] = field(default_factory=dict)
+    """Variables of the chat template."""
+    prefix: str = ""
+    """The beginning of the solution, as the model finds it."""
+
+    def plain(self, problem: str) -> str:
+        """Everything before the solution, without a chat template."""
+        return self.text.replace(PLACE, problem.rstrip("\n")) + self.prefix
+
+    def turns(self, problem: str | tuple[Message, ...]) -> tuple[Message, ...]:
+        """The turns of a chat."""
+        found: list[Message] = []
+        for message in self.messages:
+            if PLACE in message.content and not isinstance(problem, str):
+                found += problem
+            elif isinstance(problem, str):
+                found.append(Message(message.role, message.content.replace(PLACE, problem)))
+            else:
+                found.append(message)
+        return tuple(found)
+
+
 class Renderer:
     r"""Turns problems and steps into token ids.
 
@@ -53,12 +87,15 @@ class Renderer:
             read at the same token. None keeps the steps as they are (for continuing a text).
         chat: True puts the problem into the tokenizer's chat template as the user's turn, or its messages as turns,
             and the steps into the assistant's turn; False writes the problem, a newline, the steps.
+        prompt: what else stands around the problem.
 
     Raises:
         RenderError: separately tokenized pieces would not spell the text, or there is no chat template.
     """
 
-    def __init__(self, tokenizer: Any, *, separator: str | None = "\n", chat: bool = False) -> None:
+    def __init__(
+        self, tokenizer: Any, *, separator: str | None = "\n", chat: bool = False, prompt: Prompt | None = None
+    ) -> None:
         if chat and not tokenizer.chat_template:
             raise RenderError("this tokenizer has no chat template", "use chat=False")
         if separator == "":
@@ -66,6 +103,7 @@ class Renderer:
         self.tokenizer = tokenizer
         self.separator = separator
         self.chat = chat
+        self.prompt = prompt or Prompt()
         self._frames: dict[tuple[str, str], list[int]] = {}
         if self._spell("a", _ANCHOR, "b 1", _ANCHOR) != f"a{_ANCHOR}b 1{_ANCHOR}":
             raise RenderError(
@@ -129,9 +167,10 @@ class Renderer:
     def _prompt(self, context: str | tuple[Message, ...]) -> list[_Part] | RenderError:
         """The prompt: everything before the first step."""
         if not self.chat:
-            return _plain(self._first_ids, context)
+            return _plain(self._first_ids, context, self.prompt)
         try:
-            return self._chat_prompt((Message("user", context),) if isinstance(context, str) else context)
+            parts = self._chat_prompt(self.prompt.turns(context))
+            return [*parts, self.prompt.prefix] if self.prompt.prefix else parts
         except RenderError as error:
             return error
 
@@ -168,7 +207,9 @@ class Renderer:
 
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            text: str = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+            text: str = self.tokenizer.apply_chat_template(
+                turns, add_generation_prompt=True, tokenize=False, **self.prompt.template_options
+            )
         except TemplateError as error:
             raise RenderError(f"the chat template refuses the messages: {error}", "drop the problem") from error
         return text
@@ -221,10 +262,10 @@ class Renderer:
         return text.lstrip(" ")
 
 
-def _plain(first: list[int], context: str | tuple[Message, ...]) -> list[_Part] | RenderError:
+def _plain(first: list[int], context: str | tuple[Message, ...], prompt: Prompt) -> list[_Part] | RenderError:
     """The prompt without a chat template."""
     if isinstance(context, str):
-        return [first, context.rstrip("\n") + "\n"]
+        return [first, prompt.plain(context)]
     return RenderError(
         "the problem is given as messages", "use chat=True, or give a text", reason="messages without a chat template"
     )

@@ -7,9 +7,25 @@ from hypothesis import strategies as st
 from prm.data.steps import SPLITTERS, split_steps
 from prm.errors import InputError
 
-MARKS = ("\n", "\n\n", " ", "\t", "\r\n", "Step 1:", "Step 2. ", "a", "So x = 2. ", "Then", "\u2028", "$x$", "!")
+MARKS = (
+    "<think>",
+    "</think>",
+    "\n",
+    "\n\n",
+    " ",
+    "\t",
+    "\r\n",
+    "Step 1:",
+    "Step 2. ",
+    "a",
+    "So x = 2. ",
+    "Then",
+    "\u2028",
+    "$x$",
+    "!",
+)
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(MARKS), max_size=20).map("".join))
-ALL = [*SPLITTERS, "regex:;", "regex:(?=x)", "regex:"]
+ALL = [*SPLITTERS, "regex:;", "regex:(?=x)", "regex:", "newline,min=4,max=9", "sentence,min=20,thought=one"]
 
 
 @pytest.mark.parametrize("splitter", ALL)
@@ -29,6 +45,13 @@ EXAMPLES = {
     "step marker in a line": ("step-marker", "As Step 1: says", ("As Step 1: says",)),
     "sentence": ("sentence", "It is 2.5 m. So $x$ is 3! end. no", ("It is 2.5 m. ", "So $x$ is 3! end. no")),
     "regex": ("regex:;", "a;b;;c", ("a;", "b;", ";", "c")),
+    "short steps": ("newline,min=3", "a\nbcd\nef\n", ("a\nbcd\nef\n",)),
+    "short steps, not too long": ("newline,min=3,max=5", "a\nbc\nde\nfgh", ("a\nbc\n", "de\n", "fgh")),
+    "a short last step": ("newline,min=3", "abc\nd", ("abc\nd",)),
+    "a thought": ("newline,thought=one", "<think>a\nb\n</think>\n\nc\nd", ("<think>a\nb\n</think>\n\n", "c\n", "d")),
+    "a thought begun in the prompt": ("newline,thought=one", "a\nb</think>c\nd", ("a\nb</think>", "c\n", "d")),
+    "a thought that is cut": ("newline,thought=one", "<think>a\nb", ("<think>a\nb",)),
+    "no thought": ("newline,thought=one", "a\nb", ("a\n", "b")),
     "blank": ("newline", " \n\t", ()),
     "empty": ("sentence", "", ()),
 }
@@ -39,7 +62,9 @@ def test_examples(splitter, text, steps):
     assert split_steps(text, splitter) == steps
 
 
-@pytest.mark.parametrize("splitter", ["newlines", "", "regex:("])
+@pytest.mark.parametrize(
+    "splitter", ["newlines", "", "regex:(", "newline,most=3", "newline,min=a", "newline,thought=two"]
+)
 @pytest.mark.parametrize("text", ["", "a"])
 def test_an_unknown_splitter_is_refused(splitter, text):
     with pytest.raises(InputError) as caught:
