@@ -24,12 +24,14 @@ from prm.verifiers.checkers import Named
 
 from .allocation import Budget
 from .estimate import Cost, estimate
-from .journal import Journal, unfinished
+from .journal import Journal, rollouts_path, unfinished
 from .judging import require_golds
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
 
+_MAY_DIFFER = ("strategy", "budget", "check_share")
+"""Settings in which a job may differ from one that it extends."""
 TRIAL = 200
 """Rollouts after which a job without a single right one stops."""
 
@@ -63,6 +65,7 @@ def label(
     ray_workers: int = 0,
     ray_gpus: float = 0.0,
     keep_going: bool = False,
+    extend: bool = False,
     overwrite: bool = False,
 ) -> Records[StepLabels]:
     """Label the steps of chains by Monte Carlo rollouts from their prefixes, checked against the gold answers.
@@ -101,6 +104,8 @@ def label(
         ray_gpus: GPUs of each Ray worker.
         keep_going: whether to go on although all of the first 200 rollouts are undecided, or none of them is right and
             no chain either.
+        extend: whether to go on from an output made with another strategy, budget or check share, or with fewer chains:
+            all its rollouts count, and only what is missing is drawn.
         overwrite: whether to replace an existing output.
 
     Raises:
@@ -115,20 +120,22 @@ def label(
         max_tokens=max_tokens, seed=seed, stop=merged(require_texts("stop", stop), asked), reproducible=reproducible,
     )  # fmt: skip
     engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
-    setup = Setup(engine, asked, plan, sampling, judge)
+    setup = Setup(engine, asked, plan, sampling, judge, extend)
     require_number("max_unusable", max_unusable, "[0, 1]")
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
     settings = {"model": model, "splitter": splitter, **asked.recorded(), **asdict(plan), **asdict(sampling)}
     inputs = files | directories(model=model) | command_files(judge)
     job = Job(place.out, "label", settings | recorded(judge), inputs, unfinished(place.out))
+    if extend and job.extends(_MAY_DIFFER, ("problems", "chains")):
+        job.take_over(rollouts_path(place.out))
     with making(job, "labels", overwrite) as counts:
         if counts is not None:
             total, used = _counted(files["chains"], splitter)
             golds = ProblemFile(files["problems"])
             require_golds(judge, golds, used, max_unusable)
             with Journal(place.out, fixed=rollouts) as journal:
-                rows, earlier = _remaining(journal, files["chains"], splitter)
+                rows, earlier = _remaining(journal, files["chains"], splitter, extend=extend)
                 if journal.finished < total:
                     setup.engine.announce(ray_workers)
                     setup = replace(setup, engine=setup.engine.settled(job))
@@ -186,13 +193,13 @@ def _events(
     return nullcontext(label_on_ray(setup, chains, problems, earlier, workers=ray_workers, gpus=ray_gpus))
 
 
-def _remaining(journal: Journal, chains: Path, splitter: str) -> tuple[Iterator[Chain], Earlier]:
+def _remaining(journal: Journal, chains: Path, splitter: str, *, extend: bool) -> tuple[Iterator[Chain], Earlier]:
     """The unfinished chains, and the rollouts they already have."""
     if journal.cut:
         console.say(f"{journal.output}: removed a half-written line")
     ids = (chain.id for chain in read_chains(chains, splitter))
     done, following = set(islice(ids, journal.finished)), set(islice(ids, WINDOW))
-    earlier = journal.earlier(done, following)
+    earlier: Earlier = journal.stored() if extend else journal.earlier(done, following)
     if journal.tally.rollouts:
         console.say(f"resuming after {journal.tally.chains:,} chains and {journal.tally.rollouts:,} rollouts")
     return islice(read_chains(chains, splitter), journal.finished, None), earlier

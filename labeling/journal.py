@@ -13,15 +13,18 @@ any moment; a half-written line is removed when the job resumes. A chain's rollo
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from prm.data.drops import drops_path
-from prm.data.files import read_records, to_json
+from prm.data.files import from_json, read_records, to_json
 from prm.data.records import Drop, Rollout, StepLabels
+from prm.data.rows import numbered_lines
 from prm.data.writing import GrowingFile, partial_path
 from prm.errors import OutputError
 
@@ -37,6 +40,35 @@ def rollouts_path(output: Path) -> Path:
 def unfinished(output: Path) -> tuple[Path, Path, Path]:
     """Paths of the labels so far, the rollouts and the drops."""
     return partial_path(output), rollouts_path(output), drops_path(output)
+
+
+class StoredRollouts(Mapping[str, Sequence[Rollout]]):
+    """The rollouts of a file by chain, each read on access: memory holds only their positions."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
+        for _, start, line in numbered_lines(path):
+            self._places[json.loads(line)["chain_id"]].append(start)
+
+    def __getitem__(self, chain_id: str) -> Sequence[Rollout]:
+        if chain_id not in self._places:
+            raise KeyError(chain_id)
+        with self._path.open("rb") as file:
+            return [_rollout(file, start) for start in self._places[chain_id]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _rollout(file: BinaryIO, start: int) -> Rollout:
+    file.seek(start)
+    record = from_json(file.readline().decode())
+    assert isinstance(record, Rollout)  # the file holds nothing else
+    return record
 
 
 class Journal:
@@ -111,6 +143,13 @@ class Journal:
                 "a file of the job is missing: choose another output, or overwrite it (--overwrite, overwrite=True)",
             )
         return dict(found)
+
+    def stored(self) -> StoredRollouts:
+        """Read the events so far into `tally`, and return the rollouts of all chains, whichever job drew them."""
+        for rollout in read_records(self._rollouts.path, Rollout):
+            self.tally.add(rollout)
+        self._settled()
+        return StoredRollouts(self._rollouts.path)
 
     def _settled(self) -> set[str]:
         """Ids of the chains with labels or drops on disk; counts these in `tally`."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import compress
+from itertools import tee
 
 from prm import console
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem
@@ -18,7 +18,7 @@ _EXAMPLES = 3
 """Unusable gold answers that an error names."""
 
 
-def outcomes(checker: Checker, texts: Sequence[tuple[str, Finish]], problem: Problem) -> Iterator[Outcome]:
+def outcomes(checker: Checker, texts: Iterable[tuple[str, Finish]], problem: Problem) -> Iterator[Outcome]:
     """Verdicts on texts for a problem with a gold answer; one cut off by length before its answer is undecided.
 
     Pass only the continuation of a rollout: a number in the prefix is not the answer of a rollout without one.
@@ -26,10 +26,19 @@ def outcomes(checker: Checker, texts: Sequence[tuple[str, Finish]], problem: Pro
     Raises:
         InputError: the checker returned something that is not a verdict, or cannot go on.
     """
-    judged = [finish != "length" or is_answered(text) for text, finish in texts]
-    found = solution_verdicts(checker, ((text, problem) for text, _ in compress(texts, judged)))
-    for is_judged in judged:
-        yield next(found).outcome.value if is_judged else "no_answer"
+    return outcomes_of_each(checker, ((text, finish, problem) for text, finish in texts))
+
+
+def outcomes_of_each(checker: Checker, texts: Iterable[tuple[str, Finish, Problem]]) -> Iterator[Outcome]:
+    """`outcomes` of texts for problems of their own, in order; the stream may be endless."""
+    all_texts, again = tee(texts)
+    found = solution_verdicts(checker, ((text, problem) for text, finish, problem in again if _is_whole(text, finish)))
+    for text, finish, _ in all_texts:
+        yield next(found).outcome.value if _is_whole(text, finish) else "no_answer"
+
+
+def _is_whole(text: str, finish: Finish) -> bool:
+    return finish != "length" or is_answered(text)
 
 
 def unusable(checker: Checker, chain: Chain, problem: Problem) -> Drop | None:

@@ -66,6 +66,12 @@ class _OpenChain:
     result: StepLabels | None = None
     """The labels, once the strategy is done."""
 
+    def count_all(self) -> None:
+        """Count the draws of an earlier job at once, those too that the strategy might not ask for."""
+        for step in range(self.ledger.steps):
+            while rollout := self.earlier.pop((step, self.ledger.drawn(step)), None):
+                self.ledger.add(step, rollout.outcome)
+
     def next_requests(self) -> list[tuple[int, Request]]:
         """The next requests with their steps, without draws of earlier runs; empty when the chain is labeled."""
         for draws in self.allocation:
@@ -120,6 +126,8 @@ class Labeler:
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
     checker: Checker = RULES
+    extends: bool = False
+    """Whether earlier rollouts are of another job, which this one extends: all of them count."""
     _order: deque[_OpenChain | Drop] = field(default_factory=deque)
     """The chains begun but not yet yielded, in order."""
     _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
@@ -186,7 +194,10 @@ class Labeler:
         (outcome,) = judge([(chain.text, chain.finish)])
         ledger = Ledger(len(chain.steps), outcome)
         known = {(rollout.step, rollout.draw): rollout for rollout in earlier}
-        return _OpenChain(chain, judge, rendered, ledger, self._allocation(chain, ledger), known)
+        opened = _OpenChain(chain, judge, rendered, ledger, self._allocation(chain, ledger), known)
+        if self.extends:
+            opened.count_all()
+        return opened
 
     def _allocation(self, chain: Chain, ledger: Ledger) -> Allocation:
         allocation = strategy_named(self.plan.strategy).allocate(ledger, self.plan.budget)

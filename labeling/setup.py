@@ -26,10 +26,12 @@ class Setup:
     plan: Plan = field(default_factory=Plan)
     sampling: Sampling = field(default_factory=Sampling)
     checker: Checker = RULES
+    extends: bool = False
+    """See `Labeler.extends`."""
 
     def labeler(self, engine: Engine) -> Labeler:
         """A labeler on an engine started from this setup."""
-        return Labeler(engine, self.engine.renderer(self.asked), self.plan, self.sampling, self.checker)
+        return Labeler(engine, self.engine.renderer(self.asked), self.plan, self.sampling, self.checker, self.extends)
 
     @contextmanager
     def events(

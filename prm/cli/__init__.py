@@ -49,6 +49,7 @@ _LABEL_COMMANDS: Examples = {
     label.run: "prm label --model M --problems p.jsonl --chains c.jsonl --strategy bisect --out labels.jsonl\n\n"
     "Statistics of a label file: prm label stats labels.jsonl",
     label.stats: "prm label stats labels.jsonl",
+    label.rejudge: "prm label rejudge l.jsonl --problems p.jsonl --chains c.jsonl --checker minerva --out again.jsonl",
     label.quality: "prm label quality --problems p.jsonl --chains c.jsonl --labels l.jsonl --out quality.json",
 }
 
@@ -86,7 +87,8 @@ app = typer.Typer(
     epilog="Try the whole pipeline on a laptop: prm demo --out runs/demo",
 )
 labeling = typer.Typer(
-    cls=_FirstByDefault, help="Chains → step labels. Also: `label stats` and `label quality` of a label file."
+    cls=_FirstByDefault,
+    help="Chains → step labels. Also, for a label file: `label stats`, `label rejudge` and `label quality`.",
 )
 _register(app, _COMMANDS)
 _register(labeling, _LABEL_COMMANDS)

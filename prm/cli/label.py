@@ -17,7 +17,7 @@ from prm.benchmarks.arithmetic.step_truth import measure_label_quality
 from prm.data.files import read_records
 from prm.data.records import StepLabels
 from prm.errors import InputError
-from prm.labeling import job
+from prm.labeling import job, rejudging
 from prm.labeling.allocation import STRATEGIES
 from prm.labeling.estimate import Cost
 from prm.labeling.stats import label_stats
@@ -98,6 +98,9 @@ def run(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="go on although none of the first 200 rollouts is right")
     ] = False,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="go on from labels of fewer rollouts or chains, or of another strategy")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Chains → step labels: Monte Carlo rollouts from prefixes, checked against the gold answers.
@@ -124,7 +127,7 @@ def run(
         stop=stop or (), seed=seed, reproducible=reproducible,
         endpoints=endpoint or (), engine_options=engine_options(engine_option or []),
         ray_workers=workers if engine == "ray" else 0, ray_gpus=worker_gpus,
-        keep_going=keep_going, overwrite=overwrite,
+        keep_going=keep_going, extend=extend, overwrite=overwrite,
     )  # fmt: skip
 
 
@@ -158,6 +161,19 @@ def _print_measures(title: str, found: Mapping[str, Any]) -> None:
 
 def _cell(value: Any) -> str:
     return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+
+
+def rejudge(
+    file: Annotated[Path, typer.Argument(help="step labels, from `prm label`, with their rollouts beside them")],
+    problems: Problems,
+    chains: Chains,
+    out: OutFile,
+    checker: Checker = "exact",
+    splitter: Splitter = "newline",
+    overwrite: Overwrite = False,
+) -> None:
+    """Judge the stored rollouts again, with another checker or mended gold answers; nothing is generated."""
+    rejudging.rejudge(file, problems, chains, out, checker=checker, splitter=splitter, overwrite=overwrite)
 
 
 def quality(

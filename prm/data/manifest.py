@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,6 +123,42 @@ class Job:
         """Refuse to delete a directory that no command of ours made."""
         if self.output.is_dir() and any(self.output.iterdir()) and not self.manifest.exists():
             raise OutputError(f"{self.output}: this directory was not made by `prm`", "choose another output")
+
+    def extends(self, settings: Collection[str], inputs: Collection[str]) -> bool:
+        """Whether the output, or unfinished work on it, was made by a job that this one can go on from.
+
+        Args:
+            settings: names of the settings in which the two may differ.
+            inputs: names of the inputs in which they may.
+
+        Returns:
+            False if it was made by this same job, or there is none.
+
+        Raises:
+            OutputError: it was made by a job that differs in something else.
+        """
+        begun = [path for path in (self.output, *self.unfinished) if _holds_something(path)]
+        if not begun or not self._changed():
+            return False
+        stored, free = self._stored(), {"settings": set(settings), "inputs": set(inputs)}
+        for part, names in free.items():
+            old, new = stored.get(part, {}), self._identity[part]
+            other = sorted(name for name in {*old, *new} - names if old.get(name) != new.get(name))
+            if other or stored.get("command") != self.command:
+                raise OutputError(
+                    f"{begun[0]}: cannot be extended: it was made with other {part}: {', '.join(other)}",
+                    "choose another output",
+                )
+        return True
+
+    def take_over(self, kept: Path) -> None:
+        """Make the earlier job's output unfinished work of this one: only the file to keep stays, and what is known."""
+        with hold(self.output):
+            for path in (self.output, *self.unfinished):
+                if path != kept:
+                    discard(path)
+            facts = self._stored().get("facts", {})
+            write_json(self.manifest, {**self._identity, "facts": facts, "counts": {}, "finished": None})
 
     def settle(self, name: str, value: Any, *, may_change: bool = False) -> None:
         """Record a fact that became known at work, such as what a server serves, while the output is locked.

@@ -275,6 +275,100 @@ def test_a_job_with_right_chains_is_not_hopeless(label):
     assert (len(made), made.counts["% right rollouts"]) == (41, 0)
 
 
+def is_five(text, gold, problem):
+    return "5" in text
+
+
+def test_stored_rollouts_are_judged_again_without_an_engine(server, label, files, tmp_path):
+    made = label(*files, tmp_path / "labels.jsonl")
+    asked = len(server.asked)
+    same = toolkit.rejudge(made.path, *files)
+    assert [(row.right, row.wrong, row.outcome) for row in same] == [(r.right, r.wrong, r.outcome) for r in made]
+    assert same.counts["changed verdicts"] == 0
+    out = tmp_path / "again.jsonl"
+    again = toolkit.rejudge(made.path, *files, out, checker=is_five)
+    assert len(server.asked) == asked
+    assert [(row.right, row.wrong) for row in again] == [(r.wrong, r.right) for r in made]
+    assert [row.outcome for row in again] == ["incorrect", "correct", "incorrect"]
+    assert again.counts["changed verdicts"] == again.counts["rollouts"] == ROLLOUTS
+    old, new = (rollouts_path(path).read_text().splitlines() for path in (made.path, out))
+    assert [json.loads(a) | {"outcome": ""} for a in old] == [json.loads(b) | {"outcome": ""} for b in new]
+    assert all(json.loads(b)["outcome"] == ("correct" if "5" in json.loads(b)["text"] else "incorrect") for b in new)
+
+
+def test_a_chain_whose_gold_answer_is_gone_is_dropped_when_judged_again(label, files, tmp_path):
+    made = label(*files, tmp_path / "labels.jsonl")
+    write_records(tmp_path / "none.jsonl", [Problem("p", "what is 2 + 2?")])
+    again = toolkit.rejudge(made.path, tmp_path / "none.jsonl", files[1])
+    assert (len(again), again.counts["rollouts"]) == (0, 0)
+    assert {drop.reason for drop in again.drops} == {"its problem has no gold answer"}
+
+
+def test_the_command_judges_again(prm, label, files, tmp_path):
+    made = label(*files, tmp_path / "labels.jsonl")
+    code, _, said = prm("label", "rejudge", made.path, "--problems", files[0], "--chains", files[1], "--out", "again")
+    assert code == 0, said
+    assert "24 rollouts" in said
+
+
+def test_an_output_is_extended_and_only_what_is_missing_is_drawn(server, label, files, tmp_path):
+    out = tmp_path / "labels.jsonl"
+    label(*files, out, rollouts=2)
+    whole = label(*files, rollouts=4)
+    asked = len(server.asked)
+    with pytest.raises(toolkit.OutputError, match="made with other settings"):
+        label(*files, out, rollouts=4)
+    made = label(*files, out, rollouts=4, extend=True)
+    assert sum(row["n"] for row in server.asked[asked:]) == ROLLOUTS // 2
+    assert list(made) == list(whole)
+    drawn = [
+        (row["chain_id"], row["step"], row["draw"])
+        for row in map(json.loads, rollouts_path(out).read_text().splitlines())
+    ]
+    assert len(drawn) == len(set(drawn)) == ROLLOUTS
+    asked = len(server.asked)
+    assert list(label(*files, out, rollouts=4, extend=True)) == list(whole)
+    assert len(server.asked) == asked
+
+
+def test_another_strategy_on_top_counts_all_that_is_there(server, label, files, tmp_path):
+    out = tmp_path / "labels.jsonl"
+    fixed = label(*files, out)
+    asked = len(server.asked)
+    made = label(*files, out, strategy="bisect", extend=True)
+    assert [row.right for row in made] == [row.right for row in fixed]
+    assert len(server.asked) == asked
+
+
+def test_chains_are_appended(server, label, files, tmp_path):
+    out = tmp_path / "labels.jsonl"
+    first = list(label(files[0], CHAINS[:2], out))
+    asked = len(server.asked)
+    made = label(*files, out, extend=True)
+    assert list(made)[:2] == first
+    assert [row.chain_id for row in made] == ["a", "b", "c"]
+    assert sum(row["n"] for row in server.asked[asked:]) == 4
+    with pytest.raises(toolkit.OutputError, match="cannot be extended: it was made with other settings: temperature"):
+        label(*files, out, extend=True, temperature=0.5)
+
+
+def test_an_extension_that_was_stopped_goes_on(label, files, tmp_path):
+    out, whole = tmp_path / "labels.jsonl", label(*files, rollouts=8)
+    CHECKED.clear()
+    CHECKED.extend([""] * 20)  # the tenth answer is past
+    label(*files, out, rollouts=4, checker=is_four)
+    CHECKED.clear()
+    with serve() as first, pytest.raises(KeyboardInterrupt):
+        label(*files, out, rollouts=8, checker=is_four, extend=True, endpoints=[first.url])
+    assert not out.exists()
+    kept = rollouts_path(out).read_text().splitlines()
+    assert ROLLOUTS < len(kept) < 2 * ROLLOUTS
+    with serve() as second:
+        made = label(*files, out, rollouts=8, checker=is_four, extend=True, endpoints=[second.url])
+        assert sum(row["n"] for row in second.asked) == 2 * ROLLOUTS - len(kept)
+    assert list(made) == list(whole)
+
+
 def test_one_text_is_one_stop_and_one_server(server, label):
     made = label(PROBLEMS, CHAINS, stop="\n\n", endpoints=server.url)
     assert manifest(made.path)[1]["stop"] == ["\n\n"]
