@@ -101,6 +101,7 @@ _FINAL_PHRASE = re.compile(
 _PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|[。\uff1b]|\s(?:because|since|which|as we)\s", re.IGNORECASE)
 _OPEN_DISPLAY = re.compile(r"(\$\$|\\\[)\s*$")
 _DISPLAYS = {"$$": "$$", r"\[": r"\]"}
+_DIGIT = re.compile(r"\d")
 _EXCLAMATION = re.compile(r"(\d\d)!$")
 """An exclamation mark, not a factorial: nobody writes one of a number this large."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
@@ -178,19 +179,26 @@ def before_end(text: str) -> str:
     text = undoubled(text)
     if "<|" in text or "</s>" in text or "<e" in text or "INST]" in text or "<\uff5c" in text:
         text = next((part for part in _END.split(text) if part.strip()), text)
-    return _before_question(text)
+    return text[: end_of_answer(text)]
 
 
-def _before_question(text: str) -> str:
-    """The text before another question that follows an answer: base models go on with one."""
+def end_of_answer(text: str) -> int:
+    r"""Where the answer to a question ends: before another question, with which base models go on; else at the end.
+
+    A question is another one if an answer that is marked comes before it, or a number and a blank line do.
+
+    >>> end_of_answer("The answer is 5. Question: Why?"), end_of_answer("5 are left.\n\nQ: 6?"), end_of_answer("Q: 6?")
+    (16, 11, 5)
+    """
     has_word = "Q" in text or "Problem" in text or "Exercise" in text or "Instruction" in text
     if not (has_word or "User" in text or "Human" in text or "\u9898" in text):
-        return text
+        return len(text)
     for match in _QUESTION.finditer(text):
         before = text[: match.start()].rstrip()
-        if before and marked_answer(before):
-            return before
-    return text
+        is_apart = "\n\n" in text[len(before) : match.start() + 1] and _DIGIT.search(before)
+        if before and (is_apart or marked_answer(before)):
+            return len(before)
+    return len(text)
 
 
 def is_answered(text: str) -> bool:
@@ -202,7 +210,7 @@ def is_answered(text: str) -> bool:
     spoken = before_end(without_thought(text))
     tail = spoken[-TAIL:]
     if len(spoken.rstrip()) < len(undoubled(without_thought(text)).rstrip()):
-        return marked_answer(spoken) is not None
+        return extract_answer(spoken) is not None
     if _box_spans(tail) or "</answer>" in tail:
         return marked_answer(spoken) is not None
     line, is_whole, _ = tail.rpartition("####")[2].partition("\n")

@@ -13,11 +13,14 @@ from functools import lru_cache
 
 from prm.errors import InputError
 
+_TITLES = ("Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Jr", "Sr", "Fig", "Eq", "No", "vs", "e.g", "i.e", "approx")
+_NO_END = "".join(rf"(?<!\b{title.replace('.', '[.]')}[.])" for title in _TITLES) + r"(?<!\b[A-HJ-Z][.])"
+"""Not after a title, another abbreviation or an initial, whose full stop ends no sentence."""
 SPLITTERS: dict[str, str] = {
     "newline": r"\n+",
     "blank-line": r"\n[^\S\n]*\n\s*",
     "step-marker": r"(?=^[ \t]*Step[ \t]+\d+[ \t]*[:.])",
-    "sentence": r"(?<=[.!?])\s+(?=[A-Z\\$(])|\n+",
+    "sentence": rf"{_NO_END}(?<=[.!?])\s+(?=[A-Z\\$(])|\n+",
 }
 """Name → regular expression whose match ends a step. An empty match cuts between two characters."""
 

@@ -23,6 +23,7 @@ from prm.models.rendering import Renderer
 from prm.scoring.checking import job_checker, solution_verdicts
 from prm.verifiers import Checker
 from prm.verifiers.checkers import Named
+from prm.verifiers.extract import end_of_answer
 
 from .choice import EngineChoice
 from .engine import Completion, Engine, Request, Sampling
@@ -210,5 +211,8 @@ def sample_chains(
 
 
 def _chain(problem_id: str, index: int, completion: Completion, splitter: str) -> Chain:
-    steps = split_steps(completion.text, splitter)
-    return Chain(id=f"{problem_id}/{index}", problem_id=problem_id, steps=steps, finish=completion.finish)
+    """The chain of a draw, without another question and its answer, with which base models go on."""
+    end = end_of_answer(completion.text)
+    finish = completion.finish if end == len(completion.text) else "stop"
+    steps = split_steps(completion.text[:end], splitter)
+    return Chain(id=f"{problem_id}/{index}", problem_id=problem_id, steps=steps, finish=finish)

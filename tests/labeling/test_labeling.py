@@ -206,6 +206,8 @@ def test_an_undecided_rollout_is_not_evidence(renderer, completion):
         ("The answer is 4.\nProblem 2. What is 3 + 3?\nThe answer is 6", "correct"),
         ("The answer is 5.\nQ: What is 2 + 2?\nA: The answer is 4.\n", "incorrect"),
         ("so \\boxed{4}, which", "correct"),
+        ("2 + 2 = 4, so 4 are left.\n\nQuestion: What is 3 + 3?", "correct"),
+        ("Let us see.\n\nQuestion: What is 3 + 3? It is", "no_answer"),
         ("#### 5\nThen", "incorrect"),
     ],
 )
@@ -216,6 +218,12 @@ def test_a_text_cut_by_length_is_judged_by_an_answer_that_it_gave_before(text, o
 def test_what_follows_another_question_is_no_part_of_a_finished_text():
     text = "2 + 2 = 4. The answer is 4.\n\nQuestion: What is 3 + 3?\nThe answer is 6."
     assert [*outcomes(RULES, [(text, "stop")], Problem("p", "?", "4"))] == ["correct"]
+
+
+def test_a_sampled_chain_ends_before_another_question(renderer):
+    engine = FakeEngine(lambda request: [Completion("It is 4.\nThe answer is 4.\n\nQ: 3 + 3?\nIt is 6.", 9, "length")])
+    ((made,),) = sample_chains([PROBLEM], engine, renderer, Drops(), n=1, sampling=Sampling())
+    assert (made.steps, made.finish) == (("It is 4.\n", "The answer is 4."), "stop")
 
 
 def test_any_of_several_gold_answers_is_right():

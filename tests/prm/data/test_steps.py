@@ -44,6 +44,11 @@ EXAMPLES = {
     "step marker": ("step-marker", "Plan\nStep 1: x\ny\nStep 2. z", ("Plan\n", "Step 1: x\ny\n", "Step 2. z")),
     "step marker in a line": ("step-marker", "As Step 1: says", ("As Step 1: says",)),
     "sentence": ("sentence", "It is 2.5 m. So $x$ is 3! end. no", ("It is 2.5 m. ", "So $x$ is 3! end. no")),
+    "sentence with titles": (
+        "sentence",
+        "Mrs. Hilt has 5 (vs. Dr. B. Lee). Then I. So 2 vs. A",
+        ("Mrs. Hilt has 5 (vs. Dr. B. Lee). ", "Then I. ", "So 2 vs. A"),
+    ),
     "regex": ("regex:;", "a;b;;c", ("a;", "b;", ";", "c")),
     "short steps": ("newline,min=3", "a\nbcd\nef\n", ("a\nbcd\nef\n",)),
     "short steps, not too long": ("newline,min=3,max=5", "a\nbc\nde\nfgh", ("a\nbc\n", "de\n", "fgh")),
