@@ -108,7 +108,7 @@ def test_reasons_fit_on_a_line_of_a_file(grader):
 @pytest.mark.parametrize("problem", [None, Problem("p", "2?", "7", {"tests": ["é"]}), {"id": "p", "at": {1}}])
 def test_the_problem_arrives_whole(grader, problem):
     received = json.loads(grader(processes=1)("problem", "7", problem).answer)
-    own = {"id": "p", "text": "2?", "answer": "7", "meta": {"tests": ["é"]}}
+    own = {"id": "p", "text": "2?", "answer": "7", "meta": {"tests": ["é"]}, "other_answers": []}
     assert received == (own if isinstance(problem, Problem) else problem and {"id": "p", "at": "{1}"})
 
 
