@@ -42,6 +42,11 @@ class Job:
     """Files in which a resumable job keeps its work, first the one that becomes the output; empty if it starts over."""
 
     @property
+    def _replaced(self) -> Path:
+        """Where the output of an earlier job waits until this one has replaced it."""
+        return self.output.with_name(self.output.name + ".replaced")
+
+    @property
     def manifest(self) -> Path:
         """Path of the manifest."""
         return self.output.with_name(self.output.name + ".manifest.json")
@@ -93,7 +98,7 @@ class Job:
         """Keep the output to be overwritten as `<output>.replaced`: it comes back if the job fails before any work."""
         for path in self.unfinished:
             discard(path)
-        kept = self.output.with_name(self.output.name + ".replaced")
+        kept = self._replaced
         pairs = [(path, kept.with_name(kept.name + path.name.removeprefix(self.output.name))) for path in self._made()]
         for path, aside in pairs:
             path.replace(aside)
@@ -152,9 +157,14 @@ class Job:
         return True
 
     def take_over(self, kept: Path) -> None:
-        """Make the earlier job's output unfinished work of this one: only the file to keep stays, and what is known."""
+        """Make the earlier job's output unfinished work of this one: the file to keep stays, and what became known.
+
+        The output itself stays as `<output>.replaced` until this job is done.
+        """
         with hold(self.output):
-            for path in (self.output, *self.unfinished):
+            if self.output.is_file():
+                self.output.replace(self._replaced)
+            for path in self.unfinished:
                 if path != kept:
                     discard(path)
             facts = self._stored().get("facts", {})
@@ -191,6 +201,7 @@ class Job:
             "versions": {"python": platform.python_version(), **_versions()},
         }
         write_json(self.manifest, row)
+        discard(self._replaced)
 
     @property
     def digests(self) -> dict[str, str]:

@@ -135,6 +135,8 @@ def _of_fields(name: str, row: Any) -> Asking:
         raise InputError(f"{name}: {error}", "see `prm.generation.prompts.asking` for its fields") from error
     if unknown := row.keys() - {field.name for field in fields(_Fields)}:
         raise InputError(f"{name}: has no field {', '.join(sorted(unknown))}", "see `prm.generation.prompts.asking`")
+    if given.base == name:
+        raise InputError(f"{name}: is its own base", "name another preset or file")
     base = _named(given.base)
     turns = given.messages or base.prompt.messages
     if sum(turn.content.count(PLACE) for turn in turns) != 1:

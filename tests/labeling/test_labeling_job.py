@@ -361,12 +361,14 @@ def test_an_extension_that_was_stopped_goes_on(label, files, tmp_path):
     with serve() as first, pytest.raises(KeyboardInterrupt):
         label(*files, out, rollouts=8, checker=is_four, extend=True, endpoints=[first.url])
     assert not out.exists()
+    assert len(out.with_name("labels.jsonl.replaced").read_text().splitlines()) == 3
     kept = rollouts_path(out).read_text().splitlines()
     assert ROLLOUTS < len(kept) < 2 * ROLLOUTS
     with serve() as second:
         made = label(*files, out, rollouts=8, checker=is_four, extend=True, endpoints=[second.url])
         assert sum(row["n"] for row in second.asked) == 2 * ROLLOUTS - len(kept)
     assert list(made) == list(whole)
+    assert not out.with_name("labels.jsonl.replaced").exists()
 
 
 def test_one_text_is_one_stop_and_one_server(server, label):

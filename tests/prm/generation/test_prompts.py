@@ -82,6 +82,7 @@ def test_options_of_the_template_reach_it(chat_tokenizer, monkeypatch):
         ("unknown.json", False, "has no field temperature"),
         ({"messages": [{"role": "user", "content": "?"}]}, False, "need {problem} once"),
         ({"template_options": {"a": 1}}, False, "needs a chat"),
+        ("own.json", False, "is its own base"),
         ("gsm8k-8shot", True, "is a text, not messages"),
     ],
 )
@@ -89,7 +90,7 @@ def test_a_prompt_that_cannot_be_used_is_refused(tmp_path, monkeypatch, prompt, 
     monkeypatch.chdir(tmp_path)
     for name, text in {
         "no-place.txt": "Q:", "twice.txt": "{problem} {problem}", "broken.json": "{", "odd.json": '{"messages": 5}',
-        "unknown.json": '{"temperature": 1}',
+        "unknown.json": '{"temperature": 1}', "own.json": '{"base": "own.json"}',
     }.items():  # fmt: skip
         (tmp_path / name).write_text(text)
     with pytest.raises(InputError) as caught:
