@@ -15,7 +15,7 @@ from prm.data.files import ProblemFile, read_chains
 from prm.data.jobs import Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Rollout, StepLabels
-from prm.errors import InputError, require_number, require_texts
+from prm.errors import EngineError, InputError, require_number, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
 from prm.generation.prompts import asking, merged
@@ -188,8 +188,10 @@ def _events(
 ) -> AbstractContextManager[Iterator[Event]]:
     if not ray_workers:
         return setup.events(chains, problems, earlier)
-    from .ray_labeling import label_on_ray
-
+    try:
+        from .ray_labeling import label_on_ray
+    except ImportError as error:
+        raise EngineError(f"Ray cannot be imported: {error}", 'pip install "prm-toolkit[ray]"') from error
     return nullcontext(label_on_ray(setup, chains, problems, earlier, workers=ray_workers, gpus=ray_gpus))
 
 

@@ -1,6 +1,7 @@
 """`prm.label` from Python, on a server in this process: any source, what the command writes, a job that resumes."""
 
 import json
+import sys
 
 import datasets
 import pandas as pd
@@ -369,6 +370,14 @@ def test_an_extension_that_was_stopped_goes_on(label, files, tmp_path):
         assert sum(row["n"] for row in second.asked) == 2 * ROLLOUTS - len(kept)
     assert list(made) == list(whole)
     assert not out.with_name("labels.jsonl.replaced").exists()
+
+
+def test_without_ray_there_is_one_line(label, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "prm.labeling.ray_labeling", raising=False)
+    with pytest.raises(toolkit.EngineError, match="Ray cannot be imported") as caught:
+        label(PROBLEMS, CHAINS, ray_workers=1)
+    assert caught.value.hint == 'pip install "prm-toolkit[ray]"'
 
 
 def test_one_text_is_one_stop_and_one_server(server, label):
