@@ -183,15 +183,20 @@ class Strategy:
     """From the number of prefixes and whether the chain is right, the most rollouts it may take, in multiples of K."""
     help: str
     """Its purpose, in a few words."""
+    in_batches: bool = False
+    """Whether it draws from a prefix batch by batch until one rollout succeeds: the next batch can be drawn ahead."""
 
 
 STRATEGIES: dict[str, Strategy] = {
     "fixed": Strategy(fixed, lambda prefixes, _: prefixes, "hard and soft labels"),
     "first-success": Strategy(
-        first_success, lambda prefixes, is_right: 0 if is_right else prefixes, "hard labels, cheaper"
+        first_success, lambda prefixes, is_right: 0 if is_right else prefixes, "hard labels, cheaper", in_batches=True
     ),
     "bisect": Strategy(
-        bisect, lambda prefixes, is_right: 0 if is_right else ceil(log2(prefixes + 1)), "hard labels, far cheaper"
+        bisect,
+        lambda prefixes, is_right: 0 if is_right else ceil(log2(prefixes + 1)),
+        "hard labels, far cheaper",
+        in_batches=True,
     ),
     "adaptive": Strategy(adaptive, lambda prefixes, _: prefixes, "soft labels, with rollouts where they are needed"),
 }

@@ -26,6 +26,9 @@ from .judging import outcomes, unusable
 WINDOW = 4096
 """Most chains from the first unlabeled one to the last one begun."""
 
+ALMOST_EMPTY = 64
+"""Draws under way below which a job draws ahead."""
+
 Event = Rollout | StepLabels | Drop
 """The events of a labeling job: rollouts in any order; one `StepLabels` or `Drop` per chain, in the chains' order."""
 Earlier = Mapping[str, Sequence[Rollout]]
@@ -63,6 +66,8 @@ class _OpenChain:
     """By step and number of the draw."""
     waiting: int = 0
     """Number of requests without a result yet."""
+    ahead: bool = False
+    """Whether one of them is ahead of the strategy."""
     result: StepLabels | None = None
     """The labels, once the strategy is done."""
 
@@ -76,7 +81,7 @@ class _OpenChain:
         """The next requests with their steps, without draws of earlier runs; empty when the chain is labeled."""
         for draws in self.allocation:
             requests = [(step, request) for step, n in draws if (request := self._request(step, n))]
-            self.waiting = len(requests)
+            self.waiting, self.ahead = len(requests), False
             if requests:
                 return requests
         self.result = self.ledger.labels(self.chain.id, self.chain.problem_id)
@@ -93,6 +98,16 @@ class _OpenChain:
             return None
         prompt_ids = self.rendered.ids[: self.rendered.step_ends[step] + 1]
         return Request(f"{self.chain.id}@{step}", prompt_ids, end - first, first)
+
+    def request_ahead(self, step: int, asked: int, most: int) -> Request | None:
+        """The rest of a prefix's draws, of which `asked` are under way: the strategy will want them if those fail."""
+        first = self.ledger.drawn(step) + asked
+        if self.ahead or self.earlier or first >= most:
+            return None
+        self.ahead = True
+        self.waiting += 1
+        prompt_ids = self.rendered.ids[: self.rendered.step_ends[step] + 1]
+        return Request(f"{self.chain.id}@{step}", prompt_ids, most - first, first)
 
     def receive(self, step: int, first: int, completions: Sequence[Completion]) -> Iterator[Rollout]:
         """Judge the completions of a request and count them."""
@@ -131,8 +146,8 @@ class Labeler:
     _order: deque[_OpenChain | Drop] = field(default_factory=deque)
     """The chains begun but not yet yielded, in order."""
     _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
-    _asked: dict[str, tuple[_OpenChain, int]] = field(default_factory=dict)
-    """Chain and step of each request in the engine."""
+    _asked: dict[str, tuple[_OpenChain, int, int]] = field(default_factory=dict)
+    """Chain, step and number of draws of each request in the engine."""
 
     def run(
         self, chains: Iterable[Chain], problems: Mapping[str, Problem], earlier: Earlier | None = None
@@ -151,7 +166,7 @@ class Labeler:
         while not incoming.is_exhausted:  # a stream also ends when a whole window of chains needs no rollout
             requests = self._requests(incoming, problems, earlier or {})
             for request, completions in self.engine.stream(requests, self.sampling):
-                item, step = self._asked.pop(request.id)
+                item, step, _ = self._asked.pop(request.id)
                 yield from item.receive(step, request.first, completions)
                 if not item.waiting:
                     self._advance(item)
@@ -164,14 +179,30 @@ class Labeler:
         while True:
             if self._ready:
                 item, step, request = self._ready.popleft()
-                self._asked[request.id] = item, step
+                self._asked[request.id] = item, step, request.n
                 yield request
             elif len(self._order) < WINDOW and (chain := incoming.next()):
                 self._begin(chain, problems.get(chain.problem_id), earlier.get(chain.id, ()))
             elif self._asked:
-                yield None
+                yield self._ahead()
             else:
                 return
+
+    def _ahead(self) -> Request | None:
+        """A request ahead of its strategy, at the end of a job, when the engine would run almost empty; else None.
+
+        At the end a few chains are left, which draw 2, 2, 4, … rollouts and wait for each batch. What is drawn in vain
+        is evidence all the same. Not where draws are to be reproducible: which are in vain depends on the engine.
+        """
+        strategy, under_way = strategy_named(self.plan.strategy), sum(n for _, _, n in self._asked.values())
+        if self.sampling.reproducible or not strategy.in_batches or under_way >= ALMOST_EMPTY:
+            return None
+        for item, step, n in list(self._asked.values()):
+            request = item.request_ahead(step, n, self.plan.budget.rollouts)
+            if request is not None:
+                self._asked[request.id] = item, step, request.n
+                return request
+        return None
 
     def _begin(self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout]) -> None:
         begun = self._open(chain, problem, earlier)

@@ -68,10 +68,13 @@ def renderer(tokenizer):
     return Renderer(tokenizer, separator=None)
 
 
-def run(engine, renderer, chains, strategy, rollouts=8, problems=None, earlier=None, check_share=0.0):
+SEEDED = Sampling(reproducible=True)
+
+
+def run(engine, renderer, chains, strategy, rollouts=8, problems=None, earlier=None, check_share=0.0, sampling=SEEDED):
     """Label chains; return the tally, the labels and all events."""
     plan, tally = Plan(strategy, Budget(rollouts), check_share), Tally(rollouts)
-    events = list(Labeler(engine, renderer, plan).run(chains, problems or {"p": PROBLEM}, earlier))
+    events = list(Labeler(engine, renderer, plan, sampling).run(chains, problems or {"p": PROBLEM}, earlier))
     for event in events:
         tally.add(event)
     return tally, [e for e in events if isinstance(e, StepLabels)], events
@@ -110,6 +113,29 @@ def test_all_strategies_agree_and_none_exceeds_its_bound(renderer, last, rollout
         assert tally.rollouts <= most_rollouts(name, 8, False, Budget(rollouts)), name
     assert found["fixed"][0].rollouts == 7 * rollouts
     assert found["bisect"][0].rollouts <= 3 * rollouts
+
+
+@pytest.mark.parametrize("last", [-1, 0, 2, 3])
+@pytest.mark.parametrize("strategy", ["bisect", "first-success"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_at_the_end_of_a_job_the_rest_of_a_prefix_is_drawn_ahead(renderer, strategy, last, backwards):
+    seeded, ahead = FakeEngine(reaches(last), backwards=backwards), FakeEngine(reaches(last), backwards=backwards)
+    chains = [chain(f"c{i}") for i in range(4)]
+    plain, expected, _ = run(seeded, renderer, chains, strategy)
+    tally, labels, events = run(ahead, renderer, chains, strategy, sampling=Sampling())
+    assert [row.hard for row in labels] == [row.hard for row in expected]
+    assert tally.rollouts >= plain.rollouts
+    drawn = [(e.chain_id, e.step, e.draw) for e in events if isinstance(e, Rollout)]
+    assert len(set(drawn)) == len(drawn)
+    assert all(sum(counts) <= 8 for row in labels for counts in zip(row.right, row.wrong, row.undecided, strict=True))
+    assert (6, 2) in [(r.n, r.first) for r in ahead.asked], "what is left of eight after the first two"
+    assert (6, 2) not in [(r.n, r.first) for r in seeded.asked]
+
+
+def test_nothing_is_drawn_ahead_while_there_is_other_work(renderer):
+    engine = FakeEngine(reaches(-1), room=2)
+    run(engine, renderer, [chain(f"c{i}") for i in range(50)], "bisect", sampling=Sampling())
+    assert all(request.n <= 4 for request in engine.asked[:50]), "2, 2 and 4 rollouts, as the strategy has it"
 
 
 def test_first_success_goes_back_from_the_end(renderer):
@@ -328,9 +354,6 @@ def test_earlier_draws_are_not_repeated(renderer, strategy, kept):
     assert again == labels
     made = [e for e in events if isinstance(e, Rollout)]
     assert sorted(map(repr, made + whole[:kept])) == sorted(map(repr, whole))
-
-
-SEEDED = Sampling(reproducible=True)
 
 
 def test_draws_have_seeds_only_where_they_are_to_be_reproducible():
