@@ -2,9 +2,9 @@
 
     python -m prm.benchmarks.perf.label_throughput --out runs/throughput
 
-The bare run gets every prefix of every chain with n = K at once, exactly the requests of `fixed`, without seeds, and once
-more with a seed for each request. The bare runs and the strategies run in turn, each in its own process, a bare one first
-and last; ratios are to the fastest bare run.
+The bare run gets every prefix of every chain with n = K at once, exactly the requests of `fixed`, without seeds, and
+once more with a seed for each request. The bare runs and the strategies run in turn, each in its own process, a bare
+one first and last; ratios are to the fastest bare run.
 """
 
 from __future__ import annotations
