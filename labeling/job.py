@@ -15,7 +15,7 @@ from prm.data.files import ProblemFile, read_chains
 from prm.data.jobs import Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Rollout, StepLabels
-from prm.errors import EngineError, InputError, require_number, require_texts
+from prm.errors import EngineError, InputError, require_known, require_number, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
 from prm.generation.prompts import asking, merged
@@ -25,7 +25,7 @@ from prm.verifiers.checkers import Named
 from .allocation import Budget
 from .estimate import Cost, estimate
 from .journal import Journal, rollouts_path, unfinished
-from .judging import require_golds
+from .judging import SOLVED, require_golds, solved
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
@@ -47,6 +47,7 @@ def label(
     width: float = 0.35,
     check_share: float = 0.0,
     max_unusable: float = 0.1,
+    drop_solved: str = "",
     temperature: float = 1.0,
     top_p: float = 1.0,
     top_k: int = 0,
@@ -84,6 +85,8 @@ def label(
         check_share: share of chains, in [0, 1], to draw from every prefix as well, as a check of their labels.
         max_unusable: share of the problems, in [0, 1], whose gold answers may be unusable; their chains are dropped.
             With more, the job stops before its first rollout.
+        drop_solved: problems whose chains are to be dropped: "never" (none of them is right), "always" (all are) or
+            "both".
         temperature: sampling temperature, above 0.
         top_p: nucleus, in (0, 1].
         top_k: number of the most likely tokens to draw from; 0 for all.
@@ -121,10 +124,13 @@ def label(
     )  # fmt: skip
     engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
     setup = Setup(engine, asked, plan, sampling, judge, extend)
+    if drop_solved:
+        require_known("drop_solved", drop_solved, SOLVED)
     require_number("max_unusable", max_unusable, "[0, 1]")
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
     settings = {"model": model, "splitter": splitter, **asked.recorded(), **asdict(plan), **asdict(sampling)}
+    settings |= {"drop_solved": drop_solved} if drop_solved else {}
     inputs = files | directories(model=model) | command_files(judge)
     job = Job(place.out, "label", settings | recorded(judge), inputs, unfinished(place.out))
     if extend and job.extends(_MAY_DIFFER, ("problems", "chains")):
@@ -134,6 +140,8 @@ def label(
             total, used = _counted(files["chains"], splitter)
             golds = ProblemFile(files["problems"])
             require_golds(judge, golds, used, max_unusable)
+            skipped = solved(judge, read_chains(files["chains"], splitter), golds, drop_solved) if drop_solved else {}
+            setup = replace(setup, skipped=skipped)
             with Journal(place.out, fixed=rollouts) as journal:
                 rows, earlier = _remaining(journal, files["chains"], splitter, extend=extend)
                 if journal.finished < total:

@@ -143,6 +143,8 @@ class Labeler:
     checker: Checker = RULES
     extends: bool = False
     """Whether earlier rollouts are of another job, which this one extends: all of them count."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Why the chains of a problem are to be dropped, by problem id."""
     _order: deque[_OpenChain | Drop] = field(default_factory=deque)
     """The chains begun but not yet yielded, in order."""
     _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
@@ -215,6 +217,8 @@ class Labeler:
             return Drop(chain.id, "its problem is missing", chain.problem_id)
         if drop := unusable(self.checker, chain, problem):
             return drop
+        if reason := self.skipped.get(problem.id):
+            return Drop(chain.id, reason, problem.id)
         try:
             rendered = self.renderer.render(problem.text, chain.steps)
         except RenderError as error:

@@ -28,10 +28,14 @@ class Setup:
     checker: Checker = RULES
     extends: bool = False
     """See `Labeler.extends`."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """See `Labeler.skipped`."""
 
     def labeler(self, engine: Engine) -> Labeler:
         """A labeler on an engine started from this setup."""
-        return Labeler(engine, self.engine.renderer(self.asked), self.plan, self.sampling, self.checker, self.extends)
+        return Labeler(
+            engine, self.engine.renderer(self.asked), self.plan, self.sampling, self.checker, self.extends, self.skipped
+        )
 
     @contextmanager
     def events(

@@ -20,6 +20,7 @@ from prm.errors import InputError
 from prm.labeling import job, rejudging
 from prm.labeling.allocation import STRATEGIES
 from prm.labeling.estimate import Cost
+from prm.labeling.judging import SOLVED
 from prm.labeling.stats import label_stats
 
 from .options import (
@@ -47,6 +48,7 @@ from .options import (
     TopK,
     TopP,
     engine_options,
+    one_of,
     whole_prompt,
 )
 
@@ -71,6 +73,7 @@ def run(
     max_unusable: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="share of problems whose gold answers may be unusable")
     ] = 0.1,
+    drop_solved: Annotated[str, typer.Option(help=f"drop the problems that their chains solve {one_of(SOLVED)}")] = "",
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
     top_k: TopK = 0,
@@ -121,7 +124,7 @@ def run(
         return
     job.label(
         problems, chains, out,
-        model=model, **plan, max_unusable=max_unusable,
+        model=model, **plan, max_unusable=max_unusable, drop_solved=drop_solved,
         temperature=temperature, top_p=top_p,
         top_k=top_k, min_p=min_p, repetition_penalty=repetition_penalty, max_tokens=max_tokens,
         stop=stop or (), seed=seed, reproducible=reproducible,

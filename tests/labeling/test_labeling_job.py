@@ -214,6 +214,7 @@ def test_the_cost_is_estimated_without_the_engine(server, base_model, files):
     [
         ({"strategy": "guess"}, toolkit.InputError, "unknown strategy 'guess'"),
         ({"max_unusable": 2}, toolkit.InputError, "^max_unusable=2 is not a number in"),
+        ({"drop_solved": "often"}, toolkit.InputError, "unknown drop_solved 'often'"),
         ({"rollouts": 0}, toolkit.InputError, "^rollouts=0 is not a whole number"),
         ({"width": 5}, toolkit.InputError, "^width=5 is not a number in"),
         ({"check_share": 1.5}, toolkit.InputError, "^check_share=1.5 is not a number in"),
@@ -378,6 +379,18 @@ def test_without_ray_there_is_one_line(label, monkeypatch):
     with pytest.raises(toolkit.EngineError, match="Ray cannot be imported") as caught:
         label(PROBLEMS, CHAINS, ray_workers=1)
     assert caught.value.hint == 'pip install "prm-toolkit[ray]"'
+
+
+@pytest.mark.parametrize(
+    ("which", "left"), [("never", ["a", "b", "c", "e"]), ("always", ["a", "b", "c", "f"]), ("both", ["a", "b", "c"])]
+)
+def test_problems_that_are_never_or_always_solved_are_dropped(label, which, left):
+    problems = [*PROBLEMS[:1], Problem("easy", "1 + 3?", "4"), Problem("hard", "2 * 2?", "4")]
+    chains = [*CHAINS[:3], Chain("e", "easy", ("The answer is 4",)), Chain("f", "hard", ("The answer is 5",))]
+    made = label(problems, chains, drop_solved=which)
+    assert [row.chain_id for row in made] == left
+    reasons = {"e": "its problem is always solved", "f": "its problem is never solved"}
+    assert {drop.id: drop.reason for drop in made.drops} == {i: reasons[i] for i in "ef" if i not in left}
 
 
 def test_one_text_is_one_stop_and_one_server(server, label):
