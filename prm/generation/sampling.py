@@ -155,13 +155,14 @@ def summary(chains: Path, problems: Path, checker: Checker, total: int) -> dict[
     for number, verdict in enumerate(console.tracked(found, "checking", total)):
         of[asked[number]] += 1
         right[asked[number]] += verdict.is_correct
-    rates = {
-        "% right": 100 * right.total() / of.total(),
-        "problems never solved": sum(not right[name] for name in of),
-        "problems always solved": sum(right[name] == of[name] for name in of),
-    }
-    cut = {"% cut by length": 100 * ends["length"] / total, "steps a chain": steps / total} if total else {}
-    return {**(rates if of else {}), **cut}
+    made: dict[str, Any] = {}
+    if of:
+        made["% right"] = 100 * right.total() / of.total()
+        made["problems never solved"] = sum(not right[name] for name in of)
+        made["problems always solved"] = sum(right[name] == of[name] for name in of)
+    if total:
+        made |= {"% cut by length": 100 * ends["length"] / total, "steps a chain": steps / total}
+    return made
 
 
 def _in_order(sampled: Path, problems: Path, n: int) -> Iterator[str]:

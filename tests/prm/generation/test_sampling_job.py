@@ -70,6 +70,12 @@ def test_chains_of_every_problem_with_their_drops(sample):
     assert [(drop.id, drop.reason) for drop in made.drops] == [LONG]
 
 
+def test_problems_without_gold_answers_are_sampled_all_the_same(sample):
+    made = sample([{"question": "why?"}])
+    assert made.counts == {"chains": N, "% cut by length": 0, "steps a chain": 1}
+    assert sample([{"question": "12 " * 300}]).counts == {f"dropped ({LONG[1]})": 1, "chains": 0}
+
+
 def test_any_source_gives_the_same_chains(sample, path):
     expected = list(sample(path))
     assert {chain.finish for chain in expected} == {"stop"}
