@@ -1,7 +1,7 @@
 r"""Finds the answer in a solution.
 
-In this order of precedence, in the last `TAIL` characters before an end token, so that a megabyte costs no more than a
-page:
+In this order of precedence, in the last `TAIL` characters before an end token or another question, so that a megabyte
+costs no more than a page:
 
 1. the text of the last `<answer>…</answer>`; else the last complete, non-empty `\boxed{…}` (or `\fbox`, `\framebox`),
    with those that are joined to it by "and", "or", a comma or a line break. A later line "Answer: …" comes before it;
