@@ -50,7 +50,7 @@ _QUESTION = re.compile(
     r"(?:(?:^|\n)[ \t>*#\[]{0,6}|(?<=[.!?$]) +)"
     r"(?:(?:Q(?:uestion)?|Problem|Exercise|Instruction|User|Human)(?: ?#?\d{1,4})?[\])*]{0,3} ?:"
     r"|(?:\u95ee\u9898|\u9898\u76ee) ?\d{0,4}[:\uff1a])"
-    r"|\n[ \t>*#]{0,6}(?:Question|Problem|Exercise) ?#?\d{1,4}[.)*]",
+    r"|\n[ \t>*#]{0,6}(?:Question|Problem|Exercise) ?#?\d{1,4}[.)*](?!\d)",
 )
 _WRAPPED = re.compile(
     r'"(?:final_?)?answer"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)\s*,?\s*\}\s*(?:```)?\s*$', re.IGNORECASE
@@ -101,7 +101,11 @@ _FINAL_PHRASE = re.compile(
 _PHRASE_END = re.compile(r"\.(?=\s|$|\*)|\n|[。\uff1b]|\s(?:because|since|which|as we)\s", re.IGNORECASE)
 _OPEN_DISPLAY = re.compile(r"(\$\$|\\\[)\s*$")
 _DISPLAYS = {"$$": "$$", r"\[": r"\]"}
-_DIGIT = re.compile(r"\d")
+_GOES_ON = re.compile(
+    r"\b(?:wait|actually|hmm|but|however|check|verify|let me|part|answers?|instead|second|also)\b|\([b-e]\)",
+    re.IGNORECASE,
+)
+"""Words after an answer with which a text may take it back, or give another one."""
 _EXCLAMATION = re.compile(r"(\d\d)!$")
 """An exclamation mark, not a factorial: nobody writes one of a number this large."""
 _HEADING = re.compile(r"(?:step|part|solution|explanation|conclusion|answer|final|case)\b|.*:$", re.IGNORECASE)
@@ -185,40 +189,66 @@ def before_end(text: str) -> str:
 def end_of_answer(text: str) -> int:
     r"""Where the answer to a question ends: before another question, with which base models go on; else at the end.
 
-    A question is another one if an answer that is marked comes before it, or a number and a blank line do.
+    The line before the other question must give an answer after a mark, and the text may not begin with a question: a
+    solution that asks itself questions, or repeats its problem, is left whole. So is a thought.
 
     >>> end_of_answer("The answer is 5. Question: Why?"), end_of_answer("5 are left.\n\nQ: 6?"), end_of_answer("Q: 6?")
-    (16, 11, 5)
+    (16, 18, 5)
     """
     has_word = "Q" in text or "Problem" in text or "Exercise" in text or "Instruction" in text
     if not (has_word or "User" in text or "Human" in text or "\u9898" in text):
         return len(text)
-    for match in _QUESTION.finditer(text):
-        before = text[: match.start()].rstrip()
-        is_apart = "\n\n" in text[len(before) : match.start() + 1] and _DIGIT.search(before)
-        if before and (is_apart or marked_answer(before)):
-            return len(before)
+    spoken = max(0, text.rfind("</think>"))
+    if text.find("<think>", spoken) >= 0 or _QUESTION.match(
+        text, spoken + len(text[spoken:]) - len(text[spoken:].lstrip())
+    ):
+        return len(text)
+    for match in _QUESTION.finditer(text, spoken):
+        end = match.start()
+        while end > spoken and text[end - 1].isspace():
+            end -= 1
+        line = text[max(spoken, text.rfind("\n", spoken, end) + 1, end - MAX_BARE) : end]
+        if line and _is_given(marked_answer(line)):
+            return end
     return len(text)
 
 
+def _is_given(found: str | None) -> bool:
+    """Whether what stands after a mark can be an answer."""
+    if found is None or (found.isalpha() and len(found) > 2):
+        return False
+    return read_answer(found).kind not in ("words", "unread", "unusable")
+
+
 def is_answered(text: str) -> bool:
-    r"""Whether a text that was cut off had already given its answer, after a mark and to its end.
+    r"""Whether a text that was cut off had already given its answer: after a mark, to its end, and not taken back.
 
     >>> is_answered("The answer is 5. Question: how"), is_answered("The answer is 5"), is_answered("#### 5\nNow")
     (True, False, True)
     """
-    spoken = before_end(without_thought(text))
+    said = undoubled(without_thought(text))
+    spoken = before_end(said)
+    if len(spoken.rstrip()) < len(said.rstrip()):
+        return _is_given(marked_answer(spoken))
     tail = spoken[-TAIL:]
-    if len(spoken.rstrip()) < len(undoubled(without_thought(text)).rstrip()):
-        return extract_answer(spoken) is not None
-    if _box_spans(tail) or "</answer>" in tail:
-        return marked_answer(spoken) is not None
-    line, is_whole, _ = tail.rpartition("####")[2].partition("\n")
-    if "####" in tail:
-        return bool(is_whole and line.strip())
-    phrase = next(_phrases_backwards(tail, _places(tail.lower())), None)
-    end = _PHRASE_END.search(tail, phrase.end()) if phrase else None
-    return bool(phrase and end and tail[phrase.end() : end.start()].strip() and tail[end.end() :].strip())
+    end = _end_of_mark(tail)
+    return end is not None and not _GOES_ON.search(tail, end) and _is_given(marked_answer(tail))
+
+
+def _end_of_mark(text: str) -> int | None:
+    """Where the last answer after a mark ends, if something follows it."""
+    if "</answer>" in text:
+        return text.rfind("</answer>")
+    if boxes := _box_spans(text):
+        return boxes[-1].end
+    if "####" in text:
+        start = text.rfind("####")
+        end = text.find("\n", start)
+        return end if end >= 0 and _after_hashes(text) else None
+    phrase = next(_phrases_backwards(text, _places(text.lower())), None)
+    found = _PHRASE_END.search(text, phrase.end()) if phrase else None
+    is_whole = phrase and found and _is_given(text[phrase.end() : found.start()].strip())
+    return found.end() if found and is_whole and text[found.end() :].strip() else None
 
 
 def is_left_empty(text: str) -> bool:

@@ -1,5 +1,6 @@
 """Sampling and labeling through a ten-line engine, with counts worked out by hand."""
 
+import time
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,7 @@ from prm.scoring.checking import job_checker
 from prm.statistics.pooling import pooled_intervals
 from prm.verifiers import Outcome, check
 from prm.verifiers.checkers import RULES
+from prm.verifiers.extract import end_of_answer
 
 END = object()
 SEED = 1352587838  # fixed: a job that is run again must draw the same
@@ -232,13 +234,45 @@ def test_an_undecided_rollout_is_not_evidence(renderer, completion):
         ("The answer is 4.\nProblem 2. What is 3 + 3?\nThe answer is 6", "correct"),
         ("The answer is 5.\nQ: What is 2 + 2?\nA: The answer is 4.\n", "incorrect"),
         ("so \\boxed{4}, which", "correct"),
-        ("2 + 2 = 4, so 4 are left.\n\nQuestion: What is 3 + 3?", "correct"),
+        ("2 + 2 = 4, so 4 are left.\n\nQuestion: What is 3 + 3?", "no_answer"),
+        ("#### Step 2: add\nWe have 5 apples and", "no_answer"),
+        ("The answer: \nlet me see 3\nq 4", "no_answer"),
+        ("The first answer is 3. The second answer", "no_answer"),
+        ("Part (a): answer: 3.\nPart (b): we compute", "no_answer"),
+        ("so the answer is 5. But wait, that is", "no_answer"),
+        ("The answer is not obvious. Let us compute 5 +", "no_answer"),
         ("Let us see.\n\nQuestion: What is 3 + 3? It is", "no_answer"),
         ("#### 5\nThen", "incorrect"),
     ],
 )
 def test_a_text_cut_by_length_is_judged_by_an_answer_that_it_gave_before(text, outcome):
     assert [*outcomes(RULES, [(text, "length")], Problem("p", "?", "4"))] == [outcome]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Step 1: Understand.\n\nProblem: John has 1 apple and buys 3.\n\nStep 2: 1+3=4.\n\nThe answer is 4.",
+        "## Step 1\n\n**Problem:** 1 + 3\n\n## Step 2\n\n$\\boxed{4}$",
+        "Given 3 apples and a pear.\n\nQuestion: how many in total?\n\n3+1=4\n#### 4",
+        "Question 5.1: How many?\nAnswer 5.1: The answer is 3.\nQuestion 5.2: In all?\nAnswer 5.2: The answer is 4.",
+        "Question 1: How many?\nThe answer is 3.\nQuestion 2: In all?\nThe answer is 4.",
+        "The answer: let me think.\nQuestion: what is 3+1?\nThe answer is 4",
+        "The choice is ours. Problem: x. \\boxed{4}",
+        "<think>First: the answer is 3.\nQuestion: is that right? No.\n</think>\nThe answer is 4.",
+    ],
+)
+def test_a_solution_that_asks_itself_questions_is_left_whole(renderer, text):
+    assert [*outcomes(RULES, [(text, "stop")], Problem("p", "?", "4"))] == ["correct"]
+    engine = FakeEngine(lambda request: [Completion(text, 9, "stop")])
+    ((made,),) = sample_chains([PROBLEM], engine, renderer, Drops(), n=1, sampling=Sampling())
+    assert made.text == text
+
+
+def test_a_model_that_asks_itself_without_end_takes_no_time():
+    started = time.monotonic()
+    assert end_of_answer("\nQ: why\n" * 20_000) == 160_000
+    assert time.monotonic() - started < 30
 
 
 def test_what_follows_another_question_is_no_part_of_a_finished_text():
