@@ -106,7 +106,7 @@ def label(
         ray_workers: number of Ray workers that label, each with its own engine; 0 for this process alone.
         ray_gpus: GPUs of each Ray worker.
         keep_going: whether to go on although all of the first 200 rollouts are undecided, or none of them is right and
-            no chain either.
+            no chain that is labeled by then.
         extend: whether to go on from an output made with another strategy, budget or check share, or with fewer chains:
             all its rollouts count, and only what is missing is drawn.
         overwrite: whether to replace an existing output.
@@ -126,6 +126,8 @@ def label(
     setup = Setup(engine, asked, plan, sampling, judge, extend)
     if drop_solved:
         require_known("drop_solved", drop_solved, SOLVED)
+    if extend and overwrite:
+        raise InputError("an output is either extended or overwritten", "leave one of the two out")
     require_number("max_unusable", max_unusable, "[0, 1]")
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
@@ -133,9 +135,9 @@ def label(
     settings |= {"drop_solved": drop_solved} if drop_solved else {}
     inputs = files | directories(model=model) | command_files(judge)
     job = Job(place.out, "label", settings | recorded(judge), inputs, unfinished(place.out))
-    if extend and job.extends(_MAY_DIFFER, ("problems", "chains")):
-        job.take_over(rollouts_path(place.out))
-    with making(job, "labels", overwrite) as counts:
+    kept = rollouts_path(place.out)
+    extending = job.extending(kept, _MAY_DIFFER, ("problems", "chains")) if extend else nullcontext()
+    with extending, making(job, "labels", overwrite) as counts:
         if counts is not None:
             total, used = _counted(files["chains"], splitter)
             golds = ProblemFile(files["problems"])

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem, Rollout, StepLabels
 from prm.data.splits import is_in_share
@@ -80,24 +81,31 @@ class _OpenChain:
     def next_requests(self) -> list[tuple[int, Request]]:
         """The next requests with their steps, without draws of earlier runs; empty when the chain is labeled."""
         for draws in self.allocation:
-            requests = [(step, request) for step, n in draws if (request := self._request(step, n))]
+            requests = [(step, request) for step, n in draws for request in self._requests(step, n)]
             self.waiting, self.ahead = len(requests), False
             if requests:
                 return requests
+        for (step, _), rollout in self.earlier.items():  # drawn ahead by an earlier run: evidence all the same
+            self.ledger.add(step, rollout.outcome)
         self.result = self.ledger.labels(self.chain.id, self.chain.problem_id)
         return []
 
-    def _request(self, step: int, n: int) -> Request | None:
-        """Count the draws that earlier runs made of the next `n`, and request the rest."""
+    def _requests(self, step: int, n: int) -> Iterator[Request]:
+        """Count those of the next `n` draws that earlier runs made, and request each run of missing ones."""
         first = self.ledger.drawn(step)
-        end = first + n
-        while first < end and (rollout := self.earlier.pop((step, first), None)):
-            self.ledger.add(step, rollout.outcome)
-            first += 1
-        if first == end:
-            return None
+        missing = []
+        for draw in range(first, first + n):
+            if rollout := self.earlier.pop((step, draw), None):
+                self.ledger.add(step, rollout.outcome)
+            else:
+                missing.append(draw)
+        for _, run in groupby(enumerate(missing), lambda pair: pair[1] - pair[0]):
+            draws = [draw for _, draw in run]
+            yield self._request(step, draws[0], len(draws))
+
+    def _request(self, step: int, first: int, n: int) -> Request:
         prompt_ids = self.rendered.ids[: self.rendered.step_ends[step] + 1]
-        return Request(f"{self.chain.id}@{step}", prompt_ids, end - first, first)
+        return Request(f"{self.chain.id}@{step}", prompt_ids, n, first)
 
     def request_ahead(self, step: int, asked: int, most: int) -> Request | None:
         """The rest of a prefix's draws, of which `asked` are under way: the strategy will want them if those fail."""
@@ -106,8 +114,7 @@ class _OpenChain:
             return None
         self.ahead = True
         self.waiting += 1
-        prompt_ids = self.rendered.ids[: self.rendered.step_ends[step] + 1]
-        return Request(f"{self.chain.id}@{step}", prompt_ids, most - first, first)
+        return self._request(step, first, most - first)
 
     def receive(self, step: int, first: int, completions: Sequence[Completion]) -> Iterator[Rollout]:
         """Judge the completions of a request and count them."""

@@ -21,7 +21,7 @@ from prm.verifiers import Checker
 from prm.verifiers.checkers import Named
 
 from .allocation import Ledger
-from .journal import rollouts_path
+from .journal import rollouts_path, unfinished
 from .judging import outcomes_of_each, unusable
 
 
@@ -39,7 +39,7 @@ def rejudge(
 
     Args:
         labels: file of step labels that `label` made, with its rollouts beside it.
-        problems: the problems; their gold answers may have changed.
+        problems: the problems; their gold answers may have changed. Chains that were dropped then stay so.
         chains: the chains that were labeled.
         out: file of the new labels; None for a temporary one.
         checker: decides whether an answer is right; see `prm.verifiers.checkers.checker_of`.
@@ -52,13 +52,17 @@ def rejudge(
     judge, place = job_checker(checker), Workspace(out, "labels.jsonl")
     files = place.files(problems=problems, chains=chains)
     stored = {"labels": Path(labels), "rollouts": rollouts_path(Path(labels))}
-    job = Job(place.out, "rejudge", {"splitter": splitter, **recorded(judge)}, files | stored | command_files(judge))
+    inputs = files | stored | command_files(judge)
+    job = Job(place.out, "rejudge", {"splitter": splitter, **recorded(judge)}, inputs, unfinished(place.out))
     with making(job, "labels", overwrite) as counts:
         if counts is not None:
             golds, drops = ProblemFile(files["problems"]), Drops()
-            labeled = {row.chain_id for row in read_records(stored["labels"], StepLabels)}
+            labeled = {row.chain_id: len(row.known) for row in read_records(stored["labels"], StepLabels)}
             chosen = (chain for chain in read_chains(files["chains"], splitter) if chain.id in labeled)
-            cases = dict(_cases(chosen, golds, judge, drops))
+            cases = dict(_cases(chosen, labeled, golds, judge, drops))
+            dropped = {drop.id for drop in drops}
+            for chain_id in (name for name in labeled if name not in cases and name not in dropped):
+                drops.add(chain_id, "it is not among the chains")
             counts["changed verdicts"] = 0
             again = _counted(_judged(stored["rollouts"], cases, golds, judge), cases, counts)
             counts["rollouts"] = write_lines(rollouts_path(place.out), map(to_json, again))
@@ -76,13 +80,17 @@ class _Case:
     ledger: Ledger
 
 
-def _cases(chains: Iterable[Chain], golds: ProblemFile, checker: Checker, drops: Drops) -> Iterator[tuple[str, _Case]]:
+def _cases(
+    chains: Iterable[Chain], steps: Mapping[str, int], golds: ProblemFile, checker: Checker, drops: Drops
+) -> Iterator[tuple[str, _Case]]:
     """The chains by id, with the verdicts on their own answers; one that cannot be judged goes to `drops`."""
 
     def usable() -> Iterator[Chain]:
         for chain in chains:
             problem = golds.get(chain.problem_id)
             drop = Drop(chain.id, "its problem is missing") if problem is None else unusable(checker, chain, problem)
+            if len(chain.steps) != steps[chain.id]:
+                drop = Drop(chain.id, "its steps are not those that were labeled", f"{len(chain.steps)} steps")
             if drop is None:
                 yield chain
             else:

@@ -19,10 +19,8 @@ from prm.errors import InputError
 from .converting import converted
 from .records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
 from .rows import (
-    GOLDS,
     Row,
-    first_field,
-    golds_of,
+    golds_in,
     numbered_lines,
     optional_text,
     parse_line,
@@ -187,10 +185,11 @@ def _problem(path: Path, number: int, row: Row) -> Problem:
         return _build(path, number, row, Problem)
     row = plain_row(row)
     try:
-        golds = golds_of(first_field(row, *GOLDS, *(("correct",) if "options" in row else ())))
+        golds = golds_in(row)
     except ValueError as error:
         raise InputError(f"{path}:{number}: {error}", _FIX) from error
     if {"id", "text"} <= row.keys():
+        row["text"] = question_of({**row, "question": row["text"]})
         return _build(path, number, row | {"answer": next(iter(golds), None), "other_answers": golds[1:]}, Problem)
     return _public_problem(path, number, row, golds)
 

@@ -42,11 +42,6 @@ class Job:
     """Files in which a resumable job keeps its work, first the one that becomes the output; empty if it starts over."""
 
     @property
-    def _replaced(self) -> Path:
-        """Where the output of an earlier job waits until this one has replaced it."""
-        return self.output.with_name(self.output.name + ".replaced")
-
-    @property
     def manifest(self) -> Path:
         """Path of the manifest."""
         return self.output.with_name(self.output.name + ".manifest.json")
@@ -90,7 +85,7 @@ class Job:
                 if self.output.is_file():
                     self.output.replace(self.unfinished[0])
                 if overwrite or self._changed():
-                    write_json(self.manifest, {**self._identity, "counts": {}, "finished": None})
+                    write_json(self.manifest, {**self._identity, "sizes": self._sizes, "counts": {}, "finished": None})
                 yield
 
     @contextmanager
@@ -98,7 +93,7 @@ class Job:
         """Keep the output to be overwritten as `<output>.replaced`: it comes back if the job fails before any work."""
         for path in self.unfinished:
             discard(path)
-        kept = self._replaced
+        kept = _aside(self.output)
         pairs = [(path, kept.with_name(kept.name + path.name.removeprefix(self.output.name))) for path in self._made()]
         for path, aside in pairs:
             path.replace(aside)
@@ -129,46 +124,67 @@ class Job:
         if self.output.is_dir() and any(self.output.iterdir()) and not self.manifest.exists():
             raise OutputError(f"{self.output}: this directory was not made by `prm`", "choose another output")
 
-    def extends(self, settings: Collection[str], inputs: Collection[str]) -> bool:
-        """Whether the output, or unfinished work on it, was made by a job that this one can go on from.
+    @contextmanager
+    def extending(self, kept: Path, settings: Collection[str], inputs: Collection[str]) -> Iterator[None]:
+        """Go on from the output of an earlier job, or from unfinished work on it, if this job differs from that one.
+
+        Only the file to keep stays in its place; the earlier output stays as `<output>.replaced` until this job is
+        done, and comes back if it fails before it has added anything to that file.
 
         Args:
+            kept: the file of the earlier work that this job adds to, one of `unfinished`.
             settings: names of the settings in which the two may differ.
-            inputs: names of the inputs in which they may.
-
-        Returns:
-            False if it was made by this same job, or there is none.
+            inputs: names of the input files to which rows may have been added at the end.
 
         Raises:
-            OutputError: it was made by a job that differs in something else.
+            OutputError: the earlier job differs in something else.
         """
         begun = [path for path in (self.output, *self.unfinished) if _holds_something(path)]
         if not begun or not self._changed():
-            return False
-        stored, free = self._stored(), {"settings": set(settings), "inputs": set(inputs)}
-        for part, names in free.items():
-            old, new = stored.get(part, {}), self._identity[part]
-            other = sorted(name for name in {*old, *new} - names if old.get(name) != new.get(name))
-            if other or stored.get("command") != self.command:
-                raise OutputError(
-                    f"{begun[0]}: cannot be extended: it was made with other {part}: {', '.join(other)}",
-                    "choose another output",
-                )
-        return True
-
-    def take_over(self, kept: Path) -> None:
-        """Make the earlier job's output unfinished work of this one: the file to keep stays, and what became known.
-
-        The output itself stays as `<output>.replaced` until this job is done.
-        """
+            yield
+            return
+        self._require_extensible(begun[0], settings, inputs)
+        earlier, size = self._stored(), kept.stat().st_size if kept.exists() else 0
         with hold(self.output):
-            if self.output.is_file():
-                self.output.replace(self._replaced)
-            for path in self.unfinished:
-                if path != kept:
+            for path in (self.output, *self.unfinished):
+                if path != kept and path.is_file():
+                    path.replace(_aside(path))
+            facts = earlier.get("facts", {})
+            row = {**self._identity, "sizes": self._sizes, "facts": facts, "counts": {}, "finished": None}
+            write_json(self.manifest, row)
+        try:
+            yield
+        except BaseException:
+            if kept.exists() and kept.stat().st_size == size:
+                for path in (self.output, *(path for path in self.unfinished if path != kept)):
                     discard(path)
-            facts = self._stored().get("facts", {})
-            write_json(self.manifest, {**self._identity, "facts": facts, "counts": {}, "finished": None})
+                    if _aside(path).is_file():
+                        _aside(path).replace(path)
+                write_json(self.manifest, earlier)
+            raise
+
+    def _require_extensible(self, there: Path, settings: Collection[str], inputs: Collection[str]) -> None:
+        """Refuse to go on from a job that differs in other settings or inputs, or whose rows are not the first ones."""
+        stored, hint = self._stored(), "choose another output"
+        if stored.get("command") != self.command:
+            raise OutputError(f"{there}: cannot be extended: another command made it", hint)
+        for part, free in (("settings", settings), ("inputs", inputs)):
+            old, new = stored.get(part, {}), self._identity[part]
+            if other := sorted(name for name in {*old, *new} - set(free) if old.get(name) != new.get(name)):
+                raise OutputError(
+                    f"{there}: cannot be extended: it was made with other {part}: {', '.join(other)}", hint
+                )
+        for name in inputs:
+            size = stored.get("sizes", {}).get(name)
+            if stored["inputs"][name] not in (
+                self._identity["inputs"][name],
+                _digest_of_first(self.inputs[name], size),
+            ):
+                raise OutputError(
+                    f"{there}: cannot be extended: {self.inputs[name]} is not the earlier file with rows added at "
+                    "its end",
+                    hint,
+                )
 
     def settle(self, name: str, value: Any, *, may_change: bool = False) -> None:
         """Record a fact that became known at work, such as what a server serves, while the output is locked.
@@ -194,6 +210,7 @@ class Job:
         """Write the manifest; `started` is the `time.time()` when work began."""
         row = {
             **self._identity,
+            "sizes": self._sizes,
             **({"facts": facts} if (facts := self._stored().get("facts")) else {}),
             "counts": dict(counts),
             "seconds": round(time.time() - started, 1),
@@ -201,7 +218,8 @@ class Job:
             "versions": {"python": platform.python_version(), **_versions()},
         }
         write_json(self.manifest, row)
-        discard(self._replaced)
+        for path in (self.output, *self.unfinished):
+            discard(_aside(path))
 
     @property
     def digests(self) -> dict[str, str]:
@@ -225,6 +243,11 @@ class Job:
         return [key for key, value in self._identity.items() if stored.get(key) != value]
 
     @cached_property
+    def _sizes(self) -> dict[str, int]:
+        """Sizes of the input files in bytes when the job began."""
+        return {name: path.stat().st_size for name, path in self.inputs.items() if path.is_file()}
+
+    @cached_property
     def _identity(self) -> dict[str, Any]:
         """Taken once, so that the manifest records the inputs as they were when the job began."""
         inputs = {name: _digest(path) for name, path in self.inputs.items()}
@@ -235,6 +258,23 @@ class Job:
 def directories(**names: str | None) -> dict[str, Path]:
     """The models among a job's inputs that are directories, so that a changed model of the same name is noticed."""
     return {role: Path(name) for role, name in names.items() if name and Path(name).is_dir()}
+
+
+def _aside(path: Path) -> Path:
+    """Where a file waits until a job has replaced it."""
+    return path.with_name(path.name + ".replaced")
+
+
+def _digest_of_first(path: Path, size: int | None) -> str:
+    """The digest that a file would have if it ended after so many bytes; "" for an unknown size."""
+    if size is None or not path.is_file():
+        return ""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while size > 0 and (block := file.read(min(size, 2**20))):
+            found.update(block)
+            size -= len(block)
+    return "" if size else found.hexdigest()[:16]
 
 
 def _exists(path: Path) -> bool:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from pathlib import Path
+from reprlib import repr as short
 from string import ascii_uppercase
 from typing import Any
 
@@ -26,6 +27,8 @@ GOLDS = (
 """Usual names of the field with the gold answer, in the order in which they are looked for."""
 QUESTIONS = ("question", "problem", "prompt", "input", "content")
 """Usual names of the field with the question."""
+_DEEPEST = 4
+"""Lists within lists of gold answers that are read."""
 _VALUES = ("value", "answer", "text", "gold")
 """Where an object has its answer; TriviaQA's has further ones in `aliases`."""
 
@@ -91,10 +94,22 @@ def first_field(row: Row, *names: str) -> Any:
     return next((row[name] for name in names if row.get(name) is not None and row[name] == row[name]), None)
 
 
-def golds_of(value: Any) -> tuple[str, ...]:
+def golds_in(row: Row) -> tuple[str, ...]:
+    """The gold answers of a row: in the first of the usual fields that has any, and its `other_answers`.
+
+    Raises:
+        ValueError: as `golds_of`.
+    """
+    names = (*GOLDS, "correct") if "options" in row else GOLDS
+    found = next((golds for name in names if (golds := golds_of(row.get(name)))), ())
+    return tuple(dict.fromkeys((*found, *golds_of(row.get("other_answers"))))) if found else ()
+
+
+def golds_of(value: Any, depth: int = 0) -> tuple[str, ...]:
     """The gold answers that a field holds, each of them right by itself; none for null, NaN and blank text.
 
-    A list is several answers, an object its `value`, `answer`, `text` or `gold`, with its `aliases`.
+    A list is several answers, an object its `value`, `answer`, `text` or `gold`, with its `aliases`; `depth` is how
+    deep in lists it stands.
 
     Raises:
         ValueError: the field holds something that no text can be compared with, such as true.
@@ -108,11 +123,11 @@ def golds_of(value: Any) -> tuple[str, ...]:
         return (value,) if value.strip() else ()
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (str(int(value)) if float(value).is_integer() else str(value),)
-    if isinstance(value, Sequence):
-        return tuple(dict.fromkeys(gold for item in value for gold in golds_of(item)))
+    if isinstance(value, Sequence) and depth < _DEEPEST:
+        return tuple(dict.fromkeys(gold for item in value for gold in golds_of(item, depth + 1)))
     if isinstance(value, Mapping) and (found := first_field(dict(value), *_VALUES)) is not None:
-        return golds_of([found, value.get("aliases")])
-    raise ValueError(f"the gold answer is {value!r}, which is not a text, a number, or a list of them")
+        return golds_of([found, value.get("aliases")], depth)
+    raise ValueError(f"the gold answer is {short(value)}, which is not a text, a number, or a list of them")
 
 
 def plain_row(row: Row) -> Row:
@@ -138,8 +153,13 @@ def _options(value: Any) -> list[str]:
     """The options of a multiple-choice question, each after its letter."""
     if isinstance(value, str):
         return [value]
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+    if isinstance(value, Mapping):
+        return [f"{letter}) {text}" for letter, text in value.items()]
+    if not isinstance(value, list) or len(value) > len(ascii_uppercase):
         return []
-    letters = ascii_uppercase[: len(value)]
-    has_letters = all(text.lstrip(" (").startswith(letter) for letter, text in zip(letters, value, strict=False))
-    return value if has_letters else [f"{letter}) {text}" for letter, text in zip(letters, value, strict=False)]
+    texts = list(map(str, value))
+    has_letters = all(
+        text.lstrip(" (").startswith(tuple(letter + mark for mark in ").:"))
+        for letter, text in zip(ascii_uppercase, texts, strict=False)
+    )
+    return texts if has_letters else [f"{letter}) {text}" for letter, text in zip(ascii_uppercase, texts, strict=False)]

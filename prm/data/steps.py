@@ -14,8 +14,8 @@ from functools import lru_cache
 from prm.errors import InputError
 
 _TITLES = ("Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Jr", "Sr", "Fig", "Eq", "No", "vs", "e.g", "i.e", "approx")
-_NO_END = "".join(rf"(?<!\b{title.replace('.', '[.]')}[.])" for title in _TITLES) + r"(?<!\b[A-HJ-Z][.])"
-"""Not after a title, another abbreviation or an initial, whose full stop ends no sentence."""
+_NO_END = "".join(rf"(?<!\b{title.replace('.', '[.]')}[.])" for title in _TITLES)
+"""Not after a title or another abbreviation, whose full stop ends no sentence."""
 SPLITTERS: dict[str, str] = {
     "newline": r"\n+",
     "blank-line": r"\n[^\S\n]*\n\s*",
@@ -25,7 +25,8 @@ SPLITTERS: dict[str, str] = {
 """Name → regular expression whose match ends a step. An empty match cuts between two characters."""
 
 
-_THOUGHT = re.compile(r"(?:\s*<think>)?.*?(?:</think>\s*|\Z)", re.DOTALL)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_THOUGHT = re.compile(r".*</think>\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,10 @@ def split_steps(text: str, splitter: str = "newline") -> tuple[str, ...]:
 
 
 def _thought(text: str) -> str:
-    """The thought at the beginning, its tags included; its opening tag may stand in the prompt."""
-    return text[: _THOUGHT.match(text).end()] if "think>" in text else ""  # type: ignore[union-attr]
+    """All up to the end of the last thought, whose first tag may stand in the prompt; a thought that is cut is all."""
+    if match := _THOUGHT.match(text):
+        return match[0]
+    return text if "<think>" in text else ""
 
 
 def _cut(text: str, pattern: re.Pattern[str]) -> list[str]:
@@ -120,7 +123,8 @@ def _way(splitter: str) -> _Way:
         raise InputError(
             f"{splitter!r}: unknown option {sorted(unknown)[0]!r}", "choose from min=N, max=N, thought=one"
         )
-    if given.get("thought", "one") != "one" or not all(given.get(key, "0").isdigit() for key in ("min", "max")):
+    numbers = [given[key] for key in ("min", "max") if key in given]
+    if given.get("thought", "one") != "one" or not all(map(_NUMBER.fullmatch, numbers)):
         raise InputError(f"{splitter!r}: a wrong value", "such as blank-line,min=40,max=400,thought=one")
     most = int(given.get("max", sys.maxsize))
     return _Way(_compiled(SPLITTERS[name]), int(given.get("min", 0)), most, "thought" in given)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from prm import console
 from prm.data.manifest import Job
-from prm.errors import EngineError
+from prm.errors import EngineError, require_number
 from prm.models.rendering import Renderer
 
 from .engine import Engine
@@ -116,6 +116,8 @@ def _client_at_hand(choice: EngineChoice) -> Iterator[None]:
         raise EngineError(
             f"unknown engine option: {', '.join(sorted(unknown))}", "servers take model=NAME, max_length=N"
         )
+    if "max_length" in choice.options:
+        require_number("max_length", choice.options["max_length"], "[1, inf)", whole=True)
     try:
         yield
     except ImportError as error:

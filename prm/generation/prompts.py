@@ -95,7 +95,7 @@ def asking(prompt: str | Path | Mapping[str, Any] = "", *, chat: bool = False) -
     return made
 
 
-def _named(name: str) -> Asking:
+def _named(name: str, *, is_base: bool = False) -> Asking:
     if not name:
         return Asking()
     if preset := PROMPTS.get(name):
@@ -104,12 +104,12 @@ def _named(name: str) -> Asking:
         text = "" if name == "plain" else (files(__package__) / "presets" / f"{name}.txt").read_text(encoding="utf-8")
         return Asking(_of_text(name, text) if text else Prompt(), stop=preset.stop)
     try:
-        text = Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
+        text = Path(name).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: it is not UTF-8, or no file can have this name
         close = get_close_matches(name, PROMPTS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"give a file, or one of {', '.join(PROMPTS)}"
         raise InputError(f"the prompt {name!r} is no preset, and cannot be read as a file: {error}", hint) from error
-    return _of_json(name, text) if name.endswith(".json") else Asking(_of_text(name, text))
+    return _of_json(name, text, is_base=is_base) if name.endswith(".json") else Asking(_of_text(name, text))
 
 
 def _of_text(name: str, text: str) -> Prompt:
@@ -120,12 +120,17 @@ def _of_text(name: str, text: str) -> Prompt:
     return Prompt(text=text.removesuffix("\n"))
 
 
-def _of_json(name: str, text: str) -> Asking:
+def _of_json(name: str, text: str, *, is_base: bool) -> Asking:
     try:
         row = json.loads(text)
     except ValueError as error:
         raise InputError(f"{name}: is not JSON: {error}", "a prompt that is not JSON has another suffix") from error
-    return _of_fields(name, {"messages": row} if isinstance(row, list) else row)
+    row = {"messages": row} if isinstance(row, list) else row
+    if not isinstance(row, dict):
+        raise InputError(f"{name}: is neither a list of messages nor an object", "see `prm.generation.prompts.asking`")
+    if is_base and row.get("base"):
+        raise InputError(f"{name}: is a base, and has a base itself", "name a preset or a text there")
+    return _of_fields(name, row)
 
 
 def _of_fields(name: str, row: Any) -> Asking:
@@ -135,14 +140,14 @@ def _of_fields(name: str, row: Any) -> Asking:
         raise InputError(f"{name}: {error}", "see `prm.generation.prompts.asking` for its fields") from error
     if unknown := row.keys() - {field.name for field in fields(_Fields)}:
         raise InputError(f"{name}: has no field {', '.join(sorted(unknown))}", "see `prm.generation.prompts.asking`")
-    if given.base == name:
-        raise InputError(f"{name}: is its own base", "name another preset or file")
-    base = _named(given.base)
+    base = _named(given.base, is_base=True)
     turns = given.messages or base.prompt.messages
-    if sum(turn.content.count(PLACE) for turn in turns) != 1:
-        raise InputError(f"{name}: its messages need {PLACE} once", "write it where the problem goes")
     if given.system:
         turns = (Message("system", given.system), *(turn for turn in turns if turn.role != "system"))
+    if sum(turn.content.count(PLACE) for turn in turns) != 1:
+        raise InputError(f"{name}: its messages need {PLACE} once", "write it where the problem goes")
+    if "" in given.stop:
+        raise InputError(f"{name}: an empty text cannot end a solution", "leave it out")
     options = {**base.prompt.template_options, **given.template_options}
     prompt = Prompt(base.prompt.text, turns, options, given.prefix or base.prompt.prefix)
     return Asking(prompt, bool(base.chat or given.messages or given.system), (*base.stop, *given.stop))

@@ -11,6 +11,7 @@ each time, and its requests go elsewhere; the job stops only when no server has 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import queue
 import threading
@@ -129,19 +130,31 @@ class _Client:
         if status != 200:
             raise _StatusError(status, _said(content))
         try:
-            return msgspec.json.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = _decoded(content)
+        except ValueError as error:
             raise EngineError(f"{url}: does not answer with JSON: {_said(content)}", _ENDPOINTS) from error
+        if isinstance(found, dict) and found.get("error"):  # some gateways say 200 all the same
+            code = found["error"].get("code") if isinstance(found["error"], dict) else None
+            raise _StatusError(code if isinstance(code, int) else 500, _said(content))
+        return found
 
     async def close(self) -> None:
         await self._session.close()
 
 
+def _decoded(content: bytes) -> Any:
+    """The value of a JSON text; `json` reads lone surrogates too, which some servers send."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(content.decode("utf-8", "replace"))
+
+
 def _said(content: bytes) -> str:
     """What a server says about a failure, in one line."""
     try:
-        found = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = _decoded(content)
+    except ValueError:
         found = content.decode("utf-8", "replace")
     for name in ("error", "message", "detail"):
         found = found.get(name, found) if isinstance(found, dict) else found
@@ -163,6 +176,8 @@ def ask_what_is_served(
         EngineError: no server answers, they serve different models, or another one than the job names; or the length is
             unknown.
     """
+    if wrong := [url for url in endpoints if not url.startswith(("http://", "https://"))]:
+        raise EngineError(f"{wrong[0]!r} is not the URL of a server", "such as http://host:8000/v1")
     return asyncio.run(_found([url.rstrip("/") for url in endpoints], tokenizer, model, max_length))
 
 
@@ -186,14 +201,18 @@ async def _card(client: _Client, url: str, model: str | None) -> Served | str:
     """What one server serves, or why that is not known."""
     try:
         found = await client.ask(f"{url}/models", timeout=LISTING)
-        cards = [card for card in found["data"] if model in (None, card["id"])]
-        if not cards:
-            return f"{url} does not serve {model!r}, but {', '.join(card['id'] for card in found['data'])}"
-        return Served(cards[0]["id"], str(cards[0].get("root") or ""), int(cards[0].get("max_model_len") or 0))
+        names = [str(card["id"]) for card in found["data"]]
+        card = next((card for card in found["data"] if model in (None, card["id"])), None)
+        if card is not None:
+            length = int(card.get("max_model_len") or 0)
+            return Served(str(card["id"]), str(card.get("root") or ""), max(length, 0))
+        if not names:
+            return f"{url}/models: lists no model"
     except (aiohttp.ClientError, OSError, TimeoutError, _StatusError) as error:
         return f"{url}/models: {str(error) or type(error).__name__}"
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return f"{url}/models: does not list models"
+    raise EngineError(f"{url}: does not serve {model!r}, but {', '.join(names)}", "name one of these with model=NAME")
 
 
 def _agreed(found: Sequence[Served], max_length: int | None) -> Served:
@@ -395,7 +414,8 @@ def _completions(reply: Any, server: _Server, n: int) -> list[Completion]:
     try:
         choices = sorted(reply["choices"], key=lambda choice: choice.get("index") or 0)[:n]
         texts = [choice["text"].encode("utf-8", "replace").decode() for choice in choices]  # a lone surrogate
-        counts = _token_counts(choices, texts, int((reply.get("usage") or {}).get("completion_tokens") or 0))
+        total = int((reply.get("usage") or {}).get("completion_tokens") or 0)
+        counts = _token_counts(choices, texts, max(total, 0))
         found = [
             Completion(text, tokens, as_finish(choice.get("finish_reason")))
             for text, tokens, choice in zip(texts, counts, choices, strict=True)

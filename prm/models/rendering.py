@@ -210,7 +210,7 @@ class Renderer:
             text: str = self.tokenizer.apply_chat_template(
                 turns, add_generation_prompt=True, tokenize=False, **self.prompt.template_options
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError) as error:  # the latter two: an option that it does not take
             raise RenderError(f"the chat template refuses the messages: {error}", "drop the problem") from error
         return text
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import tee
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from prm.data.identity import identity_of
 from prm.data.records import Problem
 from prm.errors import InputError
-from prm.verifiers import DEFAULT_TIMEOUT, Checker, CheckerError, Command, Verdict
+from prm.verifiers import DEFAULT_TIMEOUT, Checker, CheckerError, Command, Verdict, gold_problem
 from prm.verifiers.checkers import RULES, Named, Question, Rules, checker_of, judge, judge_each
 from prm.verifiers.verdict import of_any
 
@@ -62,13 +63,20 @@ def solution_verdicts(checker: Checker, solutions: Iterable[tuple[str, Problem]]
         InputError: as `verdicts`.
     """
     asked, again = tee(solutions)
-    found = verdicts(checker, ((text, gold, problem) for text, problem in again for gold in _golds(problem)))
+    questions = ((text, gold, problem) for text, problem in again for gold in _golds(checker, problem.golds))
+    found = verdicts(checker, questions)
     for _, problem in asked:
-        yield of_any([next(found) for _ in _golds(problem)])
+        yield of_any([next(found) for _ in _golds(checker, problem.golds)])
 
 
-def _golds(problem: Problem) -> tuple[str, ...]:
-    return problem.golds or ("",)
+def _golds(checker: Checker, golds: tuple[str, ...]) -> tuple[str, ...]:
+    """The gold answers to compare with: of several, those that our own rules can read, or they would decide nothing."""
+    return _readable(golds) if len(golds) > 1 and isinstance(checker, Rules) else golds or ("",)
+
+
+@lru_cache(maxsize=4_096)
+def _readable(golds: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(gold for gold in golds if gold_problem(gold) is None) or golds
 
 
 def recorded(checker: Checker) -> dict[str, str]:

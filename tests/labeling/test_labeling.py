@@ -286,6 +286,11 @@ def test_a_sampled_chain_ends_before_another_question(renderer):
     assert (made.steps, made.finish) == (("It is 4.\n", "The answer is 4."), "stop")
 
 
+def test_a_gold_answer_that_cannot_be_read_among_several_decides_nothing():
+    problem = Problem("p", "?", "5", other_answers=("about half a dozen, give or take", "\\frac{1}{"))
+    assert [*outcomes(RULES, [("#### 7", "stop"), ("#### 5", "stop")], problem)] == ["incorrect", "correct"]
+
+
 def test_any_of_several_gold_answers_is_right():
     problem = Problem("p", "?", "7", other_answers=("8",))
     texts = [(f"The answer is {n}", "stop") for n in (8, 7, 9)]
@@ -388,6 +393,18 @@ def test_earlier_draws_are_not_repeated(renderer, strategy, kept):
     assert again == labels
     made = [e for e in events if isinstance(e, Rollout)]
     assert sorted(map(repr, made + whole[:kept])) == sorted(map(repr, whole))
+
+
+def test_only_missing_draws_are_asked_for_and_all_that_is_there_counts(renderer):
+    """As after a kill when draws that were made ahead had come back before those before them."""
+    stored = [Rollout("c", 1, draw, "The answer is 5", 3, "stop", "incorrect") for draw in (2, 3, 5)]
+    engine = FakeEngine(reaches(-1))
+    _, (labels,), _ = run(engine, renderer, [chain(steps=3)], "fixed", 6, earlier={"c": stored})
+    assert sorted((r.key, r.first, r.n) for r in engine.asked) == [("c@0", 0, 6), ("c@1", 0, 2), ("c@1", 4, 1)]
+    assert labels.wrong == (6, 6, 0)
+    ahead = [Rollout("c", 1, draw, "The answer is 4", 3, "stop", "correct") for draw in (0, 1, 2, 3)]
+    _, (labels,), _ = run(engine, renderer, [chain(steps=3)], "bisect", 6, earlier={"c": ahead})
+    assert labels.right == (0, 4, 0)
 
 
 def test_draws_have_seeds_only_where_they_are_to_be_reproducible():

@@ -354,6 +354,54 @@ def test_chains_are_appended(server, label, files, tmp_path):
         label(*files, out, extend=True, temperature=0.5)
 
 
+def test_only_rows_at_the_end_may_be_new_in_an_extension(label, files, tmp_path):
+    out = tmp_path / "labels.jsonl"
+    made = list(label(PROBLEMS[:1], CHAINS[:2], out))
+    other = Chain("a", "p", ("Quite other.\n", "Steps.\n", "The answer is 4"))
+    for problems, chains in (
+        (PROBLEMS[:1], [CHAINS[1], CHAINS[0], CHAINS[2]]),
+        (PROBLEMS[:1], [other, *CHAINS[1:3]]),
+        ([Problem("p", "what is 2 + 2?", "5")], CHAINS[:3]),
+    ):
+        with pytest.raises(toolkit.OutputError, match="is not the earlier file with rows added at its end"):
+            label(problems, chains, out, extend=True)
+    assert list(label(PROBLEMS[:1], CHAINS[:2], out)) == made
+    with pytest.raises(toolkit.InputError, match="either extended or overwritten"):
+        label(PROBLEMS[:1], CHAINS[:3], out, extend=True, overwrite=True)
+
+
+def test_an_extension_that_cannot_begin_leaves_everything_as_it_was(label, files, tmp_path):
+    out = tmp_path / "labels.jsonl"
+    made = list(label(*files, out))
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("labels.jsonl*")}
+    with pytest.raises(toolkit.EngineError, match="no server answers"):
+        label(*files, out, rollouts=8, extend=True, endpoints=["http://127.0.0.1:9/v1"])
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("labels.jsonl*")} == before
+    assert list(label(*files, out)) == made
+
+
+def test_rejudging_does_not_touch_another_job(label, files, tmp_path):
+    made, out = label(*files, tmp_path / "labels.jsonl"), tmp_path / "other.jsonl"
+    CHECKED.clear()
+    with pytest.raises(KeyboardInterrupt):
+        label(*files, out, checker=is_four)
+    before = rollouts_path(out).read_bytes()
+    with pytest.raises(toolkit.OutputError, match="made with other"):
+        toolkit.rejudge(made.path, *files, out)
+    assert rollouts_path(out).read_bytes() == before
+
+
+def test_chains_that_are_not_those_that_were_labeled_are_dropped_when_judged_again(label, files, tmp_path):
+    made = label(*files, tmp_path / "labels.jsonl")
+    shorter = Chain("a", "p", ("First.\n", "The answer is 4"))
+    again = toolkit.rejudge(made.path, files[0], [shorter, CHAINS[1]])
+    assert [row.chain_id for row in again] == ["b"]
+    assert {drop.id: drop.reason for drop in again.drops} == {
+        "a": "its steps are not those that were labeled",
+        "c": "it is not among the chains",
+    }
+
+
 def test_an_extension_that_was_stopped_goes_on(label, files, tmp_path):
     out, whole = tmp_path / "labels.jsonl", label(*files, rollouts=8)
     CHECKED.clear()

@@ -245,6 +245,22 @@ PROBLEM_SHAPES = {
         Problem("rows-1", "q\nA)5\nB)7", "B"),
     ),
     "MAWPS": ({"input": "q", "target": 7.0}, Problem("rows-1", "q", "7")),
+    "an answer left empty": (
+        {"question": "q", "answer": "", "solution": "\\boxed{5}"},
+        Problem("rows-1", "q", "\\boxed{5}"),
+    ),
+    "options by letter": (
+        {"question": "q", "options": {"A": "3", "B": "4"}, "answer": "A"},
+        Problem("rows-1", "q\nA) 3\nB) 4", "A"),
+    ),
+    "options that begin with their letters": (
+        {"question": "q", "options": ["Apple", "Banana", "Cherry"], "answer": "C"},
+        Problem("rows-1", "q\nA) Apple\nB) Banana\nC) Cherry", "C"),
+    ),
+    "own, with options": (
+        {"id": "p", "text": "q", "options": [3, 4], "answer": "A", "other_answers": ["a"]},
+        Problem("p", "q\nA) 3\nB) 4", "A", {}, ("a",)),
+    ),
     "own, several gold answers": ({"id": "p", "text": "q", "answer": ["7", "8"]}, Problem("p", "q", "7", {}, ("8",))),
     "own, without schema": ({"id": "p", "text": "q", "meta": {"a": 1}}, Problem("p", "q", None, {"a": 1})),
 }

@@ -46,8 +46,8 @@ EXAMPLES = {
     "sentence": ("sentence", "It is 2.5 m. So $x$ is 3! end. no", ("It is 2.5 m. ", "So $x$ is 3! end. no")),
     "sentence with titles": (
         "sentence",
-        "Mrs. Hilt has 5 (vs. Dr. B. Lee). Then I. So 2 vs. A",
-        ("Mrs. Hilt has 5 (vs. Dr. B. Lee). ", "Then I. ", "So 2 vs. A"),
+        "Mrs. Hilt has 5 (vs. Dr. Lee). Plan B. So 2 vs. A",
+        ("Mrs. Hilt has 5 (vs. Dr. Lee). ", "Plan B. ", "So 2 vs. A"),
     ),
     "regex": ("regex:;", "a;b;;c", ("a;", "b;", ";", "c")),
     "short steps": ("newline,min=3", "a\nbcd\nef\n", ("a\nbcd\nef\n",)),
@@ -56,6 +56,11 @@ EXAMPLES = {
     "a thought": ("newline,thought=one", "<think>a\nb\n</think>\n\nc\nd", ("<think>a\nb\n</think>\n\n", "c\n", "d")),
     "a thought begun in the prompt": ("newline,thought=one", "a\nb</think>c\nd", ("a\nb</think>", "c\n", "d")),
     "a thought that is cut": ("newline,thought=one", "<think>a\nb", ("<think>a\nb",)),
+    "two thoughts": (
+        "newline,thought=one",
+        "<think>a\n</think>b\n<think>c\n</think>d\ne",
+        ("<think>a\n</think>b\n<think>c\n</think>", "d\n", "e"),
+    ),
     "no thought": ("newline,thought=one", "a\nb", ("a\n", "b")),
     "blank": ("newline", " \n\t", ()),
     "empty": ("sentence", "", ()),
@@ -68,7 +73,8 @@ def test_examples(splitter, text, steps):
 
 
 @pytest.mark.parametrize(
-    "splitter", ["newlines", "", "regex:(", "newline,most=3", "newline,min=a", "newline,thought=two"]
+    "splitter",
+    ["newlines", "", "regex:(", "newline,most=3", "newline,min=a", "newline,thought=two", "newline,min=\u00b2"],
 )
 @pytest.mark.parametrize("text", ["", "a"])
 def test_an_unknown_splitter_is_refused(splitter, text):

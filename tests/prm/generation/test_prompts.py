@@ -6,7 +6,7 @@ import pytest
 
 from prm import Problem
 from prm.data.records import Message
-from prm.errors import InputError
+from prm.errors import InputError, RenderError
 from prm.generation.prompts import PROMPTS, asking
 from prm.models.rendering import Prompt, Renderer
 
@@ -38,6 +38,18 @@ def test_a_text_in_a_file(tmp_path, tokenizer):
     prompt = asking(tmp_path / "few.txt").prompt
     text = tokenizer.decode(Renderer(tokenizer, prompt=prompt).prompt_ids("2?"), skip_special_tokens=True)
     assert text == "Ex: 1\n\nP: 2?\nS:"
+
+
+def test_a_mark_of_byte_order_is_no_part_of_a_prompt(tmp_path):
+    (tmp_path / "few.txt").write_bytes("P: {problem}".encode("utf-8-sig"))
+    assert asking(tmp_path / "few.txt").prompt.text == "P: {problem}"
+
+
+@pytest.mark.parametrize("options", [{"tokenize": True}, {"continue_final_message": True}])
+def test_an_option_that_the_template_does_not_take_drops_the_problem(chat_tokenizer, options):
+    prompt = asking({"template_options": options}, chat=True).prompt
+    with pytest.raises(RenderError, match="chat template"):
+        Renderer(chat_tokenizer, chat=True, prompt=prompt).prompt_ids("a")
 
 
 def test_messages_in_a_file_are_the_turns_of_a_chat(tmp_path, chat_tokenizer):
@@ -82,7 +94,19 @@ def test_options_of_the_template_reach_it(chat_tokenizer, monkeypatch):
         ("unknown.json", False, "has no field temperature"),
         ({"messages": [{"role": "user", "content": "?"}]}, False, "need {problem} once"),
         ({"template_options": {"a": 1}}, False, "needs a chat"),
-        ("own.json", False, "is its own base"),
+        ("own.json", False, "is a base, and has a base itself"),
+        ("null.json", False, "is neither a list of messages nor an object"),
+        ("a\0b", False, "no preset"),
+        ({"stop": ""}, True, "an empty text cannot end a solution"),
+        ({"system": "Solve {problem} now"}, True, "need {problem} once"),
+        (
+            {
+                "system": "Brief",
+                "messages": [{"role": "system", "content": "{problem}"}, {"role": "user", "content": "go"}],
+            },
+            True,
+            "need {problem} once",
+        ),
         ("gsm8k-8shot", True, "is a text, not messages"),
     ],
 )
@@ -90,7 +114,7 @@ def test_a_prompt_that_cannot_be_used_is_refused(tmp_path, monkeypatch, prompt, 
     monkeypatch.chdir(tmp_path)
     for name, text in {
         "no-place.txt": "Q:", "twice.txt": "{problem} {problem}", "broken.json": "{", "odd.json": '{"messages": 5}',
-        "unknown.json": '{"temperature": 1}', "own.json": '{"base": "own.json"}',
+        "unknown.json": '{"temperature": 1}', "own.json": '{"base": "own.json"}', "null.json": "null",
     }.items():  # fmt: skip
         (tmp_path / name).write_text(text)
     with pytest.raises(InputError) as caught:

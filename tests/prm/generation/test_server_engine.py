@@ -1,13 +1,14 @@
 """Servers that answer, fail, refuse and go away."""
 
 import asyncio
+import json
 import threading
 import time
 
 import pytest
 
 from prm.benchmarks.perf.waiting_server import serve, text
-from prm.errors import EngineError
+from prm.errors import EngineError, InputError
 from prm.generation import server_engine
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Request, Sampling
@@ -88,6 +89,52 @@ def test_what_is_served_is_asked_and_compared():
             ask_what_is_served([server.url], Characters(), model="other")
         server.tokens = list(map(ord, server_engine._PROBE))
         assert ask_what_is_served([server.url], Characters()).model == "tiny"
+
+
+def reply_with(server, body):
+    server.page = body
+    return connect(server.url)
+
+
+def test_a_lone_surrogate_in_a_text_costs_nothing():
+    body = '{"choices": [{"index": 0, "text": "4 \\ud83d", "finish_reason": "stop"}], "usage": null}'
+    with serve() as server:
+        found = answers(reply_with(server, body), [Request("c@0", (1,), 1)])
+    assert found == {"c@0+0": ["4 ?"]}
+
+
+def test_an_error_with_status_200_is_told_in_its_own_words(monkeypatch):
+    monkeypatch.setattr(server_engine, "LONGEST_REST", 0.01)
+    with serve() as server, pytest.raises(EngineError, match="overloaded, sorry"):
+        answers(reply_with(server, '{"error": {"message": "overloaded, sorry"}}'))
+
+
+@pytest.mark.parametrize(
+    "body", ['{"choices": null}', '{"choices": []}', "[]", '{"choices": [{"text": 5}]}', '{"choices": {"a": 1}}']
+)
+def test_an_answer_of_another_shape_is_one_line(body):
+    with serve() as server, pytest.raises(EngineError, match="does not answer like a completions server"):
+        answers(reply_with(server, body))
+
+
+def test_tokens_that_are_not_told_are_divided_by_length():
+    body = {"choices": [{"text": "a" * 30}, {"text": "b" * 10}], "usage": {"completion_tokens": 8}}
+    with serve() as server:
+        engine = reply_with(server, json.dumps(body))
+        ((_, found),) = engine.stream(iter([Request("c@0", (1,), 2)]), Sampling())
+        engine.close()
+    assert [draw.tokens for draw in found] == [6, 2]
+
+
+@pytest.mark.parametrize("options", [{"max_length": "abc"}, {"max_length": 0}, {"max_length": -5}])
+def test_a_length_that_is_none_is_refused(options):
+    with pytest.raises(InputError, match=r"^max_length="):
+        EngineChoice("m", ("http://127.0.0.1:9/v1",), options).start()
+
+
+def test_an_endpoint_without_a_scheme_is_told():
+    with pytest.raises(EngineError, match="'localhost:8000/v1' is not the URL of a server"):
+        ask_what_is_served(["localhost:8000/v1"], Characters())
 
 
 def test_a_page_in_place_of_an_answer_is_told_at_once():
