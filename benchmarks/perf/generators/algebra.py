@@ -383,6 +383,10 @@ def _tree(r: Random, depth: int, names: str) -> Tree:
     return (name, first) if name in FUNCTIONS else (name, first, _tree(r, depth - 1, names))
 
 
+_LARGEST = 1e6
+"""Largest value of a part of an expression."""
+
+
 def _worth(tree: Tree, point: dict[str, Any]) -> Any:
     name, *parts = tree
     if name == "letter":
@@ -392,6 +396,8 @@ def _worth(tree: Tree, point: dict[str, Any]) -> Any:
     if name == "pow":
         return _worth(parts[0], point) ** parts[1]
     values = [_worth(part, point) for part in parts]
+    if any(abs(value) > _LARGEST for value in values):
+        raise ArithmeticError("a function of something this large could take forever")
     if name in FUNCTIONS:
         return FUNCTIONS[name](*values)
     a, b = values
