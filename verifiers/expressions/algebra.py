@@ -13,11 +13,14 @@ A `log` without a base may be base 10 or e, so it is `k * ln` with an unknown k,
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import sympy
+from sympy.core.function import AppliedUndef
 
 MAX_BITS = 100_000
 """Largest integer, in bits, that a power may produce."""
@@ -67,10 +70,14 @@ class TooLargeError(ValueError):
     """A power or factorial beyond the limits."""
 
 
+_UNDONE = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, AppliedUndef)
+_NOT_WORKED_OUT = "a sum, a limit or an integral that could not be worked out"
+
+
 def compare(left: list[Any], right: list[Any]) -> tuple[str, str]:
     """Compare two trees: ("correct" | "incorrect" | "error", reason)."""
     try:
-        first, second = build(left), build(right)
+        first, second = (_built(json.dumps(side)) for side in (left, right))
     except TooLargeError as error:
         return "error", str(error)
     if first == second and not first.has(sympy.nan, sympy.zoo):
@@ -80,6 +87,12 @@ def compare(left: list[Any], right: list[Any]) -> tuple[str, str]:
     if first.has(sympy.oo, sympy.nan, sympy.zoo) or second.has(sympy.oo, sympy.nan, sympy.zoo):
         return _compare_infinite(first, second)
     return _compare_finite(first, second)
+
+
+@lru_cache(maxsize=128)
+def _built(tree: str) -> Any:
+    """The expression of a tree as JSON: an answer is often compared with many, and to integrate takes long."""
+    return build(json.loads(tree))
 
 
 def _compare_bases(first: Any, second: Any) -> tuple[str, str]:
@@ -96,8 +109,8 @@ def _compare_bases(first: Any, second: Any) -> tuple[str, str]:
 def _compare_infinite(first: Any, second: Any) -> tuple[str, str]:
     if first.has(sympy.nan, sympy.zoo) or second.has(sympy.nan, sympy.zoo):
         return "error", "not a number"
-    if any(side.has(sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit) for side in (first, second)):
-        return "error", "a sum or a limit that could not be worked out"
+    if any(side.has(*_UNDONE) for side in (first, second)):
+        return "error", _NOT_WORKED_OUT
     return "incorrect", "only one side is infinite, or the signs differ"
 
 
@@ -112,6 +125,8 @@ def _compare_finite(first: Any, second: Any) -> tuple[str, str]:
         if same is False:
             return "incorrect", "different values"
         agreed += same is True
+    if not agreed and first.has(*_UNDONE) is not second.has(*_UNDONE):  # nothing to simplify them to each other
+        return "error", _NOT_WORKED_OUT
     return _prove(first - second, agreed)
 
 
