@@ -48,7 +48,7 @@ _CHANGE_WORDS = """
     no would could might possibly first last
 """
 _CHANGES = frozenset(_CHANGE_WORDS.split())
-_CHANGE_PHRASES = re.compile(r"close to|up to|\bbetween \S+ and $")
+_CHANGE_PHRASES = re.compile(r"close to|up to|\bbetween \S+ and $|\bwhen[ }]*$")
 """Words right before a number that make another number of it, or a bound."""
 _LETTERS = re.compile(r"[a-z]+")
 _CONDITIONAL = re.compile(r"\W*(?:let|if|suppose|assum\w+|unless|were)\b[^,]*$", re.IGNORECASE)
