@@ -69,7 +69,7 @@ _WHEN = re.compile(
 )
 _FOUR_DIGITS = re.compile(r"(?:1[6-9]|20)\d\d")
 _DIGIT = re.compile(r"\d")
-_NEXT_WORD = re.compile(r" ([A-Za-z]+)")
+_NEXT_WORD = re.compile(r"(?: | ?\\text ?\{ ?)([A-Za-z]+)")
 _TWO_LETTERS = "am an as at be by cu do go he if in is it me my no of oh on or pm so sq to up us vs we"
 _SHORT_WORDS = frozenset(_TWO_LETTERS.split())
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
