@@ -55,36 +55,12 @@ def _demo_commands(out: str, policy: str) -> Iterator[list[str]]:
     train, held_out = (
         [f"--problems={out}/{part}.problems.jsonl", f"--chains={out}/{part}.chains.jsonl"] for part in ("train", "test")
     )
-    limit = ["--max-tokens=128"]
+    draws = ["--max-tokens=128", "--reproducible"]
     yield ["world", "--count=1160", "--seed=1", f"--out={out}/train.problems.jsonl"]
     yield ["world", "--count=300", "--seed=2", f"--out={out}/test.problems.jsonl"]
-    yield [
-        "sample",
-        f"--model={policy}",
-        train[0],
-        "--n=4",
-        *limit,
-        "--reproducible",
-        f"--out={out}/train.chains.jsonl",
-    ]
-    yield [
-        "sample",
-        f"--model={policy}",
-        held_out[0],
-        "--n=16",
-        *limit,
-        "--reproducible",
-        f"--out={out}/test.chains.jsonl",
-    ]
-    yield [
-        "label",
-        f"--model={policy}",
-        *train,
-        "--strategy=bisect",
-        *limit,
-        "--reproducible",
-        f"--out={out}/train.labels.jsonl",
-    ]
+    yield ["sample", f"--model={policy}", train[0], "--n=4", *draws, f"--out={out}/train.chains.jsonl"]
+    yield ["sample", f"--model={policy}", held_out[0], "--n=16", *draws, f"--out={out}/test.chains.jsonl"]
+    yield ["label", f"--model={policy}", *train, "--strategy=bisect", *draws, f"--out={out}/train.labels.jsonl"]
     yield ["label", "quality", *train, f"--labels={out}/train.labels.jsonl", f"--out={out}/labels.json"]
     for objective in _FIT:
         fit = [f"--base={policy}", *train, f"--labels={out}/train.labels.jsonl", *_FIT[objective]]

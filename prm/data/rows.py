@@ -20,12 +20,12 @@ from prm.errors import InputError
 
 Row = dict[str, Any]
 
-GOLDS = (
+_GOLDS = (
     "answer", "gold", "final_answer", "expected_answer", "ground_truth", "target", "reference", "gold_solution",
     "solution", "reference_solution",
 )  # fmt: skip
 """Usual names of the field with the gold answer, in the order in which they are looked for."""
-QUESTIONS = ("question", "problem", "prompt", "input", "content")
+_QUESTIONS = ("question", "problem", "prompt", "input", "content")
 """Usual names of the field with the question."""
 _DEEPEST = 4
 """Lists within lists of gold answers that are read."""
@@ -100,7 +100,7 @@ def golds_in(row: Row) -> tuple[str, ...]:
     Raises:
         ValueError: as `golds_of`.
     """
-    names = (*GOLDS, "correct") if "options" in row else GOLDS
+    names = (*_GOLDS, "correct") if "options" in row else _GOLDS
     found = next((golds for name in names if (golds := golds_of(row.get(name)))), ())
     return tuple(dict.fromkeys((*found, *golds_of(row.get("other_answers"))))) if found else ()
 
@@ -141,7 +141,7 @@ def question_of(row: Row) -> Any:
     >>> question_of({"question": "2 + 2?", "options": ["3", "4"]})
     '2 + 2?\nA) 3\nB) 4'
     """
-    text = first_field(row, *QUESTIONS)
+    text = first_field(row, *_QUESTIONS)
     if not isinstance(text, str):
         return text
     body, options = first_field(row, "body"), _options(first_field(row, "options"))

@@ -109,9 +109,7 @@ class _Client:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(KEY):
             headers["Authorization"] = f"Bearer {key}"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), headers=headers, timeout=aiohttp.ClientTimeout(total=PATIENCE)
-        )
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
 
     async def ask(self, url: str, body: Any = None, timeout: float | None = None) -> Any:
         """The answer to a POST of `body`, or to a GET if there is none.
