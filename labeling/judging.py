@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
 from itertools import tee
 
 from prm import console
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem
 from prm.errors import InputError
-from prm.scoring.checking import solution_verdicts
-from prm.verifiers import Checker, gold_problem
+from prm.scoring.checking import solution_verdicts, trouble_of
+from prm.verifiers import Checker
 from prm.verifiers.checkers import Rules
 from prm.verifiers.extract import is_answered
 
@@ -55,7 +54,7 @@ def gold_trouble(checker: Checker, problem: Problem) -> str | None:
     """Why no solution of a problem can be judged; None if one can, as far as is known: only our own checker can say."""
     if problem.answer is None:
         return "has no gold answer"
-    troubles = [_trouble(gold) for gold in problem.golds] if isinstance(checker, Rules) else [None]
+    troubles = [trouble_of(gold) for gold in problem.golds] if isinstance(checker, Rules) else [None]
     return None if None in troubles else f"has {problem.answer!r:.60}: {troubles[0]}"
 
 
@@ -102,8 +101,3 @@ def solved(checker: Checker, chains: Iterable[Chain], problems: Mapping[str, Pro
         {name: "its problem is always solved" for name in of if right[name] == of[name]} if which != "never" else {}
     )
     return never | always
-
-
-@lru_cache(maxsize=4096)
-def _trouble(answer: str) -> str | None:
-    return gold_problem(answer)

@@ -71,12 +71,15 @@ def solution_verdicts(checker: Checker, solutions: Iterable[tuple[str, Problem]]
 
 def _golds(checker: Checker, golds: tuple[str, ...]) -> tuple[str, ...]:
     """The gold answers to compare with: of several, those that our own rules can read, or they would decide nothing."""
-    return _readable(golds) if len(golds) > 1 and isinstance(checker, Rules) else golds or ("",)
+    if len(golds) > 1 and isinstance(checker, Rules):
+        return tuple(gold for gold in golds if trouble_of(gold) is None) or golds
+    return golds or ("",)
 
 
 @lru_cache(maxsize=4_096)
-def _readable(golds: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(gold for gold in golds if gold_problem(gold) is None) or golds
+def trouble_of(gold: str) -> str | None:
+    """`prm.verifiers.gold_problem`, remembered: the solutions of one problem are mostly adjacent."""
+    return gold_problem(gold)
 
 
 def recorded(checker: Checker) -> dict[str, str]:
