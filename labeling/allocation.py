@@ -12,6 +12,12 @@ the chain is labeled. The last step never needs a draw: its label is the chain's
                    (OmegaPRM, arXiv 2406.06592, section 3)
     adaptive       soft labels, best read as `StepLabels.pooled`; as many draws from each prefix as its interval needs,
                    at most K (prm.statistics.pooling)
+    epicprm        labels best read as `StepLabels.relative`; no draws if the answer is right, else K from the bare
+                   problem, whose value decides where a binary search begins and how many draws, at most K, a prefix
+                   gets (EpicPRM, arXiv 2503.02382)
+    scan           labels best read as `StepLabels.denoised`; no draws if the answer is right, else K from the bare
+                   problem and, if the model mostly solves it, K from each prefix, from the first one on until none of
+                   a prefix's rollouts succeeds (SCAN, arXiv 2509.16548)
 
 `first-success` and `bisect` rest on the definition of a hard label: a rollout that succeeds from a step is a success
 from every step before it. `bisect` also assumes the reverse: if K rollouts from a prefix fail, none from a later prefix
@@ -21,12 +27,19 @@ often.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from math import ceil, log2
 
-from prm.data.records import Known, Outcome, StepLabels
+from prm.data.records import Known, LabelView, Outcome, StepLabels
 from prm.errors import entry, require_number
+
+PROBLEM = -1
+"""In place of a step: the prefix without any step, the bare problem."""
+CONFIDENT = 0.75
+"""`scan`: share of the rollouts from the bare problem that must succeed; with fewer, its chains are not labeled."""
+SUCCESSES = 10
+"""`epicprm`: successes that the draws from a prefix would give on average, if its value were that of the problem."""
 
 Draws = list[tuple[int, int]]
 Allocation = Generator[Draws, None, None]
@@ -40,8 +53,11 @@ class Budget:
     """K, the most rollouts from one prefix. Math-Shepherd uses 8."""
     width: float = 0.35
     """`adaptive` draws until the 95% credible interval of a step's value is no wider than this, in (0, 1)."""
+    from_problem: int = 0
+    """Rollouts from the bare problem for each chain, before all others; see `StepLabels.progress`."""
 
     def __post_init__(self) -> None:
+        require_number("from_problem", self.from_problem, "[0, inf)", whole=True)
         require_number("rollouts", self.rollouts, "[1, inf)", whole=True)
         require_number("width", self.width, "(0, 1)")
 
@@ -57,6 +73,8 @@ class Ledger:
     right: list[int] = field(init=False)
     wrong: list[int] = field(init=False)
     undecided: list[int] = field(init=False)
+    start: list[int] = field(default_factory=lambda: [0, 0, 0])
+    """See `StepLabels.start`."""
     unchecked: tuple[bool | None, ...] | None = None
     """See `StepLabels.unchecked`."""
 
@@ -64,13 +82,28 @@ class Ledger:
         self.right, self.wrong, self.undecided = ([0] * self.steps for _ in range(3))
 
     def add(self, step: int, outcome: Outcome) -> None:
-        """Count one rollout from the prefix that ends with `step`."""
-        counts = {"correct": self.right, "incorrect": self.wrong}.get(outcome, self.undecided)
-        counts[step] += 1
+        """Count one rollout from the prefix that ends with `step`, or from the bare problem."""
+        kind = {"correct": 0, "incorrect": 1}.get(outcome, 2)
+        if step == PROBLEM:
+            self.start[kind] += 1
+        else:
+            (self.right, self.wrong, self.undecided)[kind][step] += 1
+
+    def counts(self, step: int) -> tuple[int, int, int]:
+        """Number of right, wrong and undecided rollouts from `step`, or from the bare problem."""
+        if step == PROBLEM:
+            right, wrong, undecided = self.start
+            return right, wrong, undecided
+        return self.right[step], self.wrong[step], self.undecided[step]
 
     def drawn(self, step: int) -> int:
-        """Number of rollouts drawn from `step`."""
-        return self.right[step] + self.wrong[step] + self.undecided[step]
+        """Number of rollouts drawn from `step`, or from the bare problem."""
+        return sum(self.counts(step))
+
+    def share(self, step: int) -> float:
+        """Share of the decided rollouts from `step`, or from the bare problem, that succeed; 0 without any."""
+        right, wrong, _ = self.counts(step)
+        return right / max(right + wrong, 1)
 
     @property
     def rollouts(self) -> int:
@@ -88,6 +121,7 @@ class Ledger:
             known=tuple(self._known(step) for step in range(self.steps)),
             outcome=self.outcome,
             unchecked=self.unchecked,
+            start=self.counts(PROBLEM),
         )
 
     def _known(self, step: int) -> Known:
@@ -105,7 +139,12 @@ class Ledger:
 
 def fixed(ledger: Ledger, budget: Budget) -> Allocation:
     """K rollouts from every prefix except the whole chain, earlier draws included."""
-    missing = ((step, budget.rollouts - ledger.drawn(step)) for step in range(ledger.steps - 1))
+    yield from _up_to(ledger, range(ledger.steps - 1), budget.rollouts)
+
+
+def _up_to(ledger: Ledger, steps: Iterable[int], rollouts: int) -> Allocation:
+    """What is missing to `rollouts` draws from each of these prefixes, at once."""
+    missing = ((step, rollouts - ledger.drawn(step)) for step in steps)
     if draws := [(step, n) for step, n in missing if n > 0]:
         yield draws
 
@@ -173,6 +212,49 @@ def _batch(decided: int, ratio: float) -> int:
     return min(max(1, ceil(decided * (ratio**2 - 1))), decided) if decided else 4
 
 
+def epicprm(ledger: Ledger, budget: Budget) -> Allocation:
+    """In a chain with a wrong answer, binary search for the last step that keeps half of the bare problem's value.
+
+    As in the published code of EpicPRM: the first probe is a quarter of the chain before the middle if the problem is
+    hard, and after it if it is easy, in chains of at least 6 steps; and the harder the problem, the more draws.
+    Differs: plain shares, not weighted by probability; one model, not two, and at most K draws, not 72.
+    """
+    if ledger.outcome == "correct":
+        return
+    yield from _up_to(ledger, [PROBLEM], budget.rollouts)
+    value, low, high = ledger.share(PROBLEM), 0, ledger.steps - 2
+    if not value:
+        return  # nothing to compare a step with
+    draws, middle = min(budget.rollouts, ceil(SUCCESSES / value)), high // 2
+    if high >= 4:
+        fifths = round(5 * value)
+        middle += high // 4 * ((fifths >= 5) - (fifths < 2))
+    while low <= high:
+        yield from _up_to(ledger, [middle], draws)
+        if ledger.share(middle) < value / 2:
+            high = middle - 1
+        else:
+            low = middle + 1
+        middle = (low + high) // 2
+
+
+def scan(ledger: Ledger, budget: Budget) -> Allocation:
+    """In a chain with a wrong answer, from the first prefix on until one fails, if the model is sure of the problem.
+
+    As in the published code of SCAN. Differs: the model's share of right answers comes from K rollouts for each chain,
+    not from 128 solutions of each problem.
+    """
+    if ledger.outcome == "correct":
+        return
+    yield from _up_to(ledger, [PROBLEM], budget.rollouts)
+    if ledger.share(PROBLEM) < CONFIDENT:
+        return
+    for step in range(ledger.steps - 1):
+        yield from _up_to(ledger, [step], budget.rollouts)
+        if not ledger.right[step]:
+            return
+
+
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """One way to allocate rollouts."""
@@ -183,12 +265,16 @@ class Strategy:
     """From the number of prefixes and whether the chain is right, the most rollouts it may take, in multiples of K."""
     help: str
     """Its purpose, in a few words."""
+    view: LabelView = "hard"
+    """The view of its labels that says which steps are right."""
+    gives_values: bool = False
+    """Whether its soft labels are estimates of the values."""
     in_batches: bool = False
     """Whether it draws from a prefix batch by batch until one rollout succeeds: the next batch can be drawn ahead."""
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "fixed": Strategy(fixed, lambda prefixes, _: prefixes, "hard and soft labels"),
+    "fixed": Strategy(fixed, lambda prefixes, _: prefixes, "hard and soft labels", gives_values=True),
     "first-success": Strategy(
         first_success, lambda prefixes, is_right: 0 if is_right else prefixes, "hard labels, cheaper", in_batches=True
     ),
@@ -198,7 +284,24 @@ STRATEGIES: dict[str, Strategy] = {
         "hard labels, far cheaper",
         in_batches=True,
     ),
-    "adaptive": Strategy(adaptive, lambda prefixes, _: prefixes, "soft labels, with rollouts where they are needed"),
+    "adaptive": Strategy(
+        adaptive,
+        lambda prefixes, _: prefixes,
+        "soft labels, with rollouts where they are needed",
+        gives_values=True,
+    ),
+    "epicprm": Strategy(
+        epicprm,
+        lambda prefixes, is_right: 0 if is_right else 2 + prefixes.bit_length(),
+        "relative labels, by the problem's difficulty",
+        view="relative",
+    ),
+    "scan": Strategy(
+        scan,
+        lambda prefixes, is_right: 0 if is_right else 1 + prefixes,
+        "denoised labels of problems it mostly solves",
+        view="denoised",
+    ),
 }
 """Name to strategy."""
 
@@ -218,6 +321,12 @@ def checked(ledger: Ledger, allocation: Allocation, budget: Budget) -> Allocatio
     yield from fixed(ledger, budget)
 
 
+def begun(ledger: Ledger, allocation: Allocation, budget: Budget) -> Allocation:
+    """An allocation, after the draws from the bare problem."""
+    yield from _up_to(ledger, [PROBLEM], budget.from_problem)
+    yield from allocation
+
+
 def most_rollouts(strategy: str, steps: int, is_right: bool, budget: Budget) -> int:
     """The most rollouts that a strategy spends on a chain of `steps` steps; raises like `strategy_named`."""
-    return strategy_named(strategy).most_rounds(steps - 1, is_right) * budget.rollouts
+    return budget.from_problem + strategy_named(strategy).most_rounds(steps - 1, is_right) * budget.rollouts

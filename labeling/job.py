@@ -6,13 +6,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from prm import console
 from prm.data.files import ProblemFile, read_chains
-from prm.data.jobs import Records, Source, Workspace, making
+from prm.data.jobs import Output, Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Rollout, StepLabels
 from prm.errors import EngineError, InputError, require_known, require_number, require_texts
@@ -23,9 +25,10 @@ from prm.scoring.checking import command_files, job_checker, recorded
 from prm.verifiers.checkers import Named
 
 from .allocation import Budget
+from .choosing import SOLVED, solved, surely_known
 from .estimate import Cost, estimate
 from .journal import Journal, rollouts_path, unfinished
-from .judging import SOLVED, require_golds, solved
+from .judging import require_golds
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
@@ -45,9 +48,13 @@ def label(
     strategy: str = "fixed",
     rollouts: int = 8,
     width: float = 0.35,
+    from_problem: int = 0,
     check_share: float = 0.0,
     max_unusable: float = 0.1,
     drop_solved: str = "",
+    scores: Source | Sequence[Source] = (),
+    sure: float = 0.9,
+    spread: float = 0.01,
     temperature: float = 1.0,
     top_p: float = 1.0,
     top_k: int = 0,
@@ -82,11 +89,17 @@ def label(
         strategy: name in `prm.labeling.allocation.STRATEGIES`.
         rollouts: K, the most rollouts from one prefix.
         width: for `adaptive`: widest 95% credible interval to accept, in (0, 1).
+        from_problem: rollouts from the bare problem for each chain; with them, `StepLabels.progress` has a value for
+            the first step too.
         check_share: share of chains, in [0, 1], to draw from every prefix as well, as a check of their labels.
         max_unusable: share of the problems, in [0, 1], whose gold answers may be unusable; their chains are dropped.
             With more, the job stops before its first rollout.
         drop_solved: problems whose chains are to be dropped: "never" (none of them is right), "always" (all are) or
             "both".
+        scores: files of the chains' step scores by a PRM, or one by each of several: chains that these are sure of are
+            dropped; see `prm.labeling.choosing.surely_known`.
+        sure: for `scores`: a step is sure if its mean score is at least this, or at most 1 minus this, in (0.5, 1].
+        spread: for several: and if their standard deviation is at most this.
         temperature: sampling temperature, above 0.
         top_p: nucleus, in (0, 1].
         top_k: number of the most likely tokens to draw from; 0 for all.
@@ -116,8 +129,9 @@ def label(
     """
     judge, asked = job_checker(checker), asking(prompt, chat=chat)
     place = Workspace(out, "labels.jsonl")
-    files = place.files(problems=problems, chains=chains)
-    plan = Plan(strategy, Budget(rollouts, width), check_share)
+    scored = {f"scores {i}": source for i, source in enumerate(_each(scores), start=1)}
+    files = place.files(problems=problems, chains=chains, **scored)
+    plan = Plan(strategy, Budget(rollouts, width, from_problem), check_share)
     sampling = Sampling(
         temperature, top_p, top_k, min_p, repetition_penalty,
         max_tokens=max_tokens, seed=seed, stop=merged(require_texts("stop", stop), asked), reproducible=reproducible,
@@ -133,6 +147,7 @@ def label(
     require_number("ray_gpus", ray_gpus, "[0, inf)")
     settings = {"model": model, "splitter": splitter, **asked.recorded(), **asdict(plan), **asdict(sampling)}
     settings |= {"drop_solved": drop_solved} if drop_solved else {}
+    settings |= {"sure": sure, "spread": spread} if scored else {}
     inputs = files | directories(model=model) | command_files(judge)
     job = Job(place.out, "label", settings | recorded(judge), inputs, unfinished(place.out))
     kept = rollouts_path(place.out)
@@ -142,14 +157,16 @@ def label(
             total, used = _counted(files["chains"], splitter)
             golds = ProblemFile(files["problems"])
             require_golds(judge, golds, used, max_unusable)
-            skipped = solved(judge, read_chains(files["chains"], splitter), golds, drop_solved) if drop_solved else {}
+            rows = partial(read_chains, files["chains"], splitter)
+            skipped = solved(judge, rows(), golds, drop_solved) if drop_solved else {}
+            skipped |= surely_known([files[name] for name in scored], rows(), sure, spread) if scored else {}
             setup = replace(setup, skipped=skipped)
             with Journal(place.out, fixed=rollouts) as journal:
-                rows, earlier = _remaining(journal, files["chains"], splitter, extend=extend)
+                remaining, earlier = _remaining(journal, files["chains"], splitter, extend=extend)
                 if journal.finished < total:
                     setup.engine.announce(ray_workers)
                     setup = replace(setup, engine=setup.engine.settled(job))
-                    with _events(setup, rows, golds, earlier, ray_workers, ray_gpus) as events:
+                    with _events(setup, remaining, golds, earlier, ray_workers, ray_gpus) as events:
                         counts |= _record(events, journal, total, is_watched=not keep_going)
                 journal.finish(total)
                 counts |= _summary(journal.tally)
@@ -164,6 +181,7 @@ def labeling_cost(
     strategy: str = "fixed",
     rollouts: int = 8,
     width: float = 0.35,
+    from_problem: int = 0,
     check_share: float = 0.0,
     splitter: str = "newline",
     chat: bool = False,
@@ -174,9 +192,16 @@ def labeling_cost(
     judge, asked = job_checker(checker), asking(prompt, chat=chat)
     place = Workspace(None, "cost")
     files = place.files(problems=problems, chains=chains)
-    plan, renderer = Plan(strategy, Budget(rollouts, width), check_share), EngineChoice(model).renderer(asked)
+    plan, renderer = (
+        Plan(strategy, Budget(rollouts, width, from_problem), check_share),
+        EngineChoice(model).renderer(asked),
+    )
     golds = ProblemFile(files["problems"])
     return estimate(read_chains(files["chains"], splitter), golds, renderer, plan, judge)
+
+
+def _each(sources: Source | Sequence[Source]) -> Sequence[Source]:
+    return [sources] if isinstance(sources, str | PathLike | Output) else list(sources)
 
 
 def _counted(chains: Path, splitter: str) -> tuple[int, list[str]]:
@@ -239,9 +264,9 @@ def _record(events: Iterator[Event], journal: Journal, total: int, *, is_watched
                 f"tokens/s  {tally.undecided_share:.1%} undecided  {tally.saved_share:.0%} saved",
             )
     seconds = max(time.time() - started, 1e-3)
+    made: dict[str, Any] = {"seconds": round(seconds, 1), "tokens a second": round((tally.tokens - tokens) / seconds)}
     is_rate = tally.rollouts > rollouts == 0  # labels from an earlier run's rollouts would inflate it
-    rate = {"step labels an hour": round(3600 * (tally.steps - steps) / seconds)} if is_rate else {}
-    return {**rate, "seconds": round(seconds, 1)}
+    return {"step labels an hour": round(3600 * (tally.steps - steps) / seconds), **made} if is_rate else made
 
 
 def _hopeless(tally: Tally, event: Event) -> InputError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import tee
 
@@ -82,22 +81,3 @@ def require_golds(checker: Checker, problems: Mapping[str, Problem], used: Colle
             + "; ".join(troubles[:_EXAMPLES]),
             "mend them (prm verify --audit-golds lists all), or allow more: --max-unusable 1 (max_unusable=1)",
         )
-
-
-SOLVED = ("never", "always", "both")
-"""Which problems can be dropped, by how many of their chains are right: none, all, or either."""
-
-
-def solved(checker: Checker, chains: Iterable[Chain], problems: Mapping[str, Problem], which: str) -> dict[str, str]:
-    """The problems whose chains are never or always right, each with the reason to drop them; `which`: see `SOLVED`."""
-    usable, again = tee(c for c in chains if c.problem_id in problems and problems[c.problem_id].golds)
-    judged = outcomes_of_each(checker, ((c.text, c.finish, problems[c.problem_id]) for c in again))
-    of, right = Counter[str](), Counter[str]()
-    for chain, outcome in zip(usable, judged, strict=True):
-        of[chain.problem_id] += 1
-        right[chain.problem_id] += outcome == "correct"
-    never = {name: "its problem is never solved" for name in of if not right[name]} if which != "always" else {}
-    always = (
-        {name: "its problem is always solved" for name in of if right[name] == of[name]} if which != "never" else {}
-    )
-    return never | always

@@ -21,7 +21,7 @@ from prm.models.rendering import Rendered, Renderer
 from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES
 
-from .allocation import Allocation, Budget, Ledger, checked, strategy_named
+from .allocation import PROBLEM, Allocation, Budget, Ledger, begun, checked, strategy_named
 from .judging import outcomes, unusable
 
 WINDOW = 4096
@@ -74,7 +74,7 @@ class _OpenChain:
 
     def count_all(self) -> None:
         """Count the draws of an earlier job at once, those too that the strategy might not ask for."""
-        for step in range(self.ledger.steps):
+        for step in range(PROBLEM, self.ledger.steps):
             while rollout := self.earlier.pop((step, self.ledger.drawn(step)), None):
                 self.ledger.add(step, rollout.outcome)
 
@@ -104,13 +104,14 @@ class _OpenChain:
             yield self._request(step, draws[0], len(draws))
 
     def _request(self, step: int, first: int, n: int) -> Request:
-        prompt_ids = self.rendered.ids[: self.rendered.step_ends[step] + 1]
+        end = self.rendered.prompt_length if step == PROBLEM else self.rendered.step_ends[step] + 1
+        prompt_ids = self.rendered.ids[:end]
         return Request(f"{self.chain.id}@{step}", prompt_ids, n, first)
 
     def request_ahead(self, step: int, asked: int, most: int) -> Request | None:
         """The rest of a prefix's draws, of which `asked` are under way: the strategy will want them if those fail."""
         first = self.ledger.drawn(step) + asked
-        if self.ahead or self.earlier or first >= most:
+        if self.ahead or self.earlier or first >= most or step == PROBLEM:
             return None
         self.ahead = True
         self.waiting += 1
@@ -151,7 +152,7 @@ class Labeler:
     extends: bool = False
     """Whether earlier rollouts are of another job, which this one extends: all of them count."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Why the chains of a problem are to be dropped, by problem id."""
+    """Why chains are to be dropped, by their ids."""
     _order: deque[_OpenChain | Drop] = field(default_factory=deque)
     """The chains begun but not yet yielded, in order."""
     _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
@@ -224,7 +225,7 @@ class Labeler:
             return Drop(chain.id, "its problem is missing", chain.problem_id)
         if drop := unusable(self.checker, chain, problem):
             return drop
-        if reason := self.skipped.get(problem.id):
+        if reason := self.skipped.get(chain.id):
             return Drop(chain.id, reason, problem.id)
         try:
             rendered = self.renderer.render(problem.text, chain.steps)
@@ -243,6 +244,7 @@ class Labeler:
 
     def _allocation(self, chain: Chain, ledger: Ledger) -> Allocation:
         allocation = strategy_named(self.plan.strategy).allocate(ledger, self.plan.budget)
+        allocation = begun(ledger, allocation, self.plan.budget)
         return checked(ledger, allocation, self.plan.budget) if self.plan.is_checked(chain.id) else allocation
 
     def _advance(self, item: _OpenChain) -> None:

@@ -48,8 +48,8 @@ def label_stats(labels: Iterable[StepLabels]) -> dict[str, Any]:
     for item in labels:
         totals["chains"] += 1
         totals["right"] += item.outcome == "correct"
-        totals["rollouts"] += sum(item.drawn)
-        totals["undecided"] += sum(item.undecided)
+        totals["rollouts"] += sum(item.drawn) + sum(item.start)
+        totals["undecided"] += sum(item.undecided) + item.start[2]
         known.update(item.known)
         _add_positions(positions, item)
         if item.unchecked is not None:

@@ -54,7 +54,7 @@ class Tally:
             self.never += sum(not r and w > 0 for r, w in zip(event.right, event.wrong, strict=True))
             own = zip(event.hard, event.right, event.wrong, strict=True)
             self.contradicted += sum(hard is True and not r and w > 0 for hard, r, w in own)
-            self._spent += sum(event.drawn)
+            self._spent += sum(event.drawn) + sum(event.start)
             self._spent_by_fixed += self.fixed * (len(event.known) - 1)
         else:
             self.dropped += 1

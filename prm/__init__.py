@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from prm.generation.engine import Engine, Sampling
     from prm.generation.sampling import sample
     from prm.labeling.job import label, labeling_cost
+    from prm.labeling.planning import plan_labels
     from prm.labeling.rejudging import rejudge
     from prm.models.conversion import convert
     from prm.scoring.calibrating import calibrate, chain_values
@@ -63,6 +64,7 @@ _HOMES = {
     "prm.generation.engine": ("Engine", "Sampling"),
     "prm.generation.sampling": ("sample",),
     "prm.labeling.job": ("label", "labeling_cost"),
+    "prm.labeling.planning": ("plan_labels",),
     "prm.labeling.rejudging": ("rejudge",),
     "prm.models.conversion": ("convert",),
     "prm.scoring.calibrating": ("calibrate", "chain_values"),

@@ -12,9 +12,9 @@ from typing import Any
 from prm.data.files import by_id, read_chains, read_problems, read_records
 from prm.data.jobs import Output, Source, Workspace, making
 from prm.data.manifest import Job
-from prm.data.records import Chain, Problem, StepLabels
+from prm.data.records import TARGET_VIEWS, Chain, LabelView, Problem, StepLabels
 from prm.data.writing import write_json
-from prm.errors import InputError
+from prm.errors import InputError, require_known
 
 from .world import step_truth
 
@@ -34,15 +34,17 @@ def measure_label_quality(
     labels: Source,
     out: str | Path | None = None,
     *,
+    labels_as: LabelView = "hard",
     splitter: str = "newline",
     overwrite: bool = False,
 ) -> LabelQuality:
-    """Compare hard labels with the exact truth of the arithmetic world.
+    """Compare step labels with the exact truth of the arithmetic world.
 
     Args:
         problems: problems of `prm world`; see `prm.Source`.
         chains: the labeled chains of these problems.
         labels: step labels of the chains, from `prm.label`.
+        labels_as: view of the labels; a number is right if it is at least 0.5.
         out: file of the measures; None for a temporary one.
         splitter: how to split a solution given as one text into steps.
         overwrite: whether to replace an existing output.
@@ -50,13 +52,14 @@ def measure_label_quality(
     Raises:
         PrmError: an input or the output cannot be used, or a problem has no exact truth.
     """
+    require_known("labels_as", labels_as, TARGET_VIEWS)
     place = Workspace(out, "quality.json")
     files = place.files(problems=problems, chains=chains, labels=labels)
-    job = Job(place.out, "label quality", {"splitter": splitter}, files)
+    job = Job(place.out, "label quality", {"labels_as": labels_as, "splitter": splitter}, files)
     with making(job, "quality", overwrite) as counts:
         if counts is not None:
             truth = truths(by_id(read_problems(files["problems"])), read_chains(files["chains"], splitter))
-            found = label_quality(truth, read_records(files["labels"], StepLabels))
+            found = label_quality(truth, read_records(files["labels"], StepLabels), labels_as)
             write_json(place.out, found)
             counts |= {"chains": len(truth), "steps": found["steps"], "agreement": found["agreement"]}
     return LabelQuality(json.loads(place.out.read_text(encoding="utf-8")), place.output(job))
@@ -79,8 +82,10 @@ def truths(problems: Mapping[str, Problem], chains: Iterable[Chain]) -> dict[str
     return found
 
 
-def label_quality(truth: Mapping[str, Sequence[bool]], labels: Iterable[StepLabels]) -> dict[str, Any]:
-    """Measure how well hard labels agree with the truth.
+def label_quality(
+    truth: Mapping[str, Sequence[bool]], labels: Iterable[StepLabels], view: LabelView = "hard"
+) -> dict[str, Any]:
+    """Measure how well labels agree with the truth; a number is right if it is at least 0.5.
 
     Returns:
         `agreement`: share of the labeled steps whose label is true; `false_negatives` and `false_positives`: share of
@@ -100,16 +105,17 @@ def label_quality(truth: Mapping[str, Sequence[bool]], labels: Iterable[StepLabe
                 f"chain {record.chain_id!r} has {len(record.right)} labels, {len(steps)} steps",
                 "give the chains that were labeled, with the same --splitter",
             )
-        for position, (label, is_right) in enumerate(zip(record.hard, steps, strict=True)):
-            if label is None:
+        for position, (value, is_right) in enumerate(zip(record.view(view), steps, strict=True)):
+            if value is None:
                 unknown += 1
                 continue
+            label = value >= 0.5
             tally[position][0] += 1
             tally[position][1] += label == is_right
             wrongly[label] += label != is_right
     known = sum(n for n, _ in tally.values())
     if not known:
-        raise InputError("no step has a hard label", "label the chains first")
+        raise InputError(f"no step has a {view} label", "label the chains first")
     return {
         "steps": known + unknown,
         "agreement": sum(a for _, a in tally.values()) / known,

@@ -48,6 +48,7 @@ _COMMANDS: Examples = {
 _LABEL_COMMANDS: Examples = {
     label.run: "prm label --model M --problems p.jsonl --chains c.jsonl --strategy bisect --out labels.jsonl\n\n"
     "Statistics of a label file: prm label stats labels.jsonl",
+    label.plan: "prm label plan --model M --problems p.jsonl --chains c.jsonl --price-per-million 0.6 --out plan.json",
     label.stats: "prm label stats labels.jsonl",
     label.rejudge: "prm label rejudge l.jsonl --problems p.jsonl --chains c.jsonl --checker minerva --out again.jsonl",
     label.quality: "prm label quality --problems p.jsonl --chains c.jsonl --labels l.jsonl --out quality.json",
@@ -88,7 +89,7 @@ app = typer.Typer(
 )
 labeling = typer.Typer(
     cls=_FirstByDefault,
-    help="Chains → step labels. Also, for a label file: `label stats`, `label rejudge` and `label quality`.",
+    help="Chains → step labels. Also `label plan`; for a label file: `label stats`, `label rejudge`, `label quality`.",
 )
 _register(app, _COMMANDS)
 _register(labeling, _LABEL_COMMANDS)

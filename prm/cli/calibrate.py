@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prm import console
+from prm.data.records import TARGET_VIEWS
 from prm.errors import InputError
 from prm.statistics.aggregation import AGGREGATORS
 
@@ -32,7 +33,7 @@ def calibrate(
         typer.Option(help=f"with --level chain and a PRM: {one_of(AGGREGATORS)} of the step scores; default: min"),
     ] = None,
     view: Annotated[
-        str | None, typer.Option("--labels-as", help="with --level step: hard (default), soft or pooled step labels")
+        str | None, typer.Option("--labels-as", help=f"with --level step: {one_of(TARGET_VIEWS)}; default: hard")
     ] = None,
     fit_on: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="share of problems to fit on; the rest is for measuring")

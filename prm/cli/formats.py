@@ -64,7 +64,9 @@ def export(
     view: Annotated[
         str,
         typer.Option(
-            "--labels-as", help=f"hard; or soft, pooled: shares of right rollouts ({', '.join(FORMATS_WITH_SHARES)})"
+            "--labels-as",
+            help="hard or relative; or soft, pooled, denoised or progress, which are numbers "
+            f"({', '.join(FORMATS_WITH_SHARES)})",
         ),
     ] = "hard",
     tag: Annotated[str | None, typer.Option(help=_TAG_HELP)] = None,

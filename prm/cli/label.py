@@ -8,51 +8,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from prm import console
 from prm.benchmarks.arithmetic.step_truth import measure_label_quality
 from prm.data.files import read_records
-from prm.data.records import StepLabels
-from prm.errors import InputError
+from prm.data.records import TARGET_VIEWS, StepLabels
 from prm.labeling import job, rejudging
 from prm.labeling.allocation import STRATEGIES
+from prm.labeling.choosing import SOLVED
 from prm.labeling.estimate import Cost
-from prm.labeling.judging import SOLVED
 from prm.labeling.stats import label_stats
 
 from .options import (
     Chains,
-    Chat,
     Checker,
-    Endpoint,
-    EngineOption,
-    MaxTokens,
-    MinP,
+    Engine,
     Model,
     OutFile,
     Overwrite,
-    Prefix,
     Problems,
-    Prompt,
-    RepetitionPenalty,
-    Reproducible,
-    Seed,
     Splitter,
-    Stop,
-    System,
-    Temperature,
-    TemplateOption,
-    TopK,
-    TopP,
-    engine_options,
+    WorkerGpus,
+    Workers,
+    generating,
+    on_ray,
     one_of,
-    whole_prompt,
 )
 
+if TYPE_CHECKING:
+    from prm.labeling.planning import Option
 
+
+@generating
 def run(
     model: Model,
     problems: Problems,
@@ -67,6 +57,9 @@ def run(
     width: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="adaptive: widest 95% credible interval to accept")
     ] = 0.35,
+    from_problem: Annotated[
+        int, typer.Option(min=0, help="rollouts from the bare problem for each chain, for progress labels")
+    ] = 0,
     check_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="share of chains to label at every prefix too, as a check")
     ] = 0.0,
@@ -74,30 +67,21 @@ def run(
         float, typer.Option(min=0.0, max=1.0, help="share of problems whose gold answers may be unusable")
     ] = 0.1,
     drop_solved: Annotated[str, typer.Option(help=f"drop the problems that their chains solve {one_of(SOLVED)}")] = "",
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    top_k: TopK = 0,
-    min_p: MinP = 0.0,
-    repetition_penalty: RepetitionPenalty = 1.0,
-    max_tokens: MaxTokens = 1024,
-    stop: Stop = None,
-    seed: Seed = 0,
-    reproducible: Reproducible = False,
-    splitter: Splitter = "newline",
-    chat: Chat = False,
-    prompt: Prompt = "",
-    system: System = "",
-    template_option: TemplateOption = None,
-    prefix: Prefix = "",
-    checker: Checker = "exact",
-    endpoint: Endpoint = None,
-    engine_option: EngineOption = None,
-    engine: Annotated[
-        str, typer.Option(help="vllm (in this process) or ray (workers on many machines, each with its own vLLM)")
-    ] = "vllm",
-    workers: Annotated[int, typer.Option(min=1, help="ray: number of workers")] = 1,
-    worker_gpus: Annotated[float, typer.Option(min=0.0, help="ray: GPUs per worker")] = 0.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only print what it would cost")] = False,
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(help="step scores of the chains by a PRM (repeatable): drop the chains that it is sure of"),
+    ] = None,
+    sure: Annotated[
+        float,
+        typer.Option(min=0.5, max=1.0, help="--scores: a step is sure from this score on, or below 1 - this"),
+    ] = 0.9,
+    spread: Annotated[
+        float, typer.Option(min=0.0, help="several --scores: and if their standard deviation is at most this")
+    ] = 0.01,
+    engine: Engine = "vllm",
+    workers: Workers = 1,
+    worker_gpus: WorkerGpus = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only print what it would cost at most")] = False,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="go on although none of the first 200 rollouts is right")
     ] = False,
@@ -105,33 +89,70 @@ def run(
         bool, typer.Option("--extend", help="go on from labels of fewer rollouts or chains, or of another strategy")
     ] = False,
     overwrite: Overwrite = False,
+    **settings: Any,
 ) -> None:
     """Chains → step labels: Monte Carlo rollouts from prefixes, checked against the gold answers.
 
     A killed job resumes when the same command is run again. Every rollout is kept beside the labels.
 
-    For a label file: `prm label stats` prints statistics, `prm label quality` compares it with exact truth.
+    Before a long job, `prm label plan` finds the strategy by a pilot. For a label file: `prm label stats` prints
+    statistics, `prm label quality` compares it with exact truth.
     """
-    if engine not in ("vllm", "ray"):
-        raise InputError(f"unknown --engine {engine!r}", "choose from vllm, ray")
     plan: dict[str, Any] = {
-        "strategy": strategy, "rollouts": rollouts, "width": width, "check_share": check_share,
-        "splitter": splitter, "chat": chat, "prompt": whole_prompt(prompt, system, template_option or [], prefix),
-        "checker": checker,
+        "strategy": strategy, "rollouts": rollouts, "width": width, "from_problem": from_problem,
+        "check_share": check_share,
     }  # fmt: skip
     if dry_run:
-        _say_cost(job.labeling_cost(problems, chains, model=model, **plan))
+        read = {name: settings[name] for name in ("splitter", "chat", "prompt", "checker")}
+        _say_cost(job.labeling_cost(problems, chains, model=model, **plan, **read))
         return
     job.label(
         problems, chains, out,
         model=model, **plan, max_unusable=max_unusable, drop_solved=drop_solved,
-        temperature=temperature, top_p=top_p,
-        top_k=top_k, min_p=min_p, repetition_penalty=repetition_penalty, max_tokens=max_tokens,
-        stop=stop or (), seed=seed, reproducible=reproducible,
-        endpoints=endpoint or (), engine_options=engine_options(engine_option or []),
-        ray_workers=workers if engine == "ray" else 0, ray_gpus=worker_gpus,
-        keep_going=keep_going, extend=extend, overwrite=overwrite,
+        scores=scores or (), sure=sure, spread=spread, **on_ray(engine, workers, worker_gpus),
+        keep_going=keep_going, extend=extend, overwrite=overwrite, **settings,
     )  # fmt: skip
+
+
+@generating
+def plan(
+    model: Model,
+    problems: Problems,
+    chains: Chains,
+    out: OutFile,
+    pilot: Annotated[int, typer.Option(min=1, help="rollouts to draw, about")] = 400,
+    target: Annotated[float, typer.Option(min=0.0, max=1.0, help="label error that is good enough")] = 0.05,
+    price_per_million: Annotated[
+        float | None, typer.Option(min=0.0, help="price of a million drawn tokens, in any currency")
+    ] = None,
+    overwrite: Overwrite = False,
+    **settings: Any,
+) -> None:
+    """What labels would cost and how good they would be, by strategy and K: a pilot, then simulated jobs.
+
+    The pilot's rollouts stay beside the plan. Errors are those against unlimited rollouts.
+    """
+    from prm.labeling.planning import plan_labels
+
+    found = plan_labels(
+        problems, chains, out, model=model, pilot=pilot, target=target, price_per_million=price_per_million,
+        overwrite=overwrite, **settings,
+    )  # fmt: skip
+    header = ["strategy", "K", "labeled", "hard error", "soft error", "rollouts", "tokens", "hours", "price"]
+    console.table("All chains", header, [_option_row(option) for option in found.options], keys=2)
+    for kind, option in (("hard", found.hard), ("soft", found.soft)):
+        error = option.hard_error if kind == "hard" else option.value_error
+        reached = "" if error is not None and error <= target else f", the least error (wanted: {target:.3f})"
+        console.say(f"for {kind} labels: --strategy {option.strategy} -k {option.k}  (error {error:.3f}{reached})")
+
+
+def _option_row(option: Option) -> list[str]:
+    return [
+        option.strategy, str(option.k), f"{option.labeled:.0%}",
+        f"{option.hard_error:.3f} ± {option.hard_error_se:.3f}", _cell(option.value_error),
+        f"{option.rollouts:,}", f"{option.tokens:,}",
+        *("-" if value is None else f"{value:,.2f}" for value in (option.hours, option.price)),
+    ]  # fmt: skip
 
 
 def _say_cost(cost: Cost) -> None:
@@ -184,9 +205,13 @@ def quality(
     chains: Chains,
     labels: Annotated[Path, typer.Option(help="step labels, from `prm label`")],
     out: OutFile,
+    view: Annotated[str, typer.Option("--labels-as", help=one_of(TARGET_VIEWS))] = "hard",
     splitter: Splitter = "newline",
     overwrite: Overwrite = False,
 ) -> None:
-    """Compare hard labels with the exact truth of the arithmetic world: agreement, false negatives, false positives."""
-    found = measure_label_quality(problems, chains, labels, out, splitter=splitter, overwrite=overwrite)
+    """Compare labels with the exact truth of the arithmetic world: agreement, false negatives, false positives."""
+    labels_as: Any = view  # the job refuses an unknown view
+    found = measure_label_quality(
+        problems, chains, labels, out, labels_as=labels_as, splitter=splitter, overwrite=overwrite
+    )
     _print_measures("Step labels compared with the exact truth", found.measures)

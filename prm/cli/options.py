@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from prm.data.steps import SPLITTERS
-from prm.errors import InputError
+from prm.errors import InputError, require_known
 from prm.generation.prompts import PROMPTS
 from prm.verifiers.policy import PRESETS
 
@@ -51,6 +53,20 @@ Prefix = Annotated[str, typer.Option(help="beginning of every solution, as the m
 Stop = Annotated[
     list[str] | None, typer.Option(help="text that ends a continuation, besides the model's own end; repeatable")
 ]
+
+Engine = Annotated[
+    str, typer.Option(help="vllm (in this process) or ray (workers on many machines, each with its own vLLM)")
+]
+Workers = Annotated[int, typer.Option(min=1, help="ray: number of workers")]
+WorkerGpus = Annotated[
+    float, typer.Option(min=0.0, help="ray: GPUs per worker; with several, its engine uses all of them")
+]
+
+
+def on_ray(engine: str, workers: int, worker_gpus: float) -> dict[str, Any]:
+    """The settings of a job on Ray, or in this process."""
+    require_known("--engine", engine, ("vllm", "ray"))
+    return {"ray_workers": workers if engine == "ray" else 0, "ray_gpus": worker_gpus}
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -98,6 +114,57 @@ Endpoint = Annotated[
         help="base URL of a server of the model, such as http://host:8000/v1, instead of vLLM here; repeatable"
     ),
 ]
+
+
+_GENERATION: dict[str, tuple[Any, Any]] = {
+    "temperature": (Temperature, 1.0),
+    "top_p": (TopP, 1.0),
+    "top_k": (TopK, 0),
+    "min_p": (MinP, 0.0),
+    "repetition_penalty": (RepetitionPenalty, 1.0),
+    "max_tokens": (MaxTokens, 1024),
+    "stop": (Stop, None),
+    "seed": (Seed, 0),
+    "reproducible": (Reproducible, False),
+    "splitter": (Splitter, "newline"),
+    "chat": (Chat, False),
+    "prompt": (Prompt, ""),
+    "system": (System, ""),
+    "template_option": (TemplateOption, None),
+    "prefix": (Prefix, ""),
+    "checker": (Checker, "exact"),
+    "endpoint": (Endpoint, None),
+    "engine_option": (EngineOption, None),
+}
+"""The options of every command that generates: type and default."""
+
+
+def generating(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of generation, and pass them as its `settings`, with the names of `prm.sample`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in _GENERATION.items()
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(**{p.name: given.pop(p.name) for p in own}, **_settings(given))
+
+    run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+    return run
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of generation as the jobs of the library take them."""
+    parts = {"system", "template_option", "prefix", "endpoint", "engine_option"}
+    return {name: value for name, value in given.items() if name not in parts} | {
+        "stop": given["stop"] or (),
+        "prompt": whole_prompt(given["prompt"], given["system"], given["template_option"] or [], given["prefix"]),
+        "endpoints": given["endpoint"] or (),
+        "engine_options": engine_options(given["engine_option"] or []),
+    }
 
 
 def whole_prompt(prompt: str, system: str, template_option: Sequence[str], prefix: str) -> str | dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ SCHEMAS: dict[type[Record], str] = {
     Choice: "choice/1",
     Drop: "drop/1",
 }
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in SCHEMAS}
 
 _KEYS: dict[type[Record], str] = {
     Problem: "id",
@@ -117,7 +118,15 @@ def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> in
 
 def to_json(record: Record) -> str:
     """One line of JSONL, schema first."""
-    return json.dumps({"schema": SCHEMAS[type(record)], **asdict(record)}, ensure_ascii=False)
+    values = {name: getattr(record, name) for name in _NAMES[type(record)]}  # `asdict` copies, which takes longer
+    return json.dumps({"schema": SCHEMAS[type(record)], **values}, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """A record within a record, or a mapping of another kind, as a dictionary."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return asdict(value)
 
 
 def from_json(line: str) -> Record:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 Finish = Literal["stop", "length", "unknown"]
@@ -23,8 +24,12 @@ a later step. "right-answer": implied by the chain's own right answer. "earlier-
 earlier step. "answer": the last step, by the chain's own answer. "human": by a person's rating. "given": by a file from
 elsewhere, without counts. "undecided": not at all, since all its rollouts are undecided. "none": not at all."""
 
-LabelView = Literal["hard", "soft", "pooled"]
+LabelView = Literal["hard", "soft", "pooled", "relative", "denoised", "progress"]
 """A view of step labels: a property of `StepLabels`."""
+BOOLEAN_VIEWS = ("hard", "relative")
+"""The views whose labels are true or false."""
+TARGET_VIEWS = ("hard", "soft", "pooled", "relative", "denoised")
+"""The views whose labels are in [0, 1]; the others are differences."""
 
 Outcome = Literal["correct", "incorrect", "no_answer", "timeout", "error"]
 """Verdict on a final answer: the values of `prm.verifiers.Outcome`."""
@@ -143,6 +148,8 @@ class StepLabels:
     given: tuple[bool | float | None, ...] | None = None
     """Labels from a file from elsewhere that has no counts of rollouts (all counts are 0 then): true or false, or the
     share of rollouts that succeed, in [0, 1]; None for a step without a label. None if the counts are the labels."""
+    start: tuple[int, int, int] = (0, 0, 0)
+    """Rollouts from the bare problem that were right, wrong and undecided."""
 
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
@@ -153,7 +160,8 @@ class StepLabels:
             len({len(c) for c in (*counts, self.known)}) == 1,
             "right, wrong, undecided and known must have one entry per step",
         )
-        _require(all(n >= 0 for c in counts for n in c), "right, wrong and undecided must not be negative")
+        _require(len(self.start) == 3, "start must hold three numbers")
+        _require(all(n >= 0 for c in (*counts, self.start) for n in c), "counts must not be negative")
         _require(set(self.known) <= set(get_args(Known)), f"known must hold only {get_args(Known)}")
         _require(self.outcome in get_args(Outcome), f"outcome must be one of {get_args(Outcome)}")
         _require(
@@ -194,16 +202,16 @@ class StepLabels:
         """
         if self.given is not None:
             return tuple(None if value is None else value > 0 for value in self.given)
-        if "human" in self.known:
-            return tuple(r > 0 if r + w else None for r, w in zip(self.right, self.wrong, strict=True))
-        last_success = max((i for i, r in enumerate(self.right) if r), default=-1)
-        last_success = len(self.right) - 1 if self.outcome == "correct" else last_success
-        failures = [i for i, (r, w) in enumerate(zip(self.right, self.wrong, strict=True)) if w and not r]
-        failures += [len(self.right) - 1] if self.outcome == "incorrect" else []
-        first_failure = min((i for i in failures if i > last_success), default=len(self.right))
-        return tuple(
-            True if i <= last_success else False if i >= first_failure else None for i in range(len(self.right))
-        )
+        reached = [r > 0 if r + w else None for r, w in zip(self.right, self.wrong, strict=True)]
+        return tuple(reached) if "human" in self.known else self._closed(reached)
+
+    def _closed(self, reached: Sequence[bool | None]) -> tuple[bool | None, ...]:
+        """What is known of each step: all is well up to the last step that is, and nothing after a later failure."""
+        last = len(reached) - 1
+        last_success = last if self.outcome == "correct" else max((i for i, ok in enumerate(reached) if ok), default=-1)
+        failures = [i for i, ok in enumerate(reached) if ok is False] + [last] * (self.outcome == "incorrect")
+        first_failure = min((i for i in failures if i > last_success), default=len(reached))
+        return tuple(True if i <= last_success else False if i >= first_failure else None for i in range(len(reached)))
 
     @property
     def soft(self) -> tuple[float | None, ...]:
@@ -233,6 +241,50 @@ class StepLabels:
         return tuple(pooled if known == "drawn" and soft is not None else soft for known, soft, pooled in views)
 
     @property
+    def problem_value(self) -> float | None:
+        """Share of the decided rollouts from the bare problem that succeed, in [0, 1]; None without any."""
+        right, wrong, _ = self.start
+        return right / (right + wrong) if right + wrong else None
+
+    @property
+    def relative(self) -> tuple[bool | None, ...]:
+        """Whether each step keeps at least half of the value that the bare problem has, with the closure of `hard`.
+
+        EpicPRM (arXiv 2503.02382), with the threshold of its published code; made for `--strategy epicprm`. A right
+        chain needs no rollout. None where nothing is known; labels that were not drawn are those of `hard`.
+        """
+        if "drawn" not in self.known or self.outcome == "correct":
+            return self.hard
+        least = None if self.problem_value is None else self.problem_value / 2
+        counts = zip(self.right, self.wrong, strict=True)
+        return self._closed([None if least is None or not r + w else r >= max(least * (r + w), 1) for r, w in counts])
+
+    @property
+    def denoised(self) -> tuple[float | None, ...]:
+        """Labels that allow for errors of the rollouts (SCAN, arXiv 2509.16548, and its published code), in [0, 1].
+
+        1 up to the first wrong step (of `hard`), which is 0; the two steps before it get their share of successes,
+        divided by that of the bare problem (at most 1), since rollouts mostly find an error too late. None after it.
+        """
+        error = next((i for i, ok in enumerate(self.hard) if ok is False), len(self.hard))
+        known = [None if ok is None or i > error else float(ok) for i, ok in enumerate(self.hard)]
+        if error < len(known):
+            for i, share in list(enumerate(self.soft))[max(error - 2, 0) : error]:
+                known[i] = None if share is None else min(1.0, share / (self.problem_value or 1.0))
+        return tuple(known)
+
+    @property
+    def progress(self) -> tuple[float | None, ...]:
+        """What each step adds to the value: its soft label minus that of the step before it, in [-1, 1].
+
+        The advantage of a step (Rewarding Progress, arXiv 2410.08146, section 3), when the rollouts come from the
+        prover. Before the first step stands the bare problem. None if one of the two has no decided rollout.
+        """
+        values = (self.problem_value, *self.soft)
+        steps = pairwise(values)
+        return tuple(None if before is None or after is None else after - before for before, after in steps)
+
+    @property
     def evidence(self) -> tuple[int, ...]:
         """Number of decided rollouts behind each soft label.
 
@@ -246,7 +298,8 @@ class StepLabels:
 
     def view(self, name: LabelView) -> tuple[bool | float | None, ...]:
         """The labels in this view."""
-        return {"hard": self.hard, "soft": self.soft, "pooled": self.pooled}[name]
+        found: tuple[bool | float | None, ...] = getattr(self, name)
+        return found
 
     def thresholded(self, threshold: float = 0.0) -> tuple[bool | None, ...]:
         """Whether the soft estimate of each step is above `threshold`, in [0, 1); None where that is None.
@@ -271,7 +324,7 @@ class Rollout:
 
     chain_id: str
     step: int
-    """The prefix ends with this step, counted from 0."""
+    """The prefix ends with this step, counted from 0; -1 for the bare problem."""
     draw: int
     """Number of the draw from that prefix, from 0. Its seed follows from the job's, the chain, the step and this."""
     text: str
@@ -286,7 +339,8 @@ class Rollout:
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id)
         numbers = (self.step, self.draw, self.tokens)
-        _require(_all(numbers, int) and min(numbers) >= 0, "step, draw and tokens must be whole numbers from 0")
+        _require(_all(numbers, int) and min(numbers[1:]) >= 0, "step, draw and tokens must be whole numbers from 0")
+        _require(self.step >= -1, "step must be a whole number from 0, or -1 for the bare problem")
         _require(isinstance(self.text, str), "text must be a string")
         _require(self.finish in get_args(Finish), f"finish must be one of {get_args(Finish)}, not {self.finish!r}")
         _require(self.outcome in get_args(Outcome), f"outcome must be one of {get_args(Outcome)}")

@@ -14,7 +14,7 @@ from prm.data.files import by_id, read_records
 from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
-from prm.data.records import LabelView, StepLabels, StepScores
+from prm.data.records import TARGET_VIEWS, LabelView, StepLabels, StepScores
 from prm.data.splits import is_in_share
 from prm.data.writing import write_bytes, write_json
 from prm.errors import InputError, require_known, require_number
@@ -141,7 +141,7 @@ def _require_fitting(level: str, aggregate: str | None, labels_as: str | None) -
     if level == "chain" and labels_as is not None:
         raise InputError(f"labels_as={labels_as!r} cannot be used: a chain's label is its own outcome", "omit it")
     if labels_as is not None:
-        require_known("labels_as", labels_as, get_args(LabelView))
+        require_known("labels_as", labels_as, TARGET_VIEWS)
 
 
 def _metadata(scorer: Path, kind: ScoreKind) -> Metadata:

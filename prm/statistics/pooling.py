@@ -32,15 +32,37 @@ def posterior(right: Sequence[int], wrong: Sequence[int]) -> Floats:
     Returns:
         Floats of shape (steps, values); each row sums to 1.
     """
-    exponents = xlogy(np.array(right)[:, None], GRID) + xlog1py(np.array(wrong)[:, None], -GRID)
-    likelihood = np.exp(exponents - exponents.max(axis=1, keepdims=True))
-    forward, backward, before = np.empty_like(likelihood), np.ones_like(likelihood), PRIOR
-    for i, row in enumerate(likelihood):
-        before = forward[i] = _normal(((1 - CHANGE) * before + CHANGE * PRIOR) * row)
+    likelihood, forward = _forward(right, wrong)
+    backward = np.ones_like(likelihood)
     for i in reversed(range(len(likelihood) - 1)):
         ahead = likelihood[i + 1] * backward[i + 1]
         backward[i] = _normal((1 - CHANGE) * ahead + CHANGE * (PRIOR @ ahead))
     return _normal(forward * backward)
+
+
+def _forward(right: Sequence[int], wrong: Sequence[int]) -> tuple[Floats, Floats]:
+    """Likelihood of each value of each step, and its probability given the rollouts up to that step."""
+    exponents = xlogy(np.array(right)[:, None], GRID) + xlog1py(np.array(wrong)[:, None], -GRID)
+    likelihood = np.exp(exponents - exponents.max(axis=1, keepdims=True))
+    forward, before = np.empty_like(likelihood), PRIOR
+    for i, row in enumerate(likelihood):
+        before = forward[i] = _normal(((1 - CHANGE) * before + CHANGE * PRIOR) * row)
+    return likelihood, forward
+
+
+def sampled_values(right: Sequence[int], wrong: Sequence[int], draws: int, rng: np.random.Generator) -> Floats:
+    """Draw the values of all steps together from their posterior; floats of shape (draws, steps), values of `GRID`."""
+    _, forward = _forward(right, wrong)
+    found = np.empty((draws, len(forward)), dtype=int)
+    for i in reversed(range(len(forward))):
+        weights = np.broadcast_to(forward[i], (draws, len(GRID)))
+        if i + 1 < len(forward):
+            stays = np.arange(len(GRID)) == found[:, i + 1, None]
+            weights = weights * ((1 - CHANGE) * stays + CHANGE * PRIOR[found[:, i + 1], None])
+        shares = _normal(weights).cumsum(axis=1)
+        found[:, i] = np.minimum((shares < rng.random((draws, 1))).sum(axis=1), len(GRID) - 1)
+    values: Floats = GRID[found]
+    return values
 
 
 def _normal(weights: Floats) -> Floats:

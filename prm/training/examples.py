@@ -17,7 +17,7 @@ from prm.data.steps import split_steps
 from prm.errors import RenderError
 from prm.models.rendering import Rendered, Renderer
 
-Targets = Literal["hard", "soft", "pooled", "counts"]
+Targets = Literal["hard", "soft", "pooled", "relative", "denoised", "counts"]
 """A view of step labels; `counts` are soft labels, each weighted by its number of draws."""
 Steps = Literal["all", "first-error", "one-past"]
 """The labeled steps to learn from: all; those up to and including the first whose hard label is wrong; or one more."""

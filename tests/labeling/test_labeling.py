@@ -196,6 +196,81 @@ def test_an_engine_that_gives_nothing_is_not_asked_forever(renderer, strategy):
     assert labels.hard == (None,) * 4 + (False,)
 
 
+def values(*shares, problem=1.0):
+    """The first rollouts of each prefix succeed, in this share; `problem`: those of the bare problem."""
+
+    def reply(request):
+        right = round((problem, *shares)[step_of(request) + 1] * request.n)
+        return [RIGHT] * right + [WRONG] * (request.n - right)
+
+    return reply
+
+
+def test_rollouts_from_the_bare_problem_begin_a_chain(renderer):
+    engine, plan = FakeEngine(values(1, 0.5, problem=0.75)), Plan("fixed", Budget(4, from_problem=8))
+    events = list(Labeler(engine, renderer, plan, SEEDED).run([chain(steps=3)], {"p": PROBLEM}))
+    asked = [(r.key, r.n) for r in engine.asked]
+    assert asked == [("c@-1", 8), ("c@0", 4), ("c@1", 4)]
+    read = renderer.tokenizer.decode(list(engine.asked[0].prompt_ids), skip_special_tokens=True)
+    assert read == f"{PROBLEM.text}\n"
+    (labels,) = (e for e in events if isinstance(e, StepLabels))
+    assert (labels.start, labels.right, labels.problem_value) == ((6, 2, 0), (4, 2, 0), 0.75)
+    assert labels.progress == (0.25, -0.5, -0.5), "the last step has the value of the chain's own answer, 0"
+    assert {e.step for e in events if isinstance(e, Rollout)} == {-1, 0, 1}
+
+
+def test_rollouts_from_the_bare_problem_are_not_drawn_again_or_ahead(renderer):
+    plan = Plan("bisect", Budget(4, from_problem=2))
+    first = list(Labeler(FakeEngine(values(0, 0)), renderer, plan).run([chain(steps=3)], {"p": PROBLEM}))
+    rollouts = [e for e in first if isinstance(e, Rollout)]
+    assert [(r.step, r.draw) for r in rollouts if r.step == -1] == [(-1, 0), (-1, 1)]
+    again = FakeEngine(values(0, 0))
+    events = list(Labeler(again, renderer, plan).run([chain(steps=3)], {"p": PROBLEM}, {"c": rollouts}))
+    assert not again.asked
+    assert events == first[-1:]
+
+
+@pytest.mark.parametrize(
+    ("problem", "shares", "probes", "relative"),
+    [
+        (0.5, (0.5, 0.25, 0.125, 0.125, 0, 0, 0), [3, 1, 2], (True, True, *(False,) * 6)),
+        (1.0, (1, 1, 1, 1, 1, 1, 0.25), [4, 5, 6], (*(True,) * 6, False, False)),
+        (0.125, (0.125, 0, 0, 0, 0, 0, 0), [2, 0, 1], (True, *(False,) * 7)),
+    ],
+    ids=["middle", "easy", "hard"],
+)
+def test_epicprm_begins_by_difficulty_and_compares_with_the_problem(renderer, problem, shares, probes, relative):
+    """Seven prefixes: the middle one is 3, a quarter is 1. A step is wrong below half of the problem's value."""
+    engine = FakeEngine(values(*shares, problem=problem))
+    _, (labels,), _ = run(engine, renderer, [chain(steps=8)], "epicprm", 16)
+    assert [(step_of(r), r.n) for r in engine.asked] == [
+        (-1, 16), *((step, 10 if problem == 1 else 16) for step in probes)
+    ]  # fmt: skip
+    assert labels.relative == relative
+
+
+def test_epicprm_draws_nothing_more_where_the_problem_is_never_solved(renderer):
+    engine = FakeEngine(values(0, 0, problem=0))
+    _, (labels,), _ = run(engine, renderer, [chain(steps=3)], "epicprm")
+    assert (len(engine.asked), labels.relative) == (1, (None, None, False))
+
+
+def test_scan_goes_on_to_the_first_prefix_that_fails(renderer):
+    engine = FakeEngine(values(1, 0.75, 0.5, 0, 0, problem=0.875))
+    _, (labels,), _ = run(engine, renderer, [chain(steps=6)], "scan")
+    assert [step_of(r) for r in engine.asked] == [-1, 0, 1, 2, 3]
+    assert labels.hard == (True, True, True, False, False, False)
+    assert labels.denoised == (1.0, pytest.approx(0.75 / 0.875), pytest.approx(0.5 / 0.875), 0.0, None, None)
+
+
+def test_scan_leaves_problems_alone_that_the_model_rarely_solves(renderer):
+    engine = FakeEngine(values(1, 1, problem=0.5))
+    _, (labels,), _ = run(engine, renderer, [chain(steps=3)], "scan")
+    assert (len(engine.asked), labels.hard) == (1, (None, None, False))
+    _, (labels,), _ = run(engine, renderer, [chain(steps=3, answer="4")], "scan")
+    assert (len(engine.asked), labels.denoised) == (1, (1.0, 1.0, 1.0)), "a right chain needs no rollout"
+
+
 def test_an_engine_that_gives_fewer_is_asked_for_the_rest(renderer):
     engine = FakeEngine(lambda request: [WRONG])
     _, (labels,), _ = run(engine, renderer, [chain(steps=2)], "bisect", 4)

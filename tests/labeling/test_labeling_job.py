@@ -441,6 +441,36 @@ def test_problems_that_are_never_or_always_solved_are_dropped(label, which, left
     assert {drop.id: drop.reason for drop in made.drops} == {i: reasons[i] for i in "ef" if i not in left}
 
 
+def scored(**scores):
+    return [toolkit.StepScores(name, "p", row, "prm") for name, row in scores.items()]
+
+
+@pytest.mark.parametrize(
+    ("scores", "left"),
+    [
+        ([scored(a=(0.95, 0.93, 0.99), b=(0.99, 0.04, 0.5, 0.5), c=(0.95, 0.6))], ["c"]),
+        ([scored(a=(0.95, 0.93, 0.99)), scored(a=(0.93, 0.93, 0.99))], ["a", "b", "c"]),
+        ([scored(a=(0.95, 0.93, 0.99)), scored(a=(0.96, 0.93, 0.99))], ["b", "c"]),
+        ([scored(a=(0.95, 0.93)), scored(b=(0.1, 0.5, 0.5, 0.5))], None),
+        ([scored(b=(0.1, 0.5, 0.5, 0.5))], ["a", "c"]),
+    ],
+    ids=["one", "they differ", "they agree", "other chains", "nothing after the first wrong step"],
+)
+def test_chains_that_the_reward_model_is_sure_of_are_dropped(label, scores, left):
+    if left is None:
+        with pytest.raises(toolkit.InputError, match="none of its scores belongs to a chain"):
+            label(PROBLEMS, CHAINS, scores=scores)
+        return
+    made = label(PROBLEMS, CHAINS, scores=scores)
+    assert [row.chain_id for row in made] == left
+    assert {d.id for d in made.drops if d.reason == "the reward model is sure of it"} == {*"abc"} - set(left)
+
+
+def test_the_scores_of_an_orm_choose_nothing(label):
+    with pytest.raises(toolkit.InputError, match="chain 'a' has no step scores"):
+        label(PROBLEMS, CHAINS, scores=[[toolkit.StepScores("a", "p", (3.5,), "orm")]])
+
+
 def test_one_text_is_one_stop_and_one_server(server, label):
     made = label(PROBLEMS, CHAINS, stop="\n\n", endpoints=server.url)
     assert manifest(made.path)[1]["stop"] == ["\n\n"]

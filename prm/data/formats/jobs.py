@@ -15,7 +15,7 @@ from ..files import by_id, read_chains, read_problems, read_records, write_recor
 from ..jobs import Output, Records, Source, Workspace, making, write_drops
 from ..joining import join_rows
 from ..manifest import Job
-from ..records import Chain, Drop, LabelView, Problem, StepLabels
+from ..records import BOOLEAN_VIEWS, Chain, Drop, LabelView, Problem, StepLabels
 from .exporting import export_rows
 from .importing import ImportedRow, read_public, tell_format
 from .saving import push_dataset
@@ -143,7 +143,8 @@ def export_labels(
         labels: their step labels, from `prm.label` or `prm.import_rows`.
         out: JSONL file, or a directory for the format "datasets"; None for a temporary one.
         format: name in `prm.data.formats.FORMATS_WRITTEN`.
-        labels_as: "hard"; or "soft" or "pooled", shares of right rollouts, which only some formats can hold.
+        labels_as: "hard" or "relative"; or numbers, which only some formats can hold: "soft" or "pooled", shares of
+            right rollouts, "denoised", or "progress", differences in [-1, 1]; see `prm.StepLabels`.
         tag: "math-shepherd" and "openrlhf": text that ends a step; None for Math-Shepherd's.
         hub: "datasets": push it to this repository of the Hub too, OWNER/NAME, private if it is new.
         splitter: cuts solutions that are given as one text into steps.
@@ -179,7 +180,7 @@ def export_labels(
 
 def _require_view(name: str, view: str) -> None:
     require_known("labels_as", view, get_args(LabelView))
-    if view != "hard" and name not in FORMATS_WITH_SHARES:
+    if view not in BOOLEAN_VIEWS and name not in FORMATS_WITH_SHARES:
         raise InputError(
             f"the format {name!r} cannot carry {view} labels",
             f"choose hard labels, or one of the formats {', '.join(FORMATS_WITH_SHARES)}",

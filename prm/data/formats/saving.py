@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from prm.errors import OutputError
 
-from ..records import LabelView
+from ..records import BOOLEAN_VIEWS, LabelView
 from ..writing import whole_directory, write_lines
 from .solutions import Written
 
@@ -39,7 +39,7 @@ def save_dataset(path: Path, rows: Sequence[Written], view: LabelView) -> None:
 def _dataset(rows: Sequence[Written], view: LabelView) -> Dataset:
     import datasets
 
-    text, label = datasets.Value("string"), datasets.Value("bool" if view == "hard" else "float64")
+    text, label = datasets.Value("string"), datasets.Value("bool" if view in BOOLEAN_VIEWS else "float64")
     columns = {"prompt": text, "completions": datasets.Sequence(text), "labels": datasets.Sequence(label)}
     return datasets.Dataset.from_list(list(rows), features=datasets.Features(columns))
 
