@@ -17,8 +17,8 @@ from prm.data.files import ProblemFile, read_chains
 from prm.data.jobs import Output, Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Rollout, StepLabels
-from prm.errors import EngineError, InputError, require_known, require_number, require_texts
-from prm.generation.choice import EngineChoice
+from prm.errors import InputError, require_known, require_number, require_texts
+from prm.generation.choice import EngineChoice, ray_at_hand
 from prm.generation.engine import Sampling
 from prm.generation.prompts import asking, merged
 from prm.scoring.checking import command_files, job_checker, recorded
@@ -166,7 +166,12 @@ def label(
                 if journal.finished < total:
                     setup.engine.announce(ray_workers)
                     setup = replace(setup, engine=setup.engine.settled(job))
-                    with _events(setup, remaining, golds, earlier, ray_workers, ray_gpus) as events:
+                    begun = (
+                        _on_ray(setup, files, splitter, journal, total, ray_workers, ray_gpus)
+                        if ray_workers
+                        else setup.events(remaining, golds, earlier)
+                    )
+                    with begun as events:
                         counts |= _record(events, journal, total, is_watched=not keep_going)
                 journal.finish(total)
                 counts |= _summary(journal.tally)
@@ -213,21 +218,13 @@ def _counted(chains: Path, splitter: str) -> tuple[int, list[str]]:
     return total, list(used)
 
 
-def _events(
-    setup: Setup,
-    chains: Iterator[Chain],
-    problems: ProblemFile,
-    earlier: Earlier,
-    ray_workers: int,
-    ray_gpus: float,
+def _on_ray(
+    setup: Setup, files: Mapping[str, Path], splitter: str, journal: Journal, total: int, workers: int, gpus: float
 ) -> AbstractContextManager[Iterator[Event]]:
-    if not ray_workers:
-        return setup.events(chains, problems, earlier)
-    try:
-        from .ray_labeling import label_on_ray
-    except ImportError as error:
-        raise EngineError(f"Ray cannot be imported: {error}", 'pip install "prm-toolkit[ray]"') from error
-    return nullcontext(label_on_ray(setup, chains, problems, earlier, workers=ray_workers, gpus=ray_gpus))
+    with ray_at_hand():
+        from .ray_labeling import JobFiles, label_on_ray
+    rows = JobFiles(files["problems"], files["chains"], splitter, rollouts_path(journal.output))
+    return nullcontext(label_on_ray(setup, rows, journal.finished, total, workers=workers, gpus=gpus))
 
 
 def _remaining(journal: Journal, chains: Path, splitter: str, *, extend: bool) -> tuple[Iterator[Chain], Earlier]:

@@ -43,12 +43,19 @@ def unfinished(output: Path) -> tuple[Path, Path, Path]:
 
 
 class StoredRollouts(Mapping[str, Sequence[Rollout]]):
-    """The rollouts of a file by chain, each read on access: memory holds only their positions."""
+    """The rollouts of a file by chain, each read on access: memory holds only their positions.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        size: its size, in bytes, when it was last whole; what was appended since is not read. None for all of it.
+    """
+
+    def __init__(self, path: Path, size: int | None = None) -> None:
         self._path = path
         self._places: defaultdict[str, list[int]] = defaultdict(list)
         for _, start, line in numbered_lines(path):
+            if size is not None and start >= size:
+                break
             self._places[json.loads(line)["chain_id"]].append(start)
 
     def __getitem__(self, chain_id: str) -> Sequence[Rollout]:

@@ -23,6 +23,7 @@ from prm.verifiers.checkers import RULES
 
 from .allocation import PROBLEM, Allocation, Budget, Ledger, begun, checked, strategy_named
 from .judging import outcomes, unusable
+from .lineage import inherited
 
 WINDOW = 4096
 """Most chains from the first unlabeled one to the last one begun."""
@@ -192,7 +193,8 @@ class Labeler:
                 self._asked[request.id] = item, step, request.n
                 yield request
             elif len(self._order) < WINDOW and (chain := incoming.next()):
-                self._begin(chain, problems.get(chain.problem_id), earlier.get(chain.id, ()))
+                shared = list(inherited(chain.id, earlier)) if self.extends else []
+                self._begin(chain, problems.get(chain.problem_id), earlier.get(chain.id, ()), shared)
             elif self._asked:
                 yield self._ahead()
             else:
@@ -214,13 +216,17 @@ class Labeler:
                 return request
         return None
 
-    def _begin(self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout]) -> None:
-        begun = self._open(chain, problem, earlier)
+    def _begin(
+        self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout], shared: Sequence[Rollout]
+    ) -> None:
+        begun = self._open(chain, problem, earlier, shared)
         self._order.append(begun)
         if isinstance(begun, _OpenChain):
             self._advance(begun)
 
-    def _open(self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout]) -> _OpenChain | Drop:
+    def _open(
+        self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout], shared: Sequence[Rollout]
+    ) -> _OpenChain | Drop:
         if problem is None:
             return Drop(chain.id, "its problem is missing", chain.problem_id)
         if drop := unusable(self.checker, chain, problem):
@@ -239,6 +245,8 @@ class Labeler:
         known = {(rollout.step, rollout.draw): rollout for rollout in earlier}
         opened = _OpenChain(chain, judge, rendered, ledger, self._allocation(chain, ledger), known)
         if self.extends:
+            for rollout in shared:
+                ledger.add(rollout.step, rollout.outcome)
             opened.count_all()
         return opened
 

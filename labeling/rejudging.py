@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import tee
@@ -23,6 +24,7 @@ from prm.verifiers.checkers import Named
 from .allocation import Ledger
 from .journal import rollouts_path, unfinished
 from .judging import outcomes_of_each, unusable
+from .lineage import ancestors
 
 
 def rejudge(
@@ -115,8 +117,15 @@ def _judged(
 def _counted(
     judged: Iterable[tuple[Rollout, Outcome]], cases: Mapping[str, _Case], counts: dict[str, Any]
 ) -> Iterator[Rollout]:
-    """The rollouts with their new verdicts, once the ledgers and the counts have them."""
+    """The rollouts with their new verdicts, once the ledgers and the counts have them; heirs share them."""
+    heirs = defaultdict[str, list[tuple[str, int]]](list)
+    for chain_id in cases:
+        for ancestor, last in ancestors(chain_id):
+            heirs[ancestor].append((chain_id, last))
     for rollout, outcome in judged:
         cases[rollout.chain_id].ledger.add(rollout.step, outcome)
+        for heir, last in heirs[rollout.chain_id]:
+            if rollout.step <= last:
+                cases[heir].ledger.add(rollout.step, outcome)
         counts["changed verdicts"] += outcome != rollout.outcome
         yield replace(rollout, outcome=outcome)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from prm.labeling.job import label, labeling_cost
     from prm.labeling.planning import plan_labels
     from prm.labeling.rejudging import rejudge
+    from prm.labeling.trees import export_trees, grow
     from prm.models.conversion import convert
     from prm.scoring.calibrating import calibrate, chain_values
     from prm.scoring.jobs import rerank_chains, score
@@ -66,6 +67,7 @@ _HOMES = {
     "prm.labeling.job": ("label", "labeling_cost"),
     "prm.labeling.planning": ("plan_labels",),
     "prm.labeling.rejudging": ("rejudge",),
+    "prm.labeling.trees": ("export_trees", "grow"),
     "prm.models.conversion": ("convert",),
     "prm.scoring.calibrating": ("calibrate", "chain_values"),
     "prm.scoring.jobs": ("rerank_chains", "score"),

@@ -2,10 +2,11 @@
 
     python -m prm.benchmarks.perf.label_kills --out runs/kills --kills 20
 
-The engine is a real vLLM server that runs one sequence at a time without a prefix cache, so that its output depends on
-prompt and seed alone; in a batch, the last bits of a logit depend on the other sequences. Each job is killed with
-SIGKILL at a random moment, and its rerun must reproduce the reference byte for byte; every rollout in the journal at
-the kill must still be there exactly once.
+Four kinds of jobs in turn: on a server, in the process, extending labels of half the rollouts, and judging again. The
+engine is a real vLLM that runs one sequence at a time without a prefix cache, so that its output depends on prompt and
+seed alone; in a batch, the last bits of a logit depend on the other sequences. Each job is killed with SIGKILL at a
+random moment, and its rerun must reproduce the reference byte for byte; every rollout in the journal at the kill must
+still be there exactly once.
 """
 
 from __future__ import annotations
@@ -15,9 +16,21 @@ import random
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from .job import machine, make_chains, prm, run, server
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of job."""
+
+    words: list[str]
+    """Of its command, without the output."""
+    before: Path | None = None
+    """The output that it extends."""
 
 
 def main() -> None:
@@ -32,17 +45,48 @@ def main() -> None:
     rng = random.Random(0)
     with server(arguments.port, "--max-num-seqs=1", "--no-enable-prefix-caching") as url:
         data = make_chains(arguments.out, arguments.problems, 4, 11, f"--endpoint={url}")
-        job = ["label", *data, "--strategy=bisect", f"--endpoint={url}", "--reproducible"]
-        started = time.monotonic()
-        run(*job, f"--out={arguments.out}/reference.jsonl")
-        seconds = time.monotonic() - started
+        kinds = {name: (kind, *reference(arguments.out, name, kind)) for name, kind in jobs(arguments.out, data, url)}
         for trial in range(arguments.kills):
+            name = list(kinds)[trial % len(kinds)]
+            kind, expected, seconds = kinds[name]
             output = arguments.out / f"trial{trial}.jsonl"
-            while not was_killed(job, output, rng.uniform(0.2, 0.95) * seconds):
+            begin(kind, output)
+            while not was_killed(kind.words, output, rng.uniform(0.2, 0.95) * seconds):
                 clear(output)
-            finish(job, output)
-            compare(arguments.out / "reference.jsonl", output)
+                begin(kind, output)
+            finish(kind.words, output)
+            compare(expected, output)
+            print(f"{trial + 1} of {arguments.kills}: {name}: the same", flush=True)
     print(f"{arguments.kills} jobs killed and rerun: same labels and rollouts as without a kill ({machine()})")
+
+
+def jobs(out: Path, data: list[str], url: str) -> Iterator[tuple[str, Kind]]:
+    """The kinds of jobs by name; makes what they start from."""
+    alone = ["--engine-option=max_num_seqs=1", "--engine-option=enable_prefix_caching=false"]
+    job, half = ["label", *data, "--strategy=bisect", "--reproducible"], out / "half.jsonl"
+    served = [*job, f"--endpoint={url}"]
+    yield "on a server", Kind(served)
+    yield "in the process", Kind([*job, *alone])
+    run(*served, "--rollouts=4", f"--out={half}")
+    yield "extended", Kind([*served, "--extend"], half)
+    rows = [word for word in data if word.startswith(("--problems", "--chains"))]
+    yield "judged again", Kind(["label", "rejudge", str(half), *rows, "--checker=minerva"])
+
+
+def reference(out: Path, name: str, kind: Kind) -> tuple[Path, float]:
+    """The output of a job that is not interrupted, and how long it took."""
+    output = out / f"{name.replace(' ', '-')}.jsonl"
+    begin(kind, output)
+    started = time.monotonic()
+    run(*kind.words, f"--out={output}")
+    return output, time.monotonic() - started
+
+
+def begin(kind: Kind, output: Path) -> None:
+    """Put what a job extends in the place of its output."""
+    if kind.before is not None:
+        for path in kind.before.parent.glob(kind.before.name + "*"):
+            shutil.copy(path, output.with_name(output.name + path.name.removeprefix(kind.before.name)))
 
 
 def was_killed(job: list[str], output: Path, seconds: float) -> bool:

@@ -51,6 +51,8 @@ _LABEL_COMMANDS: Examples = {
     label.plan: "prm label plan --model M --problems p.jsonl --chains c.jsonl --price-per-million 0.6 --out plan.json",
     label.stats: "prm label stats labels.jsonl",
     label.rejudge: "prm label rejudge l.jsonl --problems p.jsonl --chains c.jsonl --checker minerva --out again.jsonl",
+    label.grow: "prm label grow labels.jsonl --problems p.jsonl --chains c.jsonl -n 2 --out more-chains.jsonl",
+    label.tree: "prm label tree labels.jsonl --problems p.jsonl --chains c.jsonl --out trees.jsonl",
     label.quality: "prm label quality --problems p.jsonl --chains c.jsonl --labels l.jsonl --out quality.json",
 }
 
@@ -89,7 +91,7 @@ app = typer.Typer(
 )
 labeling = typer.Typer(
     cls=_FirstByDefault,
-    help="Chains → step labels. Also `label plan`; for a label file: `label stats`, `label rejudge`, `label quality`.",
+    help="Chains → step labels. Also `label plan`; for labels: `stats`, `rejudge`, `grow`, `tree` and `quality`.",
 )
 _register(app, _COMMANDS)
 _register(labeling, _LABEL_COMMANDS)

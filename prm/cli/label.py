@@ -16,7 +16,7 @@ from prm import console
 from prm.benchmarks.arithmetic.step_truth import measure_label_quality
 from prm.data.files import read_records
 from prm.data.records import TARGET_VIEWS, StepLabels
-from prm.labeling import job, rejudging
+from prm.labeling import job, rejudging, trees
 from prm.labeling.allocation import STRATEGIES
 from prm.labeling.choosing import SOLVED
 from prm.labeling.estimate import Cost
@@ -198,6 +198,31 @@ def rejudge(
 ) -> None:
     """Judge the stored rollouts again, with another checker or mended gold answers; nothing is generated."""
     rejudging.rejudge(file, problems, chains, out, checker=checker, splitter=splitter, overwrite=overwrite)
+
+
+def tree(
+    file: Annotated[Path, typer.Argument(help="step labels, from `prm label`, with their rollouts beside them")],
+    problems: Problems,
+    chains: Chains,
+    out: OutFile,
+    splitter: Splitter = "newline",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the chains and rollouts of each problem as one tree (MATH-APS): states, counts, values and visits."""
+    trees.export_trees(file, problems, chains, out, splitter=splitter, overwrite=overwrite)
+
+
+def grow(
+    file: Annotated[Path, typer.Argument(help="step labels, from `prm label`, with their rollouts beside them")],
+    problems: Problems,
+    chains: Chains,
+    out: OutFile,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="most new chains of each problem")] = 1,
+    splitter: Splitter = "newline",
+    overwrite: Overwrite = False,
+) -> None:
+    """Add the most promising wrong rollouts to the chains (OmegaPRM); then label those with `prm label --extend`."""
+    trees.grow(file, problems, chains, out, n=n, splitter=splitter, overwrite=overwrite)
 
 
 def quality(

@@ -110,6 +110,19 @@ def _connect(choice: EngineChoice) -> Engine:
 
 
 @contextmanager
+def ray_at_hand() -> Iterator[None]:
+    """Turn a missing Ray into one line.
+
+    Raises:
+        EngineError: it cannot be imported.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise EngineError(f"Ray cannot be imported: {error}", 'pip install "prm-toolkit[ray]"') from error
+
+
+@contextmanager
 def _client_at_hand(choice: EngineChoice) -> Iterator[None]:
     unknown = choice.options.keys() - _SERVER_OPTIONS
     if unknown:

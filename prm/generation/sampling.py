@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from prm import console
@@ -15,7 +17,7 @@ from prm.data.drops import Drops, drops_path
 from prm.data.files import ProblemFile, read_problems, read_records, to_json
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
-from prm.data.records import Chain, Problem
+from prm.data.records import Chain, Finish, Problem
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, write_lines
 from prm.errors import RenderError, require_number, require_texts
@@ -25,9 +27,12 @@ from prm.verifiers import Checker
 from prm.verifiers.checkers import Named
 from prm.verifiers.extract import end_of_answer
 
-from .choice import EngineChoice
+from .choice import EngineChoice, ray_at_hand
 from .engine import Completion, Engine, Request, Sampling
 from .prompts import Asking, asking, merged
+
+_MEASURED = 1000
+"""Chains whose tokens are counted."""
 
 
 def sample(
@@ -50,6 +55,8 @@ def sample(
     prompt: str | Path | Mapping[str, Any] = "",
     endpoints: str | Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
+    ray_workers: int = 0,
+    ray_gpus: float = 0.0,
     checker: Named = "exact",
     overwrite: bool = False,
 ) -> Records[Chain]:
@@ -77,6 +84,8 @@ def sample(
         prompt: what stands around the problem: a preset, a file, or messages; see `prm.generation.prompts.asking`.
         endpoints: base URLs of servers of the model, instead of vLLM in this process.
         engine_options: see `EngineChoice.options`.
+        ray_workers: number of Ray workers that sample, each with its own engine; 0 for this process alone.
+        ray_gpus: GPUs of each Ray worker.
         checker: decides which answers are right, for the summary alone; see `prm.verifiers.checkers.checker_of`.
         overwrite: whether to replace an existing output.
 
@@ -95,28 +104,42 @@ def sample(
     settings = {"model": model, "n": n, "splitter": splitter, **asked.recorded(), **asdict(sampling)}
     sampled = place.out.with_name(place.out.name + ".sampled.jsonl")
     job = Job(place.out, "sample", settings, files | directories(model=model), (sampled, drops_path(place.out)))
+    require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
+    require_number("ray_gpus", ray_gpus, "[0, inf)")
     choice = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
+    sampler = Sampler(choice, asked, n, sampling, splitter)
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
             with closing(GrowingFile(sampled, group=n)) as file:
-                drops = _go_on(file, job, choice, files["problems"], n, sampling, splitter, asked)
+                drops = _go_on(file, job, sampler, files["problems"], ray_workers, ray_gpus)
                 write_drops(drops, place.out, counts)
                 counts["chains"] = write_lines(place.out, _in_order(file.path, files["problems"], n))
                 counts |= summary(place.out, files["problems"], judge, counts["chains"])
+                counts |= _lengths(place.out, choice)
                 file.path.unlink()
     return place.records(job, Chain)
 
 
-def _go_on(
-    file: GrowingFile,
-    job: Job,
-    choice: EngineChoice,
-    problems: Path,
-    n: int,
-    sampling: Sampling,
-    splitter: str,
-    asked: Asking,
-) -> Drops:
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """How to sample; can be sent to another machine."""
+
+    engine: EngineChoice
+    asked: Asking
+    n: int
+    """Chains per problem."""
+    sampling: Sampling
+    splitter: str
+
+    def groups(self, engine: Engine, problems: Iterable[Problem], drops: Drops) -> Iterator[list[Chain]]:
+        """The chains of each problem, on an engine started from this sampler; see `sample_chains`."""
+        renderer = self.engine.renderer(self.asked)
+        return sample_chains(
+            problems, engine, renderer, drops, n=self.n, sampling=self.sampling, splitter=self.splitter
+        )
+
+
+def _go_on(file: GrowingFile, job: Job, sampler: Sampler, problems: Path, ray_workers: int, ray_gpus: float) -> Drops:
     """Sample chains for the problems that have none in the file yet; return the problems dropped.
 
     The file holds the chains problem by problem, in the order in which the problems finished.
@@ -124,14 +147,23 @@ def _go_on(
     done = {chain.problem_id for chain in read_records(file.path, Chain)}
     if done:
         console.say(f"resuming after {len(done):,} problems")
-    total, drops, renderer = sum(1 for _ in read_problems(problems)), Drops(), choice.renderer(asked)
+    total, drops = sum(1 for _ in read_problems(problems)), Drops()
     if len(done) == total:
         return drops
     rows = (problem for problem in read_problems(problems) if problem.id not in done)
-    choice.announce()
-    with closing(choice.settled(job).start()) as engine, console.progress("sampling", total) as advance:
+    sampler.engine.announce(ray_workers)
+    sampler = replace(sampler, engine=sampler.engine.settled(job))
+    with ExitStack() as stack:
+        if ray_workers:
+            with ray_at_hand():
+                from .ray_sampling import sample_on_ray
+            ids = [problem.id for problem in rows]
+            groups = sample_on_ray(sampler, problems, ids, drops, workers=ray_workers, gpus=ray_gpus)
+        else:
+            groups = sampler.groups(stack.enter_context(closing(sampler.engine.start())), rows, drops)
+        advance = stack.enter_context(console.progress("sampling", total))
         advance(len(done))
-        for group in sample_chains(rows, engine, renderer, drops, n=n, sampling=sampling, splitter=splitter):
+        for group in groups:
             file.append(*map(to_json, group))
             advance(1, f"{file.count:,} chains")
     return drops
@@ -163,6 +195,15 @@ def summary(chains: Path, problems: Path, checker: Checker, total: int) -> dict[
     if total:
         made |= {"% cut by length": 100 * ends["length"] / total, "steps a chain": steps / total}
     return made
+
+
+def _lengths(chains: Path, choice: EngineChoice) -> dict[str, float]:
+    """The mean number of tokens of the first chains."""
+    texts = [chain.text for chain in islice(read_records(chains, Chain), _MEASURED)]
+    if not texts:
+        return {}
+    ids = choice.renderer(Asking()).tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return {"tokens a chain": fmean(map(len, ids))}
 
 
 def _in_order(sampled: Path, problems: Path, n: int) -> Iterator[str]:
@@ -212,8 +253,12 @@ def sample_chains(
 
 
 def _chain(problem_id: str, index: int, completion: Completion, splitter: str) -> Chain:
-    """The chain of a draw, without another question and its answer, with which base models go on."""
-    end = end_of_answer(completion.text)
-    finish = completion.finish if end == len(completion.text) else "stop"
-    steps = split_steps(completion.text[:end], splitter)
-    return Chain(id=f"{problem_id}/{index}", problem_id=problem_id, steps=steps, finish=finish)
+    """The chain of a draw."""
+    text, finish = up_to_answer(completion.text, completion.finish)
+    return Chain(f"{problem_id}/{index}", problem_id, split_steps(text, splitter), finish)
+
+
+def up_to_answer(text: str, finish: Finish) -> tuple[str, Finish]:
+    """A generated text without another question and its answer, with which base models go on, and how it ended."""
+    end = end_of_answer(text)
+    return (text, finish) if end == len(text) else (text[:end], "stop")

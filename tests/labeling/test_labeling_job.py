@@ -423,7 +423,8 @@ def test_an_extension_that_was_stopped_goes_on(label, files, tmp_path):
 
 def test_without_ray_there_is_one_line(label, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "prm.labeling.ray_labeling", raising=False)
+    for module in ("prm.labeling.ray_labeling", "prm.generation.ray_blocks"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(toolkit.EngineError, match="Ray cannot be imported") as caught:
         label(PROBLEMS, CHAINS, ray_workers=1)
     assert caught.value.hint == 'pip install "prm-toolkit[ray]"'

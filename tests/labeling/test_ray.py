@@ -4,15 +4,21 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
 import ray
 
 from prm.benchmarks.perf.waiting_server import serve
+from prm.data.files import write_records
 from prm.data.records import Chain, Drop, Problem, Rollout, StepLabels
+from prm.errors import EngineError, InputError
+from prm.generation import ray_sampling
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
+from prm.generation.ray_blocks import over_gpus
+from prm.generation.sampling import sample
 from prm.labeling import ray_labeling
 from prm.labeling.allocation import Budget
 from prm.labeling.labeler import Plan
@@ -45,7 +51,7 @@ def setup(base_model, url):
 
 
 def worker_processes():
-    return [p for p in psutil.process_iter(["cmdline"]) if "_Worker" in " ".join(p.info["cmdline"] or ())]
+    return [p for p in psutil.process_iter(["cmdline"]) if "_Actor" in " ".join(p.info["cmdline"] or ())]
 
 
 def parts(events):
@@ -55,22 +61,33 @@ def parts(events):
     return [e for e in events if isinstance(e, StepLabels | Drop)], rollouts
 
 
+@pytest.fixture
+def files(tmp_path):
+    write_records(tmp_path / "p.jsonl", PROBLEMS.values())
+    write_records(tmp_path / "c.jsonl", CHAINS)
+    write_records(tmp_path / "r.jsonl", [])
+    return ray_labeling.JobFiles(tmp_path / "p.jsonl", tmp_path / "c.jsonl", "newline", tmp_path / "r.jsonl")
+
+
 def alone(given):
     """The events of a single process."""
     with given.events(CHAINS, PROBLEMS, {}) as events:
         return parts(events)
 
 
+def on_ray(given, files, first=0):
+    return parts(ray_labeling.label_on_ray(given, files, first, len(CHAINS), workers=2, gpus=0))
+
+
 @pytest.mark.parametrize("is_killed", [False, True], ids=["", "one worker killed"])
-def test_two_workers_do_what_one_process_does(cluster, blocks_of_four, base_model, is_killed):
+def test_two_workers_do_what_one_process_does(cluster, blocks_of_four, base_model, files, is_killed):
     with serve(delay=0.05) as server:
         given = setup(base_model, server.url)
         expected = alone(given)
         if is_killed:
             killed = []
             threading.Thread(target=kill_one, args=(killed, server), daemon=True).start()
-        found = parts(ray_labeling.label_on_ray(given, CHAINS, PROBLEMS, {}, workers=2))
-        assert found == expected
+        assert on_ray(given, files) == expected
         assert not is_killed or killed, "there was no worker to kill"
 
 
@@ -83,13 +100,56 @@ def kill_one(killed, server):
     killed.append(victim.pid)
 
 
-def test_earlier_draws_are_not_repeated(cluster, blocks_of_four, base_model):
+def test_earlier_draws_are_not_repeated(cluster, blocks_of_four, base_model, files):
+    """Nor are lines read that the job has begun to write meanwhile."""
     with serve() as server:
         given = setup(base_model, server.url)
         expected, rollouts = alone(given)
-        earlier = {}
-        for rollout in rollouts[: len(rollouts) // 2]:
-            earlier.setdefault(rollout.chain_id, []).append(rollout)
-        labels, made = parts(ray_labeling.label_on_ray(given, CHAINS, PROBLEMS, earlier, workers=2))
+        write_records(files.rollouts, rollouts[: len(rollouts) // 2])
+        begun = ray_labeling.label_on_ray(given, files, 0, len(CHAINS), workers=2, gpus=0)
+        first = next(begun)
+        with files.rollouts.open("a") as growing:
+            growing.write('{"schema": "rollout/1", "chain_')
+        labels, made = parts([first, *begun])
         assert labels == expected
         assert made == rollouts[len(rollouts) // 2 :]
+
+
+def test_a_resumed_job_begins_with_the_first_unlabeled_chain(cluster, blocks_of_four, base_model, files):
+    with serve() as server:
+        given = setup(base_model, server.url)
+        expected, _ = alone(given)
+        labels, _ = on_ray(given, files, first=13)
+        assert labels == expected[13:]
+
+
+def test_a_worker_that_cannot_read_the_files_says_so(cluster, base_model, files):
+    with serve() as server:
+        elsewhere = replace(files, chains=files.chains.with_name("lost.jsonl"))
+        with pytest.raises(EngineError, match=r"lost\.jsonl: cannot be read") as caught:
+            on_ray(setup(base_model, server.url), elsewhere)
+        assert "all machines must see" in caught.value.hint
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_chains_are_sampled_as_in_one_process(cluster, monkeypatch, base_model, tmp_path, workers):
+    monkeypatch.setattr(ray_sampling, "BLOCK", 3)
+    problems = [Problem(f"p{i}", f"what is 2 + {i}?", "4") for i in range(10)] + [Problem("long", "why? " * 400)]
+    with serve() as server:
+        settings = {"model": base_model, "n": 3, "endpoints": [server.url], "reproducible": True}
+        alone = sample(problems, **settings)
+        spread = sample(problems, ray_workers=workers, **settings)
+        assert list(spread) == list(alone)
+        assert [drop.id for drop in spread.drops] == [drop.id for drop in alone.drops] == ["long"]
+
+
+def test_the_engine_of_a_worker_uses_all_its_gpus():
+    choice = EngineChoice("m", options={"max_model_len": 64})
+    assert over_gpus(choice, 4).options == {
+        "tensor_parallel_size": 4, "distributed_executor_backend": "mp", "max_model_len": 64
+    }  # fmt: skip
+    assert over_gpus(choice, 0.5) == over_gpus(choice, 1) == choice
+    assert over_gpus(EngineChoice("m", ("http://host/v1",)), 4).options == {}
+    assert over_gpus(EngineChoice("m", options={"tensor_parallel_size": 2}), 4).options["tensor_parallel_size"] == 2
+    with pytest.raises(InputError, match="ray_gpus"):
+        over_gpus(choice, 1.5)

@@ -66,13 +66,14 @@ def test_chains_of_every_problem_with_their_drops(sample):
         "problems always solved": sum(map(all, right)),
         "% cut by length": 0,
         "steps a chain": 1,
+        "tokens a chain": 7,
     }
     assert [(drop.id, drop.reason) for drop in made.drops] == [LONG]
 
 
 def test_problems_without_gold_answers_are_sampled_all_the_same(sample):
     made = sample([{"question": "why?"}])
-    assert made.counts == {"chains": N, "% cut by length": 0, "steps a chain": 1}
+    assert made.counts == {"chains": N, "% cut by length": 0, "steps a chain": 1, "tokens a chain": 7}
     assert sample([{"question": "12 " * 300}]).counts == {f"dropped ({LONG[1]})": 1, "chains": 0}
 
 
