@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -28,7 +28,7 @@ from .allocation import Budget
 from .choosing import SOLVED, solved, surely_known
 from .estimate import Cost, estimate
 from .journal import Journal, rollouts_path, unfinished
-from .judging import require_golds
+from .judging import is_any_right, require_golds
 from .labeler import WINDOW, Earlier, Event, Plan
 from .setup import Setup
 from .tally import Tally
@@ -172,7 +172,8 @@ def label(
                         else setup.events(remaining, golds, earlier)
                     )
                     with begun as events:
-                        counts |= _record(events, journal, total, is_watched=not keep_going)
+                        any_right = partial(is_any_right, judge, rows, golds)
+                        counts |= _record(events, journal, total, any_right, is_watched=not keep_going)
                 journal.finish(total)
                 counts |= _summary(journal.tally)
     return place.records(job, StepLabels)
@@ -239,11 +240,20 @@ def _remaining(journal: Journal, chains: Path, splitter: str, *, extend: bool) -
     return islice(read_chains(chains, splitter), journal.finished, None), earlier
 
 
-def _record(events: Iterator[Event], journal: Journal, total: int, *, is_watched: bool) -> dict[str, Any]:
+def _record(
+    events: Iterator[Event], journal: Journal, total: int, any_right: Callable[[], bool], *, is_watched: bool
+) -> dict[str, Any]:
     """Write the events to the journal and show progress; return the rate of labels.
 
+    Args:
+        events: of the job.
+        journal: where they go.
+        total: number of chains.
+        any_right: whether any chain is right; asked only if no rollout is, for those of wrong chains may all fail.
+        is_watched: whether to stop if the job is hopeless.
+
     Raises:
-        InputError: it is watched, and none of the first `TRIAL` rollouts is right.
+        InputError: it is watched, and none of the first `TRIAL` rollouts is right, and no chain.
     """
     tally = journal.tally
     started, rollouts, tokens, steps = time.time(), tally.rollouts, tally.tokens, tally.steps
@@ -253,7 +263,9 @@ def _record(events: Iterator[Event], journal: Journal, total: int, *, is_watched
             before = tally.chains
             journal.append(event)
             if is_watched and tally.rollouts >= TRIAL and tally.is_hopeless:
-                raise _hopeless(tally, event)
+                is_watched = tally.is_undecided or not any_right()
+                if is_watched:
+                    raise _hopeless(tally, event)
             seconds = max(time.time() - started, 1e-3)
             advance(
                 tally.chains - before,

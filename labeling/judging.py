@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import tee
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice, tee
 
 from prm import console
 from prm.data.records import Chain, Drop, Finish, Outcome, Problem
@@ -81,3 +81,14 @@ def require_golds(checker: Checker, problems: Mapping[str, Problem], used: Colle
             + "; ".join(troubles[:_EXAMPLES]),
             "mend them (prm verify --audit-golds lists all), or allow more: --max-unusable 1 (max_unusable=1)",
         )
+
+
+_FIRST = 4096
+"""Chains among which a right one must be, for a job without a right rollout to go on."""
+
+
+def is_any_right(checker: Checker, chains: Callable[[], Iterable[Chain]], problems: Mapping[str, Problem]) -> bool:
+    """Whether any of the first chains has a right answer."""
+    usable = (c for c in islice(chains(), _FIRST) if c.problem_id in problems and problems[c.problem_id].golds)
+    judged = outcomes_of_each(checker, ((c.text, c.finish, problems[c.problem_id]) for c in usable))
+    return any(outcome == "correct" for outcome in judged)

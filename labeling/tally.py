@@ -67,11 +67,13 @@ class Tally:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether nothing says that the model can solve the problems: no right rollout, and no right chain either.
+        """Whether nothing says so far that the model can solve the problems: no right rollout, and no right chain."""
+        return self.is_undecided or not (self.right or self.right_chains)
 
-        All rollouts undecided is as bad, whatever the chains are: then no step gets a label from them.
-        """
-        return self.undecided.total() == self.rollouts or not (self.right or self.right_chains)
+    @property
+    def is_undecided(self) -> bool:
+        """Whether all rollouts are undecided: then no step gets a label from them, whatever the chains are."""
+        return self.undecided.total() == self.rollouts
 
     @property
     def saved_share(self) -> float:

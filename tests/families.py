@@ -8,21 +8,30 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
     LlamaForTokenClassification,
+    LlamaModel,
     MistralConfig,
     MistralForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen2ForSequenceClassification,
     Qwen2ForTokenClassification,
     Qwen2Model,
 )
 
-from prm.models.architectures import Qwen2ForPrmModel, Qwen2ForProcessRewardModel, Qwen2ForRewardModel
+from prm.models.architectures import (
+    INFORMForSequenceClassification,
+    LlamaForRewardModelWithGating,
+    Qwen2ForPrmModel,
+    Qwen2ForProcessRewardModel,
+    Qwen2ForRewardModel,
+)
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 QWEN_PATTERN = (
@@ -39,7 +48,7 @@ LLAMA_CHAT = (
     "{% if add_generation_prompt %}<|start|>assistant<|end|>\n\n{% endif %}"
 )
 CORPUS = [
-    "So 2 + 2 = 4. \n\n\n\n\n Step 1: a - b \n\n\n\n\n Thus it is 4.\n\nThe.\n\nuser\n\nassistant\n\nsystem\n+"
+    "So 2 + 2 = 4. \n\n\n\n\n Step 1: a - b \n\n\n\n\n Thus it \n\n\n\nis 4.\n\nThe.\n\nuser\n\nassistant\n\nsystem\n+"
 ] * 20
 SIZES = {
     "hidden_size": 32,
@@ -114,7 +123,7 @@ def _save(directory, model_class, config_class, tokenizer, seed=0, **options):
     torch.manual_seed(seed)
     model = model_class(config_class(vocab_size=len(tokenizer), **SIZES, **options))
     for name, parameter in model.named_parameters():
-        if name.startswith(("lm_head", "score", "v_head")):
+        if name.startswith(("lm_head", "score", "v_head", "regression_layer", "gating.layers", "reward_transform")):
             torch.nn.init.normal_(parameter, std=0.5)
         elif "norm" not in name:
             torch.nn.init.normal_(parameter, std=0.2)
@@ -143,6 +152,8 @@ MADE = {
     "math-shepherd": lambda d: _save(d, MistralForCausalLM, MistralConfig, mistral_tokenizer()),
     "rlhflow": lambda d: _save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
     "qwen": lambda d: _save(d, Qwen2ForProcessRewardModel, Qwen2Config, qwen_tokenizer()),
+    "reasonflux": lambda d: _save(d, Qwen2ForProcessRewardModel, Qwen2Config, qwen_tokenizer(), seed=1),
+    "versaprm": lambda d: _save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
     "skywork": lambda d: _save(d, Qwen2ForPrmModel, Qwen2Config, qwen_tokenizer(bos_token="<|endoftext|>")),
     "trl": lambda d: _save(d, LlamaForTokenClassification, LlamaConfig, llama_tokenizer()),
     "h4": lambda d: _save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
@@ -151,6 +162,12 @@ MADE = {
     "implicit": _pair,
     "outcome": lambda d: _save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
     "qwen-outcome": lambda d: _save(d, Qwen2ForRewardModel, Qwen2Config, qwen_tokenizer()),
+    "acemath": lambda d: _save(d, Qwen2ForSequenceClassification, Qwen2Config, qwen_tokenizer(), num_labels=1),
+    "inf-orm": lambda d: _save(d, INFORMForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    "nemotron": lambda d: _save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
+    "armorm": lambda d: _save(
+        d, LlamaForRewardModelWithGating, LlamaConfig, llama_tokenizer(), num_labels=19, gating_hidden_dim=16
+    ),
 }
 """Dialect → function that writes a model of it into a directory and returns the directory to load."""
 
@@ -228,6 +245,22 @@ def _two_layers(path, hidden):
     return inner @ w["score.2.weight"].T + w["score.2.bias"]
 
 
+def _reasonflux(path, tokenizer, problem, steps):
+    turns = _qwen_messages(problem, "".join(f"{s.strip()}<extra_0>" for s in steps))[1:]
+    ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False))
+    logits = _two_layers(path, _hidden(path, ids))
+    return logits.softmax(dim=-1)[torch.tensor(ids) == tokenizer.encode("<extra_0>")[0], 1].tolist()
+
+
+def _versaprm(path, tokenizer, problem, steps):
+    tag = " \n\n\n\n"
+    ids = tokenizer.encode(problem.strip() + " \n\n" + "".join(s.strip() + tag for s in steps))
+    candidates = [tokenizer.encode(word, add_special_tokens=False)[0] for word in "-+"]
+    (mark,) = tokenizer.encode(tag, add_special_tokens=False)
+    logits = _load(AutoModelForCausalLM, path)(torch.tensor([ids])).logits[0][:, candidates]
+    return logits.softmax(dim=-1)[torch.tensor(ids) == mark, 1].tolist()
+
+
 def _skywork(path, tokenizer, problem, steps):
     newline = tokenizer.encode("\n")[-1]
     ids, ends = tokenizer.encode(tokenizer.bos_token + problem + "\n"), []
@@ -303,7 +336,50 @@ def _qwen_outcome(path, tokenizer, problem, steps):
     return _two_layers(path, _hidden(path, ids)[-1]).tolist()
 
 
+def _acemath(path, tokenizer, problem, steps):
+    system = "Please reason step by step, and check your final answer within \\boxed{}."
+    turns = [{"role": "system", "content": system}, *_qwen_messages(problem, "".join(steps).strip())[1:]]
+    ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)
+    return _load(AutoModelForSequenceClassification, path)(torch.tensor([ids])).logits[0].tolist()
+
+
+def _whole(tokenizer, problem, steps):
+    turns = _qwen_messages(problem, "".join(steps).strip())[1:]
+    return tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)["input_ids"]
+
+
+def _inf_orm(path, tokenizer, problem, steps):
+    ids = torch.tensor([_whole(tokenizer, problem, steps)])
+    hidden = _load(LlamaModel, path)(ids).last_hidden_state[0, -1]
+    return _two_layers(path, hidden).tolist()
+
+
+def _nemotron(path, tokenizer, problem, steps):
+    ids = torch.tensor([_whole(tokenizer, problem, steps)])
+    return [_load(AutoModelForCausalLM, path)(ids).logits[0, -1, 0].item()]
+
+
+def _armorm(path, tokenizer, problem, steps):
+    ids = _whole(tokenizer, problem, steps)
+    pattern = tokenizer.encode("<|eot|><|start|>assistant<|end|>\n\n", add_special_tokens=False)
+    (start,) = [i for i in range(len(ids)) if ids[i : i + len(pattern)] == pattern]
+    hidden = _load(LlamaModel, path)(torch.tensor([ids])).last_hidden_state[0]
+    w = load_file(path / "model.safetensors")
+    gate = hidden[start]
+    for layer in range(4):
+        gate = gate @ w[f"gating.layers.{layer}.weight"].T + w[f"gating.layers.{layer}.bias"]
+        gate = gate.relu() if layer < 3 else (gate / 10).softmax(dim=-1) * w["gating.logit_scale"]
+    ratings = hidden[-1] @ w["regression_layer.weight"].T
+    return [(gate * (ratings @ w["reward_transform_matrix"])).sum().item()]
+
+
 _CARDS = {
+    "reasonflux": _reasonflux,
+    "versaprm": _versaprm,
+    "acemath": _acemath,
+    "inf-orm": _inf_orm,
+    "nemotron": _nemotron,
+    "armorm": _armorm,
     "math-shepherd": _math_shepherd,
     "rlhflow": _rlhflow,
     "qwen": _qwen,

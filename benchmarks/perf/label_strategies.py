@@ -110,8 +110,8 @@ def quality(out: Path, labels: Path, rows: list[StepLabels], view: LabelView | N
 
 
 def trained_scores(out: Path, problems: int, seed: int, server_at: str) -> Path:
-    """Train a PRM on as many other problems, and score the chains with it."""
-    given = make_chains(out / "train", problems, 4, seed + 1000, server_at)
+    """Train a PRM on four times as many other problems, and score the chains with it."""
+    given = make_chains(out / "train", 4 * problems, 4, seed + 1000, server_at)
     run("label", *given, server_at, "--strategy=bisect", f"--out={out}/train/labels.jsonl")
     files = [f"--{name}={out}/train/{name}.jsonl" for name in ("problems", "chains", "labels")]
     run("train", f"--base={POLICY}", *files, "--epochs=3", "--lr=3e-4", "--batch-size=8", f"--out={out}/prm")

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors import safe_open
 from torch import nn
-from transformers import AutoConfig, Qwen2Model, Qwen2PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    LlamaModel,
+    LlamaPreTrainedModel,
+    Qwen2Model,
+    Qwen2PreTrainedModel,
+)
+from transformers.utils import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from prm.errors import ModelError
@@ -54,7 +66,52 @@ class Qwen2ForPrmModel(Qwen2PreTrainedModel):
         return self.v_head["summary"]
 
 
+class INFORMForSequenceClassification(LlamaPreTrainedModel):
+    """Llama with a two-layer head and one output; rewardbench/models/inform.py of allenai/reward-bench."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        width = config.hidden_size
+        self.score = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.post_init()
+
+
+class LlamaForRewardModelWithGating(LlamaPreTrainedModel):
+    """Llama with a rating for each attribute, and a gate that weighs them by the question; armo-rm of
+    RLHFlow/RLHF-Reward-Modeling.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        width, attributes = config.hidden_size, config.num_labels
+        self.regression_layer = nn.Linear(width, attributes, bias=False)
+        self.reward_transform_matrix = nn.Parameter(torch.eye(attributes), requires_grad=False)
+        inner = getattr(config, "gating_hidden_dim", 1024)
+        sizes = [width, *[inner] * getattr(config, "gating_n_hidden", 3), attributes]
+        self.gating = _Gating(sizes, getattr(config, "gating_temperature", 10))
+        self.post_init()
+
+
+class _Gating(nn.Module):
+    def __init__(self, sizes: Sequence[int], temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.logit_scale = nn.Parameter(torch.ones(1), requires_grad=False)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        *first, last = self.layers
+        for layer in first:
+            hidden = layer(hidden).relu()
+        weights: torch.Tensor = (last(hidden) / self.temperature).softmax(dim=-1) * self.logit_scale[0]
+        return weights
+
+
 ARCHITECTURES: dict[str, Any] = {
+    "INFORMForSequenceClassification": INFORMForSequenceClassification,
+    "LlamaForRewardModelWithGating": LlamaForRewardModelWithGating,
     "Qwen2ForProcessRewardModel": Qwen2ForProcessRewardModel,
     "Qwen2ForRewardModel": Qwen2ForRewardModel,
     "Qwen2ForPrmModel": Qwen2ForPrmModel,
@@ -62,14 +119,18 @@ ARCHITECTURES: dict[str, Any] = {
 """By their name in config.json; all others come from transformers."""
 
 
-def load_config(name: str) -> Any:
+def load_config(name: str, **files: Any) -> Any:
     """Load the configuration of a directory or Hub name.
+
+    Args:
+        name: directory or Hub name.
+        files: where its files are, as transformers takes it: `revision`, `subfolder`, `token`.
 
     Raises:
         ModelError: it is missing, or names no architecture.
     """
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **files)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{name}: cannot be loaded: {first_line(error)}", GIVE_A_MODEL) from error
     if not config.architectures:
@@ -77,24 +138,36 @@ def load_config(name: str) -> Any:
     return config
 
 
-def load_strictly(name: str, config: Any, dtype: str | torch.dtype = "auto") -> Any:
+def load_strictly(
+    name: str, config: Any, dtype: str | torch.dtype = "auto", *, new_head: bool = False, **options: Any
+) -> Any:
     """Load a model of the architecture that its configuration names, with every weight from the file.
+
+    Args:
+        name: directory or Hub name.
+        config: its configuration.
+        dtype: of the weights; "auto" for that of the file.
+        new_head: whether its head may be missing, since an adapter brings it.
+        options: as `load_config`, and `device_map`.
 
     Raises:
         ModelError: transformers has no such architecture, or weights are missing, unexpected or of another shape.
-            Only a language model's output embedding is allowed in addition.
+            Only a language model's output embedding is allowed in addition. Or a quantized model needs a package.
     """
     architecture = config.architectures[0]
     model_class = ARCHITECTURES.get(architecture) or getattr(transformers, architecture, None)
     if model_class is None:
         raise ModelError(f"{name}: transformers has no architecture {architecture}", "update transformers")
     try:
-        model, info = model_class.from_pretrained(name, config=config, dtype=dtype, output_loading_info=True)
+        model, info = model_class.from_pretrained(name, config=config, dtype=dtype, output_loading_info=True, **options)
+    except ImportError as error:  # of the package that a quantized model needs, or of accelerate for device_map
+        raise ModelError(f"{name}: {first_line(error)}", "install that package") from error
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{name}: cannot be loaded as {architecture}: {first_line(error)}", GIVE_A_MODEL) from error
     # a classifier's file may still hold the output embedding of the language model that it was trained from
     left_over = [key for key in info["unexpected_keys"] if key != "lm_head.weight"]
-    require_complete(name, info["missing_keys"], left_over)
+    missing = [key for key in info["missing_keys"] if not (new_head and key.startswith(HEAD_NAMES))]
+    require_complete(name, missing, left_over)
     return model
 
 
@@ -110,21 +183,63 @@ def require_complete(name: str, missing: Sequence[str], unexpected: Sequence[str
             raise ModelError(f"{name}: its weight file {what} {shown}", "give the directory of the trained model")
 
 
-def adapter_base(name: str) -> str | None:
-    """The base model of a LoRA adapter, as its configuration names it; None if `name` is not an adapter."""
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter, as peft writes it."""
+
+    base: str
+    """The base model that its configuration names."""
+    task: str | None
+    """What it was trained for, "CAUSAL_LM", "TOKEN_CLS" or "SEQ_CLS"; None if it does not say."""
+    labels: int | None
+    """Number of outputs of the head that it brings; None if it brings none."""
+
+
+_CLASSIFIERS = {"TOKEN_CLS": AutoModelForTokenClassification, "SEQ_CLS": AutoModelForSequenceClassification}
+HEAD_NAMES = ("score.", "classifier.")
+"""How the weights of a head begin."""
+
+
+def adapter_of(name: str, **files: Any) -> Adapter | None:
+    """The adapter in a directory or on the Hub; None if `name` is none."""
     try:
-        found = find_adapter_config_file(name)
+        found = find_adapter_config_file(name, **files)
     except (OSError, ValueError):
         return None
     if found is None:
         return None
-    base = json.loads(Path(found).read_text(encoding="utf-8")).get("base_model_name_or_path")
-    if not base:
+    row = json.loads(Path(found).read_text(encoding="utf-8"))
+    if not row.get("base_model_name_or_path"):
         raise ModelError(f"{name}: its adapter_config.json names no base model", _ADAPTER)
-    return str(base)
+    return Adapter(str(row["base_model_name_or_path"]), row.get("task_type"), _labels(name, **files))
 
 
-def load_adapted(name: str, base: Any) -> Any:
+def _labels(name: str, **files: Any) -> int | None:
+    """Number of outputs of the head among an adapter's weights."""
+    path = cached_file(name, "adapter_model.safetensors", _raise_exceptions_for_missing_entries=False, **files)
+    if path is None:
+        return None
+    with safe_open(path, framework="pt") as weights:
+        heads = [key for key in weights.keys() if key.endswith(("score.weight", "classifier.weight"))]  # noqa: SIM118
+        return int(weights.get_slice(heads[0]).get_shape()[0]) if heads else None
+
+
+def as_classifier(name: str, config: Any, adapter: Adapter) -> Any:
+    """The configuration of an adapter's base model with the head that the adapter brings.
+
+    Raises:
+        ModelError: transformers has no such classifier of the base model.
+    """
+    if adapter.task not in _CLASSIFIERS or adapter.labels is None:
+        return config
+    kinds = _CLASSIFIERS[adapter.task]._model_mapping
+    if type(config) not in kinds:
+        raise ModelError(f"{name}: transformers has no {adapter.task} model for its base {adapter.base}", _ADAPTER)
+    config.num_labels, config.architectures = adapter.labels, [kinds[type(config)].__name__]
+    return config
+
+
+def load_adapted(name: str, base: Any, **files: Any) -> Any:
     """Load the adapter `name`, a directory or Hub name, into the model `base`.
 
     Raises:
@@ -137,13 +252,13 @@ def load_adapted(name: str, base: Any) -> Any:
             f"{name}: is an adapter, but peft is not installed", "pip install 'prm-toolkit[lora]'"
         ) from error
     try:
-        model = peft.PeftModel(base, peft.PeftConfig.from_pretrained(name, inference_mode=True))
-        found = model.load_adapter(name, "default")
+        model = peft.PeftModel(base, peft.PeftConfig.from_pretrained(name, inference_mode=True, **files))
+        found = model.load_adapter(name, "default", **files)
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{name}: does not fit its base model: {first_line(error)}", GIVE_A_MODEL) from error
     require_complete(name, found.missing_keys, found.unexpected_keys)
     adapted = model.get_base_model()
-    if type(adapted.get_output_embeddings()) is not nn.Linear:
+    if type(adapted.get_output_embeddings()) not in (nn.Linear, type(None)):
         raise ModelError(f"{name}: adapts the output embedding, of which only some rows are read", _ADAPTER)
     return adapted
 

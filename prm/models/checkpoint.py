@@ -19,7 +19,9 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    LlamaTokenizer,
 )
+from transformers.utils import cached_file
 
 from prm.data.writing import write_json
 from prm.errors import ModelError
@@ -96,17 +98,38 @@ def load_metadata(directory: Path) -> Metadata:
         raise ModelError(f"{directory}/{METADATA}: is not valid: {error}", "train it again") from error
 
 
-def load_tokenizer(name: str) -> Any:
-    """Load the tokenizer of a directory or Hub name.
+def load_tokenizer(name: str, **files: Any) -> Any:
+    """Load the tokenizer of a directory or Hub name; `files` as in `prm.models.architectures.load_config`.
 
     Raises:
         ModelError: it is missing or cannot be loaded.
     """
-    require_model(name, "config.json")
+    require_model(str(Path(name) / files.get("subfolder", "")), "config.json")
     try:
-        return AutoTokenizer.from_pretrained(name)
+        return _sentencepiece_of_llama(name, files) or AutoTokenizer.from_pretrained(name, **files)
     except (OSError, ValueError) as error:
         raise ModelError(f"{name}: its tokenizer cannot be loaded: {first_line(error)}", GIVE_A_MODEL) from error
+
+
+def _sentencepiece_of_llama(name: str, files: Mapping[str, Any]) -> Any | None:
+    """The tokenizer of a Llama or Mistral that has a `tokenizer.model` alone; None for all others.
+
+    transformers 5 would read it without BOS and without the space that SentencePiece puts before a text.
+    """
+    if _file(name, "tokenizer.json", files) or not _file(name, "tokenizer.model", files):
+        return None
+    if AutoConfig.from_pretrained(name, **files).model_type not in ("llama", "mistral", "mixtral"):
+        return None
+    settings = _file(name, "tokenizer_config.json", files)
+    has_bos = json.loads(Path(settings).read_text(encoding="utf-8")).get("add_bos_token") if settings else None
+    return LlamaTokenizer.from_pretrained(name, add_bos_token=has_bos is not False, **files)
+
+
+def _file(name: str, part: str, files: Mapping[str, Any]) -> str | None:
+    found: str | None = cached_file(
+        name, part, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False, **files
+    )
+    return found
 
 
 def load_model(

@@ -1,19 +1,32 @@
-"""Public reward models: the input format and read-out of each family, in one table.
+"""The dialect of a reward model: how its input is written, where it is read, and what its outputs mean; all of it data.
 
-A family's conventions are its dialect. It is chosen by the caller, by an exact name on the Hub, or by an architecture
-that only one family has; never by part of a name. The sources are the model cards and their authors' scripts;
-`docs/scoring.md` shows the table. Left out: ReasonEval, and critics that generate text.
+Every built-in dialect (`prm.models.families`) and every one of your own is a `Dialect`, in Python or in a TOML or JSON
+file with its fields:
+
+    layout = "plain"
+    problem_end = "\\n"
+    step_start = "Step {n}: "
+    joint = "\\n"
+    marker = " [END]"
+    answers = ["-", "+"]
+
+`prm dialect check FILE --model M` renders an example with the read positions marked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
-from prm.errors import ModelError
+from prm.data.converting import converted
+from prm.errors import ModelError, RenderError
+from prm.statistics.aggregation import AGGREGATORS
 
 from .layouts import (
     PieceRenderer,
@@ -27,102 +40,257 @@ from .layouts import (
     plain_marked,
 )
 
-SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
-"""The system prompt of Qwen2.5-Math's reward models."""
-Maker = Callable[[Any, int | None, int | None], StepRenderer]
-"""``(tokenizer, id of the dialect's marker, id of the model's padding token)`` → renderer."""
-BETA = 0.001
-"""Scale of the implicit reward, as on the card of EurusPRM-Stage2."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A text that must be one token."""
-
-    text: str
-    """The text to tokenize."""
-    hub_id: int
-    """Its id according to the source; checked for the models in `Dialect.hub_names`."""
+Layout = Literal["plain", "chat", "turns", "spans", "pieces", "whole"]
+"""How a problem and its steps become token ids; see `Dialect.layout`."""
+ReadoutName = Literal["softmax", "difference", "sigmoid", "reward", "sum"]
+"""How a head's outputs become a score; see `Dialect.readout`."""
+EXAMPLE = ("What is 2 + 3 + 4?", ("First, 2 + 3 = 5.", "Then 5 + 4 = 9. The answer is 9."))
+"""A problem with steps, rendered to find and to show a dialect's marks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """Input format and read-out of one family of models."""
 
-    kind: Literal["prm", "orm"]
+    layout: Layout
+    """`plain`: one text, problem and steps, after the tokenizer's BOS. `chat`: a chat whose assistant turn holds the
+    steps. `turns`: one user turn for each step, answered by the assistant. `spans`: as `chat`, for a sum over a step's
+    tokens. `pieces`: problem, steps and markers tokenized separately and joined as ids. `whole`: a chat, read at its
+    last token, for an outcome model."""
+    readout: ReadoutName = "softmax"
+    """`softmax`: a probability among the outputs. `difference`: that of the second output minus that of the first.
+    `sigmoid`: of the last output. `reward`: the last output as it is. `sum`: log-ratios of a policy and its reference,
+    summed."""
+    kind: Literal["prm", "orm"] = "prm"
     """Whether its models score steps or whole solutions."""
-    architectures: tuple[str, ...]
+    system: str | None = None
+    """System prompt of a chat, unless the problem brings its own; None for none."""
+    problem_end: str = ""
+    """Follows the problem, in `plain` and `pieces`; in `turns`, it stands between the problem and the first step."""
+    step_start: str = ""
+    """Precedes each step that does not begin so; `{n}` is its number, from 1."""
+    joint: str = ""
+    """Stands between steps."""
+    marker: str = ""
+    """Follows each step. In `plain` and `chat` it must be one token, with any space before it, and is read; in `pieces`
+    its last token is read."""
+    answers: tuple[str, str] | None = None
+    """A causal language model's words for a wrong and a right step, whose logits are read at the marker; in `turns`, at
+    the token before the assistant's answer, which is the second. Each must be one token: with a space before it, as it
+    would stand in place of the marker; without, by itself."""
+    answer_ids: tuple[int, ...] = ()
+    """In place of `answers`: ids of the tokens whose logits are the outputs."""
+    bos: Literal["if-any", "required", "none"] = "if-any"
+    """Whether `pieces` begin with the tokenizer's BOS."""
+    splits_lines: bool = False
+    """Whether in `pieces` each line of a step is a piece with its own marker; the last one is read."""
+    outputs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Names of the scores that it can give, the usual one first, each with the weights of the head's outputs (of their
+    probabilities, for `softmax`). Empty for one score: the second of two probabilities, or the last output."""
+    range: str = "0 to 1"
+    """The range of the scores, for people."""
+    threshold: float | None = None
+    """Score above which a step counts as right; None where there is none."""
+    aggregator: str | None = None
+    """Its authors' aggregator of step scores; None where there is none."""
+    architectures: tuple[str, ...] = ("*",)
     """Names allowed in `architectures` of config.json; `*` matches any prefix."""
-    hub_names: tuple[str, ...]
-    """Models on the Hub known to use it."""
-    form: str
-    """The input format, for people."""
-    read_at: str
-    """The read position, for people."""
-    make_renderer: Maker
-    """Makes the renderer of its input."""
-    readout: str
-    """How the head's output becomes a score: a name in `prm.scoring.reward_model.READOUTS`."""
-    range: str
-    """The range of the scores."""
-    threshold: float | None
-    """Score above which a step counts as right; None where the source gives none."""
-    aggregator: str | None
-    """The authors' aggregator of step scores, or min where the source names none; None for an outcome model."""
-    source: str
-    """Where all this is documented."""
     labels: int | None = None
     """Number of classes that a classifier must have; None for any."""
-    mark: Mark | None = None
-    """The token at the read position, or right after it."""
-    answers: tuple[Mark, Mark] | None = None
-    """A causal model's tokens for a wrong and a right step; its output embedding is reduced to their rows."""
+    ids: Mapping[str, int] = field(default_factory=dict)
+    """Ids that the marker and the answers must have; for a built-in dialect, in the models of `hub_names`."""
+    hub_names: tuple[str, ...] = ()
+    """Models on the Hub known to use it."""
     companion: str | None = None
     """For `hub_names`: the base model of an adapter, or the reference model."""
-    needs_reference: bool = False
-    """Whether scores need a reference model too."""
-    has_chat: bool = False
-    """Whether it uses the tokenizer's chat template."""
     is_automatic: bool = False
-    """Whether it is the default for its architecture."""
+    """Whether it is assumed for its architecture."""
+    form: str = ""
+    """The input format, for people."""
+    read_at: str = ""
+    """The read position, for people."""
+    source: str = ""
+    """Where all this is documented."""
+
+    def __post_init__(self) -> None:
+        for name, choices in (("layout", get_args(Layout)), ("readout", get_args(ReadoutName))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        if self.aggregator is not None and self.aggregator not in AGGREGATORS:
+            raise ValueError(f"aggregator must be one of {', '.join(AGGREGATORS)}, not {self.aggregator!r}")
+        if (self.layout == "whole") != (self.kind == "orm"):
+            raise ValueError("the layout 'whole' is that of outcome models (kind = \"orm\"), and only theirs")
+        if (self.layout == "spans") != (self.readout == "sum"):
+            raise ValueError("the layout 'spans' goes with the readout 'sum', and only with it")
+        if self.layout in ("plain", "chat", "pieces") and not self.marker:
+            raise ValueError(f"the layout {self.layout!r} needs a marker")
+        if self.layout == "turns" and self.answers is None:
+            raise ValueError("the layout 'turns' needs answers")
+
+    @property
+    def has_chat(self) -> bool:
+        """Whether it uses the tokenizer's chat template."""
+        return self.layout not in ("plain", "pieces")
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether scores need a reference model too."""
+        return self.readout == "sum"
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether it reads the logits of a language model."""
+        return self.answers is not None or bool(self.answer_ids) or self.needs_reference
+
+    def weights(self, output: str | None) -> tuple[float, ...] | None:
+        """Weights of the head's outputs for the score of this name; None for the usual score.
+
+        Raises:
+            ModelError: it has no such score.
+        """
+        if output is not None and output not in self.outputs:
+            named = ", ".join(self.outputs) or "one score, without a name"
+            raise ModelError(f"no output {output!r}", f"this dialect has: {named}")
+        return self.outputs[output] if output else next(iter(self.outputs.values()), None)
 
 
-def _plain(tokenizer: Any, mark: int | None, _: int | None, *, marker: str, joint: str) -> StepRenderer:
-    lay_out = partial(plain_marked, marker=marker, joint=joint)
-    return TextRenderer(tokenizer, lay_out, _special(tokenizer, marker.strip(" ")), has_bos=True, expected=mark)
+def read_dialect(path: str | os.PathLike[str]) -> Dialect:
+    """The dialect in a TOML or JSON file.
+
+    Raises:
+        ModelError: the file cannot be read, or a field is unknown or has a wrong value.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        row = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        if not isinstance(row, dict):
+            raise ValueError("it is not an object")
+        names = [f.name for f in fields(Dialect)]
+        if unknown := sorted(row.keys() - set(names)):
+            raise ValueError(f"unknown field {unknown[0]!r}; the fields are {', '.join(names)}")
+        return converted(row, Dialect)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}", "give a dialect's name or file") from error
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path}: is not a dialect: {error}", "see docs/scoring.md") from error
 
 
-def _qwen(tokenizer: Any, mark: int | None, _: int | None) -> StepRenderer:
-    lay_out = partial(chat_marked, marker="<extra_0>", system=SYSTEM)
-    return TextRenderer(tokenizer, lay_out, _special(tokenizer, "<extra_0>"), expected=mark)
+def make_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | None = None) -> StepRenderer:
+    """Make the renderer of a model's dialect, and try it on an example.
+
+    Args:
+        tokenizer: the model's tokenizer.
+        name: directory or Hub name of the model.
+        dialect: the model's dialect.
+        pad_id: the model's padding token, if it has one.
+
+    Raises:
+        ModelError: the tokenizer lacks what the dialect needs, or a mark is not the token that it must be.
+    """
+    if dialect.has_chat and not tokenizer.chat_template:
+        raise ModelError(f"{name}: its tokenizer has no chat template", _TOKENIZER)
+    if not tokenizer.is_fast:
+        raise ModelError(f"{name}: its tokenizer gives no character offsets (it is not a fast one)", _TOKENIZER)
+    if dialect.layout == "pieces":
+        return _pieces(tokenizer, name, dialect)
+    if dialect.layout == "whole":
+        lay_out = partial(chat_whole, system=dialect.system, joint=dialect.joint or "\n")
+        return WholeRenderer(tokenizer, lay_out, _special(tokenizer), pad_id)
+    if dialect.layout == "spans":
+        spans = partial(chat_spans, start=dialect.step_start, joint=dialect.joint)
+        return TextRenderer(tokenizer, spans, _special(tokenizer), reads_on=True)
+    mark = dialect.answers[1] if dialect.layout == "turns" and dialect.answers else dialect.marker
+    return _text(tokenizer, dialect, mark, mark_id(tokenizer, name, dialect, mark))
 
 
-def _rlhflow(tokenizer: Any, mark: int | None, _: int | None) -> StepRenderer:
-    lay_out = partial(chat_turns, answer="+")
-    return TextRenderer(tokenizer, lay_out, _special(tokenizer), expected=mark, is_before=True)
+def _pieces(tokenizer: Any, name: str, dialect: Dialect) -> StepRenderer:
+    first = None if dialect.bos == "none" else tokenizer.bos_token_id
+    if dialect.bos == "required" and first is None:
+        raise ModelError(f"{name}: its tokenizer has no bos_token, which starts this dialect's input", _TOKENIZER)
+    return PieceRenderer(
+        tokenizer,
+        _special(tokenizer),
+        [] if first is None else [first],
+        separator=dialect.marker,
+        problem_end=dialect.problem_end,
+        splits_lines=dialect.splits_lines,
+    )
 
 
-def _implicit(tokenizer: Any, _mark: int | None, _: int | None) -> StepRenderer:
-    return TextRenderer(tokenizer, partial(chat_spans, joint="\n\n"), _special(tokenizer), reads_on=True)
+def _text(tokenizer: Any, dialect: Dialect, mark: str, expected: int | None) -> TextRenderer:
+    """The renderer of a layout that is tokenized as one text, with this mark."""
+    settings: dict[str, Any] = {"start": dialect.step_start, "joint": dialect.joint, "marker": mark}
+    if dialect.layout == "turns":
+        lay_out = partial(chat_turns, answer=mark, joint=dialect.problem_end, system=dialect.system)
+        return TextRenderer(tokenizer, lay_out, _special(tokenizer), expected=expected, is_before=True)
+    forbidden = _special(tokenizer, dialect.marker.strip(" "))
+    if dialect.layout == "chat":
+        chat = partial(chat_marked, system=dialect.system, **settings)
+        return TextRenderer(tokenizer, chat, forbidden, expected=expected)
+    plain = partial(plain_marked, problem_end=dialect.problem_end, **settings)
+    return TextRenderer(tokenizer, plain, forbidden, has_bos=True, expected=expected)
 
 
-def _skywork(tokenizer: Any, _mark: int | None, _: int | None) -> StepRenderer:
-    if tokenizer.bos_token_id is None:
-        raise ModelError("the tokenizer has no bos_token, which starts this dialect's input", _TOKENIZER)
-    return PieceRenderer(tokenizer, _special(tokenizer), [tokenizer.bos_token_id], problem_end="\n", splits_lines=True)
+def mark_id(tokenizer: Any, name: str, dialect: Dialect, mark: str) -> int:
+    """Id of the token that a mark is where it stands in the input: a tokenizer may read it otherwise elsewhere.
+
+    Args:
+        tokenizer: the model's tokenizer.
+        name: directory or Hub name of the model.
+        dialect: the model's dialect.
+        mark: the marker, or a word that stands in its place.
+
+    Raises:
+        ModelError: it is not a single token, or not the one that the dialect states.
+    """
+    renderer = _text(tokenizer, dialect, mark, None)
+    try:
+        places, text = renderer.render(*EXAMPLE).step_ends, renderer.lay_out(tokenizer, *EXAMPLE).text
+    except RenderError as error:
+        raise ModelError(f"{name}: cannot be fed in this dialect: {error}", _TOKENIZER) from error
+    ids = list(tokenizer(text, add_special_tokens=renderer.has_bos)["input_ids"])
+    found = {int(ids[place + renderer.is_before]) for place in places}
+    is_mark = tokenizer.decode(list(found)).strip(" ") == mark.strip(" ")
+    parts = len(tokenizer(mark, add_special_tokens=False)["input_ids"])
+    return _stated(name, dialect, mark, found if is_mark else set(), parts)
 
 
-def _trl(tokenizer: Any, _mark: int | None, _: int | None, *, separator: str) -> StepRenderer:
-    first = tokenizer.bos_token_id
-    return PieceRenderer(tokenizer, _special(tokenizer), [] if first is None else [first], separator=separator)
+def _stated(name: str, dialect: Dialect, mark: str, found: Set[int], parts: int) -> int:
+    """The one id that was found for a mark, if it is the one that the dialect states."""
+    if len(found) != 1:
+        raise ModelError(f"{name}: its tokenizer makes no single token of {mark!r} ({parts} tokens)", _TOKENIZER)
+    wanted = dialect.ids.get(mark.strip(" ")) if name in dialect.hub_names or not dialect.hub_names else None
+    if wanted is not None and found != {wanted}:
+        raise ModelError(f"{name}: its tokenizer gives {mark!r} the id {min(found)}, not {wanted}", _TOKENIZER)
+    return min(found)
 
 
-def _pure(tokenizer: Any, _mark: int | None, _: int | None) -> StepRenderer:
-    return PieceRenderer(tokenizer, _special(tokenizer), [])
+def answer_ids(tokenizer: Any, name: str, dialect: Dialect) -> Sequence[int]:
+    """Ids of the tokens whose logits a causal language model is read by; raises as `mark_id`."""
+    if dialect.answers is None:
+        return dialect.answer_ids
+    ids = {True: mark_id, False: _word_id}
+    return [ids[answer.startswith(" ")](tokenizer, name, dialect, answer) for answer in dialect.answers]
 
 
-def _outcome(tokenizer: Any, _mark: int | None, pad_id: int | None, *, system: str | None) -> StepRenderer:
-    return WholeRenderer(tokenizer, partial(chat_whole, system=system), _special(tokenizer), pad_id)
+def _word_id(tokenizer: Any, name: str, dialect: Dialect, word: str) -> int:
+    """Id of a word by itself, without a space before it."""
+    ids = list(tokenizer(word, add_special_tokens=False)["input_ids"])
+    return _stated(name, dialect, word, set(ids) if tokenizer.decode(ids) == word else set(), len(ids))
+
+
+def with_system(dialect: Dialect, system: str | None) -> Dialect:
+    """The dialect with another system prompt; "" for none.
+
+    Raises:
+        ModelError: it has no chat.
+    """
+    if system is None:
+        return dialect
+    if not dialect.has_chat:
+        raise ModelError(f"a {dialect.layout} layout takes no system prompt", "omit system")
+    return replace(dialect, system=system or None)
 
 
 def _special(tokenizer: Any, *more: str) -> tuple[str, ...]:
@@ -132,265 +300,3 @@ def _special(tokenizer: Any, *more: str) -> tuple[str, ...]:
 
 
 _TOKENIZER = "load the tokenizer that belongs to the model"
-
-DIALECTS: dict[str, Dialect] = {
-    "math-shepherd": Dialect(
-        kind="prm",
-        architectures=("MistralForCausalLM",),
-        hub_names=("peiyi9979/math-shepherd-mistral-7b-prm",),
-        form="problem, space, `Step 1: … ки`, newline, `Step 2: … ки`",
-        read_at="`ки`",
-        make_renderer=partial(_plain, marker=" ки", joint="\n"),
-        readout="softmax",
-        range="0 to 1",
-        threshold=0.5,
-        aggregator="min",
-        source="card of peiyi9979/math-shepherd-mistral-7b-prm; arXiv 2312.08935",
-        mark=Mark("ки", 12902),
-        answers=(Mark("-", 387), Mark("+", 648)),
-    ),
-    "rlhflow": Dialect(
-        kind="prm",
-        architectures=("LlamaForCausalLM",),
-        hub_names=("RLHFlow/Llama3.1-8B-PRM-Mistral-Data", "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"),
-        form="chat: user turns of problem, space, step 1, then step 2, …; the assistant answers each with `+`",
-        read_at="token before each `+`",
-        make_renderer=_rlhflow,
-        readout="softmax",
-        range="0 to 1",
-        threshold=0.5,
-        aggregator="mean",
-        source="RLHFlow/RLHF-Reward-Modeling, math-rm/prm_evaluate.py",
-        mark=Mark("+", 10),
-        answers=(Mark("-", 12), Mark("+", 10)),
-        has_chat=True,
-    ),
-    "qwen": Dialect(
-        kind="prm",
-        architectures=("Qwen2ForProcessRewardModel",),
-        hub_names=("Qwen/Qwen2.5-Math-PRM-7B", "Qwen/Qwen2.5-Math-PRM-72B", "Qwen/Qwen2.5-Math-7B-PRM800K"),
-        form="chat with system prompt; the assistant's turn holds all steps, each followed by `<extra_0>`",
-        read_at="`<extra_0>`",
-        make_renderer=_qwen,
-        readout="softmax",
-        range="0 to 1",
-        threshold=0.5,
-        aggregator="product",
-        source="card of Qwen/Qwen2.5-Math-PRM-7B; arXiv 2501.07301",
-        mark=Mark("<extra_0>", 151651),
-        is_automatic=True,
-        has_chat=True,
-    ),
-    "skywork": Dialect(
-        kind="prm",
-        architectures=("Qwen2ForPrmModel",),
-        hub_names=("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B"),
-        form="BOS, problem, newline; each line of the solution and its newline tokenized separately",
-        read_at="newline after each step",
-        make_renderer=_skywork,
-        readout="sigmoid",
-        range="0 to 1",
-        threshold=None,
-        aggregator="min",
-        source="SkyworkAI/skywork-o1-prm-inference, model_utils/io_utils.py and prm_model.py",
-        is_automatic=True,
-    ),
-    "trl": Dialect(
-        kind="prm",
-        architectures=("*ForTokenClassification",),
-        hub_names=("trl-lib/Qwen2-0.5B-Reward-Math-Sheperd",),
-        form="BOS if there is one, problem; steps and newlines tokenized separately",
-        read_at="newline after each step",
-        make_renderer=partial(_trl, separator="\n"),
-        readout="softmax",
-        range="0 to 1",
-        threshold=0.5,
-        aggregator="min",
-        source="TRL 1.13.0, trl/experimental/prm/prm_trainer.py, tokenize_row",
-        labels=2,
-        is_automatic=True,
-    ),
-    "h4": Dialect(
-        kind="prm",
-        architectures=("Qwen2ForTokenClassification",),
-        hub_names=(
-            "HuggingFaceH4/Qwen2.5-Math-1.5B-Instruct-PRM-0.2",
-            "HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2",
-        ),
-        form="as trl, with blank lines instead of newlines",
-        read_at="blank line after each step",
-        make_renderer=partial(_trl, separator="\n\n"),
-        readout="softmax",
-        range="0 to 1",
-        threshold=0.5,
-        aggregator="min",
-        source="huggingface/search-and-learn, recipes/training/Qwen2.5-Math-7B-Instruct-PRM",
-        labels=2,
-    ),
-    "pure": Dialect(
-        kind="prm",
-        architectures=("Qwen2ForTokenClassification",),
-        hub_names=("jinachris/PURE-PRM-7B",),
-        form="problem; steps and newlines tokenized separately",
-        read_at="newline after each step",
-        make_renderer=_pure,
-        readout="difference",
-        range="-1 to 1",
-        threshold=0.0,
-        aggregator="min",
-        source="card of jinachris/PURE-PRM-7B",
-        labels=2,
-    ),
-    "openr": Dialect(
-        kind="prm",
-        architectures=("Qwen2ForCausalLM",),
-        hub_names=("openreasoner/Math-psa",),
-        form="problem, space, `Step 1: …`, space and five newlines, space, `Step 2: …`, …",
-        read_at="token of space and five newlines",
-        make_renderer=partial(_plain, marker=" \n\n\n\n\n", joint=" "),
-        readout="softmax",
-        range="0 to 1",
-        threshold=0.5,
-        aggregator="min",
-        source="openreasoner/openr, prm/infer_fns.py and prm/code/test_qwen.py",
-        mark=Mark(" \n\n\n\n\n", 76325),
-        answers=(Mark(" -", 481), Mark(" +", 488)),
-        companion="Qwen/Qwen2.5-Math-7B-Instruct",
-    ),
-    "implicit": Dialect(
-        kind="prm",
-        architectures=("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"),
-        hub_names=("PRIME-RL/EurusPRM-Stage1", "PRIME-RL/EurusPRM-Stage2"),
-        form="chat; the assistant's turn is `Step 1: …`, `Step 2: …` with blank lines between",
-        read_at="all tokens of the solution, summed up to the blank line after each step or the end of the turn",
-        make_renderer=_implicit,
-        readout="sum",
-        range="any",
-        threshold=None,
-        aggregator="last",
-        source="card of PRIME-RL/EurusPRM-Stage2; arXiv 2412.01981, proposition 3.1",
-        companion="Qwen/Qwen2.5-Math-7B-Instruct",
-        needs_reference=True,
-        has_chat=True,
-    ),
-    "outcome": Dialect(
-        kind="orm",
-        architectures=("*ForSequenceClassification",),
-        hub_names=("Skywork/Skywork-Reward-Llama-3.1-8B-v0.2",),
-        form="chat: user turn with the problem, assistant turn with the solution",
-        read_at="last token",
-        make_renderer=partial(_outcome, system=None),
-        readout="reward",
-        range="any",
-        threshold=None,
-        aggregator=None,
-        source="card of Skywork/Skywork-Reward-Llama-3.1-8B-v0.2",
-        labels=1,
-        is_automatic=True,
-        has_chat=True,
-    ),
-    "qwen-outcome": Dialect(
-        kind="orm",
-        architectures=("Qwen2ForRewardModel",),
-        hub_names=("Qwen/Qwen2.5-Math-RM-72B",),
-        form="chat with system prompt: user turn with the problem, assistant turn with the solution",
-        read_at="last token",
-        make_renderer=partial(_outcome, system=SYSTEM),
-        readout="reward",
-        range="any",
-        threshold=None,
-        aggregator=None,
-        source="card of Qwen/Qwen2.5-Math-RM-72B",
-        is_automatic=True,
-        has_chat=True,
-    ),
-}
-"""Dialects by name."""
-
-
-def choose_dialect(name: str, architecture: str, labels: int, wanted: str | None = None) -> str:
-    """Choose a model's dialect: the one wanted, else that of a known Hub name, else that of its architecture.
-
-    Args:
-        name: directory or Hub name of the model.
-        architecture: its architecture in config.json.
-        labels: its number of classes in config.json.
-        wanted: a name in `DIALECTS`, or None to choose.
-
-    Raises:
-        ModelError: the dialect is unknown, the architecture does not fit it, or several dialects fit.
-    """
-    if wanted is not None and wanted not in DIALECTS:
-        raise ModelError(f"unknown dialect {wanted!r}", f"choose from {', '.join(DIALECTS)}")
-    known = [key for key, dialect in DIALECTS.items() if name in dialect.hub_names]
-    chosen = [wanted] if wanted else known
-    if chosen:
-        _require_fit(name, chosen[0], architecture, labels)
-        return chosen[0]
-    fitting = [key for key, dialect in DIALECTS.items() if _fits(dialect, architecture, labels)]
-    automatic = [key for key in fitting if DIALECTS[key].is_automatic]
-    if automatic:
-        return automatic[0]
-    if fitting:
-        raise ModelError(
-            f"{name}: several dialects read a {architecture}", f"give dialect=, one of: {', '.join(fitting)}"
-        )
-    raise ModelError(
-        f"{name}: no dialect reads a {architecture} with {labels} labels", f"known dialects: {', '.join(DIALECTS)}"
-    )
-
-
-def _fits(dialect: Dialect, architecture: str, labels: int) -> bool:
-    return any(fnmatchcase(architecture, pattern) for pattern in dialect.architectures) and (
-        dialect.labels in (None, labels)
-    )
-
-
-def _require_fit(name: str, key: str, architecture: str, labels: int) -> None:
-    dialect = DIALECTS[key]
-    if _fits(dialect, architecture, labels):
-        return
-    count = "" if dialect.labels is None else f" with {dialect.labels} label(s), not {labels}"
-    raise ModelError(
-        f"{name}: is a {architecture}; the dialect {key!r} reads {' or '.join(dialect.architectures)}{count}",
-        "omit dialect=, or give the one that the model was trained in",
-    )
-
-
-def companion_of(name: str) -> str | None:
-    """The base or reference model of a known model on the Hub; None if unknown."""
-    return next((d.companion for d in DIALECTS.values() if name in d.hub_names), None)
-
-
-def mark_id(tokenizer: Any, mark: Mark, name: str, dialect: Dialect) -> int:
-    """Id of a mark's token.
-
-    Raises:
-        ModelError: it is not a single token, or not the one that a known model's card states.
-    """
-    ids: Sequence[int] = tokenizer(mark.text, add_special_tokens=False)["input_ids"]
-    if len(ids) != 1:
-        raise ModelError(f"{name}: its tokenizer splits {mark.text!r} into {len(ids)} tokens, not one", _TOKENIZER)
-    if name in dialect.hub_names and ids[0] != mark.hub_id:
-        raise ModelError(f"{name}: its tokenizer gives {mark.text!r} the id {ids[0]}, not {mark.hub_id}", _TOKENIZER)
-    return ids[0]
-
-
-def dialect_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | None) -> StepRenderer:
-    """Make the renderer of a model's dialect.
-
-    Args:
-        tokenizer: the model's tokenizer.
-        name: directory or Hub name of the model.
-        dialect: the model's dialect.
-        pad_id: the model's padding token, if it has one.
-
-    Raises:
-        ModelError: the tokenizer lacks what the dialect needs.
-    """
-    if dialect.has_chat and not tokenizer.chat_template:
-        raise ModelError(f"{name}: its tokenizer has no chat template", _TOKENIZER)
-    if not tokenizer.is_fast:
-        raise ModelError(f"{name}: its tokenizer gives no character offsets (it is not a fast one)", _TOKENIZER)
-    mark = None if dialect.mark is None else mark_id(tokenizer, dialect.mark, name, dialect)
-    return dialect.make_renderer(tokenizer, mark, pad_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -40,14 +41,41 @@ class PolicyAndReference(nn.Module):
 def token_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
     """Read a model that has a head on every token, such as a token classifier."""
     logits: Tensor = model(**inputs).logits
-    return logits[rows, positions]
+    return _at(logits, rows, positions)
 
 
 def score_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
     """Apply a classifier's or value head at the read positions only."""
     hidden = model.base_model(**inputs).last_hidden_state
-    values: Tensor = model.score(hidden[rows, positions])
+    values: Tensor = model.score(_at(hidden, rows, positions))
     return values
+
+
+def gated_head(
+    model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor, *, asked: Sequence[int]
+) -> Tensor:
+    """The score of a model whose attributes are weighed by a gate, then the attributes: ``(reads, 1 + attributes)``.
+
+    Args:
+        model: a `LlamaForRewardModelWithGating`.
+        inputs: its inputs.
+        rows: the row of each read position.
+        positions: the read positions.
+        asked: ids of the text between the last question and its answer; the gate is read at the first of them.
+    """
+    hidden = model.base_model(**inputs).last_hidden_state
+    ratings = model.regression_layer(_at(hidden, rows, positions))
+    pattern = torch.tensor(list(asked), device=inputs["input_ids"].device)
+    places = (inputs["input_ids"].unfold(1, len(asked), 1) == pattern).all(dim=2)
+    last = places.shape[1] - 1 - places.flip(1).int().argmax(dim=1)
+    gate = model.gating(_at(hidden, rows, last[rows]))
+    score = (gate * (ratings @ model.reward_transform_matrix)).sum(dim=1, keepdim=True)
+    return torch.cat([score, ratings], dim=1)
+
+
+def _at(values: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+    """The values at these places, on their own device: a model may end on another one than it begins."""
+    return values[rows.to(values.device), positions.to(values.device)]
 
 
 def candidate_head(
@@ -63,7 +91,30 @@ def candidate_head(
         candidates: token ids, one per channel.
     """
     hidden = model.base_model(**inputs).last_hidden_state
-    return linear(hidden[rows, positions], model.get_output_embeddings().weight[list(candidates)])
+    return linear(_at(hidden, rows, positions), model.get_output_embeddings().weight[list(candidates)])
+
+
+def logits_head(
+    model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor, *, candidates: Sequence[int]
+) -> Tensor:
+    """The same as `candidate_head`, from the model's own logits of the whole vocabulary."""
+    logits: Tensor = _at(model(**inputs).logits, rows, positions)
+    return logits[:, list(candidates)]
+
+
+@torch.inference_mode()
+def causal_head(model: Any, candidates: Sequence[int]) -> ReadHead:
+    """The cheapest head that reads these tokens' logits: some models scale, cap or shift them after the embedding."""
+    ids = torch.tensor([[*candidates, *candidates]], device=model.device)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    places = torch.arange(ids.shape[1], device=model.device)
+    whole = logits_head(model, inputs, torch.zeros_like(places), places, candidates=candidates).float()
+    try:
+        few = candidate_head(model, inputs, torch.zeros_like(places), places, candidates=candidates).float()
+    except (AttributeError, TypeError, RuntimeError):  # a model that is put together in another way
+        return partial(logits_head, candidates=tuple(candidates))
+    is_same = torch.allclose(few, whole, rtol=1e-2, atol=1e-2)
+    return partial(candidate_head if is_same else logits_head, candidates=tuple(candidates))
 
 
 def reward_head(
@@ -89,8 +140,8 @@ def _log_probabilities(model: Any, inputs: dict[str, Tensor], rows: Tensor, posi
 
     Computed in parts, to save memory: each token has logits for the whole vocabulary.
     """
-    hidden = model.base_model(**inputs).last_hidden_state[rows, positions - 1]
-    tokens = inputs["input_ids"][rows, positions]
+    hidden = _at(model.base_model(**inputs).last_hidden_state, rows, positions - 1)
+    tokens = inputs["input_ids"][rows, positions].to(hidden.device)
     embedding = model.get_output_embeddings()
     parts = zip(torch.split(hidden, LOGITS_AT_ONCE), torch.split(tokens, LOGITS_AT_ONCE), strict=True)
     found = [embedding(h).float().log_softmax(dim=-1).gather(1, t.unsqueeze(1)).squeeze(1) for h, t in parts]

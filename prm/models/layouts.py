@@ -37,7 +37,8 @@ class Layout:
 
 Layouter = Callable[[Any, Asked, Sequence[str]], Layout]
 """``(tokenizer, problem, steps)`` → layout. A function with further settings becomes one by `functools.partial`."""
-_NUMBERED = re.compile(r"Step \d+:")
+NUMBER = "{n}"
+"""In the start of a step: its number, from 1."""
 
 
 class StepRenderer(Protocol):
@@ -75,39 +76,47 @@ class _BatchRenderer(ABC):
         """See `StepRenderer.render_many`."""
 
 
-def number_steps(steps: Sequence[str]) -> list[str]:
-    r"""Prefix each step with its number unless it has one.
+def start_steps(steps: Sequence[str], start: str) -> list[str]:
+    r"""Put `start` before each step, without the blanks around it, unless it begins so, with whatever number.
 
-    >>> number_steps(["3 + 4 = 7.\n", "Step 2: So 7."])
+    >>> start_steps(["3 + 4 = 7.\n", "Step 2: So 7."], "Step {n}: ")
     ['Step 1: 3 + 4 = 7.', 'Step 2: So 7.']
     """
-    return [s if _NUMBERED.match(s) else f"Step {n}: {s}" for n, s in enumerate(_strip(steps), start=1)]
+    begun = re.compile(r"\d+".join(re.escape(part) for part in start.strip().split(NUMBER)))
+    numbered = enumerate(_strip(steps), start=1)
+    return [s if not start.strip() or begun.match(s) else start.replace(NUMBER, str(n)) + s for n, s in numbered]
 
 
 def _strip(steps: Sequence[str]) -> list[str]:
     return [step.strip() for step in steps]
 
 
-def plain_marked(_: Any, problem: Asked, steps: Sequence[str], *, marker: str, joint: str) -> Layout:
-    """Problem, a space, and the steps, with `marker` after each and `joint` between them."""
-    return _marked(_text_of(problem) + " ", number_steps(steps), marker, joint)
+def plain_marked(
+    _: Any, problem: Asked, steps: Sequence[str], *, problem_end: str, start: str, joint: str, marker: str
+) -> Layout:
+    """Problem, `problem_end`, and the steps, with `start` before, `marker` after each and `joint` between them."""
+    return _marked(_text_of(problem) + problem_end, start_steps(steps, start), marker, joint)
 
 
-def chat_marked(tokenizer: Any, problem: Asked, steps: Sequence[str], *, marker: str, system: str) -> Layout:
+def chat_marked(
+    tokenizer: Any, problem: Asked, steps: Sequence[str], *, system: str | None, start: str, joint: str, marker: str
+) -> Layout:
     """A chat whose assistant turn holds all steps, with `marker` after each."""
-    marked = _marked("", _strip(steps), marker, "")
+    marked = _marked("", start_steps(steps, start), marker, joint)
     whole = _chat(tokenizer, problem, marked.text, system)
     return Layout(whole.text, whole.start, tuple(whole.start + end for end in marked.ends))
 
 
-def chat_turns(tokenizer: Any, problem: Asked, steps: Sequence[str], *, answer: str) -> Layout:
-    """A chat with one user turn per step, the problem before the first, and the assistant's `answer` to each.
+def chat_turns(
+    tokenizer: Any, problem: Asked, steps: Sequence[str], *, answer: str, joint: str, system: str | None
+) -> Layout:
+    """A chat with a user turn per step, the problem and `joint` before the first, and the assistant's `answer` to each.
 
     The token before each answer is read.
     """
     first, *later = _strip(steps) or [""]
-    *before, asked = _turns(problem)
-    asks = [{**asked, "content": f"{asked['content']} {first}".strip()}, *map(_user, later)]
+    *before, asked = _turns(problem, system)
+    asks = [{**asked, "content": (asked["content"] + joint + first).strip()}, *map(_user, later)]
     turns = [*before, *(turn for ask in asks for turn in (ask, {"role": "assistant", "content": answer}))]
     text = _apply(tokenizer, turns)
     ends = []
@@ -118,19 +127,22 @@ def chat_turns(tokenizer: Any, problem: Asked, steps: Sequence[str], *, answer: 
     return Layout(text, ends[0] if ends else len(text), tuple(ends))
 
 
-def chat_spans(tokenizer: Any, problem: Asked, steps: Sequence[str], *, joint: str) -> Layout:
+def chat_spans(tokenizer: Any, problem: Asked, steps: Sequence[str], *, start: str, joint: str) -> Layout:
     """A chat whose assistant turn holds all steps with `joint` between them; a step ends with the joint after it."""
-    numbered = number_steps(steps)
+    numbered = start_steps(steps, start)
     whole = _chat(tokenizer, problem, joint.join(numbered), None)
     ends = list(accumulate((len(s + joint) for s in numbered), initial=whole.start))[1:]
     return Layout(whole.text, whole.start, (*ends[:-1], *(end - len(joint) for end in ends[-1:])))
 
 
-def chat_whole(tokenizer: Any, problem: Asked, steps: Sequence[str], *, system: str | None) -> Layout:
-    """A chat whose assistant turn is the solution, read at its end."""
-    solution = "".join(s if s[-1:].isspace() else s + "\n" for s in steps).strip()
-    whole = _chat(tokenizer, problem, solution, system)
-    return Layout(whole.text, whole.start, (len(whole.text),))
+def chat_whole(tokenizer: Any, problem: Asked, steps: Sequence[str], *, system: str | None, joint: str) -> Layout:
+    """A chat whose assistant turn is the solution, read at its end; `joint` follows a step without a blank at its end.
+
+    As the template has it: some put an empty thought before the solution, or leave a thought out.
+    """
+    solution = "".join(s if s[-1:].isspace() else s + joint for s in steps).strip()
+    text = _apply(tokenizer, [*_turns(problem, system), {"role": "assistant", "content": solution}])
+    return Layout(text, 0, (len(text),))
 
 
 def _marked(before: str, steps: Sequence[str], marker: str, joint: str) -> Layout:
@@ -152,25 +164,30 @@ def _user(text: str) -> dict[str, str]:
     return {"role": "user", "content": text}
 
 
-def _turns(problem: Asked) -> list[dict[str, str]]:
-    """The chat turns that pose a problem; the last is the user's."""
+def _turns(problem: Asked, system: str | None = None) -> list[dict[str, str]]:
+    """The chat turns that pose a problem, after the system prompt or their own; the last is the user's."""
     if isinstance(problem, str):
-        return [_user(problem.strip())]
-    if not problem or problem[-1].role != "user":
+        asked = [_user(problem.strip())]
+    elif not problem or problem[-1].role != "user":
         raise RenderError(
             "the last message is not the user's", "end with the question", reason="messages without a question"
         )
-    return [{"role": message.role, "content": message.content} for message in problem]
+    else:
+        asked = [{"role": message.role, "content": message.content} for message in problem]
+    if system is not None and asked[0]["role"] != "system":
+        asked.insert(0, {"role": "system", "content": system})
+    return asked
 
 
 def _chat(tokenizer: Any, problem: Asked, solution: str, system: str | None) -> Layout:
-    asked = _turns(problem)
-    if system is not None and asked[0]["role"] != "system":
-        asked.insert(0, {"role": "system", "content": system})
-    text = _apply(tokenizer, [*asked, {"role": "assistant", "content": solution}])
-    before = _apply(tokenizer, asked, is_open=True)
-    _require_shown(text, before + solution)
-    return Layout(text, len(before), ())
+    """A chat, and where the solution begins: after what the template puts before it, such as an empty thought."""
+    asked = _turns(problem, system)
+    text, probe = (_apply(tokenizer, [*asked, {"role": "assistant", "content": said}]) for said in (solution, _PROBE))
+    after = len(probe) - probe.rfind(_PROBE) - len(_PROBE)
+    start = len(text) - after - len(solution)
+    if text[start : start + len(solution)] != solution:
+        raise RenderError(_CHANGES, _OTHER_TOKENIZER)
+    return Layout(text, start, ())
 
 
 def _apply(tokenizer: Any, messages: Sequence[dict[str, str]], *, is_open: bool = False) -> str:
@@ -185,9 +202,13 @@ def _apply(tokenizer: Any, messages: Sequence[dict[str, str]], *, is_open: bool 
 
 def _require_shown(text: str, beginning: str) -> None:
     if not text.startswith(beginning):
-        raise RenderError(
-            "the chat template changes the text of a message", "load the tokenizer that belongs to the model"
-        )
+        raise RenderError(_CHANGES, _OTHER_TOKENIZER)
+
+
+_PROBE = "-0-"
+"""A solution, to find what a chat template puts after one."""
+_CHANGES = "the chat template changes the text of a message"
+_OTHER_TOKENIZER = "load the tokenizer that belongs to the model"
 
 
 class TextRenderer(_BatchRenderer):

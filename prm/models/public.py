@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import torch
+
 from prm.errors import ModelError
 
-from .architectures import adapter_base, load_adapted, load_config, load_strictly
+from .architectures import (
+    LlamaForRewardModelWithGating,
+    adapter_of,
+    as_classifier,
+    load_adapted,
+    load_config,
+    load_strictly,
+)
 from .checkpoint import load_tokenizer
-from .dialects import BETA, DIALECTS, Dialect, choose_dialect, companion_of, dialect_renderer, mark_id
-from .heads import PolicyAndReference, ReadHead, candidate_head, reward_head, score_head
+from .dialects import Dialect, answer_ids, make_renderer, with_system
+from .families import BETA, choose_dialect, companion_of
+from .heads import PolicyAndReference, ReadHead, causal_head, gated_head, reward_head, score_head
 from .layouts import StepRenderer
 
 
@@ -29,51 +40,87 @@ class PublicModel:
     """The dialect of its family."""
 
 
-def load_reading(name: str, wanted: str | None) -> tuple[StepRenderer, Dialect]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which public model to load, and how."""
+
+    name: str
+    """Directory or Hub name."""
+    dialect: str | Dialect | None = None
+    """A dialect, its name or its file; None for the one that follows from the model."""
+    system: str | None = None
+    """System prompt in place of the dialect's; "" for none."""
+    reference: str | None = None
+    """The model that an implicit reward is relative to; None for the one on the model's card."""
+    dtype: str | torch.dtype = "auto"
+    files: Mapping[str, Any] = field(default_factory=dict)
+    """See `prm.models.architectures.load_config`."""
+    device_map: Any = None
+    """How transformers spreads it over devices; None for one device."""
+
+
+def load_reading(wanted: Wanted) -> tuple[StepRenderer, Dialect]:
     """Renderer and dialect of a public model, without loading the model; raises as `load_public`."""
-    return _reading(name, name, load_config(name), wanted)
+    return _reading(wanted, wanted.name, load_config(wanted.name, **wanted.files), wanted.files)
 
 
-def _reading(name: str, base: str, config: Any, wanted: str | None) -> tuple[StepRenderer, Dialect]:
-    """The same for the model `name`, which is an adapter if `base` differs from it."""
-    dialect = DIALECTS[choose_dialect(name, config.architectures[0], config.num_labels, wanted)]
-    return dialect_renderer(load_tokenizer(base), name, dialect, config.get_text_config().pad_token_id), dialect
+def _reading(wanted: Wanted, source: str, config: Any, files: Mapping[str, Any]) -> tuple[StepRenderer, Dialect]:
+    """The same with the tokenizer of `source`, which is the base model of an adapter."""
+    chosen = choose_dialect(wanted.name, config.architectures[0], config.num_labels, wanted.dialect)
+    dialect, pad_id = with_system(chosen, wanted.system), config.get_text_config().pad_token_id
+    return make_renderer(load_tokenizer(source, **files), wanted.name, dialect, pad_id), dialect
 
 
-def load_public(name: str, wanted: str | None, reference: str | None, dtype: str) -> PublicModel:
+def load_public(wanted: Wanted) -> PublicModel:
     """Load a public reward model; see `prm.scoring.loading.load_scorer`."""
-    base = adapter_base(name)
-    base = base and (companion_of(name) or base)
-    config = load_config(base or name)
-    renderer, dialect = _reading(name, base or name, config, wanted)
-    model = load_strictly(base or name, config, dtype)
-    model = load_adapted(name, model) if base else model
+    name, adapter = wanted.name, adapter_of(wanted.name, **wanted.files)
+    source, files = name, wanted.files
+    if adapter is not None:
+        source, files = companion_of(name) or adapter.base, {}
+    config = load_config(source, **files)
+    config = config if adapter is None else as_classifier(name, config, adapter)
+    renderer, dialect = _reading(wanted, source, config, files)
+    placed = {} if wanted.device_map is None else {"device_map": wanted.device_map}
+    brings_head = adapter is not None and not dialect.is_causal
+    model = load_strictly(source, config, wanted.dtype, new_head=brings_head, **files, **placed)
+    if adapter is not None:
+        model = load_adapted(name, model, **wanted.files)
     if dialect.needs_reference:
-        model = PolicyAndReference(model, _load_reference(name, reference, config, dialect, dtype))
-    elif reference:
+        model = PolicyAndReference(model, _load_reference(wanted, config, placed))
+    elif wanted.reference:
         raise ModelError(f"{name}: takes no reference model", "omit reference")
     return PublicModel(model, _head(model, renderer.tokenizer, name, dialect), renderer, dialect)
 
 
-def _load_reference(name: str, given: str | None, config: Any, dialect: Dialect, dtype: str) -> Any:
-    reference = given or companion_of(name)
+def _load_reference(wanted: Wanted, config: Any, placed: Mapping[str, Any]) -> Any:
+    reference = wanted.reference or companion_of(wanted.name)
     if reference is None:
-        raise ModelError(f"{name}: an implicit reward needs a reference model", "give reference=")
+        raise ModelError(f"{wanted.name}: an implicit reward needs a reference model", "give reference=")
     its_config = load_config(reference)
-    if its_config.architectures[0] not in dialect.architectures or its_config.vocab_size != config.vocab_size:
+    is_causal = its_config.architectures[0].endswith("ForCausalLM")
+    if not is_causal or its_config.get_text_config().vocab_size != config.get_text_config().vocab_size:
         raise ModelError(
-            f"{reference}: is not a causal language model with the vocabulary of {name}",
+            f"{reference}: is not a causal language model with the vocabulary of {wanted.name}",
             "give the model that it was trained from",
         )
-    return load_strictly(reference, its_config, dtype)
+    return load_strictly(reference, its_config, wanted.dtype, **placed)
 
 
 def _head(model: Any, tokenizer: Any, name: str, dialect: Dialect) -> ReadHead:
     if dialect.needs_reference:
         return partial(reward_head, beta=BETA)
-    if dialect.answers is not None:
-        ids = [mark_id(tokenizer, answer, name, dialect) for answer in dialect.answers]
-        return partial(candidate_head, candidates=ids)
+    if dialect.is_causal:
+        return causal_head(model, answer_ids(tokenizer, name, dialect))
+    if isinstance(model, LlamaForRewardModelWithGating):
+        return partial(gated_head, asked=_between_turns(tokenizer))
     if getattr(model, "score", None) is None:
         raise ModelError(f"{name}: a {type(model).__name__} has no head of the expected form", "see docs/scoring.md")
     return score_head
+
+
+def _between_turns(tokenizer: Any) -> list[int]:
+    """Ids of what a chat template puts between a question and its answer."""
+    turns = [{"role": "user", "content": "-0-"}]
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    between = text[text.rfind("-0-") + 3 :]
+    return list(tokenizer(between, add_special_tokens=False)["input_ids"])

@@ -10,29 +10,36 @@ from typing import Any
 import torch
 
 from prm.errors import ModelError, require_number
-from prm.models.architectures import ARCHITECTURES, load_config, load_strictly, require_model
+from prm.models.architectures import ARCHITECTURES, first_line, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
 from prm.models.heads import HEADS, Kind, score_head, token_head
 from prm.models.layouts import StepRenderer
-from prm.models.public import load_public, load_reading
+from prm.models.public import Wanted, load_public, load_reading
 from prm.statistics.calibration import Calibration
 
 from .backends import Backend, TransformersBackend
 from .reward_model import RewardModel
 from .scorer import Scorer
 
-DTYPES = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Of our own checkpoints; for a public one, "auto" is the type it is stored in."""
+DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""By name; "auto" is float32 for our own checkpoints, and the type it is stored in for a public one."""
 
 
 def load_scorer(
     name: str,
     head: str | None = None,
     *,
-    dialect: str | None = None,
+    dialect: str | Dialect | None = None,
+    system: str | None = None,
+    output: str | None = None,
     reference: str | None = None,
     dtype: str = "auto",
+    device: str | None = None,
+    device_map: Any = None,
+    revision: str | None = None,
+    subfolder: str = "",
+    token: str | None = None,
     backend: str = "transformers",
     tokens_per_pass: int | None = None,
     engine_options: Mapping[str, Any] | None = None,
@@ -43,10 +50,17 @@ def load_scorer(
     Args:
         name: directory or name on the Hub.
         head: head of our own joint model to score with, "step" or "outcome"; None for the step head.
-        dialect: how a public model is fed and read, a name in `prm.models.dialects.DIALECTS`. Needed only for a causal
-            language model that is not on the list, whose name and architecture do not tell.
+        dialect: how a public model is fed and read: a name in `prm.models.families.DIALECTS`, a file, or a `Dialect`.
+            Needed for a causal language model that is not on the list, whose name and architecture do not tell.
+        system: system prompt in place of the dialect's; "" for none.
+        output: name of the score to give, of a model that has several; None for the usual one.
         reference: the model that an implicit reward is relative to; None for the one that the model's card names.
-        dtype: of the weights; "auto" is that of the file, or float32 for our own.
+        dtype: of the weights: "float32", "bfloat16" or "float16"; "auto" is that of the file, or float32 for our own.
+        device: such as "cuda:1" or "cpu"; None for a GPU if there is one.
+        device_map: of a public model over several GPUs, as transformers takes it, such as "auto".
+        revision: of a model on the Hub: branch, tag or commit.
+        subfolder: where the model lies in its repository or directory.
+        token: for the Hub.
         backend: "transformers", in this process; or "vllm", for classifiers and Qwen's process reward models.
         tokens_per_pass: for transformers: padded tokens in one forward pass.
         engine_options: for vLLM: passed to `vllm.LLM` unchanged.
@@ -58,20 +72,25 @@ def load_scorer(
             backend does not fit the model; or its file lacks weights or has unexpected ones.
         InputError: `tokens_per_pass` is not a whole number of at least 1.
     """
-    wanted = _Wanted(name, dialect, reference, dtype, tokens_per_pass, engine_options or {})
     if dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
     if tokens_per_pass is not None:
         require_number("tokens_per_pass", tokens_per_pass, "[1, inf)", whole=True)
+    files = {"revision": revision, "subfolder": subfolder, "token": token}
+    given = {key: value for key, value in files.items() if value}
+    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", given, device_map)
+    wanted = _Wanted(model, device, tokens_per_pass, engine_options or {})
     require_model(name)
     _require_backend(wanted, backend)
     if (Path(name) / METADATA).exists():
-        if dialect or reference:
-            raise ModelError(f"{name}: its {METADATA} says how it is read", "omit dialect and reference")
+        if dialect or reference or output or system is not None:
+            raise ModelError(
+                f"{name}: its {METADATA} says how it is read", "omit dialect, system, output and reference"
+            )
         scorer = _own_scorer(wanted, head, is_calibrated, BACKENDS[backend].load_own)
     else:
         _require_no_settings_of_our_own(name, head, is_calibrated)
-        scorer = _public_scorer(*BACKENDS[backend].load_public(wanted))
+        scorer = _public_scorer(*BACKENDS[backend].load_public(wanted), output)
     scorer.name = name
     return scorer
 
@@ -80,12 +99,18 @@ def load_scorer(
 class _Wanted:
     """The arguments of `load_scorer` that concern a backend."""
 
-    name: str
-    dialect: str | None
-    reference: str | None
-    dtype: str
+    model: Wanted
+    device: str | None
     tokens_per_pass: int | None
     engine_options: Mapping[str, Any]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments that not every backend uses."""
+        names = ("device", "tokens_per_pass", "engine_options")
+        return {"reference": self.model.reference, "device_map": self.model.device_map} | {
+            name: getattr(self, name) for name in names
+        }
 
 
 def _require_backend(wanted: _Wanted, backend: str) -> None:
@@ -94,9 +119,9 @@ def _require_backend(wanted: _Wanted, backend: str) -> None:
         raise ModelError(f"unknown backend {backend!r}", f"choose from {', '.join(BACKENDS)}")
     for other, loader in BACKENDS.items():
         for argument in loader.arguments if other != backend else ():
-            if value := getattr(wanted, argument):
+            if value := wanted.given[argument]:
                 raise ModelError(
-                    f"{wanted.name}: {argument}={value!r} has no effect on the backend {backend}",
+                    f"{wanted.model.name}: {argument}={value!r} has no effect on the backend {backend}",
                     f"omit it, or use {other}",
                 )
 
@@ -113,38 +138,50 @@ Public = tuple[Backend, StepRenderer, Dialect]
 
 
 def _public_on_transformers(wanted: _Wanted) -> Public:
-    found = load_public(wanted.name, wanted.dialect, wanted.reference, wanted.dtype)
-    backend = TransformersBackend(_placed(found.model), found.head, tokens_per_pass=wanted.tokens_per_pass)
+    found = load_public(wanted.model)
+    backend = TransformersBackend(_placed(found.model, wanted), found.head, tokens_per_pass=wanted.tokens_per_pass)
     return backend, found.renderer, found.dialect
 
 
 def _own_on_transformers(wanted: _Wanted, kind: Kind) -> Backend:
-    name, dtype = wanted.name, DTYPES[wanted.dtype]
+    name, dtype = wanted.model.name, wanted.model.dtype
+    stored = torch.float32 if isinstance(dtype, str) else dtype
     config = load_config(name)
     if config.architectures[0] in ARCHITECTURES:  # converted
-        model, reader = load_strictly(name, config, dtype), score_head
+        model, reader = load_strictly(name, config, stored), score_head
     else:
-        model, reader = load_model(name, kind, dtype=dtype, is_trained=True), token_head
-    return TransformersBackend(_placed(model), reader, tokens_per_pass=wanted.tokens_per_pass)
+        model, reader = load_model(name, kind, dtype=stored, is_trained=True), token_head
+    return TransformersBackend(_placed(model, wanted), reader, tokens_per_pass=wanted.tokens_per_pass)
 
 
-def _placed(model: Any) -> Any:
-    return model.to("cuda") if torch.cuda.is_available() else model
+def _placed(model: Any, wanted: _Wanted) -> Any:
+    """The model on its device, unless transformers has placed it."""
+    if wanted.model.device_map is not None or getattr(model.config, "quantization_config", None):
+        return model
+    try:
+        return model.to(wanted.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"{wanted.model.name}: cannot be put on {wanted.device}: {first_line(error)}", "give a device that is there"
+        ) from error
 
 
 def _public_on_vllm(wanted: _Wanted) -> Public:
-    renderer, dialect = load_reading(wanted.name, wanted.dialect)
-    return _served(wanted, wanted.dtype), renderer, dialect
+    renderer, dialect = load_reading(wanted.model)
+    return _served(wanted, "auto"), renderer, dialect
 
 
 def _own_on_vllm(wanted: _Wanted, _: Kind) -> Backend:
-    return _served(wanted, "float32" if wanted.dtype == "auto" else wanted.dtype)
+    return _served(wanted, "float32")
 
 
-def _served(wanted: _Wanted, dtype: str) -> Backend:
+def _served(wanted: _Wanted, usual: str) -> Backend:
+    """The model in vLLM; `usual`: its dtype, if none is asked for."""
     from .vllm_backend import VllmBackend
 
-    return VllmBackend(wanted.name, dtype=dtype, **wanted.engine_options)
+    dtype = str(wanted.model.dtype).removeprefix("torch.")
+    options = {**({"revision": wanted.model.files["revision"]} if "revision" in wanted.model.files else {})}
+    return VllmBackend(wanted.model.name, dtype=usual if dtype == "auto" else dtype, **options, **wanted.engine_options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,22 +196,30 @@ class BackendLoader:
 
 
 BACKENDS = {
-    "transformers": BackendLoader(_public_on_transformers, _own_on_transformers, ("tokens_per_pass", "reference")),
+    "transformers": BackendLoader(
+        _public_on_transformers, _own_on_transformers, ("tokens_per_pass", "reference", "device", "device_map")
+    ),
     "vllm": BackendLoader(_public_on_vllm, _own_on_vllm, ("engine_options",)),
 }
 """Name to loader; a new backend is one more row."""
 
 
-def _public_scorer(backend: Backend, renderer: StepRenderer, dialect: Dialect) -> Scorer:
+def _public_scorer(backend: Backend, renderer: StepRenderer, dialect: Dialect, output: str | None) -> Scorer:
     return RewardModel(
-        backend, renderer, dialect.readout, dialect.kind, threshold=dialect.threshold, aggregator=dialect.aggregator
+        backend,
+        renderer,
+        dialect.readout,
+        dialect.kind,
+        weights=dialect.weights(output),
+        threshold=dialect.threshold,
+        aggregator=dialect.aggregator,
     )
 
 
 def _own_scorer(
     wanted: _Wanted, head: str | None, is_calibrated: bool, load: Callable[[_Wanted, Kind], Backend]
 ) -> Scorer:
-    name = wanted.name
+    name = wanted.model.name
     metadata = load_metadata(Path(name))
     own = HEADS[metadata.kind]
     if head not in (*own, None):

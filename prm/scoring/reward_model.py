@@ -15,17 +15,25 @@ from prm.statistics.calibration import Calibration
 from .backends import Backend
 from .scorer import NOT_FINITE, TOO_LONG, Refusal, ScoreKind, Scorer, Scores, malformed, matched, posed
 
-Readout = Callable[[Tensor], Tensor]
+Weights = Sequence[float] | None
+"""Of a head's outputs, or of their probabilities; None for the usual ones: the second of two, or the last."""
+Readout = Callable[[Tensor, Weights], Tensor]
 READOUTS: dict[str, Readout] = {
-    "softmax": lambda outputs: outputs[:, :2].softmax(dim=-1)[:, 1],
-    "difference": lambda outputs: ((outputs[:, 1] - outputs[:, 0]) / 2).tanh(),
-    "sigmoid": lambda outputs: outputs[:, -1].sigmoid(),
-    "reward": lambda outputs: outputs[:, -1],
-    "sum": lambda outputs: outputs[:, -1],
+    "softmax": lambda outputs, weights: _weighed(
+        (outputs if weights else outputs[:, :2]).softmax(dim=-1), weights or (0.0, 1.0)
+    ),
+    "difference": lambda outputs, _: ((outputs[:, 1] - outputs[:, 0]) / 2).tanh(),
+    "sigmoid": lambda outputs, weights: _weighed(outputs, weights).sigmoid(),
+    "reward": lambda outputs, weights: _weighed(outputs, weights),
+    "sum": lambda outputs, _: outputs[:, -1],
 }
 """From a head's outputs, ``(reads, channels)``, to one score per read. All in float32, where a large gap between logits
 gives a score of 0 or 1, never NaN. `difference` is p1 - p0 of a softmax. `sum` reads every token of the solution; the
 score of a step is the sum from the first token to the step's end."""
+
+
+def _weighed(outputs: Tensor, weights: Weights) -> Tensor:
+    return outputs[:, -1] if weights is None else outputs[:, : len(weights)] @ outputs.new_tensor(weights)
 
 
 class RewardModel(Scorer):
@@ -36,6 +44,7 @@ class RewardModel(Scorer):
         renderer: turns problems and steps into token ids.
         readout: name in `READOUTS`.
         kind: whether it scores steps or whole chains.
+        weights: see `Weights`.
         threshold: score from which a step counts as right; None if there is no such score.
         aggregator: name in `prm.AGGREGATORS`: how its authors combine step scores into a chain score; None for an ORM.
         calibration: applied to its scores; None to leave them as they are.
@@ -48,6 +57,7 @@ class RewardModel(Scorer):
         readout: str,
         kind: ScoreKind,
         *,
+        weights: Weights = None,
         threshold: float | None = None,
         aggregator: str | None = None,
         calibration: Calibration | None = None,
@@ -56,6 +66,7 @@ class RewardModel(Scorer):
         self.renderer = renderer
         self.readout = readout
         self.kind = kind
+        self.weights = weights
         self.threshold = threshold
         self.aggregator = aggregator
         self.calibration = calibration
@@ -96,7 +107,7 @@ class RewardModel(Scorer):
         return rendered.step_ends if self.kind == "prm" else (len(rendered.ids) - 1,)
 
     def _scores(self, rendered: Rendered, outputs: Tensor) -> Scores | Refusal:
-        values = READOUTS[self.readout](outputs)
+        values = READOUTS[self.readout](outputs, self.weights)
         if self.readout == "sum":
             values = values.cumsum(dim=0)[[end - rendered.prompt_length for end in rendered.step_ends]]
         if not values.isfinite().all():

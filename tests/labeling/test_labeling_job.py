@@ -270,11 +270,12 @@ def test_a_hopeless_job_stops_early_and_goes_on_only_if_told(label, tmp_path, ch
 
 
 def test_a_job_with_right_chains_is_not_hopeless(label):
-    """Rollouts from the last steps of wrong chains may all fail."""
+    """Rollouts from the last steps of wrong chains may all fail, and a strategy may begin with these."""
     right = Chain("right", "p", ("It is 4. That is all.",))
-    chains = [right, *(Chain(f"c{i}", "p", ("First.\n", "Then.\n", "The answer is 9")) for i in range(40))]
-    made = label(PROBLEMS[:1], chains, checker=lambda text, gold, problem: "all" in text)
-    assert (len(made), made.counts["% right rollouts"]) == (41, 0)
+    wrong_ones = [Chain(f"c{i}", "p", ("First.\n", "Then.\n", "The answer is 9")) for i in range(80)]
+    for chains in ([right, *wrong_ones], [*wrong_ones, right]):
+        made = label(PROBLEMS[:1], chains, strategy="first-success", checker=lambda text, gold, problem: "all" in text)
+        assert (len(made), made.counts["% right rollouts"]) == (81, 0)
 
 
 def is_five(text, gold, problem):

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ import prm
 from prm.data.records import Chain, Message, Problem
 from prm.errors import ModelError, RenderError
 from prm.models import public as public_models
-from prm.models.checkpoint import Metadata
-from prm.models.dialects import DIALECTS, choose_dialect, dialect_renderer, mark_id
-from prm.models.layouts import Layout, number_steps
+from prm.models.checkpoint import Metadata, load_tokenizer
+from prm.models.dialects import answer_ids, make_renderer
+from prm.models.families import DIALECTS, choose_dialect
+from prm.models.layouts import Layout, start_steps
 from prm.scoring import backends
 from prm.scoring.backends import TransformersBackend
 from prm.scoring.scorer import score_chains
@@ -32,7 +34,7 @@ CHAINS = [
 MANY = [(PROBLEMS[i % 3], CHAINS[i % 4]) for i in range(34)]
 CLOSE = {"abs": 1e-5}
 PRMS = [name for name, dialect in DIALECTS.items() if dialect.kind == "prm"]
-CLASSIFIERS = [name for name, dialect in DIALECTS.items() if dialect.answers is None and not dialect.needs_reference]
+CLASSIFIERS = [name for name, dialect in DIALECTS.items() if not dialect.is_causal]
 RANGES = {"0 to 1": (0, 1), "-1 to 1": (-1, 1), "any": (-1e9, 1e9)}
 
 
@@ -200,20 +202,37 @@ def test_a_mark_that_merges_with_its_neighbor_is_refused(scorers, monkeypatch):
         renderer.render("a", ("b",))
 
 
-def test_the_ids_of_the_math_shepherd_card_are_those_of_mistral(tmp_path):
-    """With the vocabulary of Mistral-7B-v0.1 itself, which vLLM brings along."""
+@pytest.mark.parametrize("settings", [None, {"tokenizer_class": "LlamaTokenizer"}, {"add_bos_token": True}])
+@pytest.mark.parametrize("model_type", ["llama", "mistral"])
+def test_the_ids_of_the_math_shepherd_card_are_those_of_mistral(tmp_path, model_type, settings):
+    """With the vocabulary of Mistral-7B-v0.1 itself, which vLLM brings along, and nothing else in the directory."""
     mistral_common = pytest.importorskip("mistral_common")
     vocabulary = Path(mistral_common.__file__).parent / "data" / "tokenizer.model.v1"
     shutil.copy(vocabulary, tmp_path / "tokenizer.model")
-    tokenizer, dialect = LlamaTokenizer.from_pretrained(tmp_path), DIALECTS["math-shepherd"]
-    found = dialect_renderer(tokenizer, dialect.hub_names[0], dialect, None).render("3*4 =", ("x =\n", "so 12 - 1"))
-    assert list(found.ids) == tokenizer("3*4 = Step 1: x = ки\nStep 2: so 12 - 1 ки")["input_ids"]
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type, "vocab_size": 32000}))
+    if settings is not None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer, dialect = load_tokenizer(str(tmp_path)), DIALECTS["math-shepherd"]
+    found = make_renderer(tokenizer, dialect.hub_names[0], dialect).render("3*4 =", ("x =\n", "so 12 - 1"))
+    expected = LlamaTokenizer.from_pretrained(tmp_path, add_bos_token=True)(
+        "3*4 = Step 1: x = ки\nStep 2: so 12 - 1 ки"
+    )
+    assert list(found.ids) == expected["input_ids"]
+    assert (found.ids[0], found.ids[-1]) == (1, 12902)
     assert [i for i, token in enumerate(found.ids) if token == 12902] == list(found.step_ends)
-    assert [mark_id(tokenizer, m, dialect.hub_names[0], dialect) for m in dialect.answers] == [387, 648]
+    assert answer_ids(tokenizer, dialect.hub_names[0], dialect) == [387, 648]
+
+
+def test_a_mark_with_another_id_than_the_card_states_is_refused_at_load(paths):
+    tokenizer = load_tokenizer(str(paths["qwen"]))
+    own = make_renderer(tokenizer, "my/model", DIALECTS["qwen"]).expected
+    assert make_renderer(tokenizer, "my/model", replace(DIALECTS["qwen"], hub_names=(), ids={"<extra_0>": own}))
+    with pytest.raises(ModelError, match=f"gives '<extra_0>' the id {own}, not 7"):
+        make_renderer(tokenizer, "my/model", replace(DIALECTS["qwen"], hub_names=(), ids={"<extra_0>": 7}))
 
 
 def test_steps_are_numbered_once():
-    assert number_steps(["Step 1: a\n", "b", "Step 2: c"]) == ["Step 1: a", "Step 2: b", "Step 2: c"]
+    assert start_steps(["Step 1: a\n", "b", "Step 2: c"], "Step {n}: ") == ["Step 1: a", "Step 2: b", "Step 2: c"]
 
 
 def test_an_outcome_model_is_read_before_its_padding_token(scorers, paths, copy):
@@ -242,7 +261,7 @@ def test_an_outcome_model_is_read_before_its_padding_token(scorers, paths, copy)
     ],
 )
 def test_an_architecture_of_one_family_decides_the_dialect(name, architecture, labels):
-    assert choose_dialect("my/model", architecture, labels) == name
+    assert choose_dialect("my/model", architecture, labels) is DIALECTS[name]
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -250,7 +269,7 @@ def test_a_name_on_the_hub_decides_the_dialect(name):
     dialect = DIALECTS[name]
     assert dialect.hub_names
     for known in dialect.hub_names:
-        assert choose_dialect(known, dialect.architectures[0].replace("*", "Qwen2"), dialect.labels or 2) == name
+        assert choose_dialect(known, dialect.architectures[0].replace("*", "Qwen2"), dialect.labels or 2) is dialect
 
 
 def test_part_of_a_name_decides_nothing():
@@ -262,10 +281,10 @@ def test_part_of_a_name_decides_nothing():
 
 def from_the_hub(monkeypatch, path):
     """Load the model in `path` for any name."""
-    monkeypatch.setattr(public_models, "adapter_base", lambda _: None)
+    monkeypatch.setattr(public_models, "adapter_of", lambda _: None)
     for function in ("load_config", "load_tokenizer", "load_strictly"):
         own = getattr(public_models, function)
-        monkeypatch.setattr(public_models, function, lambda _, *rest, own=own: own(str(path), *rest))
+        monkeypatch.setattr(public_models, function, lambda _, *rest, own=own, **more: own(str(path), *rest, **more))
 
 
 def test_a_known_model_is_loaded_by_its_name(monkeypatch, paths, scorers):
@@ -307,7 +326,7 @@ def test_another_architecture_is_refused(name, wanted, paths):
 
 
 def test_another_number_of_labels_is_refused():
-    with pytest.raises(ModelError, match="with 2 label"):
+    with pytest.raises(ModelError, match="is a model with 3 label\\(s\\), but the dialect 'trl' reads 2"):
         choose_dialect("a", "LlamaForTokenClassification", 3, "trl")
     with pytest.raises(ModelError, match="no dialect reads"):
         choose_dialect("a", "LlamaForTokenClassification", 3)
@@ -316,7 +335,7 @@ def test_another_number_of_labels_is_refused():
 def test_an_architecture_of_several_families_lists_them(paths):
     with pytest.raises(ModelError, match="several dialects read") as caught:
         prm.load_scorer(str(paths["implicit"]))
-    assert "openr, implicit" in caught.value.hint
+    assert "math-shepherd, rlhflow, versaprm, openr, implicit, nemotron" in caught.value.hint
     with pytest.raises(ModelError, match="unknown dialect 'quen'") as caught:
         prm.load_scorer(str(paths["qwen"]), dialect="quen")
     assert "math-shepherd" in caught.value.hint
@@ -325,9 +344,9 @@ def test_an_architecture_of_several_families_lists_them(paths):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_missing_head_is_refused(name, copy):
     path = copy(name)
-    heads = ("score.", "v_head.")
+    heads = ("score.", "v_head.", "regression_layer.")
     edit_weights(path, lambda w: [w.pop(key) for key in list(w) if key.startswith(heads)])
-    with pytest.raises(ModelError, match=r"lacks (score|v_head)\."):
+    with pytest.raises(ModelError, match=r"lacks (score|v_head|regression_layer)\."):
         prm.load_scorer(str(path), dialect=name)
 
 
@@ -375,7 +394,7 @@ def test_an_adapter_without_a_weight_is_refused(copy):
 def test_a_marker_of_several_tokens_is_refused(copy, paths):
     path = copy("math-shepherd")
     (path / "tokenizer.json").write_bytes((paths["rlhflow"] / "tokenizer.json").read_bytes())
-    with pytest.raises(ModelError, match=r"splits 'ки' into \d+ tokens, not one"):
+    with pytest.raises(ModelError, match=r"makes no single token of ' ки' \(\d+ tokens\)"):
         prm.load_scorer(str(path), dialect="math-shepherd")
 
 

@@ -1,0 +1,377 @@
+"""Public reward models: the dialect of each family, in one table, and the choice of a model's dialect.
+
+A family's dialect is chosen by the caller, by an exact name on the Hub, or by an architecture that only one family has;
+never by part of a name. The sources are the model cards and their authors' scripts; `docs/scoring.md` shows the table.
+Left out: critics that generate text.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from prm import console
+from prm.errors import ModelError
+
+from .dialects import Dialect, read_dialect
+
+SYSTEM = r"Please reason step by step, and put your final answer within \boxed{}."
+"""The system prompt of Qwen2.5-Math's reward models."""
+ARMORM = (
+    "helpsteer-helpfulness", "helpsteer-correctness", "helpsteer-coherence", "helpsteer-complexity",
+    "helpsteer-verbosity", "ultrafeedback-overall_score", "ultrafeedback-instruction_following",
+    "ultrafeedback-truthfulness", "ultrafeedback-honesty", "ultrafeedback-helpfulness", "beavertails-is_safe",
+    "prometheus-score", "argilla-overall_quality", "argilla-judge_lm", "code-complexity", "code-style",
+    "code-explanation", "code-instruction-following", "code-readability",
+)  # fmt: skip
+"""The attributes that ArmoRM rates, in the order of its outputs."""
+BETA = 0.001
+"""Scale of the implicit reward, as on the card of EurusPRM-Stage2."""
+
+DIALECTS: dict[str, Dialect] = {
+    "math-shepherd": Dialect(
+        layout="plain",
+        problem_end=" ",
+        step_start="Step {n}: ",
+        joint="\n",
+        marker=" ки",
+        answers=(" -", " +"),
+        architectures=("*ForCausalLM",),
+        hub_names=("peiyi9979/math-shepherd-mistral-7b-prm",),
+        form="problem, space, `Step 1: … ки`, newline, `Step 2: … ки`",
+        read_at="`ки`",
+        readout="softmax",
+        range="0 to 1",
+        threshold=0.5,
+        aggregator="min",
+        source="card of peiyi9979/math-shepherd-mistral-7b-prm; arXiv 2312.08935",
+        ids={"ки": 12902, "-": 387, "+": 648},
+    ),
+    "rlhflow": Dialect(
+        layout="turns",
+        problem_end=" ",
+        answers=("-", "+"),
+        architectures=("*ForCausalLM",),
+        hub_names=("RLHFlow/Llama3.1-8B-PRM-Mistral-Data", "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"),
+        form="chat: user turns of problem, space, step 1, then step 2, …; the assistant answers each with `+`",
+        read_at="token before each `+`",
+        readout="softmax",
+        range="0 to 1",
+        threshold=0.5,
+        aggregator="mean",
+        source="RLHFlow/RLHF-Reward-Modeling, math-rm/prm_evaluate.py",
+        ids={"-": 12, "+": 10},
+    ),
+    "qwen": Dialect(
+        layout="chat",
+        system=SYSTEM,
+        marker="<extra_0>",
+        architectures=("Qwen2ForProcessRewardModel",),
+        hub_names=("Qwen/Qwen2.5-Math-PRM-7B", "Qwen/Qwen2.5-Math-PRM-72B", "Qwen/Qwen2.5-Math-7B-PRM800K"),
+        form="chat with system prompt; the assistant's turn holds all steps, each followed by `<extra_0>`",
+        read_at="`<extra_0>`",
+        readout="softmax",
+        range="0 to 1",
+        threshold=0.5,
+        aggregator="product",
+        source="card of Qwen/Qwen2.5-Math-PRM-7B; arXiv 2501.07301",
+        ids={"<extra_0>": 151651},
+        is_automatic=True,
+    ),
+    "reasonflux": Dialect(
+        layout="chat",
+        marker="<extra_0>",
+        architectures=("Qwen2ForProcessRewardModel",),
+        hub_names=("Gen-Verse/ReasonFlux-PRM-7B",),
+        form="chat without a system prompt; the assistant's turn holds all steps, each followed by `<extra_0>`",
+        read_at="`<extra_0>`",
+        threshold=0.5,
+        aggregator="mean",
+        source="Gen-Verse/ReasonFlux, ReasonFlux_PRM/README.md; arXiv 2506.18896",
+        ids={"<extra_0>": 151651},
+    ),
+    "versaprm": Dialect(
+        layout="plain",
+        problem_end=" \n\n",
+        marker=" \n\n\n\n",
+        answers=("-", "+"),
+        architectures=("*ForCausalLM",),
+        hub_names=(
+            "UW-Madison-Lee-Lab/VersaPRM",
+            "UW-Madison-Lee-Lab/VersaPRM-Base-8B",
+            "UW-Madison-Lee-Lab/Llama-PRM800K",
+            "UW-Madison-Lee-Lab/Qwen-PRM800K",
+        ),
+        form="problem, space and blank line; each step followed by a space and four newlines",
+        read_at="token of space and four newlines",
+        threshold=0.5,
+        aggregator="min",
+        source="mtzig/MultiDomainPRM, evaluation/prm_models; arXiv 2502.06737",
+        ids={"-": 12, "+": 10},
+    ),
+    "skywork": Dialect(
+        layout="pieces",
+        problem_end="\n",
+        marker="\n",
+        bos="required",
+        splits_lines=True,
+        architectures=("Qwen2ForPrmModel",),
+        hub_names=("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B"),
+        form="BOS, problem, newline; each line of the solution and its newline tokenized separately",
+        read_at="newline after each step",
+        readout="sigmoid",
+        range="0 to 1",
+        threshold=None,
+        aggregator="min",
+        source="SkyworkAI/skywork-o1-prm-inference, model_utils/io_utils.py and prm_model.py",
+        is_automatic=True,
+    ),
+    "trl": Dialect(
+        layout="pieces",
+        marker="\n",
+        architectures=("*ForTokenClassification",),
+        hub_names=("trl-lib/Qwen2-0.5B-Reward-Math-Sheperd",),
+        form="BOS if there is one, problem; steps and newlines tokenized separately",
+        read_at="newline after each step",
+        readout="softmax",
+        range="0 to 1",
+        threshold=0.5,
+        aggregator="min",
+        source="TRL 1.13.0, trl/experimental/prm/prm_trainer.py, tokenize_row",
+        labels=2,
+        is_automatic=True,
+    ),
+    "h4": Dialect(
+        layout="pieces",
+        marker="\n\n",
+        architectures=("*ForTokenClassification",),
+        hub_names=(
+            "HuggingFaceH4/Qwen2.5-Math-1.5B-Instruct-PRM-0.2",
+            "HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2",
+        ),
+        form="as trl, with blank lines instead of newlines",
+        read_at="blank line after each step",
+        readout="softmax",
+        range="0 to 1",
+        threshold=0.5,
+        aggregator="min",
+        source="huggingface/search-and-learn, recipes/training/Qwen2.5-Math-7B-Instruct-PRM",
+        labels=2,
+    ),
+    "pure": Dialect(
+        layout="pieces",
+        marker="\n",
+        bos="none",
+        architectures=("*ForTokenClassification",),
+        hub_names=("jinachris/PURE-PRM-7B",),
+        form="problem; steps and newlines tokenized separately",
+        read_at="newline after each step",
+        readout="difference",
+        range="-1 to 1",
+        threshold=0.0,
+        aggregator="min",
+        source="card of jinachris/PURE-PRM-7B",
+        labels=2,
+    ),
+    "openr": Dialect(
+        layout="plain",
+        problem_end=" ",
+        step_start="Step {n}: ",
+        joint=" ",
+        marker=" \n\n\n\n\n",
+        answers=(" -", " +"),
+        architectures=("*ForCausalLM",),
+        hub_names=("openreasoner/Math-psa",),
+        form="problem, space, `Step 1: …`, space and five newlines, space, `Step 2: …`, …",
+        read_at="token of space and five newlines",
+        readout="softmax",
+        range="0 to 1",
+        threshold=0.5,
+        aggregator="min",
+        source="openreasoner/openr, prm/infer_fns.py and prm/code/test_qwen.py",
+        ids={"\n\n\n\n\n": 76325, "-": 481, "+": 488},
+        companion="Qwen/Qwen2.5-Math-7B-Instruct",
+    ),
+    "implicit": Dialect(
+        layout="spans",
+        step_start="Step {n}: ",
+        joint="\n\n",
+        architectures=("*ForCausalLM",),
+        hub_names=("PRIME-RL/EurusPRM-Stage1", "PRIME-RL/EurusPRM-Stage2"),
+        form="chat; the assistant's turn is `Step 1: …`, `Step 2: …` with blank lines between",
+        read_at="all tokens of the solution, summed up to the blank line after each step or the end of the turn",
+        readout="sum",
+        range="any",
+        threshold=None,
+        aggregator="last",
+        source="card of PRIME-RL/EurusPRM-Stage2; arXiv 2412.01981, proposition 3.1",
+        companion="Qwen/Qwen2.5-Math-7B-Instruct",
+    ),
+    "outcome": Dialect(
+        layout="whole",
+        kind="orm",
+        architectures=("*ForSequenceClassification",),
+        hub_names=(
+            "Skywork/Skywork-Reward-Llama-3.1-8B-v0.2",
+            "Skywork/Skywork-Reward-V2-Qwen3-0.6B",
+            "Skywork/Skywork-Reward-V2-Qwen3-1.7B",
+            "Skywork/Skywork-Reward-V2-Qwen3-4B",
+            "Skywork/Skywork-Reward-V2-Qwen3-8B",
+            "Skywork/Skywork-Reward-V2-Llama-3.2-1B",
+            "Skywork/Skywork-Reward-V2-Llama-3.2-3B",
+            "Skywork/Skywork-Reward-V2-Llama-3.1-8B",
+        ),
+        form="chat: user turn with the problem, assistant turn with the solution",
+        read_at="last token",
+        readout="reward",
+        range="any",
+        threshold=None,
+        aggregator=None,
+        source="cards of Skywork-Reward and Skywork-Reward-V2",
+        labels=1,
+        is_automatic=True,
+    ),
+    "qwen-outcome": Dialect(
+        layout="whole",
+        system=SYSTEM,
+        kind="orm",
+        architectures=("Qwen2ForRewardModel",),
+        hub_names=("Qwen/Qwen2.5-Math-RM-72B",),
+        form="chat with system prompt: user turn with the problem, assistant turn with the solution",
+        read_at="last token",
+        readout="reward",
+        range="any",
+        threshold=None,
+        aggregator=None,
+        source="card of Qwen/Qwen2.5-Math-RM-72B",
+        is_automatic=True,
+    ),
+    "acemath": Dialect(
+        layout="whole",
+        kind="orm",
+        readout="reward",
+        system=r"Please reason step by step, and check your final answer within \boxed{}.",
+        architectures=("*ForSequenceClassification",),
+        hub_names=("nvidia/AceMath-7B-RM", "nvidia/AceMath-72B-RM"),
+        form="chat with a system prompt of its own: user turn with the problem, assistant turn with the solution",
+        read_at="last token",
+        range="any",
+        source="card of nvidia/AceMath-7B-RM",
+        labels=1,
+    ),
+    "inf-orm": Dialect(
+        layout="whole",
+        kind="orm",
+        readout="reward",
+        architectures=("INFORMForSequenceClassification",),
+        hub_names=("infly/INF-ORM-Llama3.1-70B",),
+        form="chat: user turn with the problem, assistant turn with the solution",
+        read_at="last token",
+        range="any",
+        source="card of infly/INF-ORM-Llama3.1-70B; RewardBench, rewardbench/models/inform.py",
+        is_automatic=True,
+    ),
+    "nemotron": Dialect(
+        layout="whole",
+        kind="orm",
+        readout="reward",
+        answer_ids=(0,),
+        architectures=("*ForCausalLM",),
+        hub_names=("nvidia/Llama-3.1-Nemotron-70B-Reward-HF", "nvidia/Llama-3.3-Nemotron-70B-Reward"),
+        form="chat: user turn with the problem, assistant turn with the solution",
+        read_at="last token, the logit of the vocabulary's first token",
+        range="any",
+        source="card of nvidia/Llama-3.1-Nemotron-70B-Reward-HF",
+    ),
+    "armorm": Dialect(
+        layout="whole",
+        kind="orm",
+        readout="reward",
+        architectures=("LlamaForRewardModelWithGating",),
+        hub_names=("RLHFlow/ArmoRM-Llama3-8B-v0.1",),
+        form="chat: user turn with the problem, assistant turn with the solution",
+        read_at="last token; the gate, at the end of the last question",
+        range="any",
+        outputs={name: (0.0,) * i + (1.0,) for i, name in enumerate(("score", *ARMORM))},
+        source="card of RLHFlow/ArmoRM-Llama3-8B-v0.1; RLHFlow/RLHF-Reward-Modeling, armo-rm",
+        is_automatic=True,
+    ),
+}
+"""Dialects by name."""
+
+
+def choose_dialect(name: str, architecture: str, labels: int, wanted: str | Dialect | None = None) -> Dialect:
+    """Choose a model's dialect: the one wanted, else that of a known Hub name, else that of its architecture.
+
+    Args:
+        name: directory or Hub name of the model.
+        architecture: its architecture in config.json.
+        labels: its number of classes in config.json.
+        wanted: a dialect, a name in `DIALECTS`, a file with one, or None to choose.
+
+    Raises:
+        ModelError: the dialect is unknown, the architecture does not fit it, or several dialects fit.
+    """
+    if wanted is not None:
+        return _fitting(name, _given(wanted), str(wanted), architecture, labels)
+    known = [key for key, dialect in DIALECTS.items() if name in dialect.hub_names]
+    if known:
+        return _fitting(name, DIALECTS[known[0]], known[0], architecture, labels)
+    fitting = [key for key, dialect in DIALECTS.items() if not _misfit(dialect, architecture, labels)]
+    automatic = [key for key in fitting if DIALECTS[key].is_automatic]
+    if automatic:
+        return _assumed(name, automatic[0], architecture)
+    if fitting:
+        is_causal = all(DIALECTS[key].is_causal for key in fitting)
+        doubt = "a language model, perhaps no reward model at all; " if is_causal else ""
+        raise ModelError(
+            f"{name}: is {doubt}several dialects read a {architecture}",
+            f"if it is a reward model, name its dialect: --dialect NAME (dialect=NAME), a file or one of: "
+            f"{', '.join(fitting)}",
+        )
+    raise ModelError(
+        f"{name}: no dialect reads a {architecture} with {labels} labels",
+        f"describe it: --dialect FILE (dialect=Dialect(…)); known: {', '.join(DIALECTS)}",
+    )
+
+
+def _given(wanted: str | Dialect) -> Dialect:
+    if isinstance(wanted, Dialect):
+        return wanted
+    if wanted in DIALECTS:
+        return DIALECTS[wanted]
+    if Path(wanted).suffix in (".toml", ".json") or Path(wanted).is_file():
+        return read_dialect(wanted)
+    raise ModelError(f"unknown dialect {wanted!r}", f"give a file, or choose from {', '.join(DIALECTS)}")
+
+
+def _assumed(name: str, key: str, architecture: str) -> Dialect:
+    """The dialect that is usual for an architecture; says so, for another one may be meant."""
+    dialect = DIALECTS[key]
+    with_prompt = f" with the system prompt {dialect.system!r}" if dialect.system else ""
+    console.say(f"{name}: read as {key!r}, the usual dialect of a {architecture}{with_prompt}; --dialect names another")
+    return dialect
+
+
+def _misfit(dialect: Dialect, architecture: str, labels: int) -> str | None:
+    """What of a model does not fit a dialect; None if all does."""
+    if not any(fnmatchcase(architecture, pattern) for pattern in dialect.architectures):
+        return f"a {architecture}, but the dialect reads {' or '.join(dialect.architectures)}"
+    if dialect.labels not in (None, labels):
+        return f"a model with {labels} label(s), but the dialect reads {dialect.labels}"
+    return None
+
+
+def _fitting(name: str, dialect: Dialect, called: str, architecture: str, labels: int) -> Dialect:
+    misfit = _misfit(dialect, architecture, labels)
+    if misfit is None:
+        return dialect
+    raise ModelError(
+        f"{name}: is {misfit.replace('the dialect', f'the dialect {called!r}')}",
+        "leave the dialect out, or name the one that the model was trained in: --dialect NAME (dialect=NAME)",
+    )
+
+
+def companion_of(name: str) -> str | None:
+    """The base or reference model of a known model on the Hub; None if unknown."""
+    return next((d.companion for d in DIALECTS.values() if name in d.hub_names), None)
