@@ -22,8 +22,8 @@ from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES
 
 from .allocation import PROBLEM, Allocation, Budget, Ledger, begun, checked, strategy_named
+from .growing.lineage import inherited
 from .judging import outcomes, unusable
-from .lineage import inherited
 
 WINDOW = 4096
 """Most chains from the first unlabeled one to the last one begun."""

@@ -22,9 +22,9 @@ from prm.verifiers import Checker
 from prm.verifiers.checkers import Named
 
 from .allocation import Ledger
+from .growing.lineage import ancestors
 from .journal import rollouts_path, unfinished
 from .judging import outcomes_of_each, unusable
-from .lineage import ancestors
 
 
 def rejudge(

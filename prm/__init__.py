@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from prm.errors import EngineError, InputError, ModelError, OutputError, PrmError, RenderError
     from prm.generation.engine import Engine, Sampling
     from prm.generation.sampling import sample
+    from prm.labeling.growing.trees import export_trees, grow
     from prm.labeling.job import label, labeling_cost
     from prm.labeling.planning import plan_labels
     from prm.labeling.rejudging import rejudge
-    from prm.labeling.trees import export_trees, grow
     from prm.models.conversion import convert
+    from prm.models.dialects import Dialect
     from prm.scoring.calibrating import calibrate, chain_values
     from prm.scoring.jobs import rerank_chains, score
     from prm.scoring.loading import load_scorer
@@ -67,8 +68,9 @@ _HOMES = {
     "prm.labeling.job": ("label", "labeling_cost"),
     "prm.labeling.planning": ("plan_labels",),
     "prm.labeling.rejudging": ("rejudge",),
-    "prm.labeling.trees": ("export_trees", "grow"),
+    "prm.labeling.growing.trees": ("export_trees", "grow"),
     "prm.models.conversion": ("convert",),
+    "prm.models.dialects": ("Dialect",),
     "prm.scoring.calibrating": ("calibrate", "chain_values"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
     "prm.scoring.loading": ("load_scorer",),

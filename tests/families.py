@@ -119,7 +119,7 @@ def mistral_tokenizer():
     return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
 
 
-def _save(directory, model_class, config_class, tokenizer, seed=0, **options):
+def save(directory, model_class, config_class, tokenizer, seed=0, **options):
     torch.manual_seed(seed)
     model = model_class(config_class(vocab_size=len(tokenizer), **SIZES, **options))
     for name, parameter in model.named_parameters():
@@ -135,7 +135,7 @@ def _save(directory, model_class, config_class, tokenizer, seed=0, **options):
 def _adapter(directory):
     from peft import LoraConfig, get_peft_model
 
-    base = _save(directory / "base", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())
+    base = save(directory / "base", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())
     torch.manual_seed(1)
     config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
@@ -144,28 +144,28 @@ def _adapter(directory):
 
 
 def _pair(directory):
-    _save(directory / "reference", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer(), seed=7)
-    return _save(directory / "policy", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())
+    save(directory / "reference", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer(), seed=7)
+    return save(directory / "policy", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())
 
 
 MADE = {
-    "math-shepherd": lambda d: _save(d, MistralForCausalLM, MistralConfig, mistral_tokenizer()),
-    "rlhflow": lambda d: _save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
-    "qwen": lambda d: _save(d, Qwen2ForProcessRewardModel, Qwen2Config, qwen_tokenizer()),
-    "reasonflux": lambda d: _save(d, Qwen2ForProcessRewardModel, Qwen2Config, qwen_tokenizer(), seed=1),
-    "versaprm": lambda d: _save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
-    "skywork": lambda d: _save(d, Qwen2ForPrmModel, Qwen2Config, qwen_tokenizer(bos_token="<|endoftext|>")),
-    "trl": lambda d: _save(d, LlamaForTokenClassification, LlamaConfig, llama_tokenizer()),
-    "h4": lambda d: _save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
-    "pure": lambda d: _save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
+    "math-shepherd": lambda d: save(d, MistralForCausalLM, MistralConfig, mistral_tokenizer()),
+    "rlhflow": lambda d: save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
+    "qwen": lambda d: save(d, Qwen2ForProcessRewardModel, Qwen2Config, qwen_tokenizer()),
+    "reasonflux": lambda d: save(d, Qwen2ForProcessRewardModel, Qwen2Config, qwen_tokenizer(), seed=1),
+    "versaprm": lambda d: save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
+    "skywork": lambda d: save(d, Qwen2ForPrmModel, Qwen2Config, qwen_tokenizer(bos_token="<|endoftext|>")),
+    "trl": lambda d: save(d, LlamaForTokenClassification, LlamaConfig, llama_tokenizer()),
+    "h4": lambda d: save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
+    "pure": lambda d: save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
     "openr": _adapter,
     "implicit": _pair,
-    "outcome": lambda d: _save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
-    "qwen-outcome": lambda d: _save(d, Qwen2ForRewardModel, Qwen2Config, qwen_tokenizer()),
-    "acemath": lambda d: _save(d, Qwen2ForSequenceClassification, Qwen2Config, qwen_tokenizer(), num_labels=1),
-    "inf-orm": lambda d: _save(d, INFORMForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
-    "nemotron": lambda d: _save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
-    "armorm": lambda d: _save(
+    "outcome": lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    "qwen-outcome": lambda d: save(d, Qwen2ForRewardModel, Qwen2Config, qwen_tokenizer()),
+    "acemath": lambda d: save(d, Qwen2ForSequenceClassification, Qwen2Config, qwen_tokenizer(), num_labels=1),
+    "inf-orm": lambda d: save(d, INFORMForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    "nemotron": lambda d: save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
+    "armorm": lambda d: save(
         d, LlamaForRewardModelWithGating, LlamaConfig, llama_tokenizer(), num_labels=19, gating_hidden_dim=16
     ),
 }

@@ -94,11 +94,13 @@ def measured(out: Path, problems: int, seed: int, url: str) -> Iterator[tuple[st
         labels = out / f"{strategy}{k}.jsonl"
         run(*job, f"--strategy={strategy}", f"--rollouts={k}", f"--out={labels}")
         yield f"{strategy}, K = {k}", quality(out, labels, list(read_records(labels, StepLabels)), VIEWS.get(strategy))
-    scores, labels = trained_scores(out, problems, seed, server_at), out / "active.jsonl"
-    run(*job, "--strategy=bisect", f"--scores={scores}", f"--out={labels}")
-    chosen = list(read_records(labels, StepLabels))
-    yield "active choice, bisect, K = 8", quality(out, labels, chosen)
-    yield "the same, and the model's verdicts", quality(out, labels, chosen + verdicts(scores, chosen))
+    scores = trained_scores(out, problems, seed, server_at)
+    for sure in (0.9, 0.75):
+        labels = out / f"active{sure}.jsonl"
+        run(*job, "--strategy=bisect", f"--scores={scores}", f"--sure={sure}", f"--out={labels}")
+        chosen = list(read_records(labels, StepLabels))
+        yield f"bisect, K = 8, of chains not sure at {sure}", quality(out, labels, chosen)
+        yield f"and the model's verdicts on the others, {sure}", quality(out, labels, chosen + verdicts(scores, chosen))
 
 
 def quality(out: Path, labels: Path, rows: list[StepLabels], view: LabelView | None = None) -> Found:

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from prm import console
 from prm.errors import PrmError
 
-from . import calibrate, convert, demo, evaluate, formats, label, rank, report, sample, train, verify
+from . import calibrate, convert, demo, dialect, evaluate, formats, label, rank, report, sample, train, verify
 
 Examples = dict[Callable[..., None], str]
 """Command functions, which also name the commands, and the example at the end of each help text."""
@@ -54,6 +54,12 @@ _LABEL_COMMANDS: Examples = {
     label.grow: "prm label grow labels.jsonl --problems p.jsonl --chains c.jsonl -n 2 --out more-chains.jsonl",
     label.tree: "prm label tree labels.jsonl --problems p.jsonl --chains c.jsonl --out trees.jsonl",
     label.quality: "prm label quality --problems p.jsonl --chains c.jsonl --labels l.jsonl --out quality.json",
+}
+
+
+_DIALECT_COMMANDS: Examples = {
+    dialect.check: "prm dialect check my-dialect.toml --model runs/my-prm",
+    dialect.show: "prm dialect show math-shepherd > my-dialect.json",
 }
 
 
@@ -96,6 +102,9 @@ labeling = typer.Typer(
 _register(app, _COMMANDS)
 _register(labeling, _LABEL_COMMANDS)
 app.add_typer(labeling, name="label")
+dialects = typer.Typer(help="How a reward model is fed and read: `dialect check` renders an example, `dialect show`.")
+_register(dialects, _DIALECT_COMMANDS)
+app.add_typer(dialects, name="dialect")
 
 
 def _say_version(is_wanted: bool) -> None:

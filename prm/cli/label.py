@@ -16,10 +16,11 @@ from prm import console
 from prm.benchmarks.arithmetic.step_truth import measure_label_quality
 from prm.data.files import read_records
 from prm.data.records import TARGET_VIEWS, StepLabels
-from prm.labeling import job, rejudging, trees
+from prm.labeling import job, rejudging
 from prm.labeling.allocation import STRATEGIES
 from prm.labeling.choosing import SOLVED
 from prm.labeling.estimate import Cost
+from prm.labeling.growing import trees
 from prm.labeling.stats import label_stats
 
 from .options import (

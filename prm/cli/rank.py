@@ -21,12 +21,19 @@ def score(
     out: OutFile,
     head: Annotated[str | None, typer.Option(help="for a joint model: step (default) or outcome")] = None,
     dialect: Annotated[
-        str | None, typer.Option(help="input format of a public model, if it cannot be inferred from its name")
+        str | None,
+        typer.Option(help="how a public model is fed and read, if its name does not tell: a dialect, or a file"),
     ] = None,
+    system: Annotated[str | None, typer.Option(help="system prompt in place of the dialect's; '' for none")] = None,
+    output: Annotated[str | None, typer.Option(help="which score of a model that has several")] = None,
     reference: Annotated[str | None, typer.Option(help="for an implicit PRM: the model it is relative to")] = None,
     dtype: Annotated[
-        str, typer.Option(help="auto (as stored; checkpoints of `prm train` are float32), float32 or bfloat16")
+        str, typer.Option(help="auto (as stored; checkpoints of `prm train` are float32), float32, bfloat16, float16")
     ] = "auto",
+    device: Annotated[str | None, typer.Option(help="such as cuda:1 or cpu; default: a GPU if there is one")] = None,
+    device_map: Annotated[str | None, typer.Option(help="auto: a public model over several GPUs")] = None,
+    revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a model on the Hub")] = None,
+    subfolder: Annotated[str, typer.Option(help="where the model lies in its repository or directory")] = "",
     backend: Annotated[str, typer.Option(help="transformers (in this process) or vllm")] = "transformers",
     tokens_per_pass: Annotated[
         int | None, typer.Option(min=1, help="transformers: padded tokens in one forward pass; fewer need less memory")
@@ -47,7 +54,8 @@ def score(
     """
     jobs.score(
         scorer, problems, chains, out,
-        head=head, dialect=dialect, reference=reference, dtype=dtype, backend=backend, is_calibrated=is_calibrated,
+        head=head, dialect=dialect, system=system, output=output, reference=reference, dtype=dtype, device=device,
+        device_map=device_map, revision=revision, subfolder=subfolder, backend=backend, is_calibrated=is_calibrated,
         tokens_per_pass=tokens_per_pass, engine_options=engine_options(engine_option or []),
         splitter=splitter, overwrite=overwrite,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -69,6 +69,39 @@ def _reading(wanted: Wanted, source: str, config: Any, files: Mapping[str, Any])
     chosen = choose_dialect(wanted.name, config.architectures[0], config.num_labels, wanted.dialect)
     dialect, pad_id = with_system(chosen, wanted.system), config.get_text_config().pad_token_id
     return make_renderer(load_tokenizer(source, **files), wanted.name, dialect, pad_id), dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a model reads an example, for a person to check."""
+
+    dialect: Dialect
+    pieces: tuple[tuple[str, bool], ...]
+    """The tokens in order, as texts, each with whether it is read."""
+    reads: tuple[tuple[int, int, str], ...]
+    """For each step, or the whole solution: place, id and text of the token that is read."""
+    answers: tuple[tuple[int, str], ...]
+    """Ids and texts of the tokens whose logits are the outputs, for a causal language model."""
+
+
+def show(wanted: Wanted, problem: str, steps: Sequence[str]) -> Shown:
+    """Render an example as the model would read it; its weights are not loaded.
+
+    Raises:
+        ModelError: as `load_public`.
+        RenderError: the example cannot be rendered.
+    """
+    renderer, dialect = load_reading(wanted)
+    tokenizer, rendered = renderer.tokenizer, renderer.render(problem, steps)
+    texts = [tokenizer.decode([token]) for token in rendered.ids]
+    places = set(rendered.step_ends)
+    ids = [] if dialect.needs_reference or not dialect.is_causal else answer_ids(tokenizer, wanted.name, dialect)
+    return Shown(
+        dialect,
+        tuple((text, place in places) for place, text in enumerate(texts)),
+        tuple((place, rendered.ids[place], texts[place]) for place in rendered.step_ends),
+        tuple((token, tokenizer.decode([token])) for token in ids),
+    )
 
 
 def load_public(wanted: Wanted) -> PublicModel:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from prm.data.records import Chain, Choice, Drop, StepScores
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, partial_path, write_lines
 from prm.errors import InputError
+from prm.models.dialects import Dialect
 from prm.verifiers.checkers import Named
 
 from .checking import command_files, job_checker, recorded
@@ -43,9 +45,15 @@ def score(
     out: str | Path | None = None,
     *,
     head: str | None = None,
-    dialect: str | None = None,
+    dialect: str | Dialect | None = None,
+    system: str | None = None,
+    output: str | None = None,
     reference: str | None = None,
     dtype: str = "auto",
+    device: str | None = None,
+    device_map: Any = None,
+    revision: str | None = None,
+    subfolder: str = "",
     backend: str = "transformers",
     is_calibrated: bool = False,
     tokens_per_pass: int | None = None,
@@ -64,8 +72,14 @@ def score(
         out: file of step scores; None for a temporary one.
         head: as in `prm.load_scorer`, like every argument down to `engine_options`; only for a scorer given by name.
         dialect: how a public model is fed and read.
+        system: system prompt in place of the dialect's.
+        output: name of the score, of a model that has several.
         reference: reference model of an implicit PRM.
         dtype: of the weights.
+        device: where it runs.
+        device_map: how a public model is spread over devices.
+        revision: of a model on the Hub.
+        subfolder: where the model lies.
         backend: "transformers" or "vllm".
         is_calibrated: whether to apply the stored calibration.
         tokens_per_pass: padded tokens in one forward pass.
@@ -78,12 +92,16 @@ def score(
     """
     place, name = Workspace(out, "scores.jsonl"), scorer_name(scorer)
     how: dict[str, Any] = {
-        "head": head, "dialect": dialect, "reference": reference, "dtype": dtype, "backend": backend,
-        "is_calibrated": is_calibrated,
+        "head": head, "dialect": dialect, "system": system, "output": output, "reference": reference, "dtype": dtype,
+        "backend": backend, "is_calibrated": is_calibrated, "revision": revision, "subfolder": subfolder,
     }  # fmt: skip
+    where = {"device": device, "device_map": device_map, "tokens_per_pass": tokens_per_pass}
+    where |= {"engine_options": engine_options}
     files = place.files(problems=problems, chains=chains)
     settings = {"scorer": name, **how, "splitter": splitter}
+    settings |= {} if isinstance(dialect, str | None) else {"dialect": asdict(dialect)}
     inputs = files | directories(scorer=name, reference=reference)
+    inputs |= {"dialect": Path(dialect)} if isinstance(dialect, str) and Path(dialect).is_file() else {}
     inputs |= {"calibration": Path(name) / "prm.json"} if is_calibrated else {}
     job = Job(place.out, "score", settings, inputs, _unfinished(place.out))
 
@@ -95,12 +113,12 @@ def score(
         from .loading import load_scorer
 
         console.say(f"loading {name} …")
-        loaded = load_scorer(name, **how, tokens_per_pass=tokens_per_pass, engine_options=engine_options)
+        loaded = load_scorer(name, **how, **where)
         with closing(loaded):
             yield loaded
 
     if isinstance(scorer, Scorer):
-        _require_defaults(how, tokens_per_pass=tokens_per_pass, engine_options=engine_options)
+        _require_defaults(how | where)
     with making(job, "scores", overwrite) as counts:
         if counts is not None:
             counts |= _go_on(opened, files["problems"], files["chains"], splitter, place.out)
@@ -125,10 +143,10 @@ def scorer_name(scorer: str | os.PathLike[str] | Scorer) -> str:
     return scorer.name or f"{type(scorer).__module__}.{type(scorer).__qualname__}"
 
 
-def _require_defaults(how: Mapping[str, Any], **options: object) -> None:
+def _require_defaults(how: Mapping[str, Any]) -> None:
     """Refuse arguments that say how to load a scorer that is loaded already."""
-    defaults = {"dtype": "auto", "backend": "transformers", "is_calibrated": False}
-    for name, value in {**how, **options}.items():
+    defaults = {"dtype": "auto", "backend": "transformers", "is_calibrated": False, "subfolder": ""}
+    for name, value in how.items():
         if value != defaults.get(name):
             raise InputError(
                 f"{name}={value!r} has no effect: the scorer is loaded already", "give its name, or omit it"

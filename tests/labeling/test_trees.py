@@ -7,9 +7,9 @@ import pytest
 import prm as toolkit
 from prm import Chain, Problem, Rollout, StepLabels, write_records
 from prm.benchmarks.perf.waiting_server import serve
+from prm.labeling.growing.lineage import ancestors, inherited, origin
+from prm.labeling.growing.trees import ALPHA, BETA, EXPLORATION, LENGTH, State, _chosen, _worth
 from prm.labeling.journal import rollouts_path
-from prm.labeling.lineage import ancestors, inherited, origin
-from prm.labeling.trees import ALPHA, BETA, EXPLORATION, LENGTH, State, _chosen, _worth
 
 PROBLEM = Problem("p", "what is 2 + 2?", "4")
 CHAINS = [

@@ -3,14 +3,29 @@
 import json
 import pickle
 import shutil
-from dataclasses import replace
+import tomllib
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import families
 import pytest
 import torch
 from families import MADE, by_the_card, edit_weights, options
 from places import ROOT
-from transformers import LlamaTokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaTokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3ForSequenceClassification,
+)
 
 import prm
 from prm.data.records import Chain, Message, Problem
@@ -195,6 +210,11 @@ def test_a_text_that_contains_a_marker_is_refused_alone(name, scorers):
         renderer.render("q", ("a", " \n"))
 
 
+def test_a_marker_that_merges_with_what_follows_is_refused_at_load(paths):
+    with pytest.raises(ModelError, match="the mark of step 1 is not a token of its own"):
+        prm.load_scorer(str(paths["versaprm"]), dialect=replace(DIALECTS["versaprm"], joint="\n", hub_names=()))
+
+
 def test_a_mark_that_merges_with_its_neighbor_is_refused(scorers, monkeypatch):
     renderer = scorers["openr"].renderer
     monkeypatch.setattr(renderer, "lay_out", lambda *_: Layout("a \n\n\n\n\n\nb", 0, (7,)))
@@ -308,6 +328,176 @@ def test_the_reference_of_a_known_model_is_that_of_its_card(monkeypatch, paths):
     )
     prm.load_scorer("PRIME-RL/EurusPRM-Stage2")
     assert asked == ["PRIME-RL/EurusPRM-Stage2", "Qwen/Qwen2.5-Math-7B-Instruct"]
+
+
+# every backbone, every template
+
+BACKBONES = {
+    "gemma2": lambda d: families.save(
+        d, Gemma2ForCausalLM, Gemma2Config, families.mistral_tokenizer(), final_logit_softcapping=2.0, head_dim=8
+    ),
+    "granite": lambda d: families.save(
+        d, GraniteForCausalLM, GraniteConfig, families.mistral_tokenizer(), logits_scaling=5.0
+    ),
+    "qwen3": lambda d: families.save(d, Qwen3ForCausalLM, Qwen3Config, families.mistral_tokenizer(), head_dim=8),
+}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_causal_dialect_reads_every_backbone(backbone, tmp_path):
+    """Gemma 2 caps its logits and Granite divides them: a head that left this out would be wrong."""
+    path = BACKBONES[backbone](tmp_path / "model")
+    found = score(prm.load_scorer(str(path), dialect="math-shepherd"), MANY[:6])
+    for (problem, steps), own in zip(MANY[:6], found, strict=True):
+        assert list(own) == pytest.approx(by_the_card("math-shepherd", path, problem, steps), **CLOSE)
+
+
+QWEN3_CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['role'] == 'assistant' and loop.last and '</think>' not in m['content'] %}"
+    "<think>\n\n</think>\n\n{% endif %}"
+    "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+R1_CHAT = QWEN3_CHAT.replace(
+    "{{ m['content'] }}", "{{ m['content'].split('</think>')[-1] if m['role'] == 'assistant' else m['content'] }}"
+).replace("<think>\n\n</think>\n\n", "")
+
+
+@pytest.mark.parametrize("template", [QWEN3_CHAT, R1_CHAT], ids=["an empty thought is added", "a thought is left out"])
+@pytest.mark.parametrize("steps", [("So 2 + 2 = 4.\n", "i"), ("<think>\n2 and 2\n</think>\n", "It is 4.")])
+def test_an_outcome_model_gets_the_chat_that_its_template_writes(template, steps, tmp_path):
+    tokenizer = families.qwen_tokenizer()
+    tokenizer.chat_template = template
+    path = families.save(tmp_path, Qwen3ForSequenceClassification, Qwen3Config, tokenizer, num_labels=1, head_dim=8)
+    ((reward,),) = prm.load_scorer(str(path)).score(["why?"], [steps])
+    turns = [{"role": "user", "content": "why?"}, {"role": "assistant", "content": "".join(steps).strip()}]
+    ids = torch.tensor([tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False))])
+    with torch.no_grad():
+        expected = Qwen3ForSequenceClassification.from_pretrained(path).eval()(ids).logits[0, 0]
+    assert reward == pytest.approx(expected.item(), **CLOSE)
+
+
+def test_the_steps_of_a_prm_are_found_behind_an_empty_thought(tmp_path):
+    tokenizer = families.qwen_tokenizer()
+    tokenizer.chat_template = QWEN3_CHAT
+    renderer = make_renderer(tokenizer, "m", DIALECTS["qwen"])
+    found = renderer.render("why?", ("So 4.", "i"))
+    assert "<think>\n\n</think>\n\nSo 4.<extra_0>i<extra_0>" in tokenizer.decode(found.ids)
+    assert [found.ids[place] for place in found.step_ends] == tokenizer.encode("<extra_0>") * 2
+    tokenizer.chat_template = R1_CHAT
+    with pytest.raises(RenderError, match="changes the text"):
+        make_renderer(tokenizer, "m", DIALECTS["qwen"]).render("why?", ("a</think>", "b"))
+
+
+@pytest.mark.parametrize("task", ["TOKEN_CLS", "SEQ_CLS"])
+def test_a_lora_head_over_a_base_is_read_as_the_merged_model(task, tmp_path):
+    """As peft writes a reward model: an adapter with a head of its own, over a causal language model."""
+    from peft import LoraConfig, get_peft_model
+
+    base = families.save(tmp_path / "base", LlamaForCausalLM, LlamaConfig, families.llama_tokenizer())
+    autos = {"TOKEN_CLS": (AutoModelForTokenClassification, 2), "SEQ_CLS": (AutoModelForSequenceClassification, 1)}
+    auto, labels = autos[task]
+    model = auto.from_pretrained(base, num_labels=labels)
+    adapted = get_peft_model(model, LoraConfig(task_type=task, r=4, target_modules=["q_proj"], init_lora_weights=False))
+    torch.nn.init.normal_(adapted.get_base_model().score.modules_to_save["default"].weight, std=0.5)
+    adapted.save_pretrained(tmp_path / "adapter")
+    merged = adapted.merge_and_unload()
+    merged.save_pretrained(tmp_path / "merged")
+    families.llama_tokenizer().save_pretrained(tmp_path / "merged")
+    scores = [score(prm.load_scorer(str(tmp_path / name)), MANY[:4]) for name in ("adapter", "merged")]
+    assert flat(scores[0]) == pytest.approx(flat(scores[1]), abs=1e-5)
+    assert max(flat(scores[0])) - min(flat(scores[0])) > 0.01
+
+
+def test_the_system_prompt_can_be_set(paths):
+    own, none = (prm.load_scorer(str(paths["qwen"]), system=system) for system in ("Be brief.", ""))
+    assert "Be brief." in own.renderer.tokenizer.decode(own.renderer.render(*MANY[0]).ids)
+    reasonflux = prm.load_scorer(str(paths["qwen"]), dialect="reasonflux")
+    assert none.renderer.render(*MANY[0]) == reasonflux.renderer.render(*MANY[0])
+    with pytest.raises(ModelError, match="takes no system prompt"):
+        prm.load_scorer(str(paths["trl"]), system="Be brief.")
+
+
+def test_an_assumed_dialect_is_said(paths, capsys):
+    prm.load_scorer(str(paths["qwen"]))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "read as 'qwen', the usual dialect of a Qwen2ForProcessRewardModel with the system prompt" in said
+    prm.load_scorer(str(paths["qwen"]), dialect="qwen")
+    assert "read as" not in capsys.readouterr().err
+
+
+def test_an_output_of_several_is_chosen_by_name(paths):
+    usual, one = (prm.load_scorer(str(paths["armorm"]), output=o) for o in (None, "helpsteer-verbosity"))
+    rendered = usual.renderer.render(*MANY[0])
+    (outputs,) = usual.backend.outputs([(rendered.ids, (len(rendered.ids) - 1,))])
+    assert outputs.shape == (1, 20)
+    assert score(usual, MANY[:1])[0][0] == pytest.approx(outputs[0, 0].item(), abs=1e-5)
+    assert score(one, MANY[:1])[0][0] == pytest.approx(outputs[0, 5].item(), abs=1e-5)
+    with pytest.raises(ModelError, match="no output 'charm'") as caught:
+        prm.load_scorer(str(paths["armorm"]), output="charm")
+    assert "helpsteer-verbosity" in caught.value.hint
+
+
+# a dialect of one's own
+
+OWN = """
+layout = "plain"
+problem_end = "\\n\\n"
+step_start = "({n}) "
+joint = " "
+marker = " \\n\\n\\n\\n"
+answers = ["-", "+"]
+threshold = 0.5
+aggregator = "min"
+"""
+
+
+def test_a_dialect_of_a_file_is_read_as_it_says(paths, tmp_path):
+    (tmp_path / "own.toml").write_text(OWN)
+    scorer = prm.load_scorer(str(paths["versaprm"]), dialect=str(tmp_path / "own.toml"))
+    assert (scorer.threshold, scorer.aggregator) == (0.5, "min")
+    rendered = scorer.renderer.render("why?", ("one\n", "(2) two"))
+    assert scorer.renderer.tokenizer.decode(rendered.ids[1:]) == "why?\n\n(1) one \n\n\n\n (2) two \n\n\n\n"
+    ((*found,),) = scorer.score(["why?"], [("one\n", "(2) two")])
+    ids = torch.tensor([rendered.ids])
+    words = [scorer.renderer.tokenizer.encode(w, add_special_tokens=False)[0] for w in "-+"]
+    with torch.no_grad():
+        logits = LlamaForCausalLM.from_pretrained(paths["versaprm"]).eval()(ids).logits[0, list(rendered.step_ends)]
+    assert found == pytest.approx(logits[:, words].softmax(-1)[:, 1].tolist(), **CLOSE)
+    as_python = prm.Dialect(**{**tomllib.loads(OWN), "answers": ("-", "+")})
+    assert prm.load_scorer(str(paths["versaprm"]), dialect=as_python).score(["q"], [("a",)]) == scorer.score(
+        ["q"], [("a",)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layout = 'plane'\nmarker='x'", "layout must be one of|field 'layout'"),
+        ("layout = 'plain'", "needs a marker"),
+        ("layout = 'plain'\nmarker = 'x'\nmarkers = 'y'", "unknown field 'markers'"),
+        ("layout = 'turns'", "needs answers"),
+        ("layout = 'whole'", "outcome models"),
+        ("layout = 'plain'\nmarker = 3", "field 'marker' is 3"),
+        ("layout = 'plain'\nmarker = 'x'\naggregator = 'best'", "aggregator must be one of"),
+        ("layout =", "is not a dialect"),
+    ],
+)
+def test_a_wrong_dialect_file_is_one_line(text, message, tmp_path, paths):
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(ModelError, match=message):
+        prm.load_scorer(str(paths["versaprm"]), dialect=str(tmp_path / "own.toml"))
+    with pytest.raises(ModelError, match="cannot be read"):
+        prm.load_scorer(str(paths["versaprm"]), dialect=str(tmp_path / "lost.toml"))
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_dialect_is_a_file(name, tmp_path, paths, scorers):
+    row = {key: value for key, value in asdict(DIALECTS[name]).items() if key not in ("hub_names", "ids")}
+    (tmp_path / "d.json").write_text(json.dumps(row))
+    again = prm.load_scorer(str(paths[name]), dialect=str(tmp_path / "d.json"), **options(name, paths[name]))
+    assert flat(score(again, MANY[:2])) == pytest.approx(flat(score(scorers[name], MANY[:2])), **CLOSE)
 
 
 # what is refused

@@ -25,8 +25,8 @@ from prm.data.writing import write_lines
 from prm.errors import InputError, require_number
 from prm.generation.sampling import up_to_answer
 
-from .allocation import PROBLEM
-from .journal import StoredRollouts, rollouts_path
+from ..allocation import PROBLEM
+from ..journal import StoredRollouts, rollouts_path
 from .lineage import grown_id, origin
 
 ALPHA, BETA, LENGTH, EXPLORATION = 0.5, 0.9, 500, 0.125
