@@ -219,7 +219,7 @@ def epicprm(ledger: Ledger, budget: Budget) -> Allocation:
     hard, and after it if it is easy, in chains of at least 6 steps; and the harder the problem, the more draws.
     Differs: plain shares, not weighted by probability; one model, not two, and at most K draws, not 72.
     """
-    if ledger.outcome == "correct":
+    if ledger.outcome == "correct" or ledger.steps == 1:
         return
     yield from _up_to(ledger, [PROBLEM], budget.rollouts)
     value, low, high = ledger.share(PROBLEM), 0, ledger.steps - 2
@@ -244,7 +244,7 @@ def scan(ledger: Ledger, budget: Budget) -> Allocation:
     As in the published code of SCAN. Differs: the model's share of right answers comes from K rollouts for each chain,
     not from 128 solutions of each problem.
     """
-    if ledger.outcome == "correct":
+    if ledger.outcome == "correct" or ledger.steps == 1:
         return
     yield from _up_to(ledger, [PROBLEM], budget.rollouts)
     if ledger.share(PROBLEM) < CONFIDENT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -154,15 +154,15 @@ def label(
     extending = job.extending(kept, _MAY_DIFFER, ("problems", "chains")) if extend else nullcontext()
     with extending, making(job, "labels", overwrite) as counts:
         if counts is not None:
-            total, used = _counted(files["chains"], splitter)
             golds = ProblemFile(files["problems"])
+            rows = partial(read_chains, files["chains"], splitter, golds)
+            total, used, origins = _counted(rows())
             require_golds(judge, golds, used, max_unusable)
-            rows = partial(read_chains, files["chains"], splitter)
             skipped = solved(judge, rows(), golds, drop_solved) if drop_solved else {}
             skipped |= surely_known([files[name] for name in scored], rows(), sure, spread) if scored else {}
-            setup = replace(setup, skipped=skipped)
+            setup = replace(setup, skipped=skipped, origins=origins)
             with Journal(place.out, fixed=rollouts) as journal:
-                remaining, earlier = _remaining(journal, files["chains"], splitter, extend=extend)
+                remaining, earlier = _remaining(journal, rows, extend=extend)
                 if journal.finished < total:
                     setup.engine.announce(ray_workers)
                     setup = replace(setup, engine=setup.engine.settled(job))
@@ -203,20 +203,27 @@ def labeling_cost(
         EngineChoice(model).renderer(asked),
     )
     golds = ProblemFile(files["problems"])
-    return estimate(read_chains(files["chains"], splitter), golds, renderer, plan, judge)
+    return estimate(read_chains(files["chains"], splitter, golds), golds, renderer, plan, judge)
 
 
 def _each(sources: Source | Sequence[Source]) -> Sequence[Source]:
-    return [sources] if isinstance(sources, str | PathLike | Output) else list(sources)
+    """Several sources as they are; one source, which may be a list of rows, as the only one."""
+    if isinstance(sources, list | tuple) and all(
+        isinstance(s, str | PathLike | Output | list | tuple) for s in sources
+    ):
+        return sources
+    return [sources]
 
 
-def _counted(chains: Path, splitter: str) -> tuple[int, list[str]]:
-    """The number of chains, and the ids of their problems in order."""
-    total, used = 0, dict[str, None]()
-    for chain in read_chains(chains, splitter):
+def _counted(chains: Iterable[Chain]) -> tuple[int, list[str], dict[str, tuple[str, int, int]]]:
+    """The number of chains, the ids of their problems in order, and the origins of those that were grown."""
+    total, used, origins = 0, dict[str, None](), dict[str, tuple[str, int, int]]()
+    for chain in chains:
         total += 1
         used[chain.problem_id] = None
-    return total, list(used)
+        if chain.origin:
+            origins[chain.id] = chain.origin
+    return total, list(used), origins
 
 
 def _on_ray(
@@ -228,16 +235,18 @@ def _on_ray(
     return nullcontext(label_on_ray(setup, rows, journal.finished, total, workers=workers, gpus=gpus))
 
 
-def _remaining(journal: Journal, chains: Path, splitter: str, *, extend: bool) -> tuple[Iterator[Chain], Earlier]:
+def _remaining(
+    journal: Journal, rows: Callable[[], Iterator[Chain]], *, extend: bool
+) -> tuple[Iterator[Chain], Earlier]:
     """The unfinished chains, and the rollouts they already have."""
     if journal.cut:
         console.say(f"{journal.output}: removed a half-written line")
-    ids = (chain.id for chain in read_chains(chains, splitter))
+    ids = (chain.id for chain in rows())
     done, following = set(islice(ids, journal.finished)), set(islice(ids, WINDOW))
     earlier: Earlier = journal.stored() if extend else journal.earlier(done, following)
     if journal.tally.rollouts:
         console.say(f"resuming after {journal.tally.chains:,} chains and {journal.tally.rollouts:,} rollouts")
-    return islice(read_chains(chains, splitter), journal.finished, None), earlier
+    return islice(rows(), journal.finished, None), earlier
 
 
 def _record(

@@ -151,11 +151,16 @@ class Labeler:
     sampling: Sampling = field(default_factory=Sampling)
     checker: Checker = RULES
     extends: bool = False
-    """Whether earlier rollouts are of another job, which this one extends: all of them count."""
+    """Whether earlier rollouts are of another job, which this one extends: all of them count, and those of the prefixes
+    that a grown chain shares with others too."""
+    origins: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    """`Chain.origin` of all grown chains, by id."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Why chains are to be dropped, by their ids."""
     _order: deque[_OpenChain | Drop] = field(default_factory=deque)
     """The chains begun but not yet yielded, in order."""
+    _copied: deque[Rollout] = field(default_factory=deque)
+    """Rollouts that grown chains share, not yielded yet."""
     _ready: deque[tuple[_OpenChain, int, Request]] = field(default_factory=deque)
     _asked: dict[str, tuple[_OpenChain, int, int]] = field(default_factory=dict)
     """Chain, step and number of draws of each request in the engine."""
@@ -193,8 +198,7 @@ class Labeler:
                 self._asked[request.id] = item, step, request.n
                 yield request
             elif len(self._order) < WINDOW and (chain := incoming.next()):
-                shared = list(inherited(chain.id, earlier)) if self.extends else []
-                self._begin(chain, problems.get(chain.problem_id), earlier.get(chain.id, ()), shared)
+                self._begin(chain, problems.get(chain.problem_id), earlier)
             elif self._asked:
                 yield self._ahead()
             else:
@@ -216,17 +220,15 @@ class Labeler:
                 return request
         return None
 
-    def _begin(
-        self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout], shared: Sequence[Rollout]
-    ) -> None:
-        begun = self._open(chain, problem, earlier, shared)
+    def _begin(self, chain: Chain, problem: Problem | None, earlier: Earlier) -> None:
+        shared = list(inherited(chain, self.origins, earlier)) if self.extends and chain.origin else []
+        begun = self._open(chain, problem, [*earlier.get(chain.id, ()), *shared])
         self._order.append(begun)
         if isinstance(begun, _OpenChain):
+            self._copied.extend(shared)
             self._advance(begun)
 
-    def _open(
-        self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout], shared: Sequence[Rollout]
-    ) -> _OpenChain | Drop:
+    def _open(self, chain: Chain, problem: Problem | None, earlier: Sequence[Rollout]) -> _OpenChain | Drop:
         if problem is None:
             return Drop(chain.id, "its problem is missing", chain.problem_id)
         if drop := unusable(self.checker, chain, problem):
@@ -245,8 +247,6 @@ class Labeler:
         known = {(rollout.step, rollout.draw): rollout for rollout in earlier}
         opened = _OpenChain(chain, judge, rendered, ledger, self._allocation(chain, ledger), known)
         if self.extends:
-            for rollout in shared:
-                ledger.add(rollout.step, rollout.outcome)
             opened.count_all()
         return opened
 
@@ -258,7 +258,9 @@ class Labeler:
     def _advance(self, item: _OpenChain) -> None:
         self._ready.extend((item, step, request) for step, request in item.next_requests())
 
-    def _settled(self) -> Iterator[StepLabels | Drop]:
+    def _settled(self) -> Iterator[Event]:
+        while self._copied:
+            yield self._copied.popleft()
         while self._order:
             first = self._order[0]
             result = first if isinstance(first, Drop) else first.result

@@ -29,6 +29,8 @@ from prm.data.manifest import Job, directories
 from prm.data.records import LabelView, Outcome, Rollout, StepLabels
 from prm.data.writing import write_json, write_lines
 from prm.errors import InputError, require_number
+from prm.generation.prompts import asking
+from prm.scoring.checking import command_files, job_checker, recorded
 from prm.statistics.arrays import Floats
 from prm.statistics.pooling import sampled_values
 
@@ -42,6 +44,12 @@ BUDGETS = (4, 8, 16, 32)
 """The K for which every strategy is simulated."""
 REPEATS = 10
 """Jobs simulated with each chain, each with values of its own."""
+
+
+_OWN = {"strategy", "rollouts", "width", "from_problem", "max_unusable", "keep_going", "extend"}
+"""Settings of `label` that a plan sets for its pilot."""
+_NO_PART_OF_THE_RESULT = {"endpoints", "engine_options", "prompt", "chat", "checker"}
+"""Settings that say where it runs, or are recorded in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +123,16 @@ def plan_labels(
     require_number("target", target, "[0, 1]")
     if price_per_million is not None:
         require_number("price_per_million", price_per_million, "[0, inf)")
+    if wrong := sorted(settings.keys() & _OWN):
+        raise InputError(f"a plan sets {wrong[0]} itself", f"omit {', '.join(wrong)}")
+    judge = job_checker(settings.get("checker", "exact"))
+    asked = asking(settings.get("prompt", ""), chat=settings.get("chat", False))
     place = Workspace(out, "plan.json")
     files = place.files(problems=problems, chains=chains)
-    job = Job(
-        place.out, "label plan",
-        {"model": model, "pilot": pilot, "target": target, "price": price_per_million, "splitter": splitter}
-        | {name: value for name, value in settings.items() if name not in ("endpoints", "engine_options")},
-        files | directories(model=model),
-    )  # fmt: skip
+    known = {"model": model, "pilot": pilot, "target": target, "price": price_per_million, "splitter": splitter}
+    known |= {name: value for name, value in settings.items() if name not in _NO_PART_OF_THE_RESULT}
+    inputs = files | directories(model=model) | command_files(judge)
+    job = Job(place.out, "label plan", known | asked.recorded() | recorded(judge), inputs)
     with making(job, "plan", overwrite) as counts:
         if counts is not None:
             total, number, chosen = _chosen(files["chains"], splitter, pilot, place.out)
@@ -148,6 +158,8 @@ def _beside(out: Path, name: str) -> Path:
 def _chosen(chains: Path, splitter: str, rollouts: int, out: Path) -> tuple[int, int, Path]:
     """The number of chains, and that in a file of randomly chosen ones that take about so many rollouts."""
     steps = [len(chain.steps) for chain in read_chains(chains, splitter)]
+    if not steps:
+        raise InputError(f"{chains}: holds no chain", "give the chains to label")
     order = random.Random(0).sample(range(len(steps)), len(steps))
     spent = accumulate(DRAWS * max(steps[i], 1) for i in order)
     kept = {i for i, before in zip(order, [0, *spent], strict=False) if before < rollouts}
@@ -197,6 +209,8 @@ def _planned(
     cases = list(_cases(labels))
     if not cases or not spent["rollouts"]:
         raise InputError("no chain of the pilot can be labeled by rollouts", "look at the chains it dropped")
+    if max(case.steps for case in cases) == 1:
+        raise InputError("all chains of the pilot have one step, which needs no rollout", "cut solutions into steps")
     rng, rate = np.random.default_rng(1), spent.get("tokens a second")
     options = [
         _option(name, k, [_simulated(name, k, case, rng) for case in cases], chains, rate, price)
@@ -258,8 +272,10 @@ def _option(
 ) -> Option:
     labeled, hard_error, value_error, rollouts, tokens = (_mean(column) for column in zip(*found, strict=True))
     drawn, errors = tokens * chains, [row.hard_error for row in found if isfinite(row.hard_error)]
+    if not errors:
+        raise InputError("no step of the pilot gets a label: all its rollouts are undecided", "see its summary")
     return Option(
-        strategy, k, labeled, hard_error, pstdev(errors) / sqrt(len(errors)) if errors else nan,
+        strategy, k, labeled, hard_error, pstdev(errors) / sqrt(len(errors)),
         value_error if STRATEGIES[strategy].gives_values else None,
         round(rollouts * chains), round(drawn),
         drawn / rate / 3600 if rate else None,

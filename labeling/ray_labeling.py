@@ -31,10 +31,10 @@ class JobFiles:
     rollouts: Path
     """Rollouts of earlier runs; the job appends to it."""
 
-    def resolved(self) -> JobFiles:
-        """The same files, whatever directory the worker starts in."""
+    def absolute(self) -> JobFiles:
+        """The same files, whatever directory the worker starts in. Links stay: rows may be named after their file."""
         names = ("problems", "chains", "rollouts")
-        return replace(self, **{name: getattr(self, name).resolve() for name in names})
+        return replace(self, **{name: getattr(self, name).absolute() for name in names})
 
 
 def label_on_ray(
@@ -43,7 +43,7 @@ def label_on_ray(
     """Label the chains from the `first` on, of `total`, on `workers` workers; see `Labeler.run` and `on_ray`."""
     setup = replace(setup, engine=over_gpus(setup.engine, gpus))
     blocks = [f"{start} {min(BLOCK, total - start)}" for start in range(first, total, BLOCK)]
-    begin = partial(_LabelWorker, setup, files.resolved(), files.rollouts.stat().st_size)
+    begin = partial(_LabelWorker, setup, files.absolute(), files.rollouts.stat().st_size)
     for line in on_ray(begin, blocks, workers=workers, gpus=gpus):
         if _is_event(event := from_json(line)):
             yield event
@@ -69,7 +69,7 @@ class _LabelWorker:
         self._labeler = setup.labeler(setup.engine.start())
 
     def _restart(self) -> None:
-        self._chains, self._position = read_chains(self._files.chains, self._files.splitter), 0
+        self._chains, self._position = read_chains(self._files.chains, self._files.splitter, self._problems), 0
 
     def lines(self, block: str) -> Iterator[str]:
         """Label a block, named by its first chain and their number; yield the events."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import tee
@@ -22,7 +21,6 @@ from prm.verifiers import Checker
 from prm.verifiers.checkers import Named
 
 from .allocation import Ledger
-from .growing.lineage import ancestors
 from .journal import rollouts_path, unfinished
 from .judging import outcomes_of_each, unusable
 
@@ -60,7 +58,7 @@ def rejudge(
         if counts is not None:
             golds, drops = ProblemFile(files["problems"]), Drops()
             labeled = {row.chain_id: len(row.known) for row in read_records(stored["labels"], StepLabels)}
-            chosen = (chain for chain in read_chains(files["chains"], splitter) if chain.id in labeled)
+            chosen = (chain for chain in read_chains(files["chains"], splitter, golds) if chain.id in labeled)
             cases = dict(_cases(chosen, labeled, golds, judge, drops))
             dropped = {drop.id for drop in drops}
             for chain_id in (name for name in labeled if name not in cases and name not in dropped):
@@ -117,15 +115,8 @@ def _judged(
 def _counted(
     judged: Iterable[tuple[Rollout, Outcome]], cases: Mapping[str, _Case], counts: dict[str, Any]
 ) -> Iterator[Rollout]:
-    """The rollouts with their new verdicts, once the ledgers and the counts have them; heirs share them."""
-    heirs = defaultdict[str, list[tuple[str, int]]](list)
-    for chain_id in cases:
-        for ancestor, last in ancestors(chain_id):
-            heirs[ancestor].append((chain_id, last))
+    """The rollouts with their new verdicts, once the ledgers and the counts have them."""
     for rollout, outcome in judged:
         cases[rollout.chain_id].ledger.add(rollout.step, outcome)
-        for heir, last in heirs[rollout.chain_id]:
-            if rollout.step <= last:
-                cases[heir].ledger.add(rollout.step, outcome)
         counts["changed verdicts"] += outcome != rollout.outcome
         yield replace(rollout, outcome=outcome)

@@ -30,11 +30,20 @@ class Setup:
     """See `Labeler.extends`."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     """See `Labeler.skipped`."""
+    origins: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    """See `Labeler.origins`."""
 
     def labeler(self, engine: Engine) -> Labeler:
         """A labeler on an engine started from this setup."""
         return Labeler(
-            engine, self.engine.renderer(self.asked), self.plan, self.sampling, self.checker, self.extends, self.skipped
+            engine,
+            self.engine.renderer(self.asked),
+            self.plan,
+            self.sampling,
+            self.checker,
+            extends=self.extends,
+            origins=self.origins,
+            skipped=self.skipped,
         )
 
     @contextmanager

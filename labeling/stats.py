@@ -34,7 +34,8 @@ def label_stats(labels: Iterable[StepLabels]) -> dict[str, Any]:
     """Summarize labels.
 
     Returns:
-        `chains`, `right_chains` (by their own answers), `steps`; `rollouts`, and the `undecided_share` of them;
+        `chains`, `right_chains` (by their own answers), `steps`; `rollouts` that the labels rest on (those that a grown
+        chain shares with another count for both), and the `undecided_share` of them;
         `steps_<known>`: number of steps whose label is known in this way (`prm.data.records.Known`); `checked_chains`:
         chains drawn from every prefix afterward; `checked_agreement`: share of their steps whose hard label stayed the
         same, among those that draws could change (None without any); `by_position`: per step number, the share of hard

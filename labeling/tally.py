@@ -34,6 +34,8 @@ class Tally:
     """Chains."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Why chains were dropped."""
+    _shared: Counter[str] = field(default_factory=Counter)
+    """Rollouts of chains without labels yet that were drawn for another chain, by chain."""
     _spent: int = 0
     """Rollouts of the labeled chains."""
     _spent_by_fixed: int = 0
@@ -41,7 +43,9 @@ class Tally:
 
     def add(self, event: Rollout | StepLabels | Drop) -> None:
         """Count one event."""
-        if isinstance(event, Rollout):
+        if isinstance(event, Rollout) and event.shared:
+            self._shared[event.chain_id] += 1
+        elif isinstance(event, Rollout):
             self.rollouts += 1
             self.tokens += event.tokens
             self.right += event.outcome == "correct"
@@ -54,7 +58,7 @@ class Tally:
             self.never += sum(not r and w > 0 for r, w in zip(event.right, event.wrong, strict=True))
             own = zip(event.hard, event.right, event.wrong, strict=True)
             self.contradicted += sum(hard is True and not r and w > 0 for hard, r, w in own)
-            self._spent += sum(event.drawn) + sum(event.start)
+            self._spent += sum(event.drawn) + sum(event.start) - self._shared.pop(event.chain_id, 0)
             self._spent_by_fixed += self.fixed * (len(event.known) - 1)
         else:
             self.dropped += 1

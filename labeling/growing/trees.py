@@ -10,28 +10,33 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from prm.data.files import ProblemFile, by_id, read_chains, read_records, to_json
-from prm.data.jobs import Output, Records, Source, Workspace, making
+from prm.data.drops import Drops
+from prm.data.files import SCHEMAS, ProblemFile, by_id, read_chains, read_records, to_json
+from prm.data.jobs import Output, Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.records import Chain, Outcome, Problem, Rollout, StepLabels
+from prm.data.rows import read_rows
 from prm.data.steps import split_steps
-from prm.data.writing import write_lines
+from prm.data.writing import write_bytes, write_lines
 from prm.errors import InputError, require_number
 from prm.generation.sampling import up_to_answer
 
 from ..allocation import PROBLEM
 from ..journal import StoredRollouts, rollouts_path
-from .lineage import grown_id, origin
 
 ALPHA, BETA, LENGTH, EXPLORATION = 0.5, 0.9, 500, 0.125
 """OmegaPRM's constants (section 3.3): preference for states of high value, for short rollouts, relative to this number
 of tokens, and for states that were rarely chosen."""
+
+
+DEEPEST = 300
+"""Most steps of a chain in a tree that is written: readers of JSON take no deeper nesting."""
 
 
 @dataclass(slots=True)
@@ -58,6 +63,14 @@ class State:
         """Share of the decided rollouts that are right; None without any."""
         right, wrong, _ = self.counts
         return right / (right + wrong) if right + wrong else None
+
+    def depth(self) -> int:
+        """The most steps below it."""
+        level, found = list(self.children.values()), 0
+        while level:
+            found += 1
+            level = [child for state in level for child in state.children.values()]
+        return found
 
     def row(self) -> dict[str, Any]:
         """The tree below it: a node of MATH-APS, with counts and visits."""
@@ -98,9 +111,10 @@ def export_trees(
     with making(job, "trees", overwrite) as counts:
         if counts is not None:
             golds = ProblemFile(files["problems"])
-            trees = _trees(files, golds, by_id(read_chains(files["chains"], splitter)))
-            rows = ({"problem_id": name, "final_answer": golds[name].answer, **tree.row()} for name, tree in trees)
+            drops, known = Drops(), by_id(read_chains(files["chains"], splitter, golds))
+            rows = _rows(_trees(files, golds, known), golds, drops)
             counts["trees"] = write_lines(place.out, (json.dumps(row, ensure_ascii=False) for row in rows))
+            write_drops(drops, place.out, counts)
     return place.output(job)
 
 
@@ -137,7 +151,9 @@ def grow(
     job = Job(place.out, "label grow", {"n": n, "splitter": splitter}, files)
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
-            golds, known = ProblemFile(files["problems"]), by_id(read_chains(files["chains"], splitter))
+            golds = ProblemFile(files["problems"])
+            known = by_id(read_chains(files["chains"], splitter, golds))
+            _require_ids(files["chains"])
             made = [
                 chain
                 for _, tree in _trees(files, golds, known)
@@ -148,10 +164,36 @@ def grow(
                 raise InputError(
                     f"{labels}: no wrong rollout comes from a state that is sometimes solved", "draw more rollouts"
                 )
-            counts["new chains"] = len(made)
-            earlier = files["chains"].read_text(encoding="utf-8").splitlines()
-            counts["chains"] = write_lines(place.out, [*earlier, *map(to_json, made)])
+            earlier = files["chains"].read_bytes()
+            ends = b"" if not earlier or earlier.endswith(b"\n") else b"\n"
+            write_bytes(place.out, earlier + ends + "".join(f"{to_json(chain)}\n" for chain in made).encode())
+            counts |= {"new chains": len(made), "chains": len(known) + len(made)}
     return place.records(job, Chain)
+
+
+def _rows(
+    trees: Iterable[tuple[str, State]], problems: Mapping[str, Problem], drops: Drops
+) -> Iterator[dict[str, Any]]:
+    """The trees as nested rows; one that is too deep to be nested in JSON goes to `drops`."""
+    for name, tree in trees:
+        if tree.depth() > DEEPEST:
+            drops.add(name, "tree too deep for nested JSON", f"chains of more than {DEEPEST} steps")
+        else:
+            yield {"problem_id": name, "final_answer": problems[name].answer, **tree.row()}
+
+
+def _require_ids(chains: Path) -> None:
+    """Refuse a file whose chains have no ids of their own: they are named after it, and the new file has another name.
+
+    Raises:
+        InputError: a row is not a `chain/1`.
+    """
+    for number, row in read_rows(chains):
+        if row.get("schema") != SCHEMAS[Chain]:
+            raise InputError(
+                f"{chains}:{number}: is not a chain of our own format, so the new file could not keep its name",
+                "turn them into chains first: prm import",
+            )
 
 
 def _files(place: Workspace, labels: str | Path, problems: Source, chains: Source) -> Mapping[str, Path]:
@@ -164,13 +206,19 @@ def _trees(
 ) -> Iterator[tuple[str, State]]:
     """The tree of each problem with a labeled chain, by problem id."""
     rollouts, labeled = StoredRollouts(files["rollouts"]), defaultdict[str, list[StepLabels]](list)
+    grown = {chain.origin for chain in chains.values() if chain.origin}
     for row in read_records(files["labels"], StepLabels):
         if row.chain_id not in chains or row.problem_id not in problems:
             raise InputError(f"{files['labels']}: chain {row.chain_id!r} or its problem is missing", "give all of them")
+        if len(chains[row.chain_id].steps) != len(row.known):
+            raise InputError(
+                f"{files['labels']}: chain {row.chain_id!r} has {len(row.known)} labels, "
+                f"but {len(chains[row.chain_id].steps)} steps",
+                "give the chains that were labeled, with the same splitter",
+            )
         labeled[row.problem_id].append(row)
     for name, rows in labeled.items():
         root = State(problems[name].text)
-        grown = {found for row in rows if (found := origin(row.chain_id))}
         for row in rows:
             _add(root, chains[row.chain_id], row.outcome, rollouts.get(row.chain_id, ()), grown)
         yield name, root
@@ -182,9 +230,11 @@ def _add(root: State, chain: Chain, outcome: Outcome, rollouts: Any, grown: set[
     for step in chain.steps:
         path.append(path[-1].children.setdefault(step, State(step)))
     path[-1].count(outcome)
-    if origin(chain.id) is None:
+    if chain.origin is None:
         root.count(outcome)
     for rollout in rollouts:
+        if rollout.shared:
+            continue
         state = path[rollout.step - PROBLEM]
         state.count(rollout.outcome)
         if (rollout.chain_id, rollout.step, rollout.draw) in grown:
@@ -228,4 +278,5 @@ def _chain(rollout: Rollout, parent: Chain, splitter: str) -> Chain | None:
     if not text.strip():
         return None
     steps = (*parent.steps[: rollout.step - PROBLEM], *split_steps(text, splitter))
-    return Chain(grown_id(rollout.chain_id, rollout.step, rollout.draw), parent.problem_id, steps, finish)
+    origin = (rollout.chain_id, rollout.step, rollout.draw)
+    return Chain(f"{rollout.chain_id}>{rollout.step}.{rollout.draw}", parent.problem_id, steps, finish, origin)

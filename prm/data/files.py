@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from .rows import (
     question_of,
     read_rows,
 )
+from .splits import normal_text
 from .steps import split_steps
 from .writing import write_lines
 
@@ -126,7 +127,9 @@ def _plain(value: Any) -> Any:
     """A record within a record, or a mapping of another kind, as a dictionary."""
     if isinstance(value, Mapping):
         return dict(value)
-    return asdict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"a {type(value).__name__} is not a plain value")
 
 
 def from_json(line: str) -> Record:
@@ -163,6 +166,9 @@ class ProblemFile(Mapping[str, Problem]):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
+        self._by_text: dict[str, str] = {}
+        self._by_row: dict[int, str] = {}
+        """Ids of the rows that have none of their own."""
         self._last: Problem | None = None
         """The one accessed last: the chains of a problem are mostly adjacent."""
         for _ in _unique(path, self._numbered()):
@@ -172,7 +178,14 @@ class ProblemFile(Mapping[str, Problem]):
         for number, start, line in numbered_lines(self._path):
             problem = _problem(self._path, number, parse_line(self._path, number, line))
             self._places.setdefault(problem.id, (number, start))
+            self._by_text.setdefault(normal_text(problem.text), problem.id)
+            if problem.id == f"{self._path.stem}-{number}":
+                self._by_row[number] = problem.id
             yield number, problem
+
+    def owner(self, row: int, text: str | None) -> str | None:
+        """Id of the problem of a row without an id in another file: with this text or, without a text, the same row."""
+        return self._by_row.get(row) if text is None else self._by_text.get(normal_text(text))
 
     def __getitem__(self, identity: str) -> Problem:
         if self._last is None or self._last.id != identity:
@@ -222,30 +235,73 @@ def _public_problem(path: Path, number: int, row: Row, golds: tuple[str, ...]) -
         raise InputError(f"{path}:{number}: {error}", _FIX) from error
 
 
-def read_chains(path: str | os.PathLike[str], splitter: str = "newline") -> Iterator[Chain]:
+def read_chains(
+    path: str | os.PathLike[str], splitter: str = "newline", problems: ProblemFile | None = None
+) -> Iterator[Chain]:
     """Yield chains from our own format or a plain public shape.
 
     Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
     `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is cut into steps by
     `splitter`. The solutions of a problem are numbered across all its rows.
+
+    A row without an id belongs to the problem among `problems` whose text it repeats or, without a text, to that of the
+    same row, if that has no id either; else it is named after its file and row.
+    """
+    for item in read_each_chain(path, splitter, problems):
+        if isinstance(item, Unreadable):
+            raise item.error
+        yield item
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row of chains that cannot be used."""
+
+    id: str
+    error: InputError
+
+    @property
+    def drop(self) -> Drop:
+        """The row as a drop."""
+        return Drop(self.id, "row that cannot be used", str(self.error).partition("\n")[0])
+
+
+def read_each_chain(
+    path: str | os.PathLike[str], splitter: str = "newline", problems: ProblemFile | None = None
+) -> Iterator[Chain | Unreadable]:
+    """`read_chains` for whom one bad row is not the end of the job.
+
+    Raises:
+        InputError: no row can be used, an id comes twice, or the file cannot be read.
     """
     split_steps("", splitter)  # refuse a wrong name, whatever the rows are
-    path = Path(path)
-    yield from _unique(path, _numbered_chains(path, splitter))
-
-
-def _numbered_chains(path: Path, splitter: str) -> Iterator[tuple[int, Chain]]:
-    numbers: Counter[str] = Counter()
-    for number, row in read_rows(path):
-        is_own = row.get("schema") is not None
-        chains = [_build(path, number, row, Chain)] if is_own else _public_chains(path, number, row, splitter, numbers)
+    path, numbers, seen, first = Path(path), Counter[str](), set[str](), None
+    for number, _, line in numbered_lines(path):
+        try:
+            chains = list(_chains_of(path, number, parse_line(path, number, line), splitter, numbers, problems))
+        except InputError as error:
+            first = first or error
+            yield Unreadable(f"{path.name}:{number}", error)
+            continue
         for chain in chains:
-            yield number, chain
+            if chain.id in seen:
+                raise InputError(f"{path}:{number}: chain id {chain.id!r} comes twice", "ids must be unique in a file")
+            seen.add(chain.id)
+            yield chain
+    if first and not seen:
+        raise first
 
 
-def _public_chains(path: Path, number: int, row: Row, splitter: str, numbers: Counter[str]) -> Iterator[Chain]:
-    problem_id = optional_text(row, "problem_id", "id", "unique_id", "idx")
-    owner = f"{path.stem}-{number}" if problem_id is None else problem_id
+def _chains_of(
+    path: Path, number: int, row: Row, splitter: str, numbers: Counter[str], problems: ProblemFile | None
+) -> Iterator[Chain]:
+    if row.get("schema") is not None:
+        yield _build(path, number, row, Chain)
+        return
+    owner = optional_text(row, "problem_id", "id", "unique_id", "idx")
+    if owner is None:
+        found = None if problems is None else problems.owner(number, question_of(row))
+        owner = found or f"{path.stem}-{number}"
     for solution in _solutions(path, number, row):
         steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)
         try:

@@ -109,9 +109,13 @@ class Chain:
     """Parts of the text: joined, they are exactly the text, separators included. Empty for an empty solution."""
     finish: Finish = "unknown"
     """How its text ended."""
+    origin: tuple[str, int, int] | None = None
+    """For a chain that was grown from a rollout: the chain, the step (-1 for the problem) and the draw it came from. It
+    has the steps of that chain up to this one."""
 
     def __post_init__(self) -> None:
         _require_ids(id=self.id, problem_id=self.problem_id)
+        _require(self.origin is None or -1 <= self.origin[1] < len(self.steps), "origin must name a step that it has")
         _require(
             _all(self.steps, str) and all(s.strip() for s in self.steps), "steps must be strings that are not blank"
         )
@@ -264,13 +268,14 @@ class StepLabels:
         """Labels that allow for errors of the rollouts (SCAN, arXiv 2509.16548, and its published code), in [0, 1].
 
         1 up to the first wrong step (of `hard`), which is 0; the two steps before it get their share of successes,
-        divided by that of the bare problem (at most 1), since rollouts mostly find an error too late. None after it.
+        divided by that of the bare problem (at most 1), since rollouts mostly find an error too late. None after it,
+        and for these two steps without rollouts from the bare problem.
         """
         error = next((i for i, ok in enumerate(self.hard) if ok is False), len(self.hard))
         known = [None if ok is None or i > error else float(ok) for i, ok in enumerate(self.hard)]
         if error < len(known):
             for i, share in list(enumerate(self.soft))[max(error - 2, 0) : error]:
-                known[i] = None if share is None else min(1.0, share / (self.problem_value or 1.0))
+                known[i] = None if share is None or not self.problem_value else min(1.0, share / self.problem_value)
         return tuple(known)
 
     @property
@@ -335,6 +340,8 @@ class Rollout:
     """How it ended. A rollout cut at the token limit before it gave its answer is undecided."""
     outcome: Outcome
     """Verdict on its answer."""
+    shared: bool = False
+    """Whether it was drawn for another chain, with which this one shares the prefix."""
 
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id)

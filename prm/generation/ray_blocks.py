@@ -61,9 +61,10 @@ def on_ray(start: Callable[[], Worker], blocks: Sequence[str], *, workers: int, 
 
 
 def _said(error: BaseException) -> str:
-    """What went wrong: our own error within Ray's message, or the message's last line."""
-    own = re.search(r"prm\.errors\.\w+: (.+)", str(error))
-    return own[1] if own else (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    """What went wrong: the error within Ray's message, our own first; or the message's last line."""
+    text = str(error).strip()
+    own = re.search(r"^prm\.errors\.\w+: (.+)", text, re.MULTILINE) or re.search(r"^\w+Error: (.+)", text, re.MULTILINE)
+    return own[0].removeprefix("prm.errors.") if own else (text.splitlines() or [type(error).__name__])[-1]
 
 
 class _Actor:

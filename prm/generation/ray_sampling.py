@@ -23,7 +23,7 @@ def sample_on_ray(
     sampler: Sampler, problems: Path, ids: Sequence[str], drops: Drops, *, workers: int, gpus: float
 ) -> Iterator[list[Chain]]:
     """The chains of these problems of a file, one problem at a time, sampled on `workers` workers; see `on_ray`."""
-    begin = partial(_SampleWorker, replace(sampler, engine=over_gpus(sampler.engine, gpus)), problems.resolve())
+    begin = partial(_SampleWorker, replace(sampler, engine=over_gpus(sampler.engine, gpus)), problems.absolute())
     blocks = [json.dumps(ids[i : i + BLOCK]) for i in range(0, len(ids), BLOCK)]
     group: list[Chain] = []
     for line in on_ray(begin, blocks, workers=workers, gpus=gpus):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict
 from itertools import islice
@@ -15,9 +15,10 @@ from prm import console
 from prm.data.drops import Drops, drops_path
 from prm.data.files import (
     ProblemFile,
+    Unreadable,
     by_id,
     from_json,
-    read_chains,
+    read_each_chain,
     read_problems,
     read_records,
     to_json,
@@ -26,7 +27,7 @@ from prm.data.files import (
 from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
-from prm.data.records import Chain, Choice, Drop, StepScores
+from prm.data.records import Chain, Choice, Drop, Problem, StepScores
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, partial_path, write_lines
 from prm.errors import InputError
@@ -161,15 +162,40 @@ def _go_on(
     A round is kept as a whole: one that was half written is scored again, since the last bits of a forward pass depend
     on the other chains in the batch.
     """
-    total, known = sum(1 for _ in read_chains(chains, splitter)), ProblemFile(problems)
+    known = ProblemFile(problems)
+    total = _require_linked(chains, read_each_chain(chains, splitter, known), known)
     with closing(GrowingFile(_scored(out), group=CHAINS_A_ROUND)) as file:
         if file.count:
             console.say(f"resuming after {file.count:,} chains")
         if file.count == total:
             return {}
-        rows = islice(read_chains(chains, splitter), file.count, None)
+        rows = islice(read_each_chain(chains, splitter, known), file.count, None)
         with opened() as scorer:
             return _keep(score_chains(scorer, rows, known), file, total)
+
+
+def _require_linked(path: Path, chains: Iterable[Chain | Unreadable], problems: Mapping[str, Problem]) -> int:
+    """The number of chains, if any of them belongs to a problem.
+
+    Raises:
+        InputError: none does.
+    """
+    total, owner = 0, None
+    for chain in chains:
+        total += 1
+        if isinstance(chain, Chain):
+            if chain.problem_id in problems:
+                owner = ""
+            elif owner is None:
+                owner = chain.problem_id
+    if owner:
+        known = next(iter(problems), None)
+        raise InputError(
+            f"{path}: no chain belongs to a problem: the first one is of {owner!r}, the first problem is {known!r}",
+            "give chains the `problem_id` of their problem; a row without one is linked by the problem's text or by "
+            "its row, to a problem without an id",
+        )
+    return total
 
 
 def _keep(events: Iterator[StepScores | Drop], file: GrowingFile, total: int) -> dict[str, Any]:
@@ -248,7 +274,10 @@ def rerank_chains(
             drops, known = Drops(), by_id(read_problems(files["problems"]))
             scored = by_id(read_records(files["scores"], StepScores))
             kind = common_kind(scored.values())
-            groups = _groups(read_chains(files["chains"], splitter), known, scored, kind, drops)
+            owners = ProblemFile(files["problems"])
+            groups = _groups(read_each_chain(files["chains"], splitter, owners), known, scored, kind, drops)
+            _require_linked(files["chains"], read_each_chain(files["chains"], splitter, owners), owners)
+            _require_matches(files["scores"], groups, scored)
             choices = (
                 choose(
                     known[problem_id],
@@ -267,11 +296,18 @@ def rerank_chains(
 
 
 def _groups(
-    chains: Iterable[Chain], problems: Container[str], scores: Mapping[str, StepScores], kind: ScoreKind, drops: Drops
+    chains: Iterable[Chain | Unreadable],
+    problems: Container[str],
+    scores: Mapping[str, StepScores],
+    kind: ScoreKind,
+    drops: Drops,
 ) -> dict[str, list[tuple[Chain, Scores | Refusal]]]:
     """All chains with their results, by problem id; a chain without its problem, and every refusal, goes to `drops`."""
     groups: dict[str, list[tuple[Chain, Scores | Refusal]]] = {}
     for chain in chains:
+        if isinstance(chain, Unreadable):
+            drops.add(chain.id, chain.drop.reason, chain.drop.detail)
+            continue
         if chain.problem_id not in problems:
             drops.add(chain.id, "its problem is missing")
             continue
@@ -280,6 +316,21 @@ def _groups(
             drops.add(chain.id, result.reason, result.detail)
         groups.setdefault(chain.problem_id, []).append((chain, result))
     return groups
+
+
+def _require_matches(
+    path: Path, groups: Mapping[str, Sequence[tuple[Chain, Scores | Refusal]]], scores: Mapping[str, StepScores]
+) -> None:
+    """Refuse to choose among chains without a single score that can be used."""
+    pairs = [pair for group in groups.values() for pair in group]
+    refusals = [(chain, result) for chain, result in pairs if isinstance(result, Refusal)]
+    if refusals and len(refusals) == len(pairs):
+        chain, refusal = refusals[0]
+        raise InputError(
+            f"{path}: no chain has a score that can be used; the first one, {chain.id!r}: {refusal.reason}"
+            + (f" ({refusal.detail})" if refusal.detail else f"; the first score is of {next(iter(scores), None)!r}"),
+            "score these chains, with the same splitter",
+        )
 
 
 def _stored(found: StepScores | None, chain: Chain, kind: ScoreKind) -> Scores | Refusal:

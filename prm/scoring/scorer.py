@@ -15,6 +15,7 @@ from itertools import islice
 from reprlib import repr as shortened
 from typing import Any, Literal, get_args
 
+from prm.data.files import Unreadable
 from prm.data.records import Asked, Chain, Drop, Message, Problem, StepScores
 from prm.errors import InputError, ModelError, PrmError, RenderError
 
@@ -236,7 +237,7 @@ def _turn(number: int, given: object) -> Message | Refusal:
 
 
 def score_chains(
-    scorer: Scorer, chains: Iterable[Chain], problems: Mapping[str, Problem]
+    scorer: Scorer, chains: Iterable[Chain | Unreadable], problems: Mapping[str, Problem]
 ) -> Iterator[StepScores | Drop]:
     """Yield for each chain, in order, its scores or the reason it has none; a PRM gives one score per step.
 
@@ -246,20 +247,22 @@ def score_chains(
     """
     remaining = iter(chains)
     while part := list(islice(remaining, CHAINS_A_ROUND)):
-        usable = [chain for chain in part if chain.steps and chain.problem_id in problems]
+        usable = [c for c in part if not isinstance(c, Unreadable) and c.steps and c.problem_id in problems]
         texts = [problems[chain.problem_id].text for chain in usable]
         results = iter(checked_scores(scorer, texts, [chain.steps for chain in usable]))
         for chain in part:
             yield _unusable(chain, problems) or _recorded(chain, next(results), scorer.kind)
 
 
-def _unusable(chain: Chain, problems: Mapping[str, Problem]) -> Drop | None:
+def _unusable(chain: Chain | Unreadable, problems: Mapping[str, Problem]) -> Drop | None:
+    if isinstance(chain, Unreadable):
+        return chain.drop
     if chain.problem_id not in problems:
         return Drop(chain.id, "its problem is missing")
     return None if chain.steps else Drop(chain.id, EMPTY)
 
 
-def _recorded(chain: Chain, result: Scores | Refusal, kind: ScoreKind) -> StepScores | Drop:
+def _recorded(chain: Any, result: Scores | Refusal, kind: ScoreKind) -> StepScores | Drop:
     if isinstance(result, Refusal):
         return Drop(chain.id, result.reason, result.detail)
     return StepScores(chain.id, chain.problem_id, result, kind)

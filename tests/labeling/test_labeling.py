@@ -249,6 +249,13 @@ def test_epicprm_begins_by_difficulty_and_compares_with_the_problem(renderer, pr
     assert labels.relative == relative
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_chain_of_one_step_costs_nothing(renderer, strategy):
+    engine = FakeEngine(values())
+    run(engine, renderer, [chain(steps=1)], strategy)
+    assert engine.asked == []
+
+
 def test_epicprm_draws_nothing_more_where_the_problem_is_never_solved(renderer):
     engine = FakeEngine(values(0, 0, problem=0))
     _, (labels,), _ = run(engine, renderer, [chain(steps=3)], "epicprm")

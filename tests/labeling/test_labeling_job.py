@@ -468,6 +468,29 @@ def test_chains_that_the_reward_model_is_sure_of_are_dropped(label, scores, left
     assert {d.id for d in made.drops if d.reason == "the reward model is sure of it"} == {*"abc"} - set(left)
 
 
+def test_scores_come_from_any_source(label, tmp_path):
+    rows = scored(a=(0.95, 0.93, 0.99))
+    write_records(tmp_path / "s.jsonl", rows)
+    table = pd.DataFrame([{"chain_id": "a", "problem_id": "p", "scores": [0.95, 0.93, 0.99], "kind": "prm"}])
+    for scores in (rows, [rows], str(tmp_path / "s.jsonl"), [tmp_path / "s.jsonl"], table):
+        assert [row.chain_id for row in label(PROBLEMS, CHAINS, scores=scores)] == ["b", "c"]
+
+
+def test_chains_without_ids_are_linked_by_text_or_row(label, tmp_path):
+    (tmp_path / "gsm.jsonl").write_text(
+        '{"question": "What is 2 + 2?", "answer": "4"}\n{"question": "And 2 + 3?", "answer": "5"}\n'
+    )
+    (tmp_path / "by_text.jsonl").write_text(
+        '{"question": "And 2 + 3?", "solution": "The answer is 5"}\n'
+        '{"question": "what is 2 + 2", "solution": "The answer is 4"}\n'
+    )
+    (tmp_path / "by_row.jsonl").write_text('{"solution": "The answer is 4"}\n{"solution": "The answer is 5"}\n')
+    for name, owners in (("by_text", ["gsm-2", "gsm-1"]), ("by_row", ["gsm-1", "gsm-2"])):
+        made = list(label(tmp_path / "gsm.jsonl", tmp_path / f"{name}.jsonl"))
+        assert [row.problem_id for row in made] == owners
+        assert {row.outcome for row in made} == {"correct"}
+
+
 def test_the_scores_of_an_orm_choose_nothing(label):
     with pytest.raises(toolkit.InputError, match="chain 'a' has no step scores"):
         label(PROBLEMS, CHAINS, scores=[[toolkit.StepScores("a", "p", (3.5,), "orm")]])

@@ -113,6 +113,25 @@ def test_the_command_prints_a_table_and_what_to_run(prm, server, base_model, tmp
     assert json.loads((tmp_path / "plan.json").read_text())["hard"]["strategy"] in STRATEGIES
 
 
+def test_a_plan_of_nothing_is_one_line(server, base_model):
+    settings = {"model": base_model, "endpoints": [server.url]}
+    with pytest.raises(toolkit.InputError, match="holds no chain"):
+        toolkit.plan_labels(PROBLEMS, [], **settings)
+    with pytest.raises(toolkit.InputError, match="have one step"):
+        toolkit.plan_labels(PROBLEMS, [Chain("a", "p", ("The answer is 5",))], **settings)
+    with pytest.raises(toolkit.InputError, match="a plan sets strategy itself"):
+        toolkit.plan_labels(PROBLEMS, CHAINS, strategy="bisect", **settings)
+
+
+def test_another_prompt_is_another_plan(server, base_model, tmp_path):
+    (tmp_path / "few.txt").write_text("Q: {problem}\nA:")
+    settings = {"model": base_model, "endpoints": [server.url], "prompt": str(tmp_path / "few.txt"), "pilot": 40}
+    toolkit.plan_labels(PROBLEMS, CHAINS, tmp_path / "plan.json", **settings)
+    (tmp_path / "few.txt").write_text("Problem: {problem}\nA:")
+    with pytest.raises(toolkit.OutputError, match="made with other settings"):
+        toolkit.plan_labels(PROBLEMS, CHAINS, tmp_path / "plan.json", **settings)
+
+
 def test_a_pilot_without_a_chain_to_label_is_an_error(server, base_model):
     with pytest.raises(toolkit.InputError, match="no chain of the pilot can be labeled"):
         toolkit.plan_labels(PROBLEMS, CHAINS[30:], model=base_model, endpoints=[server.url])

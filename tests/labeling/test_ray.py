@@ -21,6 +21,7 @@ from prm.generation.ray_blocks import over_gpus
 from prm.generation.sampling import sample
 from prm.labeling import ray_labeling
 from prm.labeling.allocation import Budget
+from prm.labeling.job import label
 from prm.labeling.labeler import Plan
 from prm.labeling.setup import Setup
 
@@ -121,6 +122,17 @@ def test_a_resumed_job_begins_with_the_first_unlabeled_chain(cluster, blocks_of_
         expected, _ = alone(given)
         labels, _ = on_ray(given, files, first=13)
         assert labels == expected[13:]
+
+
+def test_rows_named_after_a_link_keep_their_name(cluster, base_model, tmp_path):
+    """Files of the Hub's cache are links to blobs whose names are hashes."""
+    (tmp_path / "blob").write_text('{"question": "what is 2 + 2?", "answer": "4"}\n')
+    (tmp_path / "train.jsonl").symlink_to(tmp_path / "blob")
+    chains = [Chain("a", "train-1", ("First.\n", "The answer is 9"))]
+    with serve() as server:
+        settings = {"model": base_model, "endpoints": [server.url], "ray_workers": 1, "reproducible": True}
+        assert [row.chain_id for row in label(tmp_path / "train.jsonl", chains, keep_going=True, **settings)] == ["a"]
+        assert len(sample(tmp_path / "train.jsonl", n=2, **settings)) == 2
 
 
 def test_a_worker_that_cannot_read_the_files_says_so(cluster, base_model, files):

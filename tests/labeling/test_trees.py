@@ -1,13 +1,15 @@
 """Trees of chains and rollouts, and their growth: counts by hand, and the loop of label and grow on a server."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 import prm as toolkit
 from prm import Chain, Problem, Rollout, StepLabels, write_records
 from prm.benchmarks.perf.waiting_server import serve
-from prm.labeling.growing.lineage import ancestors, inherited, origin
+from prm.labeling.growing.lineage import ancestors, inherited
 from prm.labeling.growing.trees import ALPHA, BETA, EXPLORATION, LENGTH, State, _chosen, _worth
 from prm.labeling.journal import rollouts_path
 
@@ -88,41 +90,137 @@ def test_a_state_that_was_chosen_waits_for_the_others():
     assert [r.chain_id for r in _chosen(root, 4)] == []
 
 
-def test_only_chains_that_were_grown_inherit():
-    drawn = {"c": [rollout("c", 0, 0), rollout("c", 2, 1), rollout("c", 3, 0)], "c>2.1": [rollout("c>2.1", 1, 0)]}
-    assert [(r.chain_id, r.step) for r in inherited("c>2.1", drawn)] == [("c", 0), ("c", 2)]
-    drawn["c>2.1"].append(rollout("c>2.1", 4, 7))
-    assert [(r.chain_id, r.step) for r in inherited("c>2.1>4.7", drawn)] == [
-        ("c>2.1", 1), ("c>2.1", 4), ("c", 0), ("c", 2)
+def test_a_grown_chain_inherits_from_all_its_ancestors_what_it_shares():
+    drawn = {"c": [rollout("c", 0, 0), rollout("c", 2, 1), rollout("c", 3, 0)], "d": [rollout("d", 1, 0)]}
+    origins = {"d": ("c", 2, 1), "e": ("d", 4, 7)}
+    child = Chain("d", "p", ("a", "b", "c", "x"), origin=origins["d"])
+    assert [(r.chain_id, r.step, r.draw, r.shared) for r in inherited(child, origins, drawn)] == [
+        ("d", 0, 0, True), ("d", 2, 1, True)
     ]  # fmt: skip
-    assert list(inherited("c>2.9", drawn)) == [], "no such rollout: an id that only looks like ours"
-    assert (origin("x > 1"), list(ancestors("x"))) == (None, [])
+    grandchild = Chain("e", "p", ("a", "b", "c", "x", "y", "z"), origin=origins["e"])
+    assert list(ancestors(grandchild, origins)) == [("d", 4), ("c", 2)]
+    assert [(r.step, r.draw) for r in inherited(grandchild, origins, drawn)] == [(1, 0), (0, 0), (2, 1)]
+    drawn["e"] = [rollout("e", 0, 0)]
+    assert [(r.step, r.draw) for r in inherited(grandchild, origins, drawn)] == [(1, 0), (2, 1)], "not what it has"
+    lookalike = Chain("c>0.0", "p", ("other",))
+    assert list(inherited(lookalike, origins, drawn)) == []
 
 
-def test_grown_chains_are_labeled_with_what_they_share(base_model, tmp_path):
-    """The loop of the documentation: label, grow, extend; nothing is drawn again from the states that are shared."""
+@pytest.fixture
+def loop(base_model, tmp_path):
+    """The loop of the documentation: label, grow, extend. Gives functions for each, and the server."""
     chains = [Chain(f"c{i}", "p", ("First.\n", "So 2 + 2 = 5.\n", "Thus.\n", "The answer is 5")) for i in range(4)]
+    write_records(tmp_path / "c.jsonl", chains)
+    out = tmp_path / "l.jsonl"
     with serve() as server:
-        settings = {"model": base_model, "endpoints": [server.url], "rollouts": 8, "reproducible": True}
-        first = toolkit.label([PROBLEM], chains, tmp_path / "l.jsonl", **settings)
-        before = {row.chain_id: row for row in first}
-        grown = toolkit.grow(tmp_path / "l.jsonl", [PROBLEM], chains, tmp_path / "more.jsonl", n=2)
-        new = [chain for chain in grown if origin(chain.id)]
-        assert len(new) == 2
-        asked = len(server.asked)
-        made = toolkit.label([PROBLEM], grown, tmp_path / "l.jsonl", extend=True, **settings)
+        settings = {"model": base_model, "endpoints": [server.url], "reproducible": True}
+
+        def label(given, k, **more):
+            return toolkit.label([PROBLEM], given, out, rollouts=k, **settings, **more)
+
+        def grow(given, name, n=2):
+            return toolkit.grow(out, [PROBLEM], given, tmp_path / name, n=n)
+
+        yield SimpleNamespace(label=label, grow=grow, out=out, chains=tmp_path / "c.jsonl", server=server)
+
+
+def drawn(loop, since=0):
+    return sum(row["n"] for row in loop.server.asked[since:])
+
+
+def test_grown_chains_are_labeled_with_what_they_share(loop):
+    before = {row.chain_id: row for row in loop.label(loop.chains, 8)}
+    grown = loop.grow(loop.chains, "more.jsonl")
+    new = [chain for chain in grown if chain.origin]
+    assert len(new) == 2
+    asked = len(loop.server.asked)
+    made = loop.label(grown.path, 8, extend=True)
     after = {row.chain_id: row for row in made}
     assert {name: after[name] for name in before} == before
     for chain in new:
-        parent, step, _ = origin(chain.id)
+        parent, step, _ = chain.origin
         shared = slice(0, step + 1)
         assert after[chain.id].right[shared] == before[parent].right[shared]
         assert after[chain.id].wrong[shared] == before[parent].wrong[shared]
         assert all(n == 8 for n in after[chain.id].drawn[:-1])
-    fresh = sum(len(chain.steps) - 2 - origin(chain.id)[1] for chain in new)
-    assert sum(row["n"] for row in server.asked[asked:]) == 8 * fresh
-    again = toolkit.rejudge(tmp_path / "l.jsonl", [PROBLEM], grown)
-    assert list(again) == list(made)
-    trees = toolkit.export_trees(tmp_path / "l.jsonl", [PROBLEM], grown)
+    fresh = sum(len(chain.steps) - 2 - chain.origin[1] for chain in new)
+    assert drawn(loop, asked) == 8 * fresh
+    assert made.counts["rollouts"] == drawn(loop), "what is shared is counted once"
+    trees = toolkit.export_trees(loop.out, [PROBLEM], grown)
     row = json.loads(trees.path.read_text())
     assert [row["right"], row["wrong"]] == [0, 4], "a grown chain is no rollout from the problem"
+
+
+def test_rejudging_and_a_larger_k_count_the_same_evidence(loop):
+    loop.label(loop.chains, 4)
+    grown = loop.grow(loop.chains, "more.jsonl")
+    for k in (8, 12):
+        made = loop.label(grown.path, k, extend=True)
+        assert all(n == k for row in made for n in row.drawn[:-1])
+        assert list(toolkit.rejudge(loop.out, [PROBLEM], grown)) == list(made)
+        assert made.counts["rollouts"] == drawn(loop)
+    rows = [json.loads(line) for line in rollouts_path(loop.out).read_text().splitlines()]
+    keys = [(row["chain_id"], row["step"], row["draw"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+
+
+def test_grown_chains_labeled_anew_share_nothing(loop, tmp_path, base_model):
+    loop.label(loop.chains, 4)
+    grown = loop.grow(loop.chains, "more.jsonl")
+    settings = {"model": base_model, "endpoints": [loop.server.url], "rollouts": 4, "reproducible": True}
+    made = toolkit.label([PROBLEM], grown, tmp_path / "new.jsonl", **settings)
+    assert all(n == 4 for row in made for n in row.drawn[:-1])
+    assert list(toolkit.rejudge(tmp_path / "new.jsonl", [PROBLEM], grown)) == list(made)
+
+
+def test_growing_goes_on_whether_or_not_the_new_chains_are_labeled(loop):
+    loop.label(loop.chains, 8)
+    once = loop.grow(loop.chains, "more.jsonl")
+    twice = loop.grow(once.path, "most.jsonl")
+    ids = [chain.id for chain in twice]
+    assert (len(ids), len(set(ids))) == (8, 8)
+    made = loop.label(twice.path, 8, extend=True)
+    assert [row.chain_id for row in made] == ids
+    again = loop.grow(twice.path, "all.jsonl", n=1)
+    assert len({chain.id for chain in again}) == 9
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b""], ids=["lines", "CRLF", "no last line end"])
+def test_any_file_of_chains_can_be_grown_and_extended(loop, ending):
+    odd = Chain("odd", "p", ("First\u2028still first.\n", "So 2 + 2 = 5.\n", "The answer is 5"))
+    lines = [*loop.chains.read_bytes().splitlines(), toolkit_json(odd)]
+    loop.chains.write_bytes((ending or b"\n").join(lines) + ending)
+    loop.label(loop.chains, 8)
+    grown = loop.grow(loop.chains, "more.jsonl")
+    assert [chain.id for chain in grown][:5] == ["c0", "c1", "c2", "c3", "odd"]
+    assert len(loop.label(grown.path, 8, extend=True)) == len(grown)
+
+
+def toolkit_json(chain):
+    return json.dumps({"schema": "chain/1", "id": chain.id, "problem_id": "p", "steps": chain.steps},
+                      ensure_ascii=False).encode()  # fmt: skip
+
+
+def test_chains_without_ids_cannot_be_grown(tmp_path, made):
+    (tmp_path / "rows.jsonl").write_text('{"id": "p", "completions": ["First.\\nThe answer is 5"]}\n')
+    with pytest.raises(toolkit.InputError, match="is not a chain of our own format") as caught:
+        toolkit.grow(made[0], made[1], tmp_path / "rows.jsonl")
+    assert "prm import" in caught.value.hint
+
+
+def test_chains_cut_in_another_way_are_refused(made, tmp_path):
+    write_records(tmp_path / "c.jsonl", [replace(chain, steps=(chain.text,)) for chain in CHAINS])
+    for make in (toolkit.grow, toolkit.export_trees):
+        with pytest.raises(toolkit.InputError, match="'a' has 3 labels, but 1 steps"):
+            make(*made[:2], tmp_path / "c.jsonl")
+
+
+def test_a_tree_too_deep_for_json_is_dropped_alone(made):
+    deep = Chain("deep", "q", tuple(f"step {i}\n" for i in range(1200)))
+    write_records(made[1], [PROBLEM, Problem("q", "why?", "4")])
+    write_records(made[2], [*CHAINS, deep])
+    known, none = ("none",) * 1199 + ("answer",), (0,) * 1200
+    rows = [*toolkit.read_records(made[0], StepLabels), StepLabels("deep", "q", none, none, none, known, "incorrect")]
+    write_records(made[0], rows)
+    found = toolkit.export_trees(*made)
+    assert (found.counts["trees"], [drop.id for drop in found.drops]) == (1, ["q"])

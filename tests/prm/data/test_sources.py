@@ -112,7 +112,7 @@ def test_records_as_tables_have_a_row_each_and_are_sources_again():
     path = place.files(chains=CHAINS)["chains"]
     chains = toolkit.Records(path, Chain, {})
     frame, dataset = chains.to_pandas(), chains.to_dataset()
-    assert list(frame.columns) == dataset.column_names == ["schema", "id", "problem_id", "steps", "finish"]
+    assert list(frame.columns) == dataset.column_names == ["schema", "id", "problem_id", "steps", "finish", "origin"]
     for part in (frame.iloc[[0, 2]], dataset.select([0, 2])):
         again = place.files(chains=part)["chains"]
         assert list(toolkit.read_chains(again)) == kept
