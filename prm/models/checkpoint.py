@@ -116,16 +116,17 @@ def _sentencepiece_of_llama(name: str, files: Mapping[str, Any]) -> Any | None:
 
     transformers 5 would read it without BOS and without the space that SentencePiece puts before a text.
     """
-    if _file(name, "tokenizer.json", files) or not _file(name, "tokenizer.model", files):
+    if stored_file(name, "tokenizer.json", files) or not stored_file(name, "tokenizer.model", files):
         return None
     if AutoConfig.from_pretrained(name, **files).model_type not in ("llama", "mistral", "mixtral"):
         return None
-    settings = _file(name, "tokenizer_config.json", files)
+    settings = stored_file(name, "tokenizer_config.json", files)
     has_bos = json.loads(Path(settings).read_text(encoding="utf-8")).get("add_bos_token") if settings else None
     return LlamaTokenizer.from_pretrained(name, add_bos_token=has_bos is not False, **files)
 
 
-def _file(name: str, part: str, files: Mapping[str, Any]) -> str | None:
+def stored_file(name: str, part: str, files: Mapping[str, Any]) -> str | None:
+    """Path of a file of a model, fetched from the Hub if need be; None if it has none."""
     found: str | None = cached_file(
         name, part, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False, **files
     )

@@ -1,23 +1,30 @@
-"""Convert one of our PRMs to another architecture, for servers and tools that support it; scores stay the same."""
+"""Convert a PRM to another architecture, for servers and tools that support it; scores stay the same."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import AutoModelForTokenClassification
 
 from prm.data.jobs import Output, making
-from prm.data.manifest import Job
-from prm.data.writing import whole_directory
+from prm.data.manifest import Job, directories
+from prm.data.writing import whole_directory, write_json
 from prm.errors import ModelError, require_known
 
 from .architectures import Qwen2ForProcessRewardModel, load_config
 from .checkpoint import METADATA, load_metadata, load_model
+from .dialects import DIALECT_FILE, Dialect
+from .heads import candidate_head
+from .public import Wanted, load_public
 
+Given = str | Dialect | None
+"""A dialect, its name or file; None for the one that follows from the model."""
 _INPUT_FILES = (
     METADATA,
     "tokenizer*",
@@ -30,7 +37,7 @@ _INPUT_FILES = (
 """Files that define a model's input. They are copied: transformers may write a tokenizer other than the one it read."""
 
 
-def to_qwen2_process_reward(source: Path, target: Path) -> None:
+def to_qwen2_process_reward(name: str | Path, target: Path, dialect: Given = None) -> None:
     """Write one of our PRMs on Qwen2 as a `Qwen2ForProcessRewardModel`, the architecture of Qwen2.5-Math-PRM.
 
     Its head has two layers with a ReLU between. Since ReLU(x) - ReLU(-x) = x, a first layer that holds each label's
@@ -38,26 +45,33 @@ def to_qwen2_process_reward(source: Path, target: Path) -> None:
     does the read position: the end of each step's separator, which `prm.json` names, not `<extra_0>`.
 
     Args:
-        source: a directory that `prm train` wrote.
+        name: a directory that `prm train` wrote.
         target: the directory to write.
+        dialect: must be None: our own models say how they are read.
 
     Raises:
         ModelError: it is not one of our PRMs, not on Qwen2, or narrower than the four rows that the first layer needs.
     """
-    name, kind = str(source), load_metadata(source).kind
-    config = load_config(name)
+    source = Path(name)
+    kind, config = load_metadata(source).kind, load_config(str(name))
+    if dialect is not None:
+        raise ModelError(f"{name}: its {METADATA} says how it is read", "omit dialect")
     if kind != "prm":
         raise ModelError(f"{name}: is of kind {kind}; this architecture has step scores only", "give a PRM")
     if config.model_type != "qwen2":
         raise ModelError(f"{name}: is a {config.model_type} model; this architecture is Qwen2", "give a PRM on Qwen2")
     if config.hidden_size < 4:
         raise ModelError(f"{name}: has hidden size {config.hidden_size}; at least 4 is needed", "give a wider model")
-    model = load_model(name, kind, dtype=config.dtype or torch.float32, is_trained=True)
+    model = load_model(str(name), kind, dtype=config.dtype or torch.float32, is_trained=True)
     with torch.device("meta"):
         other = Qwen2ForProcessRewardModel(model.config)
     backbone = {key: value for key, value in model.state_dict().items() if not key.startswith("score.")}
     other.load_state_dict({**backbone, **_two_layers(model.score)}, assign=True)
     other.save_pretrained(target)
+    _copy_input_files(source, target)
+
+
+def _copy_input_files(source: Path, target: Path) -> None:
     for path in sorted({path for pattern in _INPUT_FILES for path in source.glob(pattern)}):
         shutil.copy(path, target)
 
@@ -78,27 +92,87 @@ def _two_layers(head: Any) -> dict[str, Tensor]:
     }
 
 
-CONVERSIONS: dict[str, Callable[[Path, Path], None]] = {"qwen2-process-reward": to_qwen2_process_reward}
+def to_token_classifier(name: str, target: Path, dialect: Given) -> None:
+    """Write a causal PRM, which is read by the logits of two tokens, as a token classifier with these two classes.
+
+    The rows of the output embedding for its wrong and right token are the classifier's head, so one forward pass gives
+    all scores, without the logits of the vocabulary, in any tool that reads token classifiers. The directory keeps the
+    dialect, in `dialect.json`.
+
+    Args:
+        name: directory or Hub name of a model with a causal dialect; an adapter is merged.
+        target: the directory to write.
+        dialect: its dialect, a name or a file; None for that of a known model.
+
+    Raises:
+        ModelError: the model is not read by two tokens, changes its logits after the embedding, or transformers has no
+            token classifier for its backbone.
+    """
+    found = load_public(Wanted(name, dialect))
+    candidates = getattr(found.head, "keywords", {}).get("candidates", ())
+    if getattr(found.head, "func", None) is not candidate_head or len(candidates) != 2:
+        raise ModelError(f"{name}: is not read by the plain logits of two tokens", "use it as it is")
+    model = _merged(found.model)
+    config = model.config
+    if type(config) not in AutoModelForTokenClassification._model_mapping:
+        raise ModelError(f"{name}: transformers has no token classifier of a {config.model_type}", "use it as it is")
+    config.num_labels, config.id2label, config.label2id = 2, {0: "wrong", 1: "right"}, {"wrong": 0, "right": 1}
+    with torch.device("meta"):
+        other = AutoModelForTokenClassification.from_config(config)
+    rows = model.get_output_embeddings().weight.detach()[list(candidates)].clone()
+    backbone = {key: value for key, value in model.state_dict().items() if not key.startswith("lm_head.")}
+    head = {"score.weight": rows, "score.bias": rows.new_zeros(2)}
+    other.load_state_dict({**backbone, **head}, assign=True)
+    other.save_pretrained(target)
+    found.renderer.tokenizer.save_pretrained(target)
+    if Path(name).is_dir():
+        _copy_input_files(Path(name), target)
+    architectures = ("*ForTokenClassification",)
+    own = replace(found.dialect, architectures=architectures, labels=2, hub_names=(), ids={})
+    write_json(target / DIALECT_FILE, asdict(own))
+
+
+def _merged(model: Any) -> Any:
+    """A model without its LoRA layers, whose changes are added to its weights."""
+    for layer in model.modules():
+        if hasattr(layer, "merge") and hasattr(layer, "base_layer"):
+            layer.merge()
+    adapted = {name: layer for name, layer in model.named_modules() if hasattr(layer, "base_layer")}
+    for name, layer in adapted.items():
+        parent, _, own = name.rpartition(".")
+        setattr(model.get_submodule(parent), own, layer.base_layer)
+    return model
+
+
+CONVERSIONS: dict[str, Callable[[str, Path, Given], None]] = {
+    "qwen2-process-reward": to_qwen2_process_reward,
+    "token-classifier": to_token_classifier,
+}
 """By the name of the target architecture."""
 
 
-def convert(scorer: str | Path, out: str | Path, *, to: str, overwrite: bool = False) -> Output:
-    """Convert one of our checkpoints to another architecture.
+def convert(
+    scorer: str | Path, out: str | Path, *, to: str, dialect: str | None = None, overwrite: bool = False
+) -> Output:
+    """Convert a PRM to another architecture.
 
     Args:
-        scorer: a directory that `prm.train` wrote.
+        scorer: for "qwen2-process-reward", a directory that `prm.train` wrote; for "token-classifier", a causal PRM,
+            directory or Hub name.
         out: the directory to write.
         to: name in `CONVERSIONS`.
+        dialect: of a causal PRM, if its name does not tell: a name or a file.
         overwrite: replace an existing output.
 
     Raises:
         PrmError: the checkpoint or the output cannot be used, or the architecture is unknown.
     """
     require_known("target architecture", to, CONVERSIONS)
-    job = Job(Path(out), "convert", {"to": to}, {"scorer": Path(scorer)})
+    settings = {"to": to, **({"scorer": str(scorer), "dialect": dialect} if to == "token-classifier" else {})}
+    job = Job(Path(out), "convert", settings, directories(scorer=str(scorer)))
     with making(job, "checkpoint", overwrite) as counts:
         if counts is not None:
             with whole_directory(job.output) as directory:
-                CONVERSIONS[to](Path(scorer), directory)
+                CONVERSIONS[to](str(scorer), directory, dialect)
             counts["converted models"] = 1
     return Output(job.output, job.counts())

@@ -44,6 +44,8 @@ Layout = Literal["plain", "chat", "turns", "spans", "pieces", "whole"]
 """How a problem and its steps become token ids; see `Dialect.layout`."""
 ReadoutName = Literal["softmax", "difference", "sigmoid", "reward", "sum"]
 """How a head's outputs become a score; see `Dialect.readout`."""
+DIALECT_FILE = "dialect.json"
+"""In the directory of a model: how it is read."""
 EXAMPLE = ("What is 2 + 3 + 4?", ("First, 2 + 3 = 5.", "Then 5 + 4 = 9. The answer is 9."))
 """A problem with steps, rendered to find and to show a dialect's marks."""
 
@@ -139,8 +141,8 @@ class Dialect:
 
     @property
     def is_causal(self) -> bool:
-        """Whether it reads the logits of a language model."""
-        return self.answers is not None or bool(self.answer_ids) or self.needs_reference
+        """Whether it reads the logits of a language model. A model with classes reads these, also at the answers' place."""
+        return self.labels is None and (self.answers is not None or bool(self.answer_ids) or self.needs_reference)
 
     def weights(self, output: str | None) -> tuple[float, ...] | None:
         """Weights of the head's outputs for the score of this name; None for the usual score.
@@ -252,14 +254,13 @@ def mark_id(tokenizer: Any, name: str, dialect: Dialect, mark: str) -> int:
     ids = list(tokenizer(text, add_special_tokens=renderer.has_bos)["input_ids"])
     found = {int(ids[place + renderer.is_before]) for place in places}
     is_mark = tokenizer.decode(list(found)).strip(" ") == mark.strip(" ")
-    parts = len(tokenizer(mark, add_special_tokens=False)["input_ids"])
-    return _stated(name, dialect, mark, found if is_mark else set(), parts)
+    return _stated(name, dialect, mark, found if is_mark else set())
 
 
-def _stated(name: str, dialect: Dialect, mark: str, found: Set[int], parts: int) -> int:
+def _stated(name: str, dialect: Dialect, mark: str, found: Set[int]) -> int:
     """The one id that was found for a mark, if it is the one that the dialect states."""
     if len(found) != 1:
-        raise ModelError(f"{name}: its tokenizer makes no single token of {mark!r} ({parts} tokens)", _TOKENIZER)
+        raise ModelError(f"{name}: its tokenizer makes no single token of {mark!r} where it stands", _TOKENIZER)
     wanted = dialect.ids.get(mark.strip(" ")) if name in dialect.hub_names or not dialect.hub_names else None
     if wanted is not None and found != {wanted}:
         raise ModelError(f"{name}: its tokenizer gives {mark!r} the id {min(found)}, not {wanted}", _TOKENIZER)
@@ -277,7 +278,7 @@ def answer_ids(tokenizer: Any, name: str, dialect: Dialect) -> Sequence[int]:
 def _word_id(tokenizer: Any, name: str, dialect: Dialect, word: str) -> int:
     """Id of a word by itself, without a space before it."""
     ids = list(tokenizer(word, add_special_tokens=False)["input_ids"])
-    return _stated(name, dialect, word, set(ids) if tokenizer.decode(ids) == word else set(), len(ids))
+    return _stated(name, dialect, word, set(ids) if tokenizer.decode(ids) == word else set())
 
 
 def with_system(dialect: Dialect, system: str | None) -> Dialect:

@@ -19,8 +19,8 @@ from .architectures import (
     load_config,
     load_strictly,
 )
-from .checkpoint import load_tokenizer
-from .dialects import Dialect, answer_ids, make_renderer, with_system
+from .checkpoint import load_tokenizer, stored_file
+from .dialects import DIALECT_FILE, Dialect, answer_ids, make_renderer, with_system
 from .families import BETA, choose_dialect, companion_of
 from .heads import PolicyAndReference, ReadHead, causal_head, gated_head, reward_head, score_head
 from .layouts import StepRenderer
@@ -66,7 +66,8 @@ def load_reading(wanted: Wanted) -> tuple[StepRenderer, Dialect]:
 
 def _reading(wanted: Wanted, source: str, config: Any, files: Mapping[str, Any]) -> tuple[StepRenderer, Dialect]:
     """The same with the tokenizer of `source`, which is the base model of an adapter."""
-    chosen = choose_dialect(wanted.name, config.architectures[0], config.num_labels, wanted.dialect)
+    given = wanted.dialect or stored_file(wanted.name, DIALECT_FILE, wanted.files)
+    chosen = choose_dialect(wanted.name, config.architectures[0], config.num_labels, given)
     dialect, pad_id = with_system(chosen, wanted.system), config.get_text_config().pad_token_id
     return make_renderer(load_tokenizer(source, **files), wanted.name, dialect, pad_id), dialect
 

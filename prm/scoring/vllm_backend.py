@@ -101,7 +101,9 @@ def pooling_task(model: str, config: Any) -> str:
     architecture = config.architectures[0]
     task = next((task for end, task in _TASKS.items() if architecture.endswith(end)), None)
     if task is None:
-        raise ModelError(f"{model}: vLLM does not serve {architecture} as a reward model", _ELSE)
+        is_causal = architecture.endswith("ForCausalLM")
+        other = "convert it first (prm convert --to token-classifier), or " if is_causal else ""
+        raise ModelError(f"{model}: vLLM does not serve {architecture} as a reward model", other + _ELSE)
     if task == "classify" and config.num_labels != 1:
         raise ModelError(f"{model}: has {config.num_labels} labels per text, but a reward model has one", _ELSE)
     return task

@@ -2,11 +2,21 @@
 
 import json
 
+import families
 import pytest
 import torch
 from families import qwen_tokenizer
-from transformers import LlamaConfig, LlamaForTokenClassification, Qwen2Config, Qwen2ForTokenClassification
+from transformers import (
+    AutoModelForTokenClassification,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    LlamaConfig,
+    LlamaForTokenClassification,
+    Qwen2Config,
+    Qwen2ForTokenClassification,
+)
 
+import prm
 from prm.errors import ModelError
 from prm.models.checkpoint import Metadata, load_model
 from prm.models.conversion import to_qwen2_process_reward
@@ -92,3 +102,51 @@ def test_the_command(prm, source, tmp_path):
     code, _, said = prm("convert", "--scorer", source, "--to", "gguf", "--out", "other")
     assert code == 1
     assert "'gguf'" in said
+
+
+CAUSAL = ["math-shepherd", "rlhflow", "versaprm", "openr"]
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_causal_prm_as_a_token_classifier_gives_the_same_scores(name, tmp_path):
+    """The two rows of its output embedding are the classifier's head; an adapter is merged."""
+    (tmp_path / "source").mkdir()
+    source = families.MADE[name](tmp_path / "source")
+    made = prm.convert(source, tmp_path / "made", to="token-classifier", dialect=name)
+    before, after = prm.load_scorer(str(source), dialect=name), prm.load_scorer(str(made.path))
+    assert type(after.backend.model).__name__.endswith("ForTokenClassification")
+    problems, chains = ["what is 2 + 2?", "why?"], [("So 2 + 2 = 4.\n", "Thus it is 4."), ("a - b\n",)]
+    for one, other in zip(before.score(problems, chains), after.score(problems, chains), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    assert (after.threshold, after.aggregator) == (before.threshold, before.aggregator)
+    rendered = after.renderer.render(problems[0], chains[0])
+    with torch.no_grad():
+        plain = AutoModelForTokenClassification.from_pretrained(made.path)(torch.tensor([rendered.ids])).logits[0]
+    read = plain.softmax(-1)[list(rendered.step_ends), 1].tolist()
+    assert read == pytest.approx(after.score(problems[:1], chains[:1])[0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "dialect", "message"),
+    [
+        (lambda d: families.MADE["qwen"](d), None, "is not read by the plain logits of two tokens"),
+        (lambda d: families.MADE["nemotron"](d), "nemotron", "is not read by the plain logits of two tokens"),
+        (
+            lambda d: families.save(
+                d,
+                Gemma2ForCausalLM,
+                Gemma2Config,
+                families.mistral_tokenizer(),
+                final_logit_softcapping=2.0,
+                head_dim=8,
+            ),
+            "math-shepherd",
+            "is not read by the plain logits of two tokens",
+        ),
+    ],
+    ids=["a classifier", "one token", "capped logits"],
+)
+def test_what_is_no_plain_causal_prm_is_not_converted(make, dialect, message, tmp_path):
+    with pytest.raises(ModelError, match=message):
+        prm.convert(make(tmp_path / "source"), tmp_path / "made", to="token-classifier", dialect=dialect)
+    assert not (tmp_path / "made").exists()

@@ -584,7 +584,7 @@ def test_an_adapter_without_a_weight_is_refused(copy):
 def test_a_marker_of_several_tokens_is_refused(copy, paths):
     path = copy("math-shepherd")
     (path / "tokenizer.json").write_bytes((paths["rlhflow"] / "tokenizer.json").read_bytes())
-    with pytest.raises(ModelError, match=r"makes no single token of ' ки' \(\d+ tokens\)"):
+    with pytest.raises(ModelError, match="makes no single token of ' ки' where it stands"):
         prm.load_scorer(str(path), dialect="math-shepherd")
 
 

@@ -229,3 +229,81 @@ def test_an_unknown_option_is_refused_before_any_work(option, tmp_path):
     with pytest.raises(toolkit.InputError, match=r"unknown .* 'typo'"):
         toolkit.rerank_chains([], [], [], tmp_path / "best", **option)
     assert list(tmp_path.iterdir()) == []
+
+
+BAD_ROWS = [
+    '{"problem_id": "p-1", "steps": ["fine", " "]}',
+    '{"problem_id": "p-1", "solution": "\\ud83d half"}',
+    '{"problem_id": "p-1", "solution": 3}',
+    '{"schema": "chain/1", "id": "x", "problem_id": "p-1", "steps": ["a", ""]}',
+    '{"problem_id": "p-1", "sol',
+]
+
+
+def test_a_bad_row_is_one_drop_with_its_place_and_reason(files, scorer):
+    """A blank step, half of a surrogate pair, a number, and a line that was cut: the others keep their scores."""
+    good = (files / "c.jsonl").read_text()
+    expected = list(toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl"))
+    lines = good.splitlines()
+    (files / "c.jsonl").write_text("\n".join([lines[0], *BAD_ROWS, *lines[1:]]) + "\n")
+    made = toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl")
+    assert [(row.problem_id, row.scores) for row in made] == [
+        (row.problem_id, pytest.approx(row.scores, abs=1e-6)) for row in expected
+    ]
+    assert [drop.id for drop in made.drops] == [f"c.jsonl:{n}" for n in range(2, 7)]
+    assert made.counts["dropped (row that cannot be used)"] == 5
+    assert "not a list of non-blank texts" in made.drops[0].detail
+    chosen = toolkit.rerank_chains(files / "p.jsonl", files / "c.jsonl", made)
+    assert len(chosen) == 2
+    assert chosen.counts["dropped (row that cannot be used)"] == 5
+
+
+def test_a_file_of_which_no_row_can_be_used_is_an_error(files, scorer):
+    (files / "c.jsonl").write_text("\n".join(BAD_ROWS))
+    with pytest.raises(toolkit.InputError, match=r"c\.jsonl:1: field 'steps' is not a list of non-blank texts"):
+        toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl")
+
+
+def test_chains_of_no_problem_are_an_error_that_says_how_they_are_linked(files, scorer):
+    write(files / "other.jsonl", [{"problem_id": "gsm-7", "solution": "The answer is 4"}])
+    for make in (
+        lambda: toolkit.score(scorer, files / "p.jsonl", files / "other.jsonl"),
+        lambda: toolkit.rerank_chains(files / "p.jsonl", files / "other.jsonl", [StepScores("a", "p", (0.5,), "prm")]),
+    ):
+        with pytest.raises(
+            toolkit.InputError, match="the first one is of 'gsm-7', the first problem is 'p-1'"
+        ) as caught:
+            make()
+        assert "problem_id" in caught.value.hint
+
+
+def test_chains_without_ids_are_scored_with_the_problem_of_their_text_or_row(files, scorer):
+    write(files / "text.jsonl", [{"question": row["question"], "solution": "So.\nIt is 4"} for row in reversed(ROWS)])
+    write(files / "row.jsonl", [{"solution": "So.\nIt is 4"}] * 2)
+    by_text = list(toolkit.score(scorer, files / "p.jsonl", files / "text.jsonl"))
+    assert [row.problem_id for row in by_text] == ["p-2", "p-1"]
+    by_row = list(toolkit.score(scorer, files / "p.jsonl", files / "row.jsonl"))
+    assert [row.scores for row in by_row] == [pytest.approx(row.scores, abs=1e-6) for row in reversed(by_text)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason"),
+    [
+        ([StepScores(chain.id, chain.problem_id, (0.5,), "prm") for chain in CHAINS], r"1 scores, 2 steps"),
+        ([StepScores("else/0", "p-1", (0.5, 0.5), "prm")], r"it has no score; the first score is of 'else/0'"),
+    ],
+    ids=["another length", "other chains"],
+)
+def test_scores_of_which_none_can_be_used_are_an_error(files, scores, reason):
+    with pytest.raises(toolkit.InputError, match=reason):
+        toolkit.rerank_chains(files / "p.jsonl", files / "c.jsonl", scores)
+
+
+def test_a_dialect_file_is_part_of_the_job(files, tmp_path, base_model):
+    (tmp_path / "d.toml").write_text('layout = "pieces"\nmarker = "\\n"\nanswers = ["a", "b"]\n')
+    job = {"dialect": str(tmp_path / "d.toml")}
+    made = toolkit.score(base_model, files / "p.jsonl", files / "c.jsonl", tmp_path / "s.jsonl", **job)
+    assert len(made) == 5
+    (tmp_path / "d.toml").write_text('layout = "pieces"\nmarker = "\\n"\nanswers = ["b", "a"]\n')
+    with pytest.raises(toolkit.OutputError, match="made with other inputs"):
+        toolkit.score(base_model, files / "p.jsonl", files / "c.jsonl", tmp_path / "s.jsonl", **job)
