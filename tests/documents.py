@@ -119,8 +119,10 @@ def arguments_of(script):
     """What an example needs that the demo would have made."""
     text = script.read_text(encoding="utf-8")
     if "--folder" in text:
-        for part in ("problems", "chains"):
-            shutil.copy({"problems": "test.jsonl", "chains": "test-chains.jsonl"}[part], f"test.{part}.jsonl")
+        from prm import read_problems, write_records
+
+        write_records("test.problems.jsonl", read_problems("test.jsonl"))  # a copy would name its rows anew
+        shutil.copy("test-chains.jsonl", "test.chains.jsonl")
         shutil.copy("prm.jsonl", "test.prm.jsonl")
         return ["--folder", "."]
     return ["--scorer", "runs/prm"] if "--scorer" in text else []

@@ -141,7 +141,7 @@ class Dialect:
 
     @property
     def is_causal(self) -> bool:
-        """Whether it reads the logits of a language model. A model with classes reads these, also at the answers' place."""
+        """Whether it reads the logits of a language model, not the classes of a classifier."""
         return self.labels is None and (self.answers is not None or bool(self.answer_ids) or self.needs_reference)
 
     def weights(self, output: str | None) -> tuple[float, ...] | None:

@@ -644,6 +644,7 @@ def test_only_our_own_models_have_two_heads(paths):
 def test_the_document_shows_the_table():
     text = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split(" | ")] for line in text.splitlines() if line.startswith("| `")]
+    rows = [row for row in rows if row[0].strip("| `") in DIALECTS]
     assert [row[0].strip("| `") for row in rows] == [*DIALECTS, *DIALECTS]
     for row, dialect in zip(rows, [*DIALECTS.values()] * 2, strict=True):
         names, architectures = (
