@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from prm.models.conversion import convert
     from prm.models.dialects import Dialect
     from prm.scoring.calibrating import calibrate, chain_values
+    from prm.scoring.ensembles import Ensemble, combine
     from prm.scoring.jobs import rerank_chains, score
     from prm.scoring.loading import load_scorer
     from prm.scoring.reranking import SELECTIONS, choose, rerank
@@ -72,6 +73,7 @@ _HOMES = {
     "prm.models.conversion": ("convert",),
     "prm.models.dialects": ("Dialect",),
     "prm.scoring.calibrating": ("calibrate", "chain_values"),
+    "prm.scoring.ensembles": ("Ensemble", "combine"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
     "prm.scoring.loading": ("load_scorer",),
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),

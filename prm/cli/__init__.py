@@ -31,6 +31,7 @@ _COMMANDS: Examples = {
     train.train: "prm train --objective prm --base M --problems p.jsonl --chains c.jsonl --labels l.jsonl --out prm",
     formats.export: "prm export --problems p.jsonl --chains c.jsonl --labels l.jsonl --format trl --out trl.jsonl",
     rank.score: "prm score --scorer runs/prm --problems p.jsonl --chains c.jsonl --out scores.jsonl",
+    rank.combine: "prm combine --scores a=a.jsonl --scores b=b.jsonl --how mean-sd:1 --out combined.jsonl",
     rank.rerank: "prm rerank --problems p.jsonl --chains c.jsonl --scores s.jsonl --aggregate min --out best.jsonl",
     calibrate.calibrate: "prm calibrate --scores s.jsonl --labels l.jsonl --method platt --out calibration.json",
     calibrate.strengths: "prm strengths pairs.jsonl --model bradley-terry --out values.jsonl",

@@ -11,7 +11,7 @@ from prm.scoring import jobs
 from prm.scoring.reranking import SELECTIONS
 from prm.statistics.aggregation import AGGREGATORS
 
-from .options import Chains, Checker, OutFile, Overwrite, Problems, Splitter, engine_options, one_of
+from .options import Chains, Checker, OutFile, Overwrite, Problems, Splitter, engine_options, key_values, one_of
 
 
 def score(
@@ -59,6 +59,26 @@ def score(
         tokens_per_pass=tokens_per_pass, engine_options=engine_options(engine_option or []),
         splitter=splitter, overwrite=overwrite,
     )  # fmt: skip
+
+
+def combine(
+    scores: Annotated[list[str], typer.Option(help="NAME=FILE of scores of the same chains; repeatable")],
+    out: OutFile,
+    how: Annotated[
+        str, typer.Option(help="mean, median, min, max, or mean-sd:1 (minus one standard deviation)")
+    ] = "mean",
+    calibration: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE from `prm calibrate`, for each of the scores, so that their ranges agree"),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Scores of several scorers → one score each, with those of the members."""
+    from prm.scoring import ensembles
+
+    named = key_values("--scores", "NAME=FILE", scores, "such as --scores a=a.jsonl --scores b=b.jsonl")
+    fitted = key_values("--calibration", "NAME=FILE", calibration or [], "such as --calibration a=a.json")
+    ensembles.combine(named, out, how=how, calibrations=fitted or None, overwrite=overwrite)
 
 
 def rerank(

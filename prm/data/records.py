@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import pstdev
 from typing import Any, Literal, get_args
 
 Finish = Literal["stop", "length", "unknown"]
@@ -363,13 +364,26 @@ class StepScores:
     """One per step for a PRM, mostly in [0, 1] (see docs/scoring.md); exactly one, any real number, for an ORM."""
     kind: Literal["prm", "orm"]
     """Whether `scores` are of steps or of the whole chain."""
+    members: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """The scores of each member of an ensemble, by name; empty for a single scorer."""
 
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
+        _require(
+            all(len(scores) == len(self.scores) for scores in self.members.values()),
+            "members must have as many scores as the chain",
+        )
         _require(self.kind in ("prm", "orm"), f"kind must be 'prm' or 'orm', not {self.kind!r}")
         _require(_all(self.scores, (int, float)), "scores must be a list of numbers")
         _require(all(math.isfinite(s) for s in self.scores), "scores must be finite numbers")
         _require(self.kind == "prm" or len(self.scores) == 1, "an ORM gives exactly one score per chain")
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """Standard deviation of each score among the members; 0 for a single scorer."""
+        if not self.members:
+            return (0.0,) * len(self.scores)
+        return tuple(pstdev(column) for column in zip(*self.members.values(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

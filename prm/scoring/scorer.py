@@ -26,6 +26,24 @@ ScoreKind = Literal["prm", "orm"]
 Scores = tuple[float, ...]
 """The scores of a chain, all finite: one per step from a PRM (none for an empty chain), a single reward from an ORM."""
 
+
+class CombinedScores(tuple[float, ...]):
+    """The scores of a chain by an ensemble, with those of its members."""
+
+    members: Mapping[str, Scores]
+    """By name, each of the same length."""
+
+    def __new__(cls, scores: Iterable[float], members: Mapping[str, Scores]) -> CombinedScores:
+        """Make them; see the class."""
+        made = super().__new__(cls, scores)
+        made.members = members
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle both parts."""
+        return CombinedScores, (tuple(self), self.members)
+
+
 NOT_STEPS = "not a list of texts"
 NOT_A_PROBLEM = "not a problem"
 NOT_UNICODE = "text that is not valid Unicode"
@@ -148,7 +166,9 @@ def _result(place: int, given: object, size: int | None, fault: Callable[[str], 
         raise fault(f"result {place} is {shortened(given)}")
     if size not in (None, len(scores)):
         raise fault(f"result {place} has {len(scores)} scores, not {size}")
-    return scores if all(map(math.isfinite, scores)) else Refusal(NOT_FINITE)
+    if not all(map(math.isfinite, scores)):
+        return Refusal(NOT_FINITE)
+    return given if isinstance(given, CombinedScores) else scores
 
 
 def _floats(given: object) -> Scores | None:
@@ -265,4 +285,5 @@ def _unusable(chain: Chain | Unreadable, problems: Mapping[str, Problem]) -> Dro
 def _recorded(chain: Any, result: Scores | Refusal, kind: ScoreKind) -> StepScores | Drop:
     if isinstance(result, Refusal):
         return Drop(chain.id, result.reason, result.detail)
-    return StepScores(chain.id, chain.problem_id, result, kind)
+    members = result.members if isinstance(result, CombinedScores) else {}
+    return StepScores(chain.id, chain.problem_id, tuple(result), kind, members)
