@@ -78,9 +78,7 @@ class INFORMForSequenceClassification(LlamaPreTrainedModel):
 
 
 class LlamaForRewardModelWithGating(LlamaPreTrainedModel):
-    """Llama with a rating for each attribute, and a gate that weighs them by the question; armo-rm of
-    RLHFlow/RLHF-Reward-Modeling.
-    """
+    """Llama that rates attributes, and weighs them by the question; armo-rm of RLHFlow/RLHF-Reward-Modeling."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

@@ -1,12 +1,12 @@
-"""The dialect of a reward model: how its input is written, where it is read, and what its outputs mean; all of it data.
+r"""The dialect of a reward model: how its input is written, where it is read, and what its outputs mean: all data.
 
 Every built-in dialect (`prm.models.families`) and every one of your own is a `Dialect`, in Python or in a TOML or JSON
 file with its fields:
 
     layout = "plain"
-    problem_end = "\\n"
+    problem_end = "\n"
     step_start = "Step {n}: "
-    joint = "\\n"
+    joint = "\n"
     marker = " [END]"
     answers = ["-", "+"]
 

@@ -94,7 +94,7 @@ def show(wanted: Wanted, problem: str, steps: Sequence[str]) -> Shown:
     """
     renderer, dialect = load_reading(wanted)
     tokenizer, rendered = renderer.tokenizer, renderer.render(problem, steps)
-    texts = [tokenizer.decode([token]) for token in rendered.ids]
+    texts = _pieces(tokenizer, rendered.ids)
     places = set(rendered.step_ends)
     ids = [] if dialect.needs_reference or not dialect.is_causal else answer_ids(tokenizer, wanted.name, dialect)
     return Shown(
@@ -103,6 +103,16 @@ def show(wanted: Wanted, problem: str, steps: Sequence[str]) -> Shown:
         tuple((place, rendered.ids[place], texts[place]) for place in rendered.step_ends),
         tuple((token, tokenizer.decode([token])) for token in ids),
     )
+
+
+def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """The text that each token adds: by itself, one of SentencePiece loses its space. A part of a character adds none."""
+    found, before = list[str](), ""
+    for end in range(1, len(ids) + 1):
+        whole = tokenizer.decode(list(ids[:end]), clean_up_tokenization_spaces=False)
+        found.append("" if whole.endswith("\ufffd") else whole[len(before) :])
+        before = before if whole.endswith("\ufffd") else whole
+    return found
 
 
 def load_public(wanted: Wanted) -> PublicModel:

@@ -108,13 +108,13 @@ def test_ranges_are_brought_together_by_calibrations(tmp_path):
 def test_what_prm_calibrate_writes_is_taken():
     scored = [StepScores(f"p{i}/0", f"p{i}", (i / 40, i / 50), "prm") for i in range(40)]
     labels = [
-        toolkit.StepLabels(f"p{i}/0", f"p{i}", (i % 2, 1), (1 - i % 2, 0), (0, 0), ("drawn", "drawn"), "correct")
+        toolkit.StepLabels(f"p{i}/0", f"p{i}", (i % 2, 0), (1 - i % 2, 1), (0, 0), ("drawn", "drawn"), "incorrect")
         for i in range(40)
     ]
     fitted = toolkit.calibrate(scored, labels, method="platt")
     member = Fixed(0.3)
     ((first, _),) = Ensemble([member], calibrations=[fitted.output.path]).score(["q"], [("a", "b")])
-    assert first == pytest.approx(fitted.calibration.apply([0.3])[0])
+    assert first == pytest.approx(fitted.fit.apply([0.3])[0])
 
 
 def rows(**scores):
