@@ -106,7 +106,7 @@ def show(wanted: Wanted, problem: str, steps: Sequence[str]) -> Shown:
 
 
 def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """The text that each token adds: by itself, one of SentencePiece loses its space. A part of a character adds none."""
+    """The text that each token adds: alone, one of SentencePiece loses its space. A part of a character adds none."""
     found, before = list[str](), ""
     for end in range(1, len(ids) + 1):
         whole = tokenizer.decode(list(ids[:end]), clean_up_tokenization_spaces=False)
