@@ -26,6 +26,9 @@ def score(
     ] = None,
     system: Annotated[str | None, typer.Option(help="system prompt in place of the dialect's; '' for none")] = None,
     output: Annotated[str | None, typer.Option(help="which score of a model that has several")] = None,
+    how: Annotated[
+        str | None, typer.Option(help="our own model with several members: mean (default), median, min, max, mean-sd:1")
+    ] = None,
     reference: Annotated[str | None, typer.Option(help="for an implicit PRM: the model it is relative to")] = None,
     dtype: Annotated[
         str, typer.Option(help="auto (as stored; checkpoints of `prm train` are float32), float32, bfloat16, float16")
@@ -54,8 +57,9 @@ def score(
     """
     jobs.score(
         scorer, problems, chains, out,
-        head=head, dialect=dialect, system=system, output=output, reference=reference, dtype=dtype, device=device,
-        device_map=device_map, revision=revision, subfolder=subfolder, backend=backend, is_calibrated=is_calibrated,
+        head=head, dialect=dialect, system=system, output=output, how=how, reference=reference, dtype=dtype,
+        device=device, device_map=device_map, revision=revision, subfolder=subfolder, backend=backend,
+        is_calibrated=is_calibrated,
         tokens_per_pass=tokens_per_pass, engine_options=engine_options(engine_option or []),
         splitter=splitter, overwrite=overwrite,
     )  # fmt: skip

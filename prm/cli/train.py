@@ -76,6 +76,9 @@ def train(
     steps: Annotated[
         str, typer.Option(help="steps to learn from: all, up to the first-error, or one-past it", rich_help_panel=LOSS)
     ] = "all",
+    members: Annotated[
+        int, typer.Option(min=1, help="step heads on the one backbone, each on its own bootstrap sample: an ensemble")
+    ] = 1,
     class_balance: Annotated[
         bool,
         typer.Option("--class-balance", help="right and wrong steps have equal total weight", rich_help_panel=LOSS),
@@ -148,6 +151,7 @@ def train(
         labels_as=cast("Targets", view),
         steps=cast("Steps", steps),
         class_balance=class_balance,
+        members=members,
         margin=margin,
         epochs=epochs,
         lr=lr,

@@ -53,6 +53,8 @@ class Metadata:
     labels: str = "hard"
     """What a step's score estimates: "hard" (whether any rollout succeeds), or "soft", "pooled" or "counts" (the share
     of rollouts that succeed); "outcome" for an ORM."""
+    members: int = 1
+    """Step heads of a PRM; member k, from 0, has the channels 2k (wrong) and 2k + 1 (right)."""
     calibration: Mapping[str, Any] | None = None
     """Calibrations as JSON, by level: of "step" scores, of the "chain" scores aggregated from them, and of the
     "reward". None without any."""
@@ -64,6 +66,8 @@ class Metadata:
             raise ValueError(f"separator must be a non-empty string, not {self.separator!r}")
         if not isinstance(self.chat, bool):
             raise ValueError(f"chat must be true or false, not {self.chat!r}")
+        if not isinstance(self.members, int) or self.members < 1 or (self.members > 1 and self.kind != "prm"):
+            raise ValueError(f"members must be a whole number from 1, and 1 without a PRM, not {self.members!r}")
         if self.calibration is not None:
             _require_calibrations(self.calibration)
 
@@ -140,11 +144,12 @@ def load_model(
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     *,
+    members: int = 1,
     is_trained: bool = False,
 ) -> Any:
     """Load a backbone with the head of `kind`: the stored head, or on a base model a new one, initialized from `seed`.
 
-    `is_trained` refuses a model whose file lacks the head or any other weight.
+    `is_trained` refuses a model whose file lacks the head or any other weight. `members`: see `Metadata.members`.
 
     Returns:
         A token classifier with logits ``(chains, length, channels)``; see `LABELS` for the channels.
@@ -154,9 +159,10 @@ def load_model(
     """
     require_model(name, "config.json")
     try:
-        config = AutoConfig.from_pretrained(name, num_labels=len(LABELS[kind]))
-        config.id2label = dict(enumerate(LABELS[kind]))
-        config.label2id = {label: number for number, label in enumerate(LABELS[kind])}
+        labels = LABELS[kind] if members == 1 else tuple(f"{n} {k}" for k in range(members) for n in LABELS[kind])
+        config = AutoConfig.from_pretrained(name, num_labels=len(labels))
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: number for number, label in enumerate(labels)}
         config.classifier_dropout = 0.0
         config.token_classification_bias = kind != "orm"  # sequence classifiers have none
         if pad_token_id is not None:

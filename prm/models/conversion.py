@@ -53,7 +53,10 @@ def to_qwen2_process_reward(name: str | Path, target: Path, dialect: Given = Non
         ModelError: it is not one of our PRMs, not on Qwen2, or narrower than the four rows that the first layer needs.
     """
     source = Path(name)
-    kind, config = load_metadata(source).kind, load_config(str(name))
+    metadata, config = load_metadata(source), load_config(str(name))
+    kind = metadata.kind
+    if metadata.members > 1:
+        raise ModelError(f"{name}: has {metadata.members} members; this architecture has one head", "train one member")
     if dialect is not None:
         raise ModelError(f"{name}: its {METADATA} says how it is read", "omit dialect")
     if kind != "prm":

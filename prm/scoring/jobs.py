@@ -49,6 +49,7 @@ def score(
     dialect: str | Dialect | None = None,
     system: str | None = None,
     output: str | None = None,
+    how: str | None = None,
     reference: str | None = None,
     dtype: str = "auto",
     device: str | None = None,
@@ -75,6 +76,7 @@ def score(
         dialect: how a public model is fed and read.
         system: system prompt in place of the dialect's.
         output: name of the score, of a model that has several.
+        how: how the scores of its members become one.
         reference: reference model of an implicit PRM.
         dtype: of the weights.
         device: where it runs.
@@ -92,14 +94,15 @@ def score(
         PrmError: an input, the model or the output cannot be used.
     """
     place, name = Workspace(out, "scores.jsonl"), scorer_name(scorer)
-    how: dict[str, Any] = {
-        "head": head, "dialect": dialect, "system": system, "output": output, "reference": reference, "dtype": dtype,
+    what: dict[str, Any] = {
+        "head": head, "dialect": dialect, "system": system, "output": output, "how": how,
+        "reference": reference, "dtype": dtype,
         "backend": backend, "is_calibrated": is_calibrated, "revision": revision, "subfolder": subfolder,
     }  # fmt: skip
     where = {"device": device, "device_map": device_map, "tokens_per_pass": tokens_per_pass}
     where |= {"engine_options": engine_options}
     files = place.files(problems=problems, chains=chains)
-    settings = {"scorer": name, **how, "splitter": splitter}
+    settings = {"scorer": name, **what, "splitter": splitter}
     settings |= {} if isinstance(dialect, str | None) else {"dialect": asdict(dialect)}
     inputs = files | directories(scorer=name, reference=reference)
     inputs |= {"dialect": Path(dialect)} if isinstance(dialect, str) and Path(dialect).is_file() else {}
@@ -114,12 +117,12 @@ def score(
         from .loading import load_scorer
 
         console.say(f"loading {name} …")
-        loaded = load_scorer(name, **how, **where)
+        loaded = load_scorer(name, **what, **where)
         with closing(loaded):
             yield loaded
 
     if isinstance(scorer, Scorer):
-        _require_defaults(how | where)
+        _require_defaults(what | where)
     with making(job, "scores", overwrite) as counts:
         if counts is not None:
             counts |= _go_on(opened, files["problems"], files["chains"], splitter, place.out)
@@ -144,10 +147,10 @@ def scorer_name(scorer: str | os.PathLike[str] | Scorer) -> str:
     return scorer.name or f"{type(scorer).__module__}.{type(scorer).__qualname__}"
 
 
-def _require_defaults(how: Mapping[str, Any]) -> None:
+def _require_defaults(given: Mapping[str, Any]) -> None:
     """Refuse arguments that say how to load a scorer that is loaded already."""
     defaults = {"dtype": "auto", "backend": "transformers", "is_calibrated": False, "subfolder": ""}
-    for name, value in how.items():
+    for name, value in given.items():
         if value != defaults.get(name):
             raise InputError(
                 f"{name}={value!r} has no effect: the scorer is loaded already", "give its name, or omit it"

@@ -13,12 +13,13 @@ from prm.errors import ModelError, require_number
 from prm.models.architectures import ARCHITECTURES, first_line, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
-from prm.models.heads import HEADS, Kind, score_head, token_head
+from prm.models.heads import HEADS, score_head, token_head
 from prm.models.layouts import StepRenderer
 from prm.models.public import Wanted, load_public, load_reading
 from prm.statistics.calibration import Calibration
 
 from .backends import Backend, TransformersBackend
+from .ensembles import how_named
 from .reward_model import RewardModel
 from .scorer import Scorer
 
@@ -33,6 +34,7 @@ def load_scorer(
     dialect: str | Dialect | None = None,
     system: str | None = None,
     output: str | None = None,
+    how: str | None = None,
     reference: str | None = None,
     dtype: str = "auto",
     device: str | None = None,
@@ -54,6 +56,7 @@ def load_scorer(
             Needed for a causal language model that is not on the list, whose name and architecture do not tell.
         system: system prompt in place of the dialect's; "" for none.
         output: name of the score to give, of a model that has several; None for the usual one.
+        how: how the scores of our own model's members become one, see `prm.Ensemble`; None for their mean.
         reference: the model that an implicit reward is relative to; None for the one that the model's card names.
         dtype: of the weights: "float32", "bfloat16" or "float16"; "auto" is that of the file, or float32 for our own.
         device: such as "cuda:1" or "cpu"; None for a GPU if there is one.
@@ -87,9 +90,9 @@ def load_scorer(
             raise ModelError(
                 f"{name}: its {METADATA} says how it is read", "omit dialect, system, output and reference"
             )
-        scorer = _own_scorer(wanted, head, is_calibrated, BACKENDS[backend].load_own)
+        scorer = _own_scorer(wanted, head, how, is_calibrated, BACKENDS[backend].load_own)
     else:
-        _require_no_settings_of_our_own(name, head, is_calibrated)
+        _require_no_settings_of_our_own(name, head, how, is_calibrated)
         scorer = _public_scorer(*BACKENDS[backend].load_public(wanted), output)
     scorer.name = name
     return scorer
@@ -126,7 +129,9 @@ def _require_backend(wanted: _Wanted, backend: str) -> None:
                 )
 
 
-def _require_no_settings_of_our_own(name: str, head: str | None, is_calibrated: bool) -> None:
+def _require_no_settings_of_our_own(name: str, head: str | None, how: str | None, is_calibrated: bool) -> None:
+    if how:
+        raise ModelError(f"{name}: has no members to combine", "omit how; several models: prm.Ensemble, prm combine")
     if head:
         raise ModelError(f"{name}: only models that `prm train` wrote have a {head} head", "omit head")
     if is_calibrated:
@@ -143,15 +148,19 @@ def _public_on_transformers(wanted: _Wanted) -> Public:
     return backend, found.renderer, found.dialect
 
 
-def _own_on_transformers(wanted: _Wanted, kind: Kind) -> Backend:
+def _own_on_transformers(wanted: _Wanted, metadata: Metadata) -> Backend:
     name, dtype = wanted.model.name, wanted.model.dtype
     stored = torch.float32 if isinstance(dtype, str) else dtype
     config = load_config(name)
     if config.architectures[0] in ARCHITECTURES:  # converted
         model, reader = load_strictly(name, config, stored), score_head
     else:
-        model, reader = load_model(name, kind, dtype=stored, is_trained=True), token_head
+        model, reader = _own_model(name, metadata, stored), token_head
     return TransformersBackend(_placed(model, wanted), reader, tokens_per_pass=wanted.tokens_per_pass)
+
+
+def _own_model(name: str, metadata: Metadata, dtype: torch.dtype) -> Any:
+    return load_model(name, metadata.kind, dtype=dtype, members=metadata.members, is_trained=True)
 
 
 def _placed(model: Any, wanted: _Wanted) -> Any:
@@ -171,7 +180,7 @@ def _public_on_vllm(wanted: _Wanted) -> Public:
     return _served(wanted, "auto"), renderer, dialect
 
 
-def _own_on_vllm(wanted: _Wanted, _: Kind) -> Backend:
+def _own_on_vllm(wanted: _Wanted, _: Metadata) -> Backend:
     return _served(wanted, "float32")
 
 
@@ -189,8 +198,8 @@ class BackendLoader:
     """How one backend loads models."""
 
     load_public: Callable[[_Wanted], Public]
-    load_own: Callable[[_Wanted, Kind], Backend]
-    """Load a checkpoint that `prm train` wrote, of this kind."""
+    load_own: Callable[[_Wanted, Metadata], Backend]
+    """Load a checkpoint that `prm train` wrote, with this metadata."""
     arguments: tuple[str, ...]
     """The arguments of `load_scorer` that no other backend uses."""
 
@@ -217,20 +226,35 @@ def _public_scorer(backend: Backend, renderer: StepRenderer, dialect: Dialect, o
 
 
 def _own_scorer(
-    wanted: _Wanted, head: str | None, is_calibrated: bool, load: Callable[[_Wanted, Kind], Backend]
+    wanted: _Wanted,
+    head: str | None,
+    how: str | None,
+    is_calibrated: bool,
+    load: Callable[[_Wanted, Metadata], Backend],
 ) -> Scorer:
     name = wanted.model.name
     metadata = load_metadata(Path(name))
     own = HEADS[metadata.kind]
     if head not in (*own, None):
         raise ModelError(f"{name}: has no {head} head", f"it has: {', '.join(own)}")
+    if how and metadata.members == 1:
+        raise ModelError(f"{name}: has one member, and nothing to combine", "omit how")
+    how_named(how or "mean")
     is_step = (head or own[0]) == "step"
     calibration = _stored_calibration(name, metadata, is_step) if is_calibrated else None
     renderer = renderer_of(load_tokenizer(name), metadata)
-    backend = load(wanted, metadata.kind)
+    backend = load(wanted, metadata)
     if is_step:
         return RewardModel(
-            backend, renderer, "softmax", "prm", threshold=0.5, aggregator="min", calibration=calibration
+            backend,
+            renderer,
+            "softmax",
+            "prm",
+            threshold=0.5,
+            aggregator="min",
+            calibration=calibration,
+            members=metadata.members,
+            how=how or "mean",
         )
     return RewardModel(backend, renderer, "reward", "orm", calibration=calibration)
 

@@ -13,7 +13,8 @@ from prm.models.rendering import Rendered
 from prm.statistics.calibration import Calibration
 
 from .backends import Backend
-from .scorer import NOT_FINITE, TOO_LONG, Refusal, ScoreKind, Scorer, Scores, malformed, matched, posed
+from .ensembles import combined, how_named
+from .scorer import NOT_FINITE, TOO_LONG, CombinedScores, Refusal, ScoreKind, Scorer, Scores, malformed, matched, posed
 
 Weights = Sequence[float] | None
 """Of a head's outputs, or of their probabilities; None for the usual ones: the second of two, or the last."""
@@ -48,6 +49,8 @@ class RewardModel(Scorer):
         threshold: score from which a step counts as right; None if there is no such score.
         aggregator: name in `prm.AGGREGATORS`: how its authors combine step scores into a chain score; None for an ORM.
         calibration: applied to its scores; None to leave them as they are.
+        members: number of its step heads, each with two outputs; with several, their probabilities become one score.
+        how: the way they do; see `prm.scoring.ensembles.how_named`.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class RewardModel(Scorer):
         threshold: float | None = None,
         aggregator: str | None = None,
         calibration: Calibration | None = None,
+        members: int = 1,
+        how: str = "mean",
     ) -> None:
         self.backend = backend
         self.renderer = renderer
@@ -70,6 +75,8 @@ class RewardModel(Scorer):
         self.threshold = threshold
         self.aggregator = aggregator
         self.calibration = calibration
+        self.members = members
+        self.how = how
         self._is_closed = False
 
     def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
@@ -107,6 +114,8 @@ class RewardModel(Scorer):
         return rendered.step_ends if self.kind == "prm" else (len(rendered.ids) - 1,)
 
     def _scores(self, rendered: Rendered, outputs: Tensor) -> Scores | Refusal:
+        if self.members > 1:
+            return self._of_members(outputs)
         values = READOUTS[self.readout](outputs, self.weights)
         if self.readout == "sum":
             values = values.cumsum(dim=0)[[end - rendered.prompt_length for end in rendered.step_ends]]
@@ -114,6 +123,15 @@ class RewardModel(Scorer):
             return Refusal(NOT_FINITE, "", "load the model in bfloat16 or float32")
         scores = values.tolist()
         return tuple(scores if self.calibration is None else self.calibration.apply(scores).tolist())
+
+    def _of_members(self, outputs: Tensor) -> Scores | Refusal:
+        shares = outputs.reshape(len(outputs), self.members, 2).softmax(dim=-1)[..., 1]
+        if not shares.isfinite().all():
+            return Refusal(NOT_FINITE, "", "load the model in bfloat16 or float32")
+        found = combined({str(k): tuple(shares[:, k].tolist()) for k in range(self.members)}, how_named(self.how))
+        return (
+            found if self.calibration is None else CombinedScores(self.calibration.apply(found).tolist(), found.members)
+        )
 
     def close(self) -> None:
         """Free what the backend holds. A second call does nothing."""

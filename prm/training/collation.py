@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from bisect import bisect
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from math import exp, factorial
 from typing import Any
 
 import torch
@@ -10,7 +14,7 @@ from torch import Tensor
 
 from prm.scoring.batching import batches_by_tokens, pad
 
-from .examples import ChainExample, GroupExample
+from .examples import GroupExample
 
 
 def passes(groups: Sequence[GroupExample], tokens_per_pass: int) -> Iterator[list[GroupExample]]:
@@ -23,17 +27,23 @@ def passes(groups: Sequence[GroupExample], tokens_per_pass: int) -> Iterator[lis
         yield [groups[i] for i in batch]
 
 
-def collate(groups: Sequence[GroupExample], pad_id: int, margin_scale: float = 0.0) -> dict[str, Tensor]:
+def collate(
+    groups: Sequence[GroupExample], pad_id: int, margin_scale: float = 0.0, *, members: int = 1, seed: int = 0
+) -> dict[str, Tensor]:
     """The tensors of one forward pass over ``n`` chains.
 
     Args:
         groups: at least one, see `prm.training.examples`.
         pad_id: pads the ids on the right.
         margin_scale: margin per unit that the better chain of a pair is better; 0 for no margins.
+        members: number of step heads. With several, each learns from a bootstrap sample of the problems of its own:
+            its weights are multiplied by a draw of Poisson(1) for each problem (Oza and Russell 2001).
+        seed: of these draws.
 
     Returns:
         `input_ids`, `attention_mask`: ``(n, length)``; `last`: ``(n,)``, position of each chain's last token.
-        `step_rows`, `step_places`, `step_targets`, `step_weights`: one entry per labeled step.
+        `step_rows`, `step_places`, `step_targets`, `step_weights`, `step_members`: one entry per labeled step
+        and member.
         `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; both weights are 0 for a chain without a value;
         the list weight is also 0 for the lowest chains of a group, and sums to 1 over the group.
         `chosen`, `rejected`, `pair_margins`, `pair_weights`: one entry per pair of a higher and a lower chain of a
@@ -49,7 +59,7 @@ def collate(groups: Sequence[GroupExample], pad_id: int, margin_scale: float = 0
         "attention_mask": mask,
         "last": mask.sum(dim=1) - 1,
         **_tokens(groups, ids, mask),
-        **_steps(chains),
+        **_steps(groups, members, seed),
         **_values(groups),
         **_pairs(groups, margin_scale),
     }
@@ -61,20 +71,41 @@ def _table(rows: Sequence[tuple[float, ...]], **columns: torch.dtype) -> dict[st
     return {name: torch.tensor(cell, dtype=kind) for (name, kind), cell in zip(columns.items(), cells, strict=True)}
 
 
-def _steps(chains: Sequence[ChainExample]) -> dict[str, Tensor]:
+def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str, Tensor]:
     labeled: list[tuple[float, ...]] = []
     ends: list[tuple[float, ...]] = []
-    for row, chain in enumerate(chains):
+    for row, (chain, shares) in enumerate(
+        (chain, shares) for group in groups for shares in [_shares(group, members, seed)] for chain in group.chains
+    ):
         for end, target, weight in zip(chain.step_ends, chain.targets, chain.weights, strict=True):
             if target is not None:
-                labeled.append((row, end, target, weight))
+                labeled += [(row, end, target, weight * share, member) for member, share in enumerate(shares)]
             if chain.value is not None:
                 ends.append((row, end, chain.value, 1.0))
     whole, real = torch.long, torch.float32
+    columns = {
+        "step_rows": whole,
+        "step_places": whole,
+        "step_targets": real,
+        "step_weights": real,
+        "step_members": whole,
+    }
     return {
-        **_table(labeled, step_rows=whole, step_places=whole, step_targets=real, step_weights=real),
+        **_table(labeled, **columns),
         **_table(ends, end_rows=whole, end_places=whole, end_values=real, end_weights=real),
     }
+
+
+_POISSON = list(accumulate(exp(-1) / factorial(k) for k in range(12)))
+"""Probability of at most k, under Poisson(1)."""
+
+
+def _shares(group: GroupExample, members: int, seed: int) -> list[int]:
+    """How many times each member has the problem of a group in its sample; once, if there is one member."""
+    if members == 1:
+        return [1]
+    drawn = (hashlib.blake2b(f"{seed}/{k}/{group.problem_id}".encode(), digest_size=8).digest() for k in range(members))
+    return [bisect(_POISSON, int.from_bytes(digest, "big") / 2**64) for digest in drawn]
 
 
 def _values(groups: Sequence[GroupExample]) -> dict[str, Tensor]:

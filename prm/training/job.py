@@ -143,7 +143,7 @@ def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
         "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "epochs": s.epochs, "lr": s.lr,
         "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
         "precision": s.precision, "lora_rank": s.lora_rank, "fsdp": s.fsdp, "separator": s.separator,
-        "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "processes": _processes(),
+        "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "members": s.members, "processes": _processes(),
     }  # fmt: skip
 
 
@@ -165,6 +165,7 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         save_every=s.save_every,
         report_to=_installed_reporters() if s.report_to is None else require_texts("report_to", s.report_to),
         seed=s.seed,
+        members=s.members,
     )
 
 
@@ -190,7 +191,7 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
             raise InputError(f"there is nothing to train on: {why}", f"lower held_out, or see {drops_path(job.output)}")
         for line in example_lines(prepared.train[0], prepared.tokenizer):
             console.say(line)
-        model = load_model(settings.base, settings.objective, prepared.pad_id, settings.seed)
+        model = load_model(settings.base, settings.objective, prepared.pad_id, settings.seed, members=settings.members)
         trained = fit(model, settings.objective, prepared.train, prepared.held_out, _fit_settings(settings), work)
         counts: dict[str, Any] = {
             "chains": prepared.found["train"]["chains"],

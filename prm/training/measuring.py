@@ -40,11 +40,17 @@ def measure(model: Any, heads: Collection[str], groups: Sequence[GroupExample], 
     outputs = backend.outputs([(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
     found: Metrics = {}
     if "step" in heads:
-        margins = [(values[:-1, 1] - values[:-1, 0]) for values in outputs]
+        margins = [_margins(values[:-1, :2] if "outcome" in heads else values[:-1]) for values in outputs]
         found |= _step_metrics(list(zip(chains, margins, strict=True)))
     if "outcome" in heads:
         found |= _outcome_metrics(groups, [float(values[-1, -1]) for values in outputs])
     return found
+
+
+def _margins(values: Tensor) -> Tensor:
+    """Log-odds of each step; with several members, those of the mean of their probabilities."""
+    margins = values[:, 1::2] - values[:, 0::2]
+    return margins[:, 0] if margins.shape[1] == 1 else margins.sigmoid().mean(dim=1).logit(eps=1e-7)
 
 
 def _step_metrics(chains: Iterable[tuple[ChainExample, Tensor]]) -> Metrics:

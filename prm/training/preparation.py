@@ -65,7 +65,13 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
     """
     drops, metadata = (
         Drops(),
-        Metadata(settings.objective, settings.separator_text, settings.chat, settings.score_labels),
+        Metadata(
+            settings.objective,
+            settings.separator_text,
+            settings.chat,
+            settings.score_labels,
+            members=settings.members,
+        ),
     )
     tokenizer = load_tokenizer(settings.base)
     renderer = renderer_of(tokenizer, metadata)

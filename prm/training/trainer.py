@@ -75,6 +75,8 @@ class FitSettings:
     """Where to log besides the log file: `tensorboard`, or another integration of the Trainer, such as `wandb`."""
     seed: int = 0
     """Draws the order of the groups."""
+    members: int = 1
+    """Step heads of the model, see `prm.training.collation.collate`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,11 +310,12 @@ class RewardTrainer(Trainer):
         )
         logits, none = output.logits, output.logits.new_zeros(0)
         steps = logits[part["step_rows"], part["step_places"]]
+        wrong = 2 * part["step_members"].unsqueeze(1)
         rows = torch.arange(len(logits), device=logits.device)
         has_steps, has_outcome = "step" in self.heads, "outcome" in self.heads
         with_ends = has_outcome and any(TERMS[name].reads_ends for name in self.terms)
         return Read(
-            margins=steps[:, 1] - steps[:, 0] if has_steps else none,
+            margins=(steps.gather(1, wrong + 1) - steps.gather(1, wrong)).squeeze(1) if has_steps else none,
             rewards=logits[rows, part["last"], -1] if has_outcome else none,
             end_rewards=logits[part["end_rows"], part["end_places"], -1] if with_ends else none,
             token_logits=self._token_logits(output.hidden_states[-1], part) if with_hidden else none,
@@ -370,7 +373,8 @@ def _collator(settings: FitSettings, pad_id: int) -> Callable[[Sequence[GroupExa
     budget = _tokens_per_pass(settings)
 
     def collate_batch(groups: Sequence[GroupExample]) -> dict[str, Any]:
-        return {"passes": [collate(part, pad_id, settings.margin_scale) for part in passes(groups, budget)]}
+        settled = {"members": settings.members, "seed": settings.seed}
+        return {"passes": [collate(part, pad_id, settings.margin_scale, **settled) for part in passes(groups, budget)]}
 
     return collate_batch
 
