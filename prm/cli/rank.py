@@ -92,6 +92,12 @@ def rerank(
     out: OutFile,
     aggregate: Annotated[str, typer.Option(help=one_of(AGGREGATORS))] = "min",
     selection: Annotated[str, typer.Option(help=one_of(SELECTIONS))] = "best-of-n",
+    stop_when: Annotated[
+        float | None, typer.Option(help="for a vote: look no further once the winner is this sure, such as 0.95")
+    ] = None,
+    abstain_below: Annotated[
+        float | None, typer.Option(help="make no choice for a problem whose chosen chain scores less")
+    ] = None,
     checker: Checker = "exact",
     splitter: Splitter = "newline",
     overwrite: Overwrite = False,
@@ -99,5 +105,6 @@ def rerank(
     """Scores → the chosen solution of each problem."""
     jobs.rerank_chains(
         problems, chains, scores, out,
-        aggregate=aggregate, selection=selection, checker=checker, splitter=splitter, overwrite=overwrite,
+        aggregate=aggregate, selection=selection, stop_when=stop_when, abstain_below=abstain_below,
+        checker=checker, splitter=splitter, overwrite=overwrite,
     )  # fmt: skip

@@ -403,6 +403,8 @@ class Choice:
     """Step scores of each solution, in the given order; empty for a refused one."""
     refusals: tuple[str | None, ...] = ()
     """Why the scorer refused each solution, in the given order; None for one with a score."""
+    read: int | None = None
+    """How many solutions, from the first on, were looked at before the winner was settled; None for all."""
 
 
 @dataclass(frozen=True, slots=True)

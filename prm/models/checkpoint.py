@@ -108,7 +108,7 @@ def load_tokenizer(name: str, **files: Any) -> Any:
     Raises:
         ModelError: it is missing or cannot be loaded.
     """
-    require_model(str(Path(name) / files.get("subfolder", "")), "config.json")
+    require_model(name, "config.json")
     try:
         return _sentencepiece_of_llama(name, files) or AutoTokenizer.from_pretrained(name, **files)
     except (OSError, ValueError) as error:

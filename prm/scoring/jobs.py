@@ -238,6 +238,8 @@ def rerank_chains(
     *,
     aggregate: str = "min",
     selection: str = "best-of-n",
+    stop_when: float | None = None,
+    abstain_below: float | None = None,
     checker: Named = "exact",
     splitter: str = "newline",
     overwrite: bool = False,
@@ -251,6 +253,9 @@ def rerank_chains(
         out: file of choices; None for a temporary one.
         aggregate: name in `prm.AGGREGATORS`; ignored for an ORM, which gives a single score.
         selection: "best-of-n", "majority" or "weighted".
+        stop_when: for a vote: look at no more chains once the winner is settled with this probability, in (0.5, 1);
+            see `prm.scoring.reranking.settled`.
+        abstain_below: make no choice for a problem whose chosen chain scores less than this.
         checker: decides which answers are equal; see `prm.scoring.reranking.group_answers`.
         splitter: how to split a solution given as one text into steps.
         overwrite: whether to replace an existing output.
@@ -267,10 +272,12 @@ def rerank_chains(
     judge = job_checker(checker)
     place = Workspace(out, "choices.jsonl")
     files = place.files(problems=problems, chains=chains, scores=scores)
-    settings = {
+    settings: dict[str, Any] = {
         "aggregate": aggregate, "selection": selection, "splitter": splitter, **own_aggregators_in(aggregate),
         **recorded(judge),
     }  # fmt: skip
+    selective = {"stop_when": stop_when, "abstain_below": abstain_below}
+    settings |= {name: value for name, value in selective.items() if value is not None}
     job = Job(place.out, "rerank", settings, files | command_files(judge))
     with making(job, "choices", overwrite) as counts:
         if counts is not None:
@@ -290,12 +297,28 @@ def rerank_chains(
                     aggregate=aggregate,
                     selection=selection,
                     checker=judge,
+                    stop_when=stop_when,
                 )
                 for problem_id, group in groups.items()
             )
-            counts["problems"] = write_records(place.out, choices)
+            counts["problems"] = write_records(place.out, _kept(choices, abstain_below, drops, counts))
             write_drops(drops, place.out, counts)
     return place.records(job, Choice)
+
+
+def _kept(
+    choices: Iterable[Choice], abstain_below: float | None, drops: Drops, counts: dict[str, Any]
+) -> Iterator[Choice]:
+    """The choices that are good enough; counts the chains that were looked at, if not all were."""
+    for choice in choices:
+        if choice.read is not None:
+            counts["chains"] = counts.get("chains", 0) + len(choice.scores)
+            counts["chains looked at"] = counts.get("chains looked at", 0) + choice.read
+        score = choice.scores[choice.index]
+        if abstain_below is not None and (score is None or score < abstain_below):
+            drops.add(choice.problem_id, "its best chain scores too little", f"{score}")
+        else:
+            yield choice
 
 
 def _groups(

@@ -79,6 +79,8 @@ def load_scorer(
         raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
     if tokens_per_pass is not None:
         require_number("tokens_per_pass", tokens_per_pass, "[1, inf)", whole=True)
+    if Path(name).is_dir():
+        name, subfolder = str(Path(name) / subfolder), ""
     files = {"revision": revision, "subfolder": subfolder, "token": token}
     given = {key: value for key, value in files.items() if value}
     model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", given, device_map)

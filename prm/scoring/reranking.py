@@ -8,12 +8,13 @@ first chain, so a result never depends on chance.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
 from prm.data.records import Asked, Choice, Problem, StepScores
 from prm.data.steps import split_steps
-from prm.errors import InputError, require_known
+from prm.errors import InputError, require_known, require_number
 from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import aggregator_named, blaming
 from prm.verifiers import Checker, Policy, answer_key, extract_answer
@@ -103,19 +104,23 @@ def choose(
     aggregate: str = "min",
     selection: str = "best-of-n",
     checker: Named = "exact",
+    stop_when: float | None = None,
 ) -> Choice:
     """Choose by the results that a scorer of this `kind` gave, one per solution; see `rerank`.
 
-    Of the problem, its id is enough, unless a checker of yours looks at the record.
+    Of the problem, its id is enough, unless a checker of yours looks at the record. `stop_when`: see `settled`.
     """
     require_options(aggregate, selection)
+    _require_stop(selection, stop_when)
     require_known("kind", kind, get_args(ScoreKind))
     texts = _texts(solutions)
     found = checked(results, [1 if kind == "orm" else None] * len(texts), _unmatched)
     by = "last" if kind == "orm" else aggregate
     scores = [None if isinstance(item, Refusal) else aggregate_scores(item, by) for item in found]
     record = problem if isinstance(problem, Problem) else None
-    index = select(scores, group_answers(texts, job_checker(checker), record), selection)
+    groups = group_answers(texts, job_checker(checker), record)
+    read = None if stop_when is None else settled(groups, stop_when)
+    index = select(scores[:read], groups[:read], selection)
     return Choice(
         problem_id=record.id if record else str(problem),
         best=texts[index],
@@ -124,7 +129,42 @@ def choose(
         scores=tuple(scores),
         step_scores=tuple(() if isinstance(item, Refusal) else item for item in found),
         refusals=tuple(str(item) if isinstance(item, Refusal) else None for item in found),
+        read=read,
     )
+
+
+def _require_stop(selection: str, stop_when: float | None) -> None:
+    if stop_when is None:
+        return
+    require_number("stop_when", stop_when, "(0.5, 1)")
+    if selection == "best-of-n":
+        raise InputError("stop_when needs a vote: the next solution may be the best", "choose majority or weighted")
+
+
+def settled(groups: Sequence[int | None], stop_when: float) -> int:
+    """How many solutions, from the first on, settle a vote on their answers; all of them if none do.
+
+    Adaptive consistency (arXiv 2305.11860, section 3, Beta criterion): with v votes for the first answer and w for the
+    second, the first wins if its share of both is above one half, whose probability is that of a Beta(v + 1, w + 1).
+
+    Args:
+        groups: the `group_answers` of the solutions in the order in which they were drawn.
+        stop_when: probability that is enough, in (0.5, 1).
+
+    >>> settled([0, 0, 0, 0, 0, 1, 1], 0.95), settled([0, 1, 0, 1], 0.95)
+    (4, 4)
+    """
+    from scipy.special import betainc
+
+    votes = Counter[int]()
+    for number, group in enumerate(groups, start=1):
+        if group is None:
+            continue
+        votes[group] += 1
+        (_, first), (_, second) = [*votes.most_common(2), (None, 0)][:2]
+        if 1 - betainc(first + 1, second + 1, 0.5) >= stop_when:
+            return number
+    return len(groups)
 
 
 def _unmatched(what: str) -> InputError:

@@ -439,6 +439,22 @@ def test_an_output_of_several_is_chosen_by_name(paths):
     assert "helpsteer-verbosity" in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["qwen", "versaprm", "outcome"])
+def test_a_model_in_a_subfolder_on_devices_of_choice(name, paths, scorers, tmp_path):
+    shutil.copytree(paths[name], tmp_path / "repository" / "model")
+    expected = flat(score(scorers[name], MANY[:4]))
+    for more in ({"device": "cpu"}, {"device_map": {"": "cpu"}}, {"device_map": "auto"}):
+        found = prm.load_scorer(str(tmp_path / "repository"), subfolder="model", dialect=name, **more)
+        assert flat(score(found, MANY[:4])) == pytest.approx(expected, **CLOSE)
+    half = prm.load_scorer(str(paths[name]), dialect=name, dtype="float16")
+    assert half.backend.model.dtype == torch.float16
+    assert flat(score(half, MANY[:4])) == pytest.approx(expected, abs=0.05)
+    with pytest.raises(ModelError, match="cannot be put on cuda:7"):
+        prm.load_scorer(str(paths[name]), dialect=name, device="cuda:7")
+    with pytest.raises(ModelError, match="has no effect on the backend vllm"):
+        prm.load_scorer(str(paths[name]), dialect=name, backend="vllm", device_map="auto")
+
+
 # a dialect of one's own
 
 OWN = """
