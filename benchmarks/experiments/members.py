@@ -97,7 +97,7 @@ def trained(out: Path, members: int, seed: int, epochs: int) -> float:
 def again(rows: Iterable[StepScores], how: str) -> list[StepScores]:
     """The scores of an ensemble, combined in another way."""
     rule = how_named(how)
-    return [replace(row, scores=tuple(combined(row.members, rule))) for row in rows]
+    return [replace(row, scores=tuple(combined(row.by_member, rule))) for row in rows]
 
 
 def judged(rows: Iterable[StepScores], truth: Mapping[str, Sequence[bool]]) -> Iterator[tuple[int, float, bool]]:

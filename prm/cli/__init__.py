@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from prm import console
 from prm.errors import PrmError
 
-from . import calibrate, convert, demo, dialect, evaluate, formats, label, rank, report, sample, train, verify
+from . import calibrate, demo, evaluate, formats, label, models, rank, report, sample, train, verify
 
 Examples = dict[Callable[..., None], str]
 """Command functions, which also name the commands, and the example at the end of each help text."""
@@ -35,7 +35,7 @@ _COMMANDS: Examples = {
     rank.rerank: "prm rerank --problems p.jsonl --chains c.jsonl --scores s.jsonl --aggregate min --out best.jsonl",
     calibrate.calibrate: "prm calibrate --scores s.jsonl --labels l.jsonl --method platt --out calibration.json",
     calibrate.strengths: "prm strengths pairs.jsonl --model bradley-terry --out values.jsonl",
-    convert.convert: "prm convert --scorer runs/prm --to qwen2-process-reward --out runs/prm-qwen",
+    models.convert: "prm convert --scorer runs/prm --to qwen2-process-reward --out runs/prm-qwen",
     evaluate.suite: "prm suite processbench Qwen/ProcessBench --out runs/processbench",
     evaluate.eval_: "prm eval processbench Qwen/ProcessBench --scores PRM=scores.jsonl --out result.json\n\n"
     "Your own files: prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out result.json",
@@ -59,8 +59,8 @@ _LABEL_COMMANDS: Examples = {
 
 
 _DIALECT_COMMANDS: Examples = {
-    dialect.check: "prm dialect check my-dialect.toml --model runs/my-prm",
-    dialect.show: "prm dialect show math-shepherd > my-dialect.json",
+    models.check: "prm dialect check my-dialect.toml --model runs/my-prm",
+    models.show: "prm dialect show math-shepherd > my-dialect.json",
 }
 
 

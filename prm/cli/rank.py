@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from prm.errors import InputError
 from prm.scoring import jobs
 from prm.scoring.reranking import SELECTIONS
 from prm.statistics.aggregation import AGGREGATORS
@@ -80,6 +81,10 @@ def combine(
     """Scores of several scorers → one score each, with those of the members."""
     from prm.scoring import ensembles
 
+    for option, given in (("--scores", scores), ("--calibration", calibration or [])):
+        names = [text.partition("=")[0] for text in given]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(f"{option}: the name {twice!r} comes twice", "give each scorer a name of its own")
     named = key_values("--scores", "NAME=FILE", scores, "such as --scores a=a.jsonl --scores b=b.jsonl")
     fitted = key_values("--calibration", "NAME=FILE", calibration or [], "such as --calibration a=a.json")
     ensembles.combine(named, out, how=how, calibrations=fitted or None, overwrite=overwrite)

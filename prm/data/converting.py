@@ -51,7 +51,7 @@ def _fault(message: str, row: Mapping[str, Any], kind: Any) -> str:
     if not place:
         return message
     path, value = place.rstrip("`"), row
-    for name, index in re.findall(r"(\w+)|\[(\d+)\]", path):
+    for name, index in re.findall(r"(\w+)|\[(\d+)\]", path.partition("[...]")[0]):
         value = value[name] if name else value[int(index)]  # type: ignore[index]
     choices = _choices(get_type_hints(kind)[re.split(r"\W", path)[0]]) if "enum" in said else ()
     wanted = f"expected one of {', '.join(map(repr, choices))}" if choices else said[0].lower() + said[1:]

@@ -166,7 +166,8 @@ class ProblemFile(Mapping[str, Problem]):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
-        self._by_text: dict[str, str] = {}
+        self._by_text: dict[str, str | None] = {}
+        """By the text as it is, and in its normal form; None for a text of several problems."""
         self._by_row: dict[int, str] = {}
         """Ids of the rows that have none of their own."""
         self._last: Problem | None = None
@@ -178,14 +179,20 @@ class ProblemFile(Mapping[str, Problem]):
         for number, start, line in numbered_lines(self._path):
             problem = _problem(self._path, number, parse_line(self._path, number, line))
             self._places.setdefault(problem.id, (number, start))
-            self._by_text.setdefault(normal_text(problem.text), problem.id)
+            for text in {problem.text, normal_text(problem.text)}:
+                self._by_text[text] = problem.id if text not in self._by_text else None
             if problem.id == f"{self._path.stem}-{number}":
                 self._by_row[number] = problem.id
             yield number, problem
 
     def owner(self, row: int, text: str | None) -> str | None:
-        """Id of the problem of a row without an id in another file: with this text or, without a text, the same row."""
-        return self._by_row.get(row) if text is None else self._by_text.get(normal_text(text))
+        """Id of the problem of a row without an id in another file: with this text or, without a text, the same row.
+
+        None if there is none, or several problems have the text.
+        """
+        if not isinstance(text, str):
+            return self._by_row.get(row) if text is None else None
+        return self._by_text.get(text) or self._by_text.get(normal_text(text))
 
     def __getitem__(self, identity: str) -> Problem:
         if self._last is None or self._last.id != identity:
@@ -300,7 +307,7 @@ def _chains_of(
         return
     owner = optional_text(row, "problem_id", "id", "unique_id", "idx")
     if owner is None:
-        found = None if problems is None else problems.owner(number, question_of(row))
+        found = None if problems is None else problems.owner(number, question_of(plain_row(row)))
         owner = found or f"{path.stem}-{number}"
     for solution in _solutions(path, number, row):
         steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)

@@ -355,6 +355,14 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberScores:
+    """The scores of a chain by one member of an ensemble."""
+
+    name: str
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StepScores:
     """The scores of a chain. Higher is better."""
 
@@ -364,13 +372,13 @@ class StepScores:
     """One per step for a PRM, mostly in [0, 1] (see docs/scoring.md); exactly one, any real number, for an ORM."""
     kind: Literal["prm", "orm"]
     """Whether `scores` are of steps or of the whole chain."""
-    members: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """The scores of each member of an ensemble, by name; empty for a single scorer."""
+    members: tuple[MemberScores, ...] = ()
+    """The scores of each member of an ensemble; empty for a single scorer."""
 
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
         _require(
-            all(len(scores) == len(self.scores) for scores in self.members.values()),
+            all(len(member.scores) == len(self.scores) for member in self.members),
             "members must have as many scores as the chain",
         )
         _require(self.kind in ("prm", "orm"), f"kind must be 'prm' or 'orm', not {self.kind!r}")
@@ -379,11 +387,16 @@ class StepScores:
         _require(self.kind == "prm" or len(self.scores) == 1, "an ORM gives exactly one score per chain")
 
     @property
+    def by_member(self) -> dict[str, tuple[float, ...]]:
+        """The scores of each member of an ensemble, by its name."""
+        return {member.name: member.scores for member in self.members}
+
+    @property
     def spread(self) -> tuple[float, ...]:
         """Standard deviation of each score among the members; 0 for a single scorer."""
         if not self.members:
             return (0.0,) * len(self.scores)
-        return tuple(pstdev(column) for column in zip(*self.members.values(), strict=True))
+        return tuple(pstdev(column) for column in zip(*self.by_member.values(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

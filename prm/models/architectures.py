@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -206,8 +206,11 @@ def adapter_of(name: str, **files: Any) -> Adapter | None:
         return None
     if found is None:
         return None
-    row = json.loads(Path(found).read_text(encoding="utf-8"))
-    if not row.get("base_model_name_or_path"):
+    try:
+        row = json.loads(Path(found).read_text(encoding="utf-8"))
+    except ValueError:
+        row = None
+    if not isinstance(row, dict) or not row.get("base_model_name_or_path"):
         raise ModelError(f"{name}: its adapter_config.json names no base model", _ADAPTER)
     return Adapter(str(row["base_model_name_or_path"]), row.get("task_type"), _labels(name, **files))
 
@@ -217,9 +220,12 @@ def _labels(name: str, **files: Any) -> int | None:
     path = cached_file(name, "adapter_model.safetensors", _raise_exceptions_for_missing_entries=False, **files)
     if path is None:
         return None
-    with safe_open(path, framework="pt") as weights:
-        heads = [key for key in weights.keys() if key.endswith(("score.weight", "classifier.weight"))]  # noqa: SIM118
-        return int(weights.get_slice(heads[0]).get_shape()[0]) if heads else None
+    try:
+        with safe_open(path, framework="pt") as weights:
+            heads = [key for key in weights.keys() if key.endswith(("score.weight", "classifier.weight"))]  # noqa: SIM118
+            return int(weights.get_slice(heads[0]).get_shape()[0]) if heads else None
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{name}: its adapter weights cannot be read: {first_line(error)}", _ADAPTER) from error
 
 
 def as_classifier(name: str, config: Any, adapter: Adapter) -> Any:
@@ -237,8 +243,8 @@ def as_classifier(name: str, config: Any, adapter: Adapter) -> Any:
     return config
 
 
-def load_adapted(name: str, base: Any, **files: Any) -> Any:
-    """Load the adapter `name`, a directory or Hub name, into the model `base`.
+def load_adapted(name: str, base: Any, *, merges: bool = False, **files: Any) -> Any:
+    """Load the adapter `name`, a directory or Hub name, into the model `base`; `merges` adds it to its weights.
 
     Raises:
         ModelError: peft is not installed, or the adapter does not fit.
@@ -252,13 +258,13 @@ def load_adapted(name: str, base: Any, **files: Any) -> Any:
     try:
         model = peft.PeftModel(base, peft.PeftConfig.from_pretrained(name, inference_mode=True, **files))
         found = model.load_adapter(name, "default", **files)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise ModelError(f"{name}: does not fit its base model: {first_line(error)}", GIVE_A_MODEL) from error
     require_complete(name, found.missing_keys, found.unexpected_keys)
     adapted = model.get_base_model()
     if type(adapted.get_output_embeddings()) not in (nn.Linear, type(None)):
         raise ModelError(f"{name}: adapts the output embedding, of which only some rows are read", _ADAPTER)
-    return adapted
+    return model.merge_and_unload() if merges else adapted
 
 
 def require_model(name: str, *files: str) -> None:

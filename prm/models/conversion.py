@@ -17,7 +17,7 @@ from prm.data.manifest import Job, directories
 from prm.data.writing import whole_directory, write_json
 from prm.errors import ModelError, require_known
 
-from .architectures import Qwen2ForProcessRewardModel, load_config
+from .architectures import Qwen2ForProcessRewardModel, adapter_of, load_config
 from .checkpoint import METADATA, load_metadata, load_model
 from .dialects import DIALECT_FILE, Dialect
 from .heads import candidate_head
@@ -111,21 +111,25 @@ def to_token_classifier(name: str, target: Path, dialect: Given) -> None:
         ModelError: the model is not read by two tokens, changes its logits after the embedding, or transformers has no
             token classifier for its backbone.
     """
-    found = load_public(Wanted(name, dialect))
+    wanted = Wanted(name, dialect)
+    found = load_public(wanted)
     candidates = getattr(found.head, "keywords", {}).get("candidates", ())
     if getattr(found.head, "func", None) is not candidate_head or len(candidates) != 2:
         raise ModelError(f"{name}: is not read by the plain logits of two tokens", "use it as it is")
-    model = _merged(found.model)
+    # before an adapter is merged, which may change the weights that a tied output embedding shares
+    rows = found.model.get_output_embeddings().weight.detach()[list(candidates)].clone()
+    model = load_public(replace(wanted, merges=True)).model if adapter_of(name) else found.model
     config = model.config
     if type(config) not in AutoModelForTokenClassification._model_mapping:
         raise ModelError(f"{name}: transformers has no token classifier of a {config.model_type}", "use it as it is")
     config.num_labels, config.id2label, config.label2id = 2, {0: "wrong", 1: "right"}, {"wrong": 0, "right": 1}
+    config.tie_word_embeddings = False
     with torch.device("meta"):
         other = AutoModelForTokenClassification.from_config(config)
-    rows = model.get_output_embeddings().weight.detach()[list(candidates)].clone()
-    backbone = {key: value for key, value in model.state_dict().items() if not key.startswith("lm_head.")}
-    head = {"score.weight": rows, "score.bias": rows.new_zeros(2)}
-    other.load_state_dict({**backbone, **head}, assign=True)
+    if not isinstance(getattr(other, "score", None), torch.nn.Linear) or other.score.bias is None:
+        raise ModelError(f"{name}: the token classifier of a {config.model_type} has another head", "use it as it is")
+    weights = {**model.state_dict(), "score.weight": rows, "score.bias": rows.new_zeros(2)}
+    other.load_state_dict({key: weights[key] for key in other.state_dict()}, assign=True)
     other.save_pretrained(target)
     found.renderer.tokenizer.save_pretrained(target)
     if Path(name).is_dir():
@@ -133,18 +137,6 @@ def to_token_classifier(name: str, target: Path, dialect: Given) -> None:
     architectures = ("*ForTokenClassification",)
     own = replace(found.dialect, architectures=architectures, labels=2, hub_names=(), ids={})
     write_json(target / DIALECT_FILE, asdict(own))
-
-
-def _merged(model: Any) -> Any:
-    """A model without its LoRA layers, whose changes are added to its weights."""
-    for layer in model.modules():
-        if hasattr(layer, "merge") and hasattr(layer, "base_layer"):
-            layer.merge()
-    adapted = {name: layer for name, layer in model.named_modules() if hasattr(layer, "base_layer")}
-    for name, layer in adapted.items():
-        parent, _, own = name.rpartition(".")
-        setattr(model.get_submodule(parent), own, layer.base_layer)
-    return model
 
 
 CONVERSIONS: dict[str, Callable[[str, Path, Given], None]] = {
@@ -172,7 +164,9 @@ def convert(
     """
     require_known("target architecture", to, CONVERSIONS)
     settings = {"to": to, **({"scorer": str(scorer), "dialect": dialect} if to == "token-classifier" else {})}
-    job = Job(Path(out), "convert", settings, directories(scorer=str(scorer)))
+    inputs = directories(scorer=str(scorer))
+    inputs |= {"dialect": Path(dialect)} if dialect and Path(dialect).is_file() else {}
+    job = Job(Path(out), "convert", settings, inputs)
     with making(job, "checkpoint", overwrite) as counts:
         if counts is not None:
             with whole_directory(job.output) as directory:

@@ -50,6 +50,18 @@ EXAMPLE = ("What is 2 + 3 + 4?", ("First, 2 + 3 = 5.", "Then 5 + 4 = 9. The answ
 """A problem with steps, rendered to find and to show a dialect's marks."""
 
 
+_USED_BY = {
+    "system": ("chat", "turns", "spans", "whole"),
+    "problem_end": ("plain", "pieces", "turns"),
+    "step_start": ("plain", "chat", "spans"),
+    "joint": ("plain", "chat", "spans", "whole"),
+    "marker": ("plain", "chat", "pieces"),
+    "bos": ("pieces",),
+    "splits_lines": ("pieces",),
+}
+"""The layouts in which a field has an effect."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """Input format and read-out of one family of models."""
@@ -128,6 +140,13 @@ class Dialect:
             raise ValueError(f"the layout {self.layout!r} needs a marker")
         if self.layout == "turns" and self.answers is None:
             raise ValueError("the layout 'turns' needs answers")
+        for name, layouts in _USED_BY.items():
+            if getattr(self, name) not in ("", None, False, "if-any") and self.layout not in layouts:
+                raise ValueError(f"{name} has no effect in the layout {self.layout!r}; omit it")
+        if self.outputs and self.readout in ("difference", "sum"):
+            raise ValueError(f"outputs have no effect with the readout {self.readout!r}; omit them")
+        if not all(self.outputs.values()):
+            raise ValueError("outputs must have weights for each name")
 
     @property
     def has_chat(self) -> bool:
@@ -200,7 +219,7 @@ def make_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | Non
         lay_out = partial(chat_whole, system=dialect.system, joint=dialect.joint or "\n")
         return WholeRenderer(tokenizer, lay_out, _special(tokenizer), pad_id)
     if dialect.layout == "spans":
-        spans = partial(chat_spans, start=dialect.step_start, joint=dialect.joint)
+        spans = partial(chat_spans, system=dialect.system, start=dialect.step_start, joint=dialect.joint)
         return TextRenderer(tokenizer, spans, _special(tokenizer), reads_on=True)
     mark = dialect.answers[1] if dialect.layout == "turns" and dialect.answers else dialect.marker
     return _text(tokenizer, dialect, mark, mark_id(tokenizer, name, dialect, mark))

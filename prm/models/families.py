@@ -7,6 +7,7 @@ Left out: critics that generate text.
 
 from __future__ import annotations
 
+import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -36,7 +37,7 @@ DIALECTS: dict[str, Dialect] = {
         joint="\n",
         marker=" ки",
         answers=(" -", " +"),
-        architectures=("*ForCausalLM",),
+        architectures=("*ForCausalLM", "*LMHeadModel"),
         hub_names=("peiyi9979/math-shepherd-mistral-7b-prm",),
         form="problem, space, `Step 1: … ки`, newline, `Step 2: … ки`",
         read_at="`ки`",
@@ -51,7 +52,7 @@ DIALECTS: dict[str, Dialect] = {
         layout="turns",
         problem_end=" ",
         answers=("-", "+"),
-        architectures=("*ForCausalLM",),
+        architectures=("*ForCausalLM", "*LMHeadModel"),
         hub_names=("RLHFlow/Llama3.1-8B-PRM-Mistral-Data", "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"),
         form="chat: user turns of problem, space, step 1, then step 2, …; the assistant answers each with `+`",
         read_at="token before each `+`",
@@ -95,7 +96,7 @@ DIALECTS: dict[str, Dialect] = {
         problem_end=" \n\n",
         marker=" \n\n\n\n",
         answers=("-", "+"),
-        architectures=("*ForCausalLM",),
+        architectures=("*ForCausalLM", "*LMHeadModel"),
         hub_names=(
             "UW-Madison-Lee-Lab/VersaPRM",
             "UW-Madison-Lee-Lab/VersaPRM-Base-8B",
@@ -180,7 +181,7 @@ DIALECTS: dict[str, Dialect] = {
         joint=" ",
         marker=" \n\n\n\n\n",
         answers=(" -", " +"),
-        architectures=("*ForCausalLM",),
+        architectures=("*ForCausalLM", "*LMHeadModel"),
         hub_names=("openreasoner/Math-psa",),
         form="problem, space, `Step 1: …`, space and five newlines, space, `Step 2: …`, …",
         read_at="token of space and five newlines",
@@ -196,7 +197,7 @@ DIALECTS: dict[str, Dialect] = {
         layout="spans",
         step_start="Step {n}: ",
         joint="\n\n",
-        architectures=("*ForCausalLM",),
+        architectures=("*ForCausalLM", "*LMHeadModel"),
         hub_names=("PRIME-RL/EurusPRM-Stage1", "PRIME-RL/EurusPRM-Stage2"),
         form="chat; the assistant's turn is `Step 1: …`, `Step 2: …` with blank lines between",
         read_at="all tokens of the solution, summed up to the blank line after each step or the end of the turn",
@@ -276,7 +277,7 @@ DIALECTS: dict[str, Dialect] = {
         kind="orm",
         readout="reward",
         answer_ids=(0,),
-        architectures=("*ForCausalLM",),
+        architectures=("*ForCausalLM", "*LMHeadModel"),
         hub_names=("nvidia/Llama-3.1-Nemotron-70B-Reward-HF", "nvidia/Llama-3.3-Nemotron-70B-Reward"),
         form="chat: user turn with the problem, assistant turn with the solution",
         read_at="last token, the logit of the vocabulary's first token",
@@ -313,7 +314,7 @@ def choose_dialect(name: str, architecture: str, labels: int, wanted: str | Dial
         ModelError: the dialect is unknown, the architecture does not fit it, or several dialects fit.
     """
     if wanted is not None:
-        return _fitting(name, _given(wanted), str(wanted), architecture, labels)
+        return _fitting(name, given_dialect(wanted), str(wanted)[:60], architecture, labels)
     known = [key for key, dialect in DIALECTS.items() if name in dialect.hub_names]
     if known:
         return _fitting(name, DIALECTS[known[0]], known[0], architecture, labels)
@@ -335,14 +336,19 @@ def choose_dialect(name: str, architecture: str, labels: int, wanted: str | Dial
     )
 
 
-def _given(wanted: str | Dialect) -> Dialect:
+def given_dialect(wanted: str | Dialect) -> Dialect:
+    """The dialect of a name or a file, or the dialect itself.
+
+    Raises:
+        ModelError: there is none of this name, or the file holds none.
+    """
     if isinstance(wanted, Dialect):
         return wanted
     if wanted in DIALECTS:
         return DIALECTS[wanted]
-    if Path(wanted).suffix in (".toml", ".json") or Path(wanted).is_file():
+    if Path(wanted).suffix in (".toml", ".json") or os.path.isfile(wanted):
         return read_dialect(wanted)
-    raise ModelError(f"unknown dialect {wanted!r}", f"give a file, or choose from {', '.join(DIALECTS)}")
+    raise ModelError(f"unknown dialect {wanted[:60]!r}", f"give a file, or choose from {', '.join(DIALECTS)}")
 
 
 def _assumed(name: str, key: str, architecture: str) -> Dialect:

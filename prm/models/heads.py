@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from prm.errors import ModelError
+
 Kind = Literal["prm", "orm", "joint"]
 Head = Literal["step", "outcome"]
 HEADS: dict[Kind, tuple[Head, ...]] = {"prm": ("step",), "orm": ("outcome",), "joint": ("step", "outcome")}
@@ -102,9 +104,28 @@ def logits_head(
     return logits[:, list(candidates)]
 
 
+_AFTER = ("final_logit_softcapping", "logits_scaling", "logit_scale", "lm_head_multiplier", "output_multiplier_scale")
+"""Settings of a model that change its logits after the output embedding."""
+
+
+def _changes(config: Any, name: str) -> bool:
+    return getattr(config.get_text_config(), name, None) not in (None, 1, 1.0)
+
+
 @torch.inference_mode()
 def causal_head(model: Any, candidates: Sequence[int]) -> ReadHead:
-    """The cheapest head that reads these tokens' logits: some models scale, cap or shift them after the embedding."""
+    """The cheapest head that reads these tokens' logits: some models scale, cap or shift them after the embedding.
+
+    Raises:
+        ModelError: the model is no language model, or has no such token.
+    """
+    embedding = model.get_output_embeddings()
+    if embedding is None:
+        raise ModelError(f"a {type(model).__name__} has no logits of tokens to read", "state labels in its dialect")
+    if not all(0 <= token < embedding.weight.shape[0] for token in candidates):
+        raise ModelError(f"the model has no token {max(candidates)}", "mend answer_ids in its dialect")
+    if getattr(embedding, "bias", None) is not None or any(map(partial(_changes, model.config), _AFTER)):
+        return partial(logits_head, candidates=tuple(candidates))
     ids = torch.tensor([[*candidates, *candidates]], device=model.device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     places = torch.arange(ids.shape[1], device=model.device)
@@ -113,7 +134,8 @@ def causal_head(model: Any, candidates: Sequence[int]) -> ReadHead:
         few = candidate_head(model, inputs, torch.zeros_like(places), places, candidates=candidates).float()
     except (AttributeError, TypeError, RuntimeError):  # a model that is put together in another way
         return partial(logits_head, candidates=tuple(candidates))
-    is_same = torch.allclose(few, whole, rtol=1e-2, atol=1e-2)
+    close = 1e-4 if model.dtype == torch.float32 else 1e-2
+    is_same = torch.allclose(few, whole, rtol=close, atol=close)
     return partial(candidate_head if is_same else logits_head, candidates=tuple(candidates))
 
 

@@ -127,10 +127,12 @@ def chat_turns(
     return Layout(text, ends[0] if ends else len(text), tuple(ends))
 
 
-def chat_spans(tokenizer: Any, problem: Asked, steps: Sequence[str], *, start: str, joint: str) -> Layout:
+def chat_spans(
+    tokenizer: Any, problem: Asked, steps: Sequence[str], *, system: str | None, start: str, joint: str
+) -> Layout:
     """A chat whose assistant turn holds all steps with `joint` between them; a step ends with the joint after it."""
     numbered = start_steps(steps, start)
-    whole = _chat(tokenizer, problem, joint.join(numbered), None)
+    whole = _chat(tokenizer, problem, joint.join(numbered), system)
     ends = list(accumulate((len(s + joint) for s in numbered), initial=whole.start))[1:]
     return Layout(whole.text, whole.start, (*ends[:-1], *(end - len(joint) for end in ends[-1:])))
 

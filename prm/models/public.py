@@ -12,6 +12,7 @@ import torch
 from prm.errors import ModelError
 
 from .architectures import (
+    Adapter,
     LlamaForRewardModelWithGating,
     adapter_of,
     as_classifier,
@@ -55,17 +56,31 @@ class Wanted:
     dtype: str | torch.dtype = "auto"
     files: Mapping[str, Any] = field(default_factory=dict)
     """See `prm.models.architectures.load_config`."""
+    merges: bool = False
+    """Whether an adapter is merged into its base model."""
     device_map: Any = None
     """How transformers spreads it over devices; None for one device."""
 
 
 def load_reading(wanted: Wanted) -> tuple[StepRenderer, Dialect]:
     """Renderer and dialect of a public model, without loading the model; raises as `load_public`."""
-    return _reading(wanted, wanted.name, load_config(wanted.name, **wanted.files), wanted.files)
+    source, config, files, _ = _source(wanted)
+    return _reading(wanted, source, config, files)
+
+
+def _source(wanted: Wanted) -> tuple[str, Any, Mapping[str, Any], Adapter | None]:
+    """Where the model's weights are, which for an adapter is its base model: name, configuration and files."""
+    adapter = adapter_of(wanted.name, **wanted.files)
+    if adapter is None:
+        return wanted.name, load_config(wanted.name, **wanted.files), wanted.files, None
+    source = companion_of(wanted.name) or adapter.base
+    return source, as_classifier(wanted.name, load_config(source), adapter), {}, adapter
 
 
 def _reading(wanted: Wanted, source: str, config: Any, files: Mapping[str, Any]) -> tuple[StepRenderer, Dialect]:
-    """The same with the tokenizer of `source`, which is the base model of an adapter."""
+    """The same with the tokenizer of `source`, which is the base model of an adapter without a tokenizer of its own."""
+    if source != wanted.name and stored_file(wanted.name, "tokenizer_config.json", wanted.files):
+        source, files = wanted.name, wanted.files
     given = wanted.dialect or stored_file(wanted.name, DIALECT_FILE, wanted.files)
     chosen = choose_dialect(wanted.name, config.architectures[0], config.num_labels, given)
     dialect, pad_id = with_system(chosen, wanted.system), config.get_text_config().pad_token_id
@@ -117,27 +132,22 @@ def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
 
 def load_public(wanted: Wanted) -> PublicModel:
     """Load a public reward model; see `prm.scoring.loading.load_scorer`."""
-    name, adapter = wanted.name, adapter_of(wanted.name, **wanted.files)
-    source, files = name, wanted.files
-    if adapter is not None:
-        source, files = companion_of(name) or adapter.base, {}
-    config = load_config(source, **files)
-    config = config if adapter is None else as_classifier(name, config, adapter)
+    name, (source, config, files, adapter) = wanted.name, _source(wanted)
     renderer, dialect = _reading(wanted, source, config, files)
     placed = {} if wanted.device_map is None else {"device_map": wanted.device_map}
     brings_head = adapter is not None and not dialect.is_causal
     model = load_strictly(source, config, wanted.dtype, new_head=brings_head, **files, **placed)
     if adapter is not None:
-        model = load_adapted(name, model, **wanted.files)
+        model = load_adapted(name, model, merges=wanted.merges, **wanted.files)
     if dialect.needs_reference:
-        model = PolicyAndReference(model, _load_reference(wanted, config, placed))
+        model = PolicyAndReference(model, _load_reference(wanted, config, dialect, placed))
     elif wanted.reference:
         raise ModelError(f"{name}: takes no reference model", "omit reference")
     return PublicModel(model, _head(model, renderer.tokenizer, name, dialect), renderer, dialect)
 
 
-def _load_reference(wanted: Wanted, config: Any, placed: Mapping[str, Any]) -> Any:
-    reference = wanted.reference or companion_of(wanted.name)
+def _load_reference(wanted: Wanted, config: Any, dialect: Dialect, placed: Mapping[str, Any]) -> Any:
+    reference = wanted.reference or companion_of(wanted.name) or (None if dialect.hub_names else dialect.companion)
     if reference is None:
         raise ModelError(f"{wanted.name}: an implicit reward needs a reference model", "give reference=")
     its_config = load_config(reference)

@@ -56,7 +56,10 @@ class TransformersBackend:
         self.head = head
         self.tokens_per_pass = tokens_per_pass or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
         self.padding_side: Side = padding_side
-        self.max_length = int(model.config.get_text_config().max_position_embeddings)
+        text = model.config.get_text_config()
+        self.max_length = int(
+            getattr(text, "max_position_embeddings", None) or getattr(text, "max_seq_len", None) or 2**31
+        )
 
     @torch.inference_mode()
     def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, median, pstdev
+from statistics import median, pstdev
 from typing import TypeVar
 
 from prm.data.drops import Drops
@@ -24,16 +24,22 @@ from prm.statistics.calibration import Calibration
 from .scorer import CombinedScores, Refusal, ScoreKind, Scorer, Scores, checked_scores
 
 T = TypeVar("T")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(value / len(values) for value in values)  # the sum of the largest rewards would overflow
+
+
 How = Callable[[Sequence[float]], float]
-HOW: dict[str, How] = {"mean": fmean, "median": median, "min": min, "max": max}
+HOW: dict[str, How] = {"mean": _mean, "median": median, "min": min, "max": max}
 """How the scores of a step become one; besides these, `mean-sd:K` is the mean minus K standard deviations."""
 
 
 def how_named(name: str) -> How:
     """The function of this name.
 
-    >>> how_named("mean-sd:1")([0.2, 0.6])
-    0.2
+    >>> how_named("mean-sd:1")([0.25, 0.75])
+    0.25
 
     Raises:
         InputError: it is unknown.
@@ -47,7 +53,7 @@ def how_named(name: str) -> How:
         weight = math.nan
     if kind != "mean-sd" or not 0 <= weight < math.inf:
         raise InputError(f"unknown way to combine scores: {name!r}", f"choose from {', '.join(HOW)}, mean-sd:1")
-    return lambda values: fmean(values) - weight * pstdev(values)
+    return lambda values: _mean(values) - weight * pstdev(values)
 
 
 def combined(members: Mapping[str, Sequence[float]], how: How) -> CombinedScores:
@@ -90,7 +96,12 @@ class Ensemble(Scorer):
         how_named(how)
         self.threshold = None if calibrations else _common({member.threshold for member in members})
         self.aggregator = _common({member.aggregator for member in members})
-        self.name = f"{how} of {', '.join(self._names())}"
+        self.name = "ensemble"
+        self.settings = {
+            "how": how,
+            "members": [[member.name or type(member).__name__, dict(member.settings)] for member in self.members],
+            "calibrations": [c.to_json() for c in self.calibrations or ()],
+        }
 
     def _names(self) -> list[str]:
         numbered = enumerate(self.members, start=1)
@@ -129,9 +140,12 @@ def read_calibration(path: str | Path) -> Calibration:
     """
     try:
         row = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Calibration.from_json(row["fit"])
+        found = Calibration.from_json(row["fit"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path}: holds no calibration: {error}", "give a file from prm calibrate") from error
+    if found.aggregator is not None:
+        raise InputError(f"{path}: is for scores of chains, not of steps", "give one of prm calibrate --level step")
+    return found
 
 
 def combine(
@@ -187,6 +201,10 @@ def _rows(
         first = next(iter(found.values()))
         if lacking is not None:
             drops.add(chain_id, "it has no score of every scorer", f"none of {lacking}")
+        elif len({row.problem_id for row in found.values()}) > 1:
+            drops.add(
+                chain_id, "its scores are of different problems", ", ".join(row.problem_id for row in found.values())
+            )
         elif len({(row.kind, len(row.scores)) for row in found.values()}) > 1:
             sizes = ", ".join(f"{name}: {row.kind}, {len(row.scores)}" for name, row in found.items())
             drops.add(chain_id, "its scores differ in kind or number", sizes)
@@ -196,4 +214,4 @@ def _rows(
                 for name, row in found.items()
             }
             one = combined(members, how)
-            yield StepScores(chain_id, first.problem_id, tuple(one), first.kind, one.members)
+            yield StepScores(chain_id, first.problem_id, tuple(one), first.kind, one.as_members())

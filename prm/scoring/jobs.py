@@ -94,6 +94,7 @@ def score(
         PrmError: an input, the model or the output cannot be used.
     """
     place, name = Workspace(out, "scores.jsonl"), scorer_name(scorer)
+    dialect = os.fspath(dialect) if isinstance(dialect, os.PathLike) else dialect
     what: dict[str, Any] = {
         "head": head, "dialect": dialect, "system": system, "output": output, "how": how,
         "reference": reference, "dtype": dtype,
@@ -103,8 +104,8 @@ def score(
     where |= {"engine_options": engine_options}
     files = place.files(problems=problems, chains=chains)
     settings = {"scorer": name, **what, "splitter": splitter}
-    settings |= {} if isinstance(dialect, str | None) else {"dialect": asdict(dialect)}
-    inputs = files | directories(scorer=name, reference=reference)
+    settings |= {"dialect": asdict(dialect)} if isinstance(dialect, Dialect) else {}
+    inputs = files | directories(scorer=scorer.name if isinstance(scorer, Scorer) else name, reference=reference)
     inputs |= {"dialect": Path(dialect)} if isinstance(dialect, str) and Path(dialect).is_file() else {}
     inputs |= {"calibration": Path(name) / "prm.json"} if is_calibrated else {}
     job = Job(place.out, "score", settings, inputs, _unfinished(place.out))
@@ -144,7 +145,9 @@ def scorer_name(scorer: str | os.PathLike[str] | Scorer) -> str:
     """How manifests name a scorer."""
     if not isinstance(scorer, Scorer):
         return os.fspath(scorer)
-    return scorer.name or f"{type(scorer).__module__}.{type(scorer).__qualname__}"
+    name = scorer.name or f"{type(scorer).__module__}.{type(scorer).__qualname__}"
+    settings = ", ".join(f"{key}={value!r}" for key, value in scorer.settings.items())
+    return f"{name} ({settings})" if settings else name
 
 
 def _require_defaults(given: Mapping[str, Any]) -> None:

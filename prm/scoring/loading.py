@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from prm.errors import ModelError, require_number
 from prm.models.architectures import ARCHITECTURES, first_line, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
+from prm.models.families import DIALECTS, given_dialect
 from prm.models.heads import HEADS, score_head, token_head
 from prm.models.layouts import StepRenderer
 from prm.models.public import Wanted, load_public, load_reading
@@ -83,10 +86,12 @@ def load_scorer(
         name, subfolder = str(Path(name) / subfolder), ""
     files = {"revision": revision, "subfolder": subfolder, "token": token}
     given = {key: value for key, value in files.items() if value}
-    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", given, device_map)
+    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", given, device_map=device_map)
     wanted = _Wanted(model, device, tokens_per_pass, engine_options or {})
     require_model(name)
     _require_backend(wanted, backend)
+    if (Path(name) / METADATA).exists() and (revision or token):
+        raise ModelError(f"{name}: is a directory, which has no revisions and needs no token", "omit them")
     if (Path(name) / METADATA).exists():
         if dialect or reference or output or system is not None:
             raise ModelError(
@@ -96,8 +101,19 @@ def load_scorer(
     else:
         _require_no_settings_of_our_own(name, head, how, is_calibrated)
         scorer = _public_scorer(*BACKENDS[backend].load_public(wanted), output)
-    scorer.name = name
+    what = {"head": head, "dialect": _recorded(dialect), "system": system, "output": output, "how": how}
+    what |= {"reference": reference, "dtype": None if dtype == "auto" else dtype, "revision": revision}
+    what |= {"is_calibrated": is_calibrated or None}
+    scorer.name, scorer.settings = name, {key: value for key, value in what.items() if value is not None}
     return scorer
+
+
+def _recorded(dialect: str | Dialect | None) -> Any:
+    """A dialect as manifests name it: by its fields, for a file may change."""
+    if dialect is None or (isinstance(dialect, str) and dialect in DIALECTS):
+        return dialect
+    row = json.dumps(asdict(given_dialect(dialect)), sort_keys=True)
+    return hashlib.sha256(row.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,12 @@ class RewardModel(Scorer):
     def _scores(self, rendered: Rendered, outputs: Tensor) -> Scores | Refusal:
         if self.members > 1:
             return self._of_members(outputs)
+        least = max(len(self.weights or ()), 2 if self.readout in ("softmax", "difference") else 1)
+        if outputs.shape[1] < least:
+            raise ModelError(
+                f"{self.name or 'the model'}: has {outputs.shape[1]} output(s), but its dialect reads {least}",
+                "mend the readout, the outputs or the answers of the dialect",
+            )
         values = READOUTS[self.readout](outputs, self.weights)
         if self.readout == "sum":
             values = values.cumsum(dim=0)[[end - rendered.prompt_length for end in rendered.step_ends]]

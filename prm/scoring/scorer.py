@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from reprlib import repr as shortened
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from prm.data.files import Unreadable
-from prm.data.records import Asked, Chain, Drop, Message, Problem, StepScores
+from prm.data.records import Asked, Chain, Drop, MemberScores, Message, Problem, StepScores
 from prm.errors import InputError, ModelError, PrmError, RenderError
 
 CHAINS_A_ROUND = 512
@@ -38,6 +39,10 @@ class CombinedScores(tuple[float, ...]):
         made = super().__new__(cls, scores)
         made.members = members
         return made
+
+    def as_members(self) -> tuple[MemberScores, ...]:
+        """The members' scores as records."""
+        return tuple(MemberScores(name, tuple(scores)) for name, scores in self.members.items())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle both parts."""
@@ -79,6 +84,8 @@ class Scorer(ABC):
     name: str = ""
     """How manifests name it: the directory or Hub name of a reward model; "" for the name of the class. Scorers of one
     name are taken for the same."""
+    settings: Mapping[str, Any] = MappingProxyType({})
+    """What else decides its scores, as values of JSON: recorded in manifests beside its name."""
     threshold: float | None = None
     """Score from which a step counts as right; None if there is no such score."""
     aggregator: str | None = None
@@ -285,5 +292,5 @@ def _unusable(chain: Chain | Unreadable, problems: Mapping[str, Problem]) -> Dro
 def _recorded(chain: Any, result: Scores | Refusal, kind: ScoreKind) -> StepScores | Drop:
     if isinstance(result, Refusal):
         return Drop(chain.id, result.reason, result.detail)
-    members = result.members if isinstance(result, CombinedScores) else {}
+    members = result.as_members() if isinstance(result, CombinedScores) else ()
     return StepScores(chain.id, chain.problem_id, tuple(result), kind, members)

@@ -13,6 +13,7 @@ from transformers import (
     LlamaConfig,
     LlamaForTokenClassification,
     Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen2ForTokenClassification,
 )
 
@@ -124,6 +125,34 @@ def test_a_causal_prm_as_a_token_classifier_gives_the_same_scores(name, tmp_path
         plain = AutoModelForTokenClassification.from_pretrained(made.path)(torch.tensor([rendered.ids])).logits[0]
     read = plain.softmax(-1)[list(rendered.step_ends), 1].tolist()
     assert read == pytest.approx(after.score(problems[:1], chains[:1])[0], abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_adapter_of_shared_embeddings_keeps_the_scores(tmp_path):
+    """LoRA on the input embeddings of a tied model leaves its output embedding as it was."""
+    from peft import LoraConfig, get_peft_model
+
+    base = families.save(
+        tmp_path / "base", Qwen2ForCausalLM, Qwen2Config, families.qwen_tokenizer(), tie_word_embeddings=True
+    )
+    config = LoraConfig(r=4, target_modules=["q_proj", "embed_tokens"], init_lora_weights=False)
+    get_peft_model(Qwen2ForCausalLM.from_pretrained(base), config).save_pretrained(tmp_path / "adapter")
+    before = prm.load_scorer(str(tmp_path / "adapter"), dialect="openr")
+    made = prm.convert(tmp_path / "adapter", tmp_path / "made", to="token-classifier", dialect="openr")
+    pairs = ["what is 2 + 2?"], [("So 2 + 2 = 4.\n", "Thus it is 4.")]
+    ((one,), (other,)) = before.score(*pairs), prm.load_scorer(str(made.path)).score(*pairs)
+    assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_another_dialect_file_is_another_conversion(tmp_path):
+    source = families.MADE["versaprm"](tmp_path / "source")
+    dialect = 'layout = "plain"\nproblem_end = " "\nmarker = " \\n\\n\\n\\n"\nanswers = ["{}", "{}"]\n'
+    (tmp_path / "d.toml").write_text(dialect.format("-", "+"))
+    given = {"to": "token-classifier", "dialect": str(tmp_path / "d.toml")}
+    prm.convert(source, tmp_path / "made", **given)
+    (tmp_path / "d.toml").write_text(dialect.format("+", "-"))
+    with pytest.raises(prm.OutputError, match="made with other inputs"):
+        prm.convert(source, tmp_path / "made", **given)
 
 
 @pytest.mark.parametrize(

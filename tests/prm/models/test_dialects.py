@@ -34,6 +34,7 @@ from prm.models import public as public_models
 from prm.models.checkpoint import Metadata, load_tokenizer
 from prm.models.dialects import answer_ids, make_renderer
 from prm.models.families import DIALECTS, choose_dialect
+from prm.models.heads import candidate_head, logits_head
 from prm.models.layouts import Layout, start_steps
 from prm.scoring import backends
 from prm.scoring.backends import TransformersBackend
@@ -352,6 +353,22 @@ def test_a_causal_dialect_reads_every_backbone(backbone, tmp_path):
         assert list(own) == pytest.approx(by_the_card("math-shepherd", path, problem, steps), **CLOSE)
 
 
+def test_whether_logits_are_changed_is_read_from_the_configuration(tmp_path):
+    """With a cap of 30 and small logits at a probe, the two ways would look the same."""
+    path = families.save(
+        tmp_path,
+        Gemma2ForCausalLM,
+        Gemma2Config,
+        families.mistral_tokenizer(),
+        final_logit_softcapping=30.0,
+        head_dim=8,
+    )
+    head = prm.load_scorer(str(path), dialect="math-shepherd").backend.head
+    assert head.func is logits_head
+    plain = families.save(tmp_path / "m", LlamaForCausalLM, LlamaConfig, families.mistral_tokenizer())
+    assert prm.load_scorer(str(plain), dialect="math-shepherd").backend.head.func is candidate_head
+
+
 QWEN3_CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% if m['role'] == 'assistant' and loop.last and '</think>' not in m['content'] %}"
@@ -456,6 +473,55 @@ def test_a_model_in_a_subfolder_on_devices_of_choice(name, paths, scorers, tmp_p
 
 
 # a dialect of one's own
+
+
+def test_the_system_prompt_of_an_implicit_reward_is_heeded(paths):
+    given = {"dialect": "implicit", **options("implicit", paths["implicit"])}
+    plain, other = (prm.load_scorer(str(paths["implicit"]), system=s, **given) for s in (None, "Be brief."))
+    assert "Be brief." in other.renderer.tokenizer.decode(other.renderer.render(*MANY[0]).ids)
+    assert flat(score(plain, MANY[:1])) != flat(score(other, MANY[:1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layout": "pieces", "marker": "\n", "step_start": "Step {n}: "}, "step_start has no effect"),
+        ({"layout": "pieces", "marker": "\n", "joint": " "}, "joint has no effect"),
+        ({"layout": "plain", "marker": "x", "system": "Be brief."}, "system has no effect"),
+        ({"layout": "plain", "marker": "x", "readout": "difference", "outputs": {"a": (1.0, 0.0)}}, "outputs have no"),
+        ({"layout": "plain", "marker": "x", "outputs": {"a": ()}}, "outputs must have weights"),
+    ],
+)
+def test_a_field_without_effect_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        prm.Dialect(**change)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("trl", {"outputs": {"a": (0.0, 1.0, 1.0)}}, "has 2 output"),
+        ("trl", {"answers": ("a", "b"), "labels": None}, "no logits of tokens"),
+        ("versaprm", {"answers": None, "answer_ids": (5, 99999)}, "has no token 99999"),
+        ("versaprm", {"answers": None, "answer_ids": (-1, 5)}, "has no token"),
+        ("versaprm", {"answers": None, "answer_ids": (5,)}, "has 1 output"),
+    ],
+)
+def test_a_dialect_that_the_model_cannot_give_is_one_line(name, change, message, paths):
+    dialect = replace(DIALECTS[name], hub_names=(), **change)
+    with pytest.raises(ModelError, match=message):
+        score(prm.load_scorer(str(paths[name]), dialect=dialect), MANY[:1])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"base_model_name_or_path": "x", "peft_type": "NONE"}'])
+def test_a_damaged_adapter_is_one_line(text, copy):
+    path = copy("openr")
+    base = json.loads((path / "adapter_config.json").read_text())["base_model_name_or_path"]
+    (path / "adapter_config.json").write_text(text.replace('"x"', json.dumps(base)))
+    with pytest.raises(ModelError, match="names no base model|does not fit its base model"):
+        prm.load_scorer(str(path), dialect="openr")
+    shutil.copy(path / "adapter_config.json", path / "kept")
+
 
 OWN = """
 layout = "plain"

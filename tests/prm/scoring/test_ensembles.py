@@ -63,7 +63,7 @@ def test_an_ensemble_is_a_scorer(tmp_path):
     assert choice.scores == (pytest.approx(0.2),)
     chains = [toolkit.Chain("p/0", "p", ("a", "b"))]
     (row,) = toolkit.score(made, [toolkit.Problem("p", "q?")], chains, tmp_path / "s.jsonl")
-    assert row.members == {"1: one": (0.2, 0.2), "2: two": (0.6, 0.6)}
+    assert row.by_member == {"1: one": (0.2, 0.2), "2: two": (0.6, 0.6)}
     assert row.spread == (pytest.approx(0.2),) * 2
     made.close()
     assert all(member.is_closed for member in members)
@@ -127,7 +127,7 @@ def test_files_are_combined_and_what_does_not_match_is_dropped(prm, tmp_path):
     made = combine({"a": tmp_path / "a.jsonl", "b": tmp_path / "b.jsonl"}, tmp_path / "c.jsonl")
     (row,) = made
     assert (row.chain_id, row.scores) == ("x", (pytest.approx(0.4), pytest.approx(0.6)))
-    assert row.members == {"a": (0.2, 0.4), "b": (0.6, 0.8)}
+    assert row.by_member == {"a": (0.2, 0.4), "b": (0.6, 0.8)}
     assert {drop.id: drop.detail for drop in made.drops} == {
         "y": "none of b", "z": "a: prm, 2, b: prm, 1", "w": "none of a"
     }  # fmt: skip
@@ -135,6 +135,34 @@ def test_files_are_combined_and_what_does_not_match_is_dropped(prm, tmp_path):
     assert (code, "already there" in said) == (0, True)
     code, _, said = prm("combine", "--scores=a=a.jsonl", "--scores=b=b.jsonl", "--how=best", "--out=d.jsonl")
     assert (code, "unknown way" in said) == (1, True)
+
+
+def test_an_ensemble_of_another_make_is_another_job(tmp_path):
+    problems, chains = [toolkit.Problem("p", "q?")], [toolkit.Chain("p/0", "p", ("a", "b"))]
+    members = [Fixed(0.2, "one"), Fixed(0.6, "two")]
+    toolkit.score(Ensemble(members), problems, chains, tmp_path / "s.jsonl")
+    file = calibration(tmp_path / "c.json", "platt", "probability", {"slope": 1.0, "offset": 2.0})
+    for other in (Ensemble(members, "min"), Ensemble(members, calibrations=[file, file]), Ensemble(members[:1] * 2)):
+        with pytest.raises(toolkit.OutputError, match="made with other settings"):
+            toolkit.score(other, problems, chains, tmp_path / "s.jsonl")
+
+
+def test_scores_of_different_problems_or_one_name_are_not_combined(prm, tmp_path):
+    other = [StepScores("x", "q", (0.2,), "prm"), StepScores("y", "p", (0.2,), "prm")]
+    made = combine({"a": rows(x=[0.2], y=[0.4]), "b": other})
+    assert [row.chain_id for row in made] == ["y"]
+    assert made.drops[0].reason == "its scores are of different problems"
+    code, _, said = prm("combine", "--scores=a=x.jsonl", "--scores=a=y.jsonl", "--out=d.jsonl")
+    assert (code, "the name 'a' comes twice" in said) == (1, True)
+    huge = [StepScores("x", "p", (1.7e308,), "orm")]
+    assert next(iter(combine({"a": huge, "b": huge}))).scores == (pytest.approx(1.7e308),)
+
+
+def test_a_calibration_of_chain_scores_is_refused(tmp_path):
+    fit = Calibration("platt", "probability", {"slope": 1.0, "offset": 0.0}, aggregator="min")
+    (tmp_path / "c.json").write_text(json.dumps({"fit": fit.to_json()}))
+    with pytest.raises(toolkit.InputError, match="is for scores of chains"):
+        Ensemble([Fixed(0.2)], calibrations=[tmp_path / "c.json"])
 
 
 def test_nothing_to_combine_is_an_error(tmp_path):

@@ -286,6 +286,35 @@ def test_chains_without_ids_are_scored_with_the_problem_of_their_text_or_row(fil
     assert [row.scores for row in by_row] == [pytest.approx(row.scores, abs=1e-6) for row in reversed(by_text)]
 
 
+def test_chains_are_linked_by_the_whole_and_exact_text(files, scorer):
+    write(files / "p.jsonl", [
+        {"Body": "Ann has 3.", "Question": "How many?", "Answer": 3},
+        {"Body": "Bob has 4.", "Question": "How many?", "Answer": 4},
+        {"question": "Find f(X) for X", "answer": "1"},
+        {"question": "Find F(x) for x", "answer": "2"},
+        {"question": "twice?", "answer": "1"},
+        {"question": "twice?", "answer": "2"},
+    ])  # fmt: skip
+    write(files / "c.jsonl", [
+        {"Body": "Bob has 4.", "Question": "How many?", "completion": "It is 4"},
+        {"Body": "Ann has 3.", "Question": "How many?", "completion": "It is 3"},
+        {"question": "Find F(x) for x", "completion": "It is 2"},
+        {"question": "twice?", "completion": "It is 1"},
+        {"prompt": [{"role": "user", "content": "?"}], "completion": "It is 1"},
+    ])  # fmt: skip
+    made = toolkit.score(scorer, files / "p.jsonl", files / "c.jsonl")
+    assert [row.problem_id for row in made] == ["p-2", "p-1", "p-4"]
+    assert len(made.drops) == 2
+
+
+def test_a_loaded_scorer_with_other_settings_is_another_job(files, base_model, tmp_path):
+    one, other = ({"layout": "pieces", "marker": "\n", "answers": pair} for pair in (("a", "b"), ("b", "a")))
+    scorers = [toolkit.load_scorer(base_model, dialect=toolkit.Dialect(**row)) for row in (one, other)]
+    toolkit.score(scorers[0], files / "p.jsonl", files / "c.jsonl", tmp_path / "s.jsonl")
+    with pytest.raises(toolkit.OutputError, match="made with other settings"):
+        toolkit.score(scorers[1], files / "p.jsonl", files / "c.jsonl", tmp_path / "s.jsonl")
+
+
 @pytest.mark.parametrize(
     ("scores", "reason"),
     [

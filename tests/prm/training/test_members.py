@@ -68,7 +68,7 @@ def test_the_members_score_together_and_stay_in_the_record(trained):
             assert list(scores.members[str(k)]) == pytest.approx(shares[k].tolist(), abs=1e-5)
     assert len({round(row[0], 6) for row in found[0].members.values()}) == 3, "no two members are alike"
     made = toolkit.score(scorer, LISTS["problems"][:2], LISTS["chains"][:4])
-    assert all(set(row.members) == {"0", "1", "2"} and min(row.spread) > 0 for row in made)
+    assert all(set(row.by_member) == {"0", "1", "2"} and min(row.spread) > 0 for row in made)
 
 
 @pytest.mark.parametrize("how", ["min", "median", "mean-sd:1"])

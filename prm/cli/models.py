@@ -1,4 +1,6 @@
-"""`prm dialect`: how a reward model is fed and read. `check` renders an example, `show` prints a dialect as a file."""
+"""Commands on reward models: `convert` (→ the architecture that another tool expects), and how they are fed and read:
+`dialect check` renders an example, `dialect show` prints a dialect as a file.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,28 @@ from prm import console
 from prm.models.dialects import EXAMPLE, read_dialect
 from prm.models.families import DIALECTS
 
+from .options import OutDirectory, Overwrite
+
 Name = Annotated[str, typer.Argument(help="a built-in dialect, or a TOML or JSON file")]
+
+
+def convert(
+    scorer: Annotated[str, typer.Option(help="from `prm train`, or a public causal PRM: directory or Hub name")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="target architecture; qwen2-process-reward: that of Qwen2.5-Math-PRM, for our PRMs based on Qwen2; "
+            "token-classifier: for public PRMs that are read by the logits of two tokens"
+        ),
+    ],
+    out: OutDirectory,
+    dialect: Annotated[str | None, typer.Option(help="of a public PRM, if its name does not tell")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Convert a checkpoint to another architecture, with the same scores."""
+    from prm.models import conversion
+
+    conversion.convert(scorer, out, to=to, dialect=dialect, overwrite=overwrite)
 
 
 def check(
