@@ -1,5 +1,7 @@
-"""Commands on reward models: `convert` (→ the architecture that another tool expects), and how they are fed and read:
-`dialect check` renders an example, `dialect show` prints a dialect as a file.
+"""Commands on reward models.
+
+`convert` gives one the architecture that another tool expects, `dialect check` renders an example as one reads it,
+`dialect show` prints a dialect as a file.
 """
 
 from __future__ import annotations

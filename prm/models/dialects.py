@@ -132,6 +132,14 @@ class Dialect:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
         if self.aggregator is not None and self.aggregator not in AGGREGATORS:
             raise ValueError(f"aggregator must be one of {', '.join(AGGREGATORS)}, not {self.aggregator!r}")
+        self._check_layout()
+        if self.outputs and self.readout in ("difference", "sum"):
+            raise ValueError(f"outputs have no effect with the readout {self.readout!r}; omit them")
+        if not all(self.outputs.values()):
+            raise ValueError("outputs must have weights for each name")
+
+    def _check_layout(self) -> None:
+        """Refuse fields that the layout needs and does not have, or has and does not read."""
         if (self.layout == "whole") != (self.kind == "orm"):
             raise ValueError("the layout 'whole' is that of outcome models (kind = \"orm\"), and only theirs")
         if (self.layout == "spans") != (self.readout == "sum"):
@@ -143,10 +151,6 @@ class Dialect:
         for name, layouts in _USED_BY.items():
             if getattr(self, name) not in ("", None, False, "if-any") and self.layout not in layouts:
                 raise ValueError(f"{name} has no effect in the layout {self.layout!r}; omit it")
-        if self.outputs and self.readout in ("difference", "sum"):
-            raise ValueError(f"outputs have no effect with the readout {self.readout!r}; omit them")
-        if not all(self.outputs.values()):
-            raise ValueError("outputs must have weights for each name")
 
     @property
     def has_chat(self) -> bool:

@@ -346,7 +346,7 @@ def given_dialect(wanted: str | Dialect) -> Dialect:
         return wanted
     if wanted in DIALECTS:
         return DIALECTS[wanted]
-    if Path(wanted).suffix in (".toml", ".json") or os.path.isfile(wanted):
+    if Path(wanted).suffix in (".toml", ".json") or os.path.isfile(wanted):  # noqa: PTH113 (a long text is no file, not an OSError)
         return read_dialect(wanted)
     raise ModelError(f"unknown dialect {wanted[:60]!r}", f"give a file, or choose from {', '.join(DIALECTS)}")
 

@@ -518,9 +518,8 @@ def test_a_damaged_adapter_is_one_line(text, copy):
     path = copy("openr")
     base = json.loads((path / "adapter_config.json").read_text())["base_model_name_or_path"]
     (path / "adapter_config.json").write_text(text.replace('"x"', json.dumps(base)))
-    with pytest.raises(ModelError, match="names no base model|does not fit its base model"):
+    with pytest.raises(ModelError, match=r"names no base model|does not fit its base model"):
         prm.load_scorer(str(path), dialect="openr")
-    shutil.copy(path / "adapter_config.json", path / "kept")
 
 
 OWN = """
