@@ -5,8 +5,8 @@
 For each seed, problems of the arithmetic world with labels by `bisect` train a PRM with one head and one with four on
 the same data; other problems, whose steps are judged exactly, measure them. Reported: training time of four heads as a
 multiple of one (in one run, each in its own process); AUROC of steps within a position; best of n by `min`; and, of the
-four, the rank correlation of a step's spread with its error, which says whether members that disagree err more, and how
-often the truth lies within the mean plus or minus two standard deviations.
+four, what a vote loses and saves when it stops early, whether members that disagree err more, and how often two spreads
+cover how far a score is from the rate of right steps, in groups of steps with like scores.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -33,6 +34,7 @@ from ..arithmetic.step_truth import truths
 from ..perf.job import machine, make_chains, run, server
 
 WAYS = ("mean", "min", "mean-sd:1")
+GROUPS = 10
 
 
 def main() -> None:
@@ -68,21 +70,45 @@ def measured(out: Path, seed: int, epochs: int) -> Iterable[tuple[str, float]]:
     """The figures of one seed."""
     seconds = {members: trained(out, members, seed, epochs) for members in (1, 4)}
     yield "training time of four heads, of one", seconds[4] / seconds[1]
+    yield from worth(out)
+
+
+def worth(out: Path) -> Iterator[tuple[str, float]]:
+    """What the scores of both models, and their spread, are worth on the chains to measure on."""
     for members in (1, 4):
         data = [f"--{name}={out}/test/{name}.jsonl" for name in ("problems", "chains")]
-        run("score", f"--scorer={out}/prm{members}", *data, f"--out={out}/scores{members}.jsonl")
+        run("score", f"--scorer={out}/prm{members}", *data, f"--out={out}/scores{members}.jsonl", "--overwrite")
     one, four = (list(read_records(out / f"scores{members}.jsonl", StepScores)) for members in (1, 4))
     tables = {"one head": one, **{f"four heads, {how}": again(four, how) for how in WAYS}}
     truth = truths(by_id(read_problems(out / "test" / "problems.jsonl")), read_chains(out / "test" / "chains.jsonl"))
     for name, rows in tables.items():
         yield f"AUROC within a position, {name}", float(grouped_auroc(list(judged(rows, truth))) or 0.0)
     for name, rows in tables.items():
-        yield f"best of 8 by min, {name}", best_of_n(out, name.replace(" ", "-").replace(",", ""), rows)
-    triples = [t for row in four for t in zip(row.scores, row.spread, truth[row.chain_id], strict=True)]
-    errors, spreads = [abs(score - is_right) for score, _, is_right in triples], [spread for _, spread, _ in triples]
-    yield "rank correlation of spread and error", float(spearmanr(errors, spreads).statistic)
-    yield "truth within two standard deviations", fmean(abs(s - t) <= 2 * spread for s, spread, t in triples)
-    yield "mean spread", float(np.mean(spreads))
+        write_records(out / "rows.jsonl", rows)
+        yield f"best of 8 by min, {name}", chosen(out, "rows", ()).accuracy
+    for vote in ("majority", "weighted"):
+        for sure in (None, 0.95, 0.9):
+            found = chosen(out, "scores4", [f"--selection={vote}", *([f"--stop-when={sure}"] if sure else [])])
+            stops = f", stopped when {sure} sure" if sure else " of 8"
+            yield f"{vote}{stops}: right", found.accuracy
+            yield f"{vote}{stops}: chains looked at", found.looked_at
+    yield from worth_of_spread([t for row in four for t in zip(row.scores, row.spread, truth[row.chain_id], strict=True)])
+
+
+def worth_of_spread(steps: Sequence[tuple[float, float, bool]]) -> Iterator[tuple[str, float]]:
+    """What the spread of several heads tells, from score, spread and truth of each step.
+
+    A step's error is the distance of its score from 0 or 1. Errors are largest where scores are near a half, with one
+    head as with several: so the spread is worth something only where it correlates better than p(1 - p) does.
+    """
+    score, spread, is_right = np.array(steps, dtype=float).T
+    error = np.abs(score - is_right)
+    yield "rank correlation of spread and error", float(spearmanr(error, spread).statistic)
+    yield "rank correlation of p(1 - p) and error", float(spearmanr(error, score * (1 - score)).statistic)
+    groups = np.array_split(np.argsort(score), GROUPS)
+    covered = [abs(score[group].mean() - is_right[group].mean()) <= 2 * spread[group].mean() for group in groups]
+    yield f"groups of {GROUPS} whose rate of right steps lies within two spreads of their score", float(sum(covered))
+    yield "mean spread", float(spread.mean())
 
 
 def trained(out: Path, members: int, seed: int, epochs: int) -> float:
@@ -107,15 +133,25 @@ def judged(rows: Iterable[StepScores], truth: Mapping[str, Sequence[bool]]) -> I
             yield place, score, is_right
 
 
-def best_of_n(out: Path, name: str, rows: Iterable[StepScores]) -> float:
+class Chosen(NamedTuple):
+    """What a choice of each problem is worth."""
+
+    accuracy: float
     """Share of the problems whose chosen answer is right."""
-    scores, chosen = out / f"{name}.jsonl", out / f"{name}.choices.jsonl"
-    write_records(scores, rows)
+    looked_at: float
+    """Chains of a problem that were looked at, on average."""
+
+
+def chosen(out: Path, scores: str, options: Sequence[str]) -> Chosen:
+    """What `prm rerank` chooses by a file of scores."""
     data = [f"--{part}={out}/test/{part}.jsonl" for part in ("problems", "chains")]
-    run("rerank", *data, f"--scores={scores}", f"--out={chosen}", "--overwrite")
+    run("rerank", *data, f"--scores={out}/{scores}.jsonl", f"--out={out}/choices.jsonl", "--overwrite", *options)
     golds = {problem.id: problem.answer for problem in read_problems(out / "test" / "problems.jsonl")}
-    choices = list(read_records(chosen, Choice))
-    return fmean(check(choice.best or "", golds[choice.problem_id] or "").is_correct for choice in choices)
+    choices = list(read_records(out / "choices.jsonl", Choice))
+    return Chosen(
+        fmean(check(choice.best or "", golds[choice.problem_id] or "").is_correct for choice in choices),
+        fmean(choice.read or len(choice.scores) for choice in choices),
+    )
 
 
 if __name__ == "__main__":
