@@ -92,7 +92,9 @@ def worth(out: Path) -> Iterator[tuple[str, float]]:
             stops = f", stopped when {sure} sure" if sure else " of 8"
             yield f"{vote}{stops}: right", found.accuracy
             yield f"{vote}{stops}: chains looked at", found.looked_at
-    yield from worth_of_spread([t for row in four for t in zip(row.scores, row.spread, truth[row.chain_id], strict=True)])
+    yield from worth_of_spread(
+        [t for row in four for t in zip(row.scores, row.spread, truth[row.chain_id], strict=True)]
+    )
 
 
 def worth_of_spread(steps: Sequence[tuple[float, float, bool]]) -> Iterator[tuple[str, float]]:
