@@ -1,14 +1,15 @@
 """Tiny models of every public family, and reference scores of single chains, computed as on each card."""
 
-from functools import cache
+import re
+from functools import cache, partial
 
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
@@ -17,12 +18,16 @@ from transformers import (
     LlamaModel,
     MistralConfig,
     MistralForCausalLM,
+    MistralForTokenClassification,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen2ForSequenceClassification,
     Qwen2ForTokenClassification,
     Qwen2Model,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3ForSequenceClassification,
 )
 
 from prm.models.architectures import (
@@ -56,7 +61,7 @@ SIZES = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "max_position_embeddings": 512,
+    "max_position_embeddings": 2048,
 }
 
 
@@ -132,10 +137,10 @@ def save(directory, model_class, config_class, tokenizer, seed=0, **options):
     return directory
 
 
-def _adapter(directory):
+def _adapter(directory, model_class=Qwen2ForCausalLM, config_class=Qwen2Config, tokenizer=qwen_tokenizer):
     from peft import LoraConfig, get_peft_model
 
-    base = save(directory / "base", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())
+    base = save(directory / "base", model_class, config_class, tokenizer())
     torch.manual_seed(1)
     config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
@@ -143,9 +148,9 @@ def _adapter(directory):
     return directory / "adapter"
 
 
-def _pair(directory):
-    save(directory / "reference", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer(), seed=7)
-    return save(directory / "policy", Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())
+def _pair(directory, model_class=Qwen2ForCausalLM, config_class=Qwen2Config, tokenizer=qwen_tokenizer):
+    save(directory / "reference", model_class, config_class, tokenizer(), seed=7)
+    return save(directory / "policy", model_class, config_class, tokenizer())
 
 
 MADE = {
@@ -170,6 +175,27 @@ MADE = {
     ),
 }
 """Dialect → function that writes a model of it into a directory and returns the directory to load."""
+LLAMA, QWEN3 = (LlamaForCausalLM, LlamaConfig), (Qwen3ForCausalLM, Qwen3Config)
+OTHERS = {
+    "math-shepherd, llama": ("math-shepherd", lambda d: save(d, *LLAMA, mistral_tokenizer())),
+    "rlhflow, qwen3": ("rlhflow", lambda d: save(d, *QWEN3, qwen_tokenizer(), head_dim=8)),
+    "versaprm, qwen3": ("versaprm", lambda d: save(d, *QWEN3, qwen_tokenizer(), head_dim=8)),
+    "trl, qwen2": ("trl", lambda d: save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer())),
+    "h4, llama": ("h4", lambda d: save(d, LlamaForTokenClassification, LlamaConfig, llama_tokenizer())),
+    "pure, mistral": ("pure", lambda d: save(d, MistralForTokenClassification, MistralConfig, llama_tokenizer())),
+    "openr, llama": ("openr", lambda d: _adapter(d, *LLAMA, llama_tokenizer)),
+    "implicit, llama": ("implicit", lambda d: _pair(d, *LLAMA, llama_tokenizer)),
+    "outcome, qwen3": (
+        "outcome",
+        lambda d: save(d, Qwen3ForSequenceClassification, Qwen3Config, qwen_tokenizer(), num_labels=1, head_dim=8),
+    ),
+    "acemath, llama": (
+        "acemath",
+        lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    ),
+    "nemotron, qwen2": ("nemotron", lambda d: save(d, Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())),
+}
+"""Dialect and backbone → dialect, and the same for a second backbone, where a dialect is not bound to one."""
 
 
 def options(dialect, path):
@@ -205,7 +231,9 @@ def _hidden(path, ids):
 
 
 def _numbered(steps):
-    return [f"Step {n}: {s.strip()}" for n, s in enumerate(steps, start=1)]
+    """As the data of these families has them: a step that says its number keeps it."""
+    said = re.compile(r"Step \d+:")
+    return [s.strip() if said.match(s.strip()) else f"Step {n}: {s.strip()}" for n, s in enumerate(steps, start=1)]
 
 
 def _math_shepherd(path, tokenizer, problem, steps):
@@ -223,7 +251,8 @@ def _rlhflow(path, tokenizer, problem, steps):
         said = step.strip() if number else problem + " " + step.strip()
         turns += [{"role": "user", "content": said}, {"role": "assistant", "content": "+"}]
         ids = tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)["input_ids"]
-        scores.append(model(torch.tensor([ids])).logits[0, -3, candidates].softmax(dim=-1)[0].item())
+        before = len(ids) - 2 - ids[::-1].index(candidates[0])
+        scores.append(model(torch.tensor([ids])).logits[0, before, candidates].softmax(dim=-1)[0].item())
     return scores
 
 
@@ -274,9 +303,7 @@ def _skywork(path, tokenizer, problem, steps):
 
 
 def _pieces(path, tokenizer, ids, steps, separator):
-    config = AutoConfig.from_pretrained(path)
-    model_class = {"llama": LlamaForTokenClassification, "qwen2": Qwen2ForTokenClassification}[config.model_type]
-    model, scores = _load(model_class, path), []
+    model, scores = _load(AutoModelForTokenClassification, path), []
     for step in steps:
         ids = ids + tokenizer.encode(step.rstrip(), add_special_tokens=False)
         ids = ids + tokenizer.encode(separator, add_special_tokens=False)
@@ -285,7 +312,8 @@ def _pieces(path, tokenizer, ids, steps, separator):
 
 
 def _trl(path, tokenizer, problem, steps):
-    start = [tokenizer.bos_token_id, *tokenizer.encode(problem, add_special_tokens=False)]
+    bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    start = [*bos, *tokenizer.encode(problem, add_special_tokens=False)]
     return [p[1].item() for p in _pieces(path, tokenizer, start, steps, "\n")]
 
 
@@ -294,14 +322,15 @@ def _h4(path, tokenizer, problem, steps):
 
 
 def _pure(path, tokenizer, problem, steps):
-    return [(p[1] - p[0]).item() for p in _pieces(path, tokenizer, tokenizer.encode(problem), steps, "\n")]
+    start = tokenizer.encode(problem, add_special_tokens=False)
+    return [(p[1] - p[0]).item() for p in _pieces(path, tokenizer, start, steps, "\n")]
 
 
 def _openr(path, tokenizer, problem, steps):
     from peft import PeftModel
 
     text = problem + "".join(f" {s} \n\n\n\n\n" for s in _numbered(steps))
-    candidates, tag = tokenizer.encode(" + -"), tokenizer.encode(" \n\n\n\n\n")
+    candidates, tag = (tokenizer.encode(words, add_special_tokens=False) for words in (" + -", " \n\n\n\n\n"))
     ids = torch.tensor([tokenizer.encode(text)])
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(_base(path)), path).eval()
     return model(ids).logits[:, :, candidates].softmax(dim=-1)[:, :, 0][ids == tag[0]].tolist()
@@ -311,23 +340,21 @@ def _implicit(path, tokenizer, problem, steps):
     asked = [{"role": "user", "content": problem}]
     before = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
     said = "\n\n".join(_numbered(steps))
-    ids = torch.tensor([tokenizer.encode(before + said + "<|im_end|>")])
+    encode = partial(tokenizer.encode, add_special_tokens=False)
+    ids = torch.tensor([encode(before + said + tokenizer.eos_token)])
     ratio = 0.0
     for directory, sign in ((path, 1), (path.parent / "reference", -1)):
         logits = _load(AutoModelForCausalLM, directory)(ids).logits[:, :-1]
         ratio = ratio + sign * logits.log_softmax(-1).gather(2, ids[:, 1:, None])[0, :, 0]
-    start = len(tokenizer.encode(before))
-    ends = [
-        len(tokenizer.encode(before + "".join(f"{s}\n\n" for s in _numbered(steps)[:n]))) for n in range(1, len(steps))
-    ]
+    start = len(encode(before))
+    ends = [len(encode(before + "".join(f"{s}\n\n" for s in _numbered(steps)[:n]))) for n in range(1, len(steps))]
     return [0.001 * ratio[start - 1 : end - 1].sum().item() for end in [*ends, ids.shape[1]]]
 
 
 def _outcome(path, tokenizer, problem, steps):
     turns = _qwen_messages(problem, "".join(steps).strip())[1:]
     ids = tokenizer(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)["input_ids"]
-    model = _load(LlamaForSequenceClassification, path)
-    return model(torch.tensor([ids])).logits[0].tolist()
+    return _load(AutoModelForSequenceClassification, path)(torch.tensor([ids])).logits[0].tolist()
 
 
 def _qwen_outcome(path, tokenizer, problem, steps):

@@ -303,6 +303,7 @@ def test_part_of_a_name_decides_nothing():
 def from_the_hub(monkeypatch, path):
     """Load the model in `path` for any name."""
     monkeypatch.setattr(public_models, "adapter_of", lambda _: None)
+    monkeypatch.setattr(public_models, "stored_file", lambda *_: None)
     for function in ("load_config", "load_tokenizer", "load_strictly"):
         own = getattr(public_models, function)
         monkeypatch.setattr(public_models, function, lambda _, *rest, own=own, **more: own(str(path), *rest, **more))
