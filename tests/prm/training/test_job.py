@@ -101,7 +101,7 @@ def test_the_manifest_has_all_that_the_result_depends_on(prm, base_model, files,
         "base": base_model, "objective": "orm", "losses": {"pointwise": 1.0}, "labels_as": "outcome", "steps": "all",
         "class_balance": False, "margin": 0.0, "epochs": 1.0, "lr": 0.0, "batch_size": 48, "held_out": 0.05,
         "max_length": None, "too_long": "drop", "precision": "float32", "lora_rank": 0, "fsdp": False,
-        "separator": "\\n", "splitter": "newline", "chat": False, "seed": 0, "processes": 1,
+        "separator": "\\n", "splitter": "newline", "chat": False, "members": 1, "seed": 0, "processes": 1,
     }  # fmt: skip
     assert set(manifest(tmp_path / "o")["inputs"]) == {"problems", "chains", "labels", "base"}
 
