@@ -137,6 +137,12 @@ class Dialect:
             raise ValueError(f"outputs have no effect with the readout {self.readout!r}; omit them")
         if not all(self.outputs.values()):
             raise ValueError("outputs must have weights for each name")
+        count = len(self.answer_ids) or (2 if self.answers else self.labels)
+        least = max([2 if self.readout in ("softmax", "difference") else 1, *map(len, self.outputs.values())])
+        if count is not None and count < least:
+            raise ValueError(
+                f"it reads {least} outputs, but its models have {count}: see answers, answer_ids and labels"
+            )
 
     def _check_layout(self) -> None:
         """Refuse fields that the layout needs and does not have, or has and does not read."""

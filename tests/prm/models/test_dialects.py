@@ -491,9 +491,12 @@ def test_the_system_prompt_of_an_implicit_reward_is_heeded(paths):
         ({"layout": "plain", "marker": "x", "system": "Be brief."}, "system has no effect"),
         ({"layout": "plain", "marker": "x", "readout": "difference", "outputs": {"a": (1.0, 0.0)}}, "outputs have no"),
         ({"layout": "plain", "marker": "x", "outputs": {"a": ()}}, "outputs must have weights"),
+        ({"layout": "plain", "marker": "x", "answer_ids": (5,)}, "reads 2 outputs, but its models have 1"),
+        ({"layout": "plain", "marker": "x", "labels": 1}, "reads 2 outputs, but its models have 1"),
+        ({"layout": "plain", "marker": "x", "labels": 3, "outputs": {"a": (0.0, 0.0, 0.0, 1.0)}}, "reads 4 outputs"),
     ],
 )
-def test_a_field_without_effect_is_refused(change, message):
+def test_fields_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         prm.Dialect(**change)
 
@@ -505,7 +508,6 @@ def test_a_field_without_effect_is_refused(change, message):
         ("trl", {"answers": ("a", "b"), "labels": None}, "no logits of tokens"),
         ("versaprm", {"answers": None, "answer_ids": (5, 99999)}, "has no token 99999"),
         ("versaprm", {"answers": None, "answer_ids": (-1, 5)}, "has no token"),
-        ("versaprm", {"answers": None, "answer_ids": (5,)}, "has 1 output"),
     ],
 )
 def test_a_dialect_that_the_model_cannot_give_is_one_line(name, change, message, paths):
