@@ -504,7 +504,7 @@ def test_fields_that_do_not_fit_are_refused(change, message):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("trl", {"outputs": {"a": (0.0, 1.0, 1.0)}}, "has 2 output"),
+        ("trl", {"labels": None, "outputs": {"a": (0.0, 1.0, 1.0)}}, "has 2 output"),
         ("trl", {"answers": ("a", "b"), "labels": None}, "no logits of tokens"),
         ("versaprm", {"answers": None, "answer_ids": (5, 99999)}, "has no token 99999"),
         ("versaprm", {"answers": None, "answer_ids": (-1, 5)}, "has no token"),

@@ -1,6 +1,6 @@
 """Chains per second of a causal PRM: whole vocabulary, two rows of it, and both rows as a classifier, here and in vLLM.
 
-    PRM_SAMPLE_DATA=../shared/data python -m prm.benchmarks.perf.score_causal
+    PRM_SAMPLE_DATA=../shared/data python -m prm.benchmarks.perf.engines.causal_scorers
 
 The model is a Llama with random weights in float32 and a large vocabulary, read by the logits of `-` and `+` after each
 step; the chains are real (`prm.benchmarks.perf.score_throughput`). The sides take turns in every repeat:
@@ -36,9 +36,9 @@ from prm.scoring.loading import load_scorer
 from prm.scoring.reward_model import RewardModel
 from prm.scoring.scorer import Scorer
 
-from ..arithmetic import POLICY
-from .job import machine
-from .score_throughput import Side, ratio, real_chains, rows_of, run_bare, taken, tensors
+from ...arithmetic import POLICY
+from ..job import machine
+from ..score_throughput import Side, ratio, real_chains, rows_of, run_bare, taken, tensors
 
 DIALECT = {"layout": "plain", "problem_end": " ", "joint": " ", "marker": " ~", "answers": ["-", "+"]}
 
