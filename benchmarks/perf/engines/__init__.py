@@ -1,1 +1,1 @@
-"""Measurements of the engines: what the client costs, what seeds cost, and whether all ways draw alike."""
+"""Measurements of the engines: the cost of the client and of seeds, whether all ways draw alike, and causal scorers."""
