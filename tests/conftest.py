@@ -5,6 +5,7 @@ import os
 import sys
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -134,3 +135,12 @@ def prm(monkeypatch, capsys, tmp_path):
         return stopped.value.code or 0, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Torch on one thread: models as small as these are slower on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -42,6 +42,8 @@ from .options import (
 if TYPE_CHECKING:
     from prm.labeling.planning import Option
 
+LabelFile = Annotated[Path, typer.Argument(help="step labels, from `prm label`, with their rollouts beside them")]
+
 
 @generating
 def run(
@@ -189,7 +191,7 @@ def _cell(value: Any) -> str:
 
 
 def rejudge(
-    file: Annotated[Path, typer.Argument(help="step labels, from `prm label`, with their rollouts beside them")],
+    file: LabelFile,
     problems: Problems,
     chains: Chains,
     out: OutFile,
@@ -202,7 +204,7 @@ def rejudge(
 
 
 def tree(
-    file: Annotated[Path, typer.Argument(help="step labels, from `prm label`, with their rollouts beside them")],
+    file: LabelFile,
     problems: Problems,
     chains: Chains,
     out: OutFile,
@@ -214,7 +216,7 @@ def tree(
 
 
 def grow(
-    file: Annotated[Path, typer.Argument(help="step labels, from `prm label`, with their rollouts beside them")],
+    file: LabelFile,
     problems: Problems,
     chains: Chains,
     out: OutFile,

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -138,7 +138,7 @@ class Dialect:
         if not all(self.outputs.values()):
             raise ValueError("outputs must have weights for each name")
         count = len(self.answer_ids) or (2 if self.answers else self.labels)
-        least = max([2 if self.readout in ("softmax", "difference") else 1, *map(len, self.outputs.values())])
+        least = outputs_read(self.readout, self.outputs.values())
         if count is not None and count < least:
             raise ValueError(
                 f"it reads {least} outputs, but its models have {count}: see answers, answer_ids and labels"
@@ -183,6 +183,15 @@ class Dialect:
             named = ", ".join(self.outputs) or "one score, without a name"
             raise ModelError(f"no output {output!r}", f"this dialect has: {named}")
         return self.outputs[output] if output else next(iter(self.outputs.values()), None)
+
+
+def outputs_read(readout: str, weights: Iterable[Sequence[float]]) -> int:
+    """How many outputs a head must have, at least, for a read-out with these weights of its scores.
+
+    >>> outputs_read("softmax", []), outputs_read("reward", [(0.0, 0.0, 1.0)])
+    (2, 3)
+    """
+    return max(2 if readout in ("softmax", "difference") else 1, *map(len, weights), 0)
 
 
 def read_dialect(path: str | os.PathLike[str]) -> Dialect:

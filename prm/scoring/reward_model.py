@@ -8,6 +8,7 @@ from torch import Tensor
 
 from prm.data.records import Asked
 from prm.errors import ModelError, RenderError
+from prm.models.dialects import outputs_read
 from prm.models.layouts import StepRenderer
 from prm.models.rendering import Rendered
 from prm.statistics.calibration import Calibration
@@ -116,7 +117,7 @@ class RewardModel(Scorer):
     def _scores(self, rendered: Rendered, outputs: Tensor) -> Scores | Refusal:
         if self.members > 1:
             return self._of_members(outputs)
-        least = max(len(self.weights or ()), 2 if self.readout in ("softmax", "difference") else 1)
+        least = outputs_read(self.readout, [self.weights or ()])
         if outputs.shape[1] < least:
             raise ModelError(
                 f"{self.name or 'the model'}: has {outputs.shape[1]} output(s), but its dialect reads {least}",

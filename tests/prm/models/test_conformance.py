@@ -1,7 +1,6 @@
 """Every dialect on a second backbone, and awkward texts in every dialect: scores as the author's recipe gives them."""
 
 import pytest
-import torch
 from families import MADE, OTHERS, by_the_card, options
 from places import ROOT
 
@@ -9,6 +8,7 @@ import prm
 from prm.models.families import DIALECTS
 from prm.scoring.scorer import Refusal
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 AWKWARD = {
     "white space": ("  a = 1 \n", "\tb = 2\t\n", "so 3   "),
     "indentation": ("def f:\n    return 1\n", "  * one\n    * two\n"),
@@ -23,15 +23,6 @@ AWKWARD = {
 }
 DOCUMENT = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
 EVERY = {**{name: (name, make) for name, make in MADE.items()}, **OTHERS}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Such small models are slower on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=EVERY)

@@ -40,6 +40,7 @@ from prm.scoring import backends
 from prm.scoring.backends import TransformersBackend
 from prm.scoring.scorer import score_chains
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 PROBLEMS = ["what is 2 + 2?", "a much longer problem = than the others have", "is it 12 / 3?"]
 CHAINS = [
     ("So 2 + 2 = 4.\n", "Thus it is 4.\n\n"),
@@ -52,15 +53,6 @@ CLOSE = {"abs": 1e-5}
 PRMS = [name for name, dialect in DIALECTS.items() if dialect.kind == "prm"]
 CLASSIFIERS = [name for name, dialect in DIALECTS.items() if not dialect.is_causal]
 RANGES = {"0 to 1": (0, 1), "-1 to 1": (-1, 1), "any": (-1e9, 1e9)}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Such small models are slower on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
