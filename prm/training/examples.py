@@ -62,6 +62,10 @@ class GroupExample:
     """How much better the better of two chains is; None where the preference row does not say."""
 
 
+BLANK = GroupExample("", 1, (ChainExample("", array("i", [0]), (), (), (), None),))
+"""One token without steps or value: adds nothing to any loss."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How to make examples of records."""

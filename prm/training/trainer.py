@@ -12,7 +12,7 @@ import atexit
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ from prm.errors import InputError, ModelError
 from prm.models.heads import HEADS, Kind
 
 from .collation import collate, has_items, idle, passes
-from .examples import GroupExample, to_last_target
+from .examples import BLANK, GroupExample, to_last_target
 from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, Read, check_terms, losses, total_weights
 from .settings import Precision
@@ -224,6 +224,45 @@ def _is_json(path: Path) -> bool:
     return True
 
 
+class Order(torch.utils.data.Sampler[int]):
+    """Another order of the groups in every epoch, the same in all processes.
+
+    Processes take batches in turn. So that all have as many, which accelerate would reach by repeating groups, the last
+    batches are filled up with the place after the last group: that of a blank one.
+    """
+
+    def __init__(self, groups: int, batch: int, processes: int, seed: int) -> None:
+        self.groups = groups
+        self.blanks = -groups % (batch * processes) if processes > 1 else 0
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order is given next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.groups + self.blanks
+
+    def __iter__(self) -> Iterator[int]:
+        drawn = torch.Generator().manual_seed(self.seed + (self.epoch << 32))
+        yield from torch.randperm(self.groups, generator=drawn).tolist()
+        yield from [self.groups] * self.blanks
+
+
+class _WithBlank(torch.utils.data.Dataset[GroupExample]):
+    """Groups, and after them one that teaches nothing."""
+
+    def __init__(self, groups: Sequence[GroupExample]) -> None:
+        self.groups = groups
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, place: int) -> GroupExample:
+        return self.groups[place] if place < len(self.groups) else BLANK
+
+
 class RewardTrainer(Trainer):
     """Trains a model on groups of chains; see `fit`."""
 
@@ -245,7 +284,7 @@ class RewardTrainer(Trainer):
         super().__init__(
             model=model,
             args=_arguments(settings, len(groups), len(held_out), work),
-            train_dataset=groups,
+            train_dataset=_WithBlank(groups),
             eval_dataset=held_out,
             data_collator=_collator(settings, model.config.pad_token_id or 0),
         )
@@ -264,6 +303,10 @@ class RewardTrainer(Trainer):
             state.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.FSDP
             state.fsdp_plugin = FullyShardedDataParallelPlugin(**self.args.fsdp_plugin_args)
             self.is_fsdp_enabled = True
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Order:
+        batch, processes = self.args.per_device_train_batch_size, self.args.world_size
+        return Order(len(self.train_dataset), batch, processes, self.args.seed)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward over all passes of an optimizer step.
