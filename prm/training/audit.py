@@ -16,8 +16,12 @@ POSITIONS = 12
 """Number of first steps of a chain that are shown by position."""
 
 
-def side(groups: Sequence[GroupExample]) -> dict[str, Any]:
+def side(groups: Sequence[GroupExample], problems: int) -> dict[str, Any]:
     """Summarize one side of the split.
+
+    Args:
+        groups: its examples.
+        problems: number of distinct texts of problems among them.
 
     Returns:
         Numbers of `problems`, `chains`, `tokens`, tokens of the `longest` chain, labeled `steps` and the `share_right`
@@ -28,7 +32,7 @@ def side(groups: Sequence[GroupExample]) -> dict[str, Any]:
     labeled = [(i, t) for chain in chains for i, t in enumerate(chain.targets) if t is not None]
     by_position = {position: [t for i, t in labeled if i == position] for position in range(POSITIONS)}
     return {
-        "problems": len({group.problem_id for group in groups}),
+        "problems": problems,
         "chains": len(chains),
         "tokens": sum(len(chain.ids) for chain in chains),
         "longest": max((len(chain.ids) for chain in chains), default=0),
@@ -71,15 +75,22 @@ def audit(
         drops: the dropped rows.
 
     Returns:
-        `train`, `held_out`: see `side`; `split`: the proof; `known`: number of steps per source of their label;
-        `dropped`: number of rows per reason.
+        `train`, `held_out`: see `side`; `split`: the proof; `known`: number of steps trained on per source of their
+        label; `dropped`: number of rows per reason.
     """
+    learned = {chain.chain_id: chain.targets for group in train for chain in group.chains}
+    known = Counter(
+        source
+        for record in labels
+        for source, target in zip(record.known, learned.get(record.chain_id, ()), strict=False)  # cut to whole steps
+        if target is not None
+    )
     return {
         "schema": "audit/1",
-        "train": side(train),
-        "held_out": side(held_out),
+        "train": side(train, proof.train_texts),
+        "held_out": side(held_out, proof.held_out_texts),
         "split": proof.as_json(),
-        "known": dict(Counter(known for record in labels for known in record.known)),
+        "known": dict(known),
         "dropped": drops.by_reason(),
     }
 
@@ -89,7 +100,6 @@ def summary_rows(found: Mapping[str, Any]) -> list[list[str]]:
     both = found["train"], found["held_out"]
     rows = [[name.replace("_", " "), *(_cell(one[name]) for one in both)] for name in both[0] if name != "by_position"]
     split = found["split"]
-    rows.append(["distinct texts", _cell(split["train_texts"]), _cell(split["held_out_texts"])])
     rows.append(["on both sides", _cell(split["shared_texts"]), _cell(split["shared_texts"])])
     rows += [[f"dropped: {reason}", _cell(number), ""] for reason, number in found["dropped"].items()]
     return rows

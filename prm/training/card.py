@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from prm.models.heads import Kind
+from prm.statistics.bootstrap import Estimate
 
 _WHAT = {
     "prm": "A process reward model: it scores every step of a solution with a probability that it is right.",
@@ -34,7 +35,7 @@ def model_card(
     settings: Mapping[str, Any],
     inputs: Mapping[str, Any],
     found: Mapping[str, Any],
-    metrics: Mapping[str, float | None],
+    metrics: Mapping[str, Estimate],
 ) -> str:
     """The text of README.md, with the front matter that the Hub reads.
 
@@ -56,15 +57,16 @@ def model_card(
         f"{train['chains']:,} chains of {train['problems']:,} problems ({train['tokens']:,} tokens), "
         f"{train['steps']:,} labeled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
         f"{held_out['problems']:,} other problems; problems on both sides: {found['split']['shared_texts']}.\n",
-        _table("source of a step's label", "steps", found["known"]),
+        _table("source of a trained step's label", "steps", found["known"]),
         _table("dropped", "rows", found["dropped"]),
         _table("file", "SHA-256, first digits", inputs),
         "## Settings\n",
         f"```json\n{json.dumps(dict(settings), indent=1, default=str)}\n```\n",
         "## Measured on the held-out problems\n",
-        _table("measure", "value", {name.replace("_", " "): _number(value) for name, value in metrics.items()}),
+        _table("measure", "value", {name.replace("_", " "): _number(one) for name, one in metrics.items()}),
+        "In brackets: 95% intervals, by resampling these problems.\n" if metrics else "There are none.\n",
         "## Limits\n",
-        _limits(kind),
+        _limits(kind, found["known"]),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -99,17 +101,34 @@ def _table(left: str, right: str, rows: Mapping[str, Any]) -> str:
     return f"| {left} | {right} |\n| --- | --- |\n" + "".join(f"| {name} | {value} |\n" for name, value in rows.items())
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+def _number(one: Estimate) -> str:
+    if one.value is None:
+        return "-"
+    return f"{one.value:.4g}" if one.low is None else f"{one.value:.4g} ({one.low:.4g} to {one.high:.4g})"
 
 
-def _limits(kind: Kind) -> str:
-    steps = (
-        "Step labels say whether the right answer can still be reached from a step, not whether the step is sound. "
-        if kind != "orm"
-        else ""
-    )
+_RATED = {"human", "given"}
+"""Sources of labels that are not estimated by rollouts."""
+
+
+def _limits(kind: Kind, known: Collection[str]) -> str:
     return (
-        f"{steps}Scores are meant for solutions like those in the data: to the same kind of problem, cut into steps in "
-        "the same way, by a similar model. Others, and texts optimized against these scores, may be misjudged.\n"
+        f"{_meaning(set(known)) if kind != 'orm' else ''}Scores are meant for solutions like those in the data: to the "
+        "same kind of problem, cut into steps in the same way, by a similar model. Others, and texts optimized against "
+        "these scores, may be misjudged.\n"
     )
+
+
+def _meaning(known: Collection[str]) -> str:
+    """What the labels of these sources say of a step."""
+    parts = []
+    if not _RATED.issuperset(known):
+        parts.append(
+            "Labels from rollouts say whether the right answer can still be reached from a step, not whether "
+            "the step is sound. "
+        )
+    if "human" in known:
+        parts.append("Labels by people say whether a step is sound in the eyes of its rater. ")
+    if "given" in known:
+        parts.append("Labels that came with the data say what its authors say they do. ")
+    return "".join(parts)

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from prm.data.drops import drops_path
 from prm.data.jobs import Output, Source, Workspace, is_main_process, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.writing import discard, whole_directory, write_json
-from prm.errors import InputError, PrmError, require_texts
+from prm.errors import InputError, ModelError, PrmError, require_texts
 from prm.plots import training_curves
 
 from .settings import TrainSettings, makes_no_difference
@@ -139,7 +140,7 @@ def _processes() -> int:
 def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
     """The settings that the result depends on."""
     return {
-        "base": s.base, "objective": s.objective, "losses": dict(s.losses), "labels_as": s.score_labels,
+        "base": s.base, "objective": s.objective, "losses": s.terms, "labels_as": s.score_labels,
         "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "epochs": s.epochs, "lr": s.lr,
         "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
         "precision": s.precision, "lora_rank": s.lora_rank, "fsdp": s.fsdp, "separator": s.separator,
@@ -173,6 +174,27 @@ def _installed_reporters() -> tuple[str, ...]:
     return ("tensorboard",) if find_spec("tensorboard") else ()
 
 
+def _require_machine(settings: TrainSettings) -> None:
+    """Refuse settings that this machine cannot heed.
+
+    Raises:
+        ModelError: a package is not installed or unknown, or the precision needs another device.
+    """
+    import torch
+    from transformers.integrations import get_available_reporting_integrations
+
+    installed = get_available_reporting_integrations()
+    for name in require_texts("report_to", settings.report_to or ()):
+        if name not in (*installed, "none"):
+            raise ModelError(
+                f"report_to={name!r} is unknown or not installed", f"here are: {', '.join(installed) or 'none'}"
+            )
+    if settings.lora_rank and not find_spec("peft"):
+        raise ModelError("lora_rank needs peft, which is not installed", 'pip install "prm-toolkit[lora]"')
+    if settings.precision == "float16" and not torch.accelerator.is_available():
+        raise ModelError("float16 cannot be trained on a CPU", "choose bfloat16 or float32")
+
+
 def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: Path) -> dict[str, Any]:
     """Write a checkpoint; gives the counts of its examples, and its metrics."""
     from prm.models.checkpoint import load_model
@@ -181,6 +203,7 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
     from .preparation import prepare
     from .trainer import fit
 
+    _require_machine(settings)
     with _without_progress_bars():
         prepared = prepare(settings, files)
         show_audit(prepared.found)
@@ -196,7 +219,7 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
         counts: dict[str, Any] = {
             "chains": prepared.found["train"]["chains"],
             "held-out chains": prepared.found["held_out"]["chains"],
-            **{name.replace("_", " "): value for name, value in trained.metrics.items() if value is not None},
+            **{name.replace("_", " "): one.value for name, one in trained.metrics.items() if one.value is not None},
         }
         if is_main_process():
             _write(job, work, prepared, trained)
@@ -228,10 +251,12 @@ def _write(job: Job, work: Path, prepared: Prepared, trained: Trained) -> None:
     metadata = prepared.metadata
     with whole_directory(job.output) as directory:
         save_model(trained.config, trained.weights, metadata.kind, directory)
+        prepared.tokenizer.pad_token_id = prepared.pad_id  # as in the configuration
         prepared.tokenizer.save_pretrained(directory)
         metadata.save(directory)
         write_json(directory / "audit.json", prepared.found)
-        write_json(directory / LOG, {"log": trained.log, "held_out": trained.metrics})
+        measured = {name: asdict(one) for name, one in trained.metrics.items()}
+        write_json(directory / LOG, {"log": trained.log, "held_out": measured})
         card = model_card(metadata.kind, metadata.separator, job.settings, job.digests, prepared.found, trained.metrics)
         (directory / "README.md").write_text(card, encoding="utf-8")
         _draw(trained.log, directory / "training.png")

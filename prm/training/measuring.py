@@ -2,48 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from prm.models.heads import token_head
 from prm.scoring.backends import TransformersBackend
-from prm.statistics.metrics import auroc, expected_calibration_error, grouped_auroc, localization
+from prm.statistics.arrays import Bools, Floats, Ints
+from prm.statistics.bootstrap import Estimate, Resampling, estimate, harmonic, ratio, resample
 
 from .examples import ChainExample, GroupExample
 
-Metrics = dict[str, float | None]
+Metrics = dict[str, Estimate]
+_BINS = 10
 
 
-def measure(model: Any, heads: Collection[str], groups: Sequence[GroupExample], tokens_per_pass: int) -> Metrics:
-    """Metrics of each head; None for one that has nothing to compare.
+def measure(
+    model: Any, heads: Collection[str], groups: Sequence[GroupExample], tokens_per_pass: int, draws: int = 0
+) -> Metrics:
+    """Metrics of each head; without a value where there is nothing to compare.
 
     Args:
         model: from `prm.models.checkpoint.load_model`.
         heads: `step`, `outcome` or both.
-        groups: see `prm.training.examples`.
+        groups: at least one, see `prm.training.examples`.
         tokens_per_pass: padded tokens per forward pass.
+        draws: of the problems, for intervals; 0 for none.
 
     Returns:
         Step head, on the labeled steps (a soft label of at least 0.5 counts as right): `step_auroc`;
         `step_auroc_within_position`, which compares only steps equally far into their chains; `first_error_f1`, see
         `prm.statistics.metrics.localization`, at the threshold 0.5; `ece`, in [0, 1].
         Outcome head: `pair_accuracy` over all pairs of chains of a problem with different values, where ties count
-        half, and `mean_margin` between their rewards; `reward_mean`, `reward_min`, `reward_max`; `length_correlation`,
-        the rank correlation of reward and number of tokens, in [-1, 1].
+        half, and `mean_margin` between their rewards; `reward_mean`; and without intervals `reward_min`, `reward_max`
+        and `length_correlation`, the rank correlation of reward and number of tokens, in [-1, 1].
     """
     chains = [chain for group in groups for chain in group.chains]
     backend = TransformersBackend(model, token_head, tokens_per_pass=tokens_per_pass)
     outputs = backend.outputs([(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
+    drawn = resample([group.problem_id for group in groups], [""] * len(groups), draws)
     found: Metrics = {}
     if "step" in heads:
         margins = [_margins(values[:-1, :2] if "outcome" in heads else values[:-1]) for values in outputs]
-        found |= _step_metrics(list(zip(chains, margins, strict=True)))
+        of_chains = drawn.at(np.repeat(np.arange(len(groups)), [len(group.chains) for group in groups]))
+        found |= _step_metrics(chains, margins, of_chains)
     if "outcome" in heads:
-        found |= _outcome_metrics(groups, [float(values[-1, -1]) for values in outputs])
+        found |= _outcome_metrics(groups, [float(values[-1, -1]) for values in outputs], drawn)
     return found
 
 
@@ -53,54 +61,65 @@ def _margins(values: Tensor) -> Tensor:
     return margins[:, 0] if margins.shape[1] == 1 else margins.sigmoid().mean(dim=1).logit(eps=1e-7)
 
 
-def _step_metrics(chains: Iterable[tuple[ChainExample, Tensor]]) -> Metrics:
-    rows: list[tuple[object, float, bool]] = []
-    pairs: list[tuple[float, float]] = []
-    firsts: list[tuple[int | None, int | None]] = []
-    for chain, margins in chains:
-        known = [
-            (i, float(margin), target)
-            for i, (margin, target) in enumerate(zip(margins, chain.targets, strict=True))
-            if target is not None
-        ]
-        rows += [(i, margin, target >= 0.5) for i, margin, target in known]
-        pairs += [(float(1 / (1 + np.exp(-margin))), target) for _, margin, target in known]
-        if known:
-            firsts.append((_first(i for i, m, _ in known if m < 0), _first(i for i, _, t in known if t < 0.5)))
+def _step_metrics(chains: Sequence[ChainExample], margins: Sequence[Tensor], drawn: Resampling) -> Metrics:
+    """Metrics of the labeled steps, from the log-odds of each chain's steps."""
+    rows = [
+        (row, place, float(margin), target)
+        for row, chain in enumerate(chains)
+        for place, (margin, target) in enumerate(zip(margins[row].tolist(), chain.targets, strict=True))
+        if target is not None
+    ]
     if not rows:
         return {}
-    probabilities, targets = zip(*pairs, strict=True)
+    owners, places, logits, targets = (np.array(column) for column in zip(*rows, strict=True))
+    of_steps, is_right = drawn.at(owners), targets >= 0.5
     return {
-        "step_auroc": auroc([margin for _, margin, _ in rows], [is_right for _, _, is_right in rows]),
-        "step_auroc_within_position": grouped_auroc(rows),
-        "first_error_f1": localization(firsts)["f1"],
-        "ece": expected_calibration_error(probabilities, targets),
+        "step_auroc": estimate(of_steps.auroc(logits, is_right)),
+        "step_auroc_within_position": estimate(of_steps.auroc(logits, is_right, places)),
+        "first_error_f1": estimate(_first_error_f1(owners, logits < 0, ~is_right, drawn)),
+        "ece": estimate(_calibration_error(torch.tensor(logits).sigmoid().numpy(), targets, of_steps)),
     }
 
 
-def _first(numbers: Iterable[int]) -> int | None:
-    return next(iter(numbers), None)
+def _first_error_f1(owners: Ints, called: Bools, actual: Bools, drawn: Resampling) -> Floats:
+    """Harmonic mean of the share of erroneous chains whose first error is found, and of clean ones found clean."""
+    rows, by_chain = np.unique(owners, return_inverse=True)
+    firsts = np.full((2, len(rows)), len(owners))
+    for first, is_wrong in zip(firsts, (called, actual), strict=True):
+        np.minimum.at(first, by_chain[is_wrong], np.flatnonzero(is_wrong))
+    is_hit, has_error = firsts[0] == firsts[1], firsts[1] < len(owners)
+    shares = np.stack([np.where(has_error == kind, is_hit, np.nan) for kind in (True, False)], axis=1)
+    return harmonic(*drawn.at(rows).means(shares).T)
 
 
-def _outcome_metrics(groups: Sequence[GroupExample], rewards: Sequence[float]) -> Metrics:
+def _calibration_error(scores: Floats, targets: Floats, drawn: Resampling) -> Floats:
+    bins = np.searchsorted(np.arange(1, _BINS) / _BINS, scores, side="left")
+    gaps = np.abs(drawn.binned(scores - targets, bins, _BINS)).sum(axis=1)
+    return ratio(gaps, drawn.sums(np.ones((len(scores), 1)))[:, 0])
+
+
+def _outcome_metrics(groups: Sequence[GroupExample], rewards: Sequence[float], drawn: Resampling) -> Metrics:
     rest = iter(rewards)
     members = [[(chain, next(rest)) for chain in group.chains] for group in groups]
     gaps = [
-        better - worse
-        for own in members
+        (row, better - worse)
+        for row, own in enumerate(members)
         for chain, better in own
         for other, worse in own
         if chain.value is not None and other.value is not None and chain.value > other.value
     ]
-    if not rewards:
-        return {}
+    owners = np.array([row for row, _ in gaps], dtype=np.int64)
+    gap = np.array([gap for _, gap in gaps])
+    of_pairs = drawn.at(owners).means(np.stack([np.sign(gap) / 2 + 0.5, gap], axis=1))
+    of_chains = drawn.at(np.repeat(np.arange(len(groups)), [len(own) for own in members]))
+    lengths = [len(chain.ids) for own in members for chain, _ in own]
     return {
-        "pair_accuracy": float(np.mean(np.sign(gaps) / 2 + 0.5)) if gaps else None,
-        "mean_margin": float(np.mean(gaps)) if gaps else None,
-        "reward_mean": float(np.mean(rewards)),
-        "reward_min": min(rewards),
-        "reward_max": max(rewards),
-        "length_correlation": _rank_correlation(rewards, [len(chain.ids) for own in members for chain, _ in own]),
+        "pair_accuracy": estimate(of_pairs[:, 0]),
+        "mean_margin": estimate(of_pairs[:, 1]),
+        "reward_mean": estimate(of_chains.means(np.array(rewards)[:, None])[:, 0]),
+        "reward_min": Estimate(min(rewards), None, None),
+        "reward_max": Estimate(max(rewards), None, None),
+        "length_correlation": Estimate(_rank_correlation(rewards, lengths), None, None),
     }
 
 

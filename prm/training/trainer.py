@@ -135,13 +135,15 @@ def fit(
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # scored without autocast
     if settings.lora_rank:
         trained = trained.merge_and_unload()
-    metrics = trainer.measured(trained)
+    metrics = trainer.measured(trained, _DRAWS)
     weights = trainer.accelerator.get_state_dict(trained) if settings.fsdp else trained.state_dict()
     if not all(torch.isfinite(weight).all() for weight in weights.values()):
         raise ModelError(*_DIVERGED)
     return Trained(trained.config, weights, trainer.state.log_history, metrics)
 
 
+_DRAWS = 1000
+"""Draws of the held-out problems for the intervals of the last metrics."""
 _DIVERGED = "the training diverged: the loss or the weights became NaN or infinite", "lower the learning rate"
 
 
@@ -200,10 +202,8 @@ def _keep_head_exact(model: Any) -> None:
 
 
 def _with_adapters(model: Any, rank: int) -> Any:
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise ModelError("LoRA needs peft, which is not installed", 'pip install "prm-toolkit[lora]"') from error
+    from peft import LoraConfig, get_peft_model
+
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=["score"], modules_to_save=["score"]
     )
@@ -371,15 +371,16 @@ class RewardTrainer(Trainer):
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Measure on the held-out groups, and log it."""
-        found = {f"{metric_key_prefix}_{k}": v for k, v in self.measured(self.model).items() if v is not None}
+        measured = self.measured(self.model)
+        found = {f"{metric_key_prefix}_{k}": one.value for k, one in measured.items() if one.value is not None}
         self.log(found)
         self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
 
-    def measured(self, model: Any) -> Metrics:
+    def measured(self, model: Any, draws: int = 0) -> Metrics:
         """Metrics of a model on the held-out groups; empty where there are none."""
         groups = self.eval_dataset
-        return measure(model, self.heads, groups, _tokens_per_pass(self.settings)) if groups else {}
+        return measure(model, self.heads, groups, _tokens_per_pass(self.settings), draws) if groups else {}
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         """Log, with the mean of each term since the last log where there are several.
@@ -457,11 +458,9 @@ def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) ->
 def _tensorboard(settings: FitSettings, work: Path) -> list[TrainerCallback]:
     if "tensorboard" not in settings.report_to:
         return []
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-        from transformers.integrations import TensorBoardCallback
-    except ImportError as error:
-        raise ModelError("TensorBoard is not installed", 'pip install "prm-toolkit[tensorboard]"') from error
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
     return [TensorBoardCallback(SummaryWriter(str(work / "tensorboard")))]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import datasets
 import pytest
 import torch
 from places import SAMPLES
+from transformers import AutoConfig, AutoTokenizer
 
 import prm as toolkit
-from prm import Chain, InputError, Problem, StepLabels, TrainSettings, write_records
+from prm import Chain, InputError, ModelError, Problem, StepLabels, TrainSettings, write_records
 from prm.data.drops import Drops
 from prm.data.formats import read_public
 from prm.models.checkpoint import load_model
@@ -117,10 +119,47 @@ def test_values_and_preferences_as_rows(base_model):
     assert [drop.reason for drop in made.drops] == ["two answers that are the same"]
 
 
+def test_tokenizer_and_configuration_pad_alike(base_model, tmp_path):
+    base = shutil.copytree(base_model, tmp_path / "base")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(base)
+    settings = TrainSettings(str(base), epochs=0.1, batch_size=48, report_to=())
+    made = toolkit.train(settings, **LISTS, out=tmp_path / "made")
+    saved = AutoTokenizer.from_pretrained(made.path).pad_token_id
+    assert saved == AutoConfig.from_pretrained(made.path).pad_token_id == tokenizer.eos_token_id
+
+
 def test_the_audit_alone(base_model, tmp_path):
     found = audit_of(TrainSettings(base_model, held_out=0.5), **LISTS)
     assert found["train"]["chains"] + found["held_out"]["chains"] == 48
-    assert found["known"] == {"drawn": 96}
+    assert found["known"] == {"drawn": found["train"]["steps"]}, "labels of held-out chains are not learned from"
+
+
+def test_the_audit_counts_distinct_problems_and_labels_learned_from(base_model):
+    pairs = [{"prompt": f"what is {i // 3}?", "chosen": "It is 4.", "rejected": f"It is {i}."} for i in range(60, 180)]
+    found = audit_of(TrainSettings(base_model, objective="orm", held_out=0.3), preferences=pairs)
+    assert found["train"]["problems"] + found["held_out"]["problems"] == 40
+    assert found["train"]["pairs"] + found["held_out"]["pairs"] == 120
+    firsts = audit_of(TrainSettings(base_model, held_out=0.0, steps="first-error"), **LISTS)
+    assert firsts["known"] == {"drawn": 72}, "two steps of a right chain, one of a wrong one"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"report_to": "nowhere"}, "report_to='nowhere' is unknown or not installed"),
+        ({"lora_rank": 4}, "lora_rank needs peft, which is not installed"),
+        ({"precision": "float16"}, "float16 cannot be trained on a CPU"),
+    ],
+)
+def test_what_the_machine_lacks_is_said_before_anything_is_read(monkeypatch, change, message):
+    monkeypatch.setattr("prm.training.job.find_spec", lambda name: None)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    nothing = {name: [] for name in LISTS}
+    with pytest.raises(ModelError) as raised:
+        toolkit.train(TrainSettings("no/such-model", **change), **nothing)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Real, short trainings: they learn, follow from their seed, and come out the same however they are carried out."""
 
 import json
+import math
 import re
 from array import array
 from dataclasses import replace
@@ -18,6 +19,7 @@ from transformers import (
 from prm.errors import InputError, ModelError
 from prm.models.checkpoint import load_model, save_model
 from prm.models.heads import HEADS
+from prm.statistics.metrics import expected_calibration_error
 from prm.training import trainer as training
 from prm.training.examples import ChainExample, GroupExample
 from prm.training.measuring import measure
@@ -78,7 +80,7 @@ def test_training_learns(base_model, tmp_path, kind, groups, metrics, settings):
     made = fit(model, kind, groups, groups, replace(QUICK, **settings), tmp_path)
     losses = [row["loss"] for row in made.log if "loss" in row]
     assert losses[-1] < 0.5 * losses[0]
-    assert {name: made.metrics[name] for name in metrics} == dict.fromkeys(metrics, 1.0)
+    assert {name: made.metrics[name].value for name in metrics} == dict.fromkeys(metrics, 1.0)
     terms = settings.get("terms", DEFAULT[kind])
     if len(terms) > 1:
         first = made.log[0]
@@ -220,8 +222,11 @@ def test_half_precision_leaves_the_head_and_the_measures_exact(base_model, tmp_p
         load_model(base_model, "orm", 0), "orm", GROUPS, GROUPS, replace(QUICK, precision="bfloat16"), tmp_path / "work"
     )
     save_model(made.config, made.weights, "orm", tmp_path)
-    assert measure(load_model(str(tmp_path), "orm"), ("outcome",), GROUPS, 100) == pytest.approx(made.metrics, abs=1e-5)
-    reward = made.metrics["reward_max"]
+    again = measure(load_model(str(tmp_path), "orm"), ("outcome",), GROUPS, 100)
+    assert {name: one.value for name, one in again.items()} == pytest.approx(
+        {name: one.value for name, one in made.metrics.items()}, abs=1e-5
+    )
+    reward = made.metrics["reward_max"].value
     assert reward != float(torch.tensor(reward).bfloat16())
 
 
@@ -253,17 +258,22 @@ def test_measures_by_hand():
         # d has no label: it is no chain without an error
         GroupExample("q", 0, (chain("c", (1, 52), (1,), (0.0,), 1.0), chain("d", (1, 2, 3, 57), (3,), (None,), 0.0))),
     ]
-    found = measure(Said(), ("step", "outcome"), groups, 100)
+    found = measure(Said(), ("step", "outcome"), groups, 100, draws=200)
+    value = {name: one.value for name, one in found.items()}
     # margins 10 (right), -5 (wrong), 5 (right), 2 (wrong); rewards -0.5 < 0.5 in p, 0.2 < 0.7 the wrong way in q
-    assert found["step_auroc"] == 1.0
-    assert found["step_auroc_within_position"] == 1.0
-    assert found["first_error_f1"] == pytest.approx(2 * 0.5 * 1 / 1.5), "the error of a is found, that of c is not"
-    assert found["pair_accuracy"] == 0.5
-    assert found["mean_margin"] == pytest.approx((1.0 - 0.5) / 2)
-    rewards = (found["reward_mean"], found["reward_min"], found["reward_max"])
+    assert value["step_auroc"] == 1.0
+    assert value["step_auroc_within_position"] == 1.0
+    assert value["first_error_f1"] == pytest.approx(2 * 0.5 * 1 / 1.5), "the error of a is found, that of c is not"
+    sigmoids = [1 / (1 + math.exp(-margin)) for margin in (10, -5, 5, 2)]
+    assert value["ece"] == pytest.approx(expected_calibration_error(sigmoids, [1, 0, 1, 0]))
+    assert value["pair_accuracy"] == 0.5
+    assert value["mean_margin"] == pytest.approx((1.0 - 0.5) / 2)
+    rewards = (value["reward_mean"], value["reward_min"], value["reward_max"])
     assert rewards == pytest.approx(((-0.5 + 0.5 + 0.2 + 0.7) / 4, -0.5, 0.7))
     # ranks of rewards 1, 3, 2, 4 and of lengths 3, 1.5, 1.5, 4: products -0.75, -0.5, 0.5, 2.25
-    assert found["length_correlation"] == pytest.approx(1.5 / (5 * 4.5) ** 0.5)
+    assert value["length_correlation"] == pytest.approx(1.5 / (5 * 4.5) ** 0.5)
+    assert (found["pair_accuracy"].low, found["pair_accuracy"].high) == (0.0, 1.0), "draws of p twice and of q twice"
+    assert found["reward_min"].low is None
 
 
 @pytest.mark.parametrize("kind", ["prm", "orm", "joint"])
