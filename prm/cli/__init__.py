@@ -126,6 +126,7 @@ def _options(
 def main() -> None:
     """Run the command line; a known error prints one line and a hint, and exits with code 1."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it warns about every new head, and training makes one
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for each other take the cores of other work
     try:
         app()
     except PrmError as error:
