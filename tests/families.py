@@ -19,6 +19,7 @@ from transformers import (
     MistralConfig,
     MistralForCausalLM,
     MistralForTokenClassification,
+    MistralModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -36,6 +37,8 @@ from prm.models.architectures import (
     Qwen2ForPrmModel,
     Qwen2ForProcessRewardModel,
     Qwen2ForRewardModel,
+    ReasonEval_7B,
+    ReasonEval_34B,
 )
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -148,6 +151,12 @@ def _adapter(directory, model_class=Qwen2ForCausalLM, config_class=Qwen2Config, 
     return directory / "adapter"
 
 
+def _reasoneval_made(directory, model_class, config_class, tokenizer, pad, **options):
+    """With its padding token, which separates steps while they are tokenized."""
+    tokenizer.pad_token = pad
+    return save(directory, model_class, config_class, tokenizer, **options)
+
+
 def _pair(directory, model_class=Qwen2ForCausalLM, config_class=Qwen2Config, tokenizer=qwen_tokenizer):
     save(directory / "reference", model_class, config_class, tokenizer(), seed=7)
     return save(directory / "policy", model_class, config_class, tokenizer())
@@ -163,6 +172,12 @@ MADE = {
     "trl": lambda d: save(d, LlamaForTokenClassification, LlamaConfig, llama_tokenizer()),
     "h4": lambda d: save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
     "pure": lambda d: save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
+    "reasoneval-7b": lambda d: _reasoneval_made(
+        d, ReasonEval_7B, MistralConfig, mistral_tokenizer(), "<s>", score_dimension=3, use_bias=True
+    ),
+    "reasoneval-34b": lambda d: _reasoneval_made(
+        d, ReasonEval_34B, LlamaConfig, llama_tokenizer(), "<|eot|>", score_dim=3, bias=False
+    ),
     "openr": _adapter,
     "implicit": _pair,
     "outcome": lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
@@ -326,6 +341,36 @@ def _pure(path, tokenizer, problem, steps):
     return [(p[1] - p[0]).item() for p in _pieces(path, tokenizer, start, steps, "\n")]
 
 
+def _reasoneval_ids(tokenizer, problem, steps):
+    """Ids without the separators, and the last place before each."""
+    pad, ids, places = tokenizer.pad_token, [], []
+    prompt = f"Question:\n{problem}\nAnswer:\nLet's think step by step.\n"
+    for i in tokenizer.encode(pad.join([prompt, *(s.rstrip() for s in steps)]) + pad):
+        if i == tokenizer.pad_token_id:
+            places.append(len(ids) - 1)
+        else:
+            ids.append(i)
+    return ids, places
+
+
+def _validity(path, hidden):
+    w = load_file(path / "model.safetensors")
+    wrong_neutral_right = (hidden @ w["score_head.weight"].T + w.get("score_head.bias", 0)).softmax(dim=-1)
+    return (wrong_neutral_right[:, 1] + wrong_neutral_right[:, 2]).tolist()
+
+
+def _reasoneval_7b(path, tokenizer, problem, steps):
+    """Its padding token is BOS, which goes too and comes back once the places are known."""
+    ids, (_, _, *places) = _reasoneval_ids(tokenizer, problem, steps)
+    hidden = _load(MistralModel, path)(torch.tensor([[1, *ids]])).last_hidden_state[0]
+    return _validity(path, hidden[places])
+
+
+def _reasoneval_34b(path, tokenizer, problem, steps):
+    ids, (_, *places) = _reasoneval_ids(tokenizer, problem, steps)
+    return _validity(path, _load(LlamaModel, path)(torch.tensor([ids])).last_hidden_state[0, places])
+
+
 def _openr(path, tokenizer, problem, steps):
     from peft import PeftModel
 
@@ -401,6 +446,8 @@ def _armorm(path, tokenizer, problem, steps):
 
 
 _CARDS = {
+    "reasoneval-7b": _reasoneval_7b,
+    "reasoneval-34b": _reasoneval_34b,
     "reasonflux": _reasonflux,
     "versaprm": _versaprm,
     "acemath": _acemath,

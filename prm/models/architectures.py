@@ -23,6 +23,8 @@ from transformers import (
     AutoModelForTokenClassification,
     LlamaModel,
     LlamaPreTrainedModel,
+    MistralModel,
+    MistralPreTrainedModel,
     Qwen2Model,
     Qwen2PreTrainedModel,
 )
@@ -64,6 +66,36 @@ class Qwen2ForPrmModel(Qwen2PreTrainedModel):
     def score(self) -> nn.Module:
         """The head."""
         return self.v_head["summary"]
+
+
+class ReasonEval_7B(MistralPreTrainedModel):  # noqa: N801 (its name in config.json)
+    """Mistral with three classes per token; codes/examples.py of GAIR-NLP/ReasonEval."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = MistralModel(config)
+        self.score_head = nn.Linear(config.hidden_size, config.score_dimension, bias=config.use_bias)
+        self.post_init()
+
+    @property
+    def score(self) -> nn.Module:
+        """The head."""
+        return self.score_head
+
+
+class ReasonEval_34B(LlamaPreTrainedModel):  # noqa: N801 (its name in config.json)
+    """The same on Llama, with other names of the head's settings; codes/examples.py of GAIR-NLP/ReasonEval."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        self.score_head = nn.Linear(config.hidden_size, config.score_dim, bias=config.bias)
+        self.post_init()
+
+    @property
+    def score(self) -> nn.Module:
+        """The head."""
+        return self.score_head
 
 
 class INFORMForSequenceClassification(LlamaPreTrainedModel):
@@ -113,6 +145,8 @@ ARCHITECTURES: dict[str, Any] = {
     "Qwen2ForProcessRewardModel": Qwen2ForProcessRewardModel,
     "Qwen2ForRewardModel": Qwen2ForRewardModel,
     "Qwen2ForPrmModel": Qwen2ForPrmModel,
+    "ReasonEval_7B": ReasonEval_7B,
+    "ReasonEval_34B": ReasonEval_34B,
 }
 """By their name in config.json; all others come from transformers."""
 

@@ -52,11 +52,13 @@ EXAMPLE = ("What is 2 + 3 + 4?", ("First, 2 + 3 = 5.", "Then 5 + 4 = 9. The answ
 
 _USED_BY = {
     "system": ("chat", "turns", "spans", "whole"),
+    "problem_start": ("plain", "pieces"),
     "problem_end": ("plain", "pieces", "turns"),
     "step_start": ("plain", "chat", "spans"),
     "joint": ("plain", "chat", "spans", "whole"),
     "marker": ("plain", "chat", "pieces"),
     "bos": ("pieces",),
+    "reads_earlier": ("pieces",),
     "splits_lines": ("pieces",),
 }
 """The layouts in which a field has an effect."""
@@ -79,6 +81,8 @@ class Dialect:
     """Whether its models score steps or whole solutions."""
     system: str | None = None
     """System prompt of a chat, unless the problem brings its own; None for none."""
+    problem_start: str = ""
+    """Precedes the problem, in `plain` and `pieces`."""
     problem_end: str = ""
     """Follows the problem, in `plain` and `pieces`; in `turns`, it stands between the problem and the first step."""
     step_start: str = ""
@@ -87,7 +91,7 @@ class Dialect:
     """Stands between steps."""
     marker: str = ""
     """Follows each step. In `plain` and `chat` it must be one token, with any space before it, and is read; in `pieces`
-    its last token is read."""
+    its last token is read or, where it is empty, the last token of the step."""
     answers: tuple[str, str] | None = None
     """A causal language model's words for a wrong and a right step, whose logits are read at the marker; in `turns`, at
     the token before the assistant's answer, which is the second. Each must be one token: with a space before it, as it
@@ -96,6 +100,8 @@ class Dialect:
     """In place of `answers`: ids of the tokens whose logits are the outputs."""
     bos: Literal["if-any", "required", "none"] = "if-any"
     """Whether `pieces` begin with the tokenizer's BOS."""
+    reads_earlier: bool = False
+    """Whether `pieces` are read one token before that one."""
     splits_lines: bool = False
     """Whether in `pieces` each line of a step is a piece with its own marker; the last one is read."""
     outputs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
@@ -150,8 +156,8 @@ class Dialect:
             raise ValueError("the layout 'whole' is that of outcome models (kind = \"orm\"), and only theirs")
         if (self.layout == "spans") != (self.readout == "sum"):
             raise ValueError("the layout 'spans' goes with the readout 'sum', and only with it")
-        if self.layout in ("plain", "chat", "pieces") and not self.marker:
-            raise ValueError(f"the layout {self.layout!r} needs a marker")
+        if (self.layout in ("plain", "chat") or self.splits_lines) and not self.marker:
+            raise ValueError(f"the layout {self.layout!r} needs a marker{' with splits_lines' * self.splits_lines}")
         if self.layout == "turns" and self.answers is None:
             raise ValueError("the layout 'turns' needs answers")
         for name, layouts in _USED_BY.items():
@@ -253,7 +259,9 @@ def _pieces(tokenizer: Any, name: str, dialect: Dialect) -> StepRenderer:
         _special(tokenizer),
         [] if first is None else [first],
         separator=dialect.marker,
+        problem_start=dialect.problem_start,
         problem_end=dialect.problem_end,
+        reads_earlier=dialect.reads_earlier,
         splits_lines=dialect.splits_lines,
     )
 
@@ -268,7 +276,8 @@ def _text(tokenizer: Any, dialect: Dialect, mark: str, expected: int | None) -> 
     if dialect.layout == "chat":
         chat = partial(chat_marked, system=dialect.system, **settings)
         return TextRenderer(tokenizer, chat, forbidden, expected=expected)
-    plain = partial(plain_marked, problem_end=dialect.problem_end, **settings)
+    around = {"problem_start": dialect.problem_start, "problem_end": dialect.problem_end}
+    plain = partial(plain_marked, **around, **settings)
     return TextRenderer(tokenizer, plain, forbidden, has_bos=True, expected=expected)
 
 

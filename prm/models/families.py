@@ -26,6 +26,8 @@ ARMORM = (
     "code-explanation", "code-instruction-following", "code-readability",
 )  # fmt: skip
 """The attributes that ArmoRM rates, in the order of its outputs."""
+REASONEVAL = {"validity": (0.0, 1.0, 1.0), "redundancy": (0.0, 1.0, 0.0)}
+"""What ReasonEval's probabilities of a wrong, a superfluous and a right step mean."""
 BETA = 0.001
 """Scale of the implicit reward, as on the card of EurusPRM-Stage2."""
 
@@ -173,6 +175,37 @@ DIALECTS: dict[str, Dialect] = {
         aggregator="min",
         source="card of jinachris/PURE-PRM-7B",
         labels=2,
+    ),
+    "reasoneval-7b": Dialect(
+        layout="pieces",
+        problem_start="Question:\n",
+        problem_end="\nAnswer:\nLet's think step by step.\n",
+        bos="required",
+        reads_earlier=True,
+        architectures=("ReasonEval_7B",),
+        hub_names=("GAIR/ReasonEval-7B",),
+        form="BOS; `Question:`, problem, `Answer:`, `Let's think step by step.` in lines; steps, tokenized separately",
+        read_at="token before the last of each step",
+        threshold=0.5,
+        aggregator="min",
+        outputs=REASONEVAL,
+        source="GAIR-NLP/ReasonEval, codes/examples.py and mr-math_eval.py; arXiv 2404.05692",
+        is_automatic=True,
+    ),
+    "reasoneval-34b": Dialect(
+        layout="pieces",
+        problem_start="Question:\n",
+        problem_end="\nAnswer:\nLet's think step by step.\n",
+        bos="required",
+        architectures=("ReasonEval_34B",),
+        hub_names=("GAIR/ReasonEval-34B",),
+        form="as reasoneval-7b",
+        read_at="last token of each step",
+        threshold=0.5,
+        aggregator="min",
+        outputs=REASONEVAL,
+        source="GAIR-NLP/ReasonEval, codes/examples.py and mr-math_eval.py; arXiv 2404.05692",
+        is_automatic=True,
     ),
     "openr": Dialect(
         layout="plain",

@@ -92,10 +92,18 @@ def _strip(steps: Sequence[str]) -> list[str]:
 
 
 def plain_marked(
-    _: Any, problem: Asked, steps: Sequence[str], *, problem_end: str, start: str, joint: str, marker: str
+    _: Any,
+    problem: Asked,
+    steps: Sequence[str],
+    *,
+    problem_start: str,
+    problem_end: str,
+    start: str,
+    joint: str,
+    marker: str,
 ) -> Layout:
-    """Problem, `problem_end`, and the steps, with `start` before, `marker` after each and `joint` between them."""
-    return _marked(_text_of(problem) + problem_end, start_steps(steps, start), marker, joint)
+    """The problem between its two ends, and the steps, with `start` before, `marker` after each and `joint` between."""
+    return _marked(problem_start + _text_of(problem) + problem_end, start_steps(steps, start), marker, joint)
 
 
 def chat_marked(
@@ -315,12 +323,16 @@ class WholeRenderer(_BatchRenderer):
 class PieceRenderer(_BatchRenderer):
     r"""Tokenizes the problem and each step separately and joins the ids; reads the last token of each separator.
 
+    Without a separator, it reads the last token of each step.
+
     Args:
         tokenizer: any tokenizer.
         forbidden: texts that no problem or step may contain.
         before: ids before the problem.
         separator: ends each step, in place of its own trailing whitespace.
+        problem_start: put before the problem.
         problem_end: appended to the problem before it is tokenized.
+        reads_earlier: whether it reads the token before that one.
         splits_lines: whether each line of a step is a piece with its own separator. Only a step's last line is read.
     """
 
@@ -331,15 +343,19 @@ class PieceRenderer(_BatchRenderer):
         before: Sequence[int],
         *,
         separator: str = "\n",
+        problem_start: str = "",
         problem_end: str = "",
+        reads_earlier: bool = False,
         splits_lines: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         self.forbidden = forbidden
         self.before = tuple(before)
+        self.problem_start = problem_start
         self.problem_end = problem_end
+        self.reads_earlier = reads_earlier
         self.splits_lines = splits_lines
-        (self.separator,) = _tokenized(tokenizer, [separator])
+        self.separator = _tokenized(tokenizer, [separator])[0] if separator else []
 
     def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """See `StepRenderer.render_many`. The tokenizer sees each distinct piece once."""
@@ -355,16 +371,16 @@ class PieceRenderer(_BatchRenderer):
             text = _text_of(problem)
         except RenderError as error:
             return error
-        texts = (step.rstrip() for step in steps)
-        return text + self.problem_end, [t.split("\n") if self.splits_lines else [t] for t in texts]
+        pieces = [step.rstrip().split("\n") if self.splits_lines else [step.rstrip()] for step in steps]
+        return self.problem_start + text + self.problem_end, pieces
 
     def _join(self, ids: dict[str, list[int]], problem: str, steps: Sequence[Sequence[str]]) -> Rendered:
         joined = [*self.before, *ids[problem]]
         prompt_length, ends = len(joined), []
         for pieces in steps:
             joined += [i for piece in pieces for i in (*ids[piece], *self.separator)]
-            ends.append(len(joined) - 1)
-        return Rendered(tuple(joined), tuple(ends), prompt_length)
+            ends.append(len(joined) - 1 - self.reads_earlier)
+        return Rendered(tuple(joined[: ends[-1] + 1] if ends else joined), tuple(ends), prompt_length)
 
 
 def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

@@ -38,6 +38,7 @@ from prm.models.heads import candidate_head, logits_head
 from prm.models.layouts import Layout, start_steps
 from prm.scoring import backends
 from prm.scoring.backends import TransformersBackend
+from prm.scoring.reward_model import READOUTS
 from prm.scoring.scorer import score_chains
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -449,6 +450,20 @@ def test_an_output_of_several_is_chosen_by_name(paths):
     assert "helpsteer-verbosity" in caught.value.hint
 
 
+def test_the_redundancy_of_a_step_is_its_middle_class(paths, scorers):
+    rendered = scorers["reasoneval-34b"].renderer.render(*MANY[0])
+    (outputs,) = scorers["reasoneval-34b"].backend.outputs([(rendered.ids, rendered.step_ends)])
+    ((*found,),) = score(prm.load_scorer(str(paths["reasoneval-34b"]), output="redundancy"), MANY[:1])
+    assert found == pytest.approx(outputs.softmax(dim=-1)[:, 1].tolist(), **CLOSE)
+
+
+def test_a_sum_of_probabilities_is_no_more_than_one():
+    gaps = torch.linspace(-5, 5, 1000)
+    outputs = torch.stack([torch.full_like(gaps, -40), gaps, torch.zeros_like(gaps)], dim=1)
+    assert (outputs.softmax(dim=-1)[:, 1:].sum(dim=1) > 1).any()
+    assert READOUTS["softmax"](outputs, (0.0, 1.0, 1.0)).max() == 1
+
+
 @pytest.mark.parametrize("name", ["qwen", "versaprm", "outcome"])
 def test_a_model_in_a_subfolder_on_devices_of_choice(name, paths, scorers, tmp_path):
     shutil.copytree(paths[name], tmp_path / "repository" / "model")
@@ -480,6 +495,9 @@ def test_the_system_prompt_of_an_implicit_reward_is_heeded(paths):
     [
         ({"layout": "pieces", "marker": "\n", "step_start": "Step {n}: "}, "step_start has no effect"),
         ({"layout": "pieces", "marker": "\n", "joint": " "}, "joint has no effect"),
+        ({"layout": "pieces", "splits_lines": True}, "needs a marker with splits_lines"),
+        ({"layout": "plain", "marker": "x", "reads_earlier": True}, "reads_earlier has no effect"),
+        ({"layout": "chat", "marker": "x", "problem_start": "Q: "}, "problem_start has no effect"),
         ({"layout": "plain", "marker": "x", "system": "Be brief."}, "system has no effect"),
         ({"layout": "plain", "marker": "x", "readout": "difference", "outputs": {"a": (1.0, 0.0)}}, "outputs have no"),
         ({"layout": "plain", "marker": "x", "outputs": {"a": ()}}, "outputs must have weights"),
@@ -610,9 +628,9 @@ def test_an_architecture_of_several_families_lists_them(paths):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_missing_head_is_refused(name, copy):
     path = copy(name)
-    heads = ("score.", "v_head.", "regression_layer.")
+    heads = ("score.", "score_head.", "v_head.", "regression_layer.")
     edit_weights(path, lambda w: [w.pop(key) for key in list(w) if key.startswith(heads)])
-    with pytest.raises(ModelError, match=r"lacks (score|v_head|regression_layer)\."):
+    with pytest.raises(ModelError, match=r"lacks (score|score_head|v_head|regression_layer)\."):
         prm.load_scorer(str(path), dialect=name)
 
 
