@@ -11,6 +11,8 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    Gemma2Config,
+    Gemma2ForSequenceClassification,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
@@ -34,6 +36,7 @@ from transformers import (
 from prm.models.architectures import (
     INFORMForSequenceClassification,
     LlamaForRewardModelWithGating,
+    LlamaForSequenceClassificationWithNormal_Weights,
     Qwen2ForPrmModel,
     Qwen2ForProcessRewardModel,
     Qwen2ForRewardModel,
@@ -133,6 +136,8 @@ def save(directory, model_class, config_class, tokenizer, seed=0, **options):
     for name, parameter in model.named_parameters():
         if name.startswith(("lm_head", "score", "v_head", "regression_layer", "gating.layers", "reward_transform")):
             torch.nn.init.normal_(parameter, std=0.5)
+        elif name.startswith("weights.fc"):  # a larger gate would give scores that float32 rounds by more than 1e-5
+            torch.nn.init.normal_(parameter, std=0.1)
         elif "norm" not in name:
             torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(directory)
@@ -181,6 +186,18 @@ MADE = {
     "openr": _adapter,
     "implicit": _pair,
     "outcome": lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    "grm": lambda d: save(
+        d,
+        Gemma2ForSequenceClassification,
+        Gemma2Config,
+        llama_tokenizer(),
+        num_labels=1,
+        head_dim=8,
+        attn_logit_softcapping=0.5,
+    ),
+    "urm": lambda d: save(
+        d, LlamaForSequenceClassificationWithNormal_Weights, LlamaConfig, llama_tokenizer(), num_labels=10
+    ),
     "qwen-outcome": lambda d: save(d, Qwen2ForRewardModel, Qwen2Config, qwen_tokenizer()),
     "acemath": lambda d: save(d, Qwen2ForSequenceClassification, Qwen2Config, qwen_tokenizer(), num_labels=1),
     "inf-orm": lambda d: save(d, INFORMForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
@@ -206,6 +223,10 @@ OTHERS = {
     ),
     "acemath, llama": (
         "acemath",
+        lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    ),
+    "grm, llama": (
+        "grm",
         lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
     ),
     "nemotron, qwen2": ("nemotron", lambda d: save(d, Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())),
@@ -402,6 +423,27 @@ def _outcome(path, tokenizer, problem, steps):
     return _load(AutoModelForSequenceClassification, path)(torch.tensor([ids])).logits[0].tolist()
 
 
+def _grm(path, tokenizer, problem, steps):
+    turns = _qwen_messages(problem, "".join(steps).strip())[1:]
+    ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False))
+    assert ids[:2] == [tokenizer.bos_token_id] * 2
+    model = AutoModelForSequenceClassification.from_pretrained(path, attn_implementation="eager").eval()
+    return model(torch.tensor([ids])).logits[0].tolist()
+
+
+def _urm(path, tokenizer, problem, steps):
+    ids = [tokenizer.bos_token_id, *_whole(tokenizer, problem, steps)]
+    hidden, w = (
+        _load(LlamaModel, path)(torch.tensor([ids])).last_hidden_state[0, -1],
+        load_file(path / "model.safetensors"),
+    )
+    means, inner = (w["score.weight"] @ hidden).reshape(5, 2)[:, 0], hidden
+    for layer in (0, 2, 4):
+        inner = w[f"weights.fc.{layer}.weight"] @ (inner if layer == 0 else torch.selu(inner))
+        inner = inner + w[f"weights.fc.{layer}.bias"]
+    return [(means @ inner).item()]
+
+
 def _qwen_outcome(path, tokenizer, problem, steps):
     turns = _qwen_messages(problem, "".join(steps).strip())
     ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)
@@ -450,6 +492,8 @@ _CARDS = {
     "reasoneval-34b": _reasoneval_34b,
     "reasonflux": _reasonflux,
     "versaprm": _versaprm,
+    "grm": _grm,
+    "urm": _urm,
     "acemath": _acemath,
     "inf-orm": _inf_orm,
     "nemotron": _nemotron,

@@ -98,6 +98,19 @@ class ReasonEval_34B(LlamaPreTrainedModel):  # noqa: N801 (its name in config.js
         return self.score_head
 
 
+class LlamaForSequenceClassificationWithNormal_Weights(LlamaPreTrainedModel):  # noqa: N801 (its name in config.json)
+    """Llama with a normal distribution of each attribute, weighed by a gate; sglang, srt/models/llama_reward.py."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        width, outputs = config.hidden_size, config.num_labels
+        self.score = nn.Linear(width, outputs, bias=False)
+        layers = (nn.Linear(width, width), nn.SELU(), nn.Linear(width, width), nn.SELU())
+        self.weights = nn.ModuleDict({"fc": nn.Sequential(*layers, nn.Linear(width, outputs // 2))})
+        self.post_init()
+
+
 class INFORMForSequenceClassification(LlamaPreTrainedModel):
     """Llama with a two-layer head and one output; rewardbench/models/inform.py of allenai/reward-bench."""
 
@@ -142,6 +155,7 @@ class _Gating(nn.Module):
 ARCHITECTURES: dict[str, Any] = {
     "INFORMForSequenceClassification": INFORMForSequenceClassification,
     "LlamaForRewardModelWithGating": LlamaForRewardModelWithGating,
+    "LlamaForSequenceClassificationWithNormal_Weights": LlamaForSequenceClassificationWithNormal_Weights,
     "Qwen2ForProcessRewardModel": Qwen2ForProcessRewardModel,
     "Qwen2ForRewardModel": Qwen2ForRewardModel,
     "Qwen2ForPrmModel": Qwen2ForPrmModel,
@@ -190,6 +204,8 @@ def load_strictly(
     model_class = ARCHITECTURES.get(architecture) or getattr(transformers, architecture, None)
     if model_class is None:
         raise ModelError(f"{name}: transformers has no architecture {architecture}", "update transformers")
+    if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None:  # which torch's attention ignores
+        options = {"attn_implementation": "eager", **options}
     try:
         model, info = model_class.from_pretrained(name, config=config, dtype=dtype, output_loading_info=True, **options)
     except ImportError as error:  # of the package that a quantized model needs, or of accelerate for device_map

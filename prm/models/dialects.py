@@ -60,6 +60,7 @@ _USED_BY = {
     "bos": ("pieces",),
     "reads_earlier": ("pieces",),
     "splits_lines": ("pieces",),
+    "doubles_bos": ("whole",),
 }
 """The layouts in which a field has an effect."""
 
@@ -104,6 +105,8 @@ class Dialect:
     """Whether `pieces` are read one token before that one."""
     splits_lines: bool = False
     """Whether in `pieces` each line of a step is a piece with its own marker; the last one is read."""
+    doubles_bos: bool = False
+    """Whether in `whole` the tokenizer puts its BOS before that of the chat template, as in some authors' scripts."""
     outputs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Names of the scores that it can give, the usual one first, each with the weights of the head's outputs (of their
     probabilities, for `softmax`). Empty for one score: the second of two probabilities, or the last output."""
@@ -242,7 +245,7 @@ def make_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | Non
         return _pieces(tokenizer, name, dialect)
     if dialect.layout == "whole":
         lay_out = partial(chat_whole, system=dialect.system, joint=dialect.joint or "\n")
-        return WholeRenderer(tokenizer, lay_out, _special(tokenizer), pad_id)
+        return WholeRenderer(tokenizer, lay_out, _special(tokenizer), pad_id, has_bos=dialect.doubles_bos)
     if dialect.layout == "spans":
         spans = partial(chat_spans, system=dialect.system, start=dialect.step_start, joint=dialect.joint)
         return TextRenderer(tokenizer, spans, _special(tokenizer), reads_on=True)

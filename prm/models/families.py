@@ -26,6 +26,8 @@ ARMORM = (
     "code-explanation", "code-instruction-following", "code-readability",
 )  # fmt: skip
 """The attributes that ArmoRM rates, in the order of its outputs."""
+HELPSTEER = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
+"""The attributes that models trained on HelpSteer2 rate, in the order of their outputs."""
 REASONEVAL = {"validity": (0.0, 1.0, 1.0), "redundancy": (0.0, 1.0, 0.0)}
 """What ReasonEval's probabilities of a wrong, a superfluous and a right step mean."""
 BETA = 0.001
@@ -254,6 +256,10 @@ DIALECTS: dict[str, Dialect] = {
             "Skywork/Skywork-Reward-V2-Llama-3.2-1B",
             "Skywork/Skywork-Reward-V2-Llama-3.2-3B",
             "Skywork/Skywork-Reward-V2-Llama-3.1-8B",
+            "Skywork/Skywork-Reward-Gemma-2-27B",
+            "Skywork/Skywork-Reward-Gemma-2-27B-v0.2",
+            "sfairXC/FsfairX-LLaMA3-RM-v0.1",
+            "NCSOFT/Llama-3-OffsetBias-RM-8B",
         ),
         form="chat: user turn with the problem, assistant turn with the solution",
         read_at="last token",
@@ -261,8 +267,35 @@ DIALECTS: dict[str, Dialect] = {
         range="any",
         threshold=None,
         aggregator=None,
-        source="cards of Skywork-Reward and Skywork-Reward-V2",
+        source="cards of Skywork-Reward, Skywork-Reward-V2, FsfairX and OffsetBias",
         labels=1,
+        is_automatic=True,
+    ),
+    "grm": Dialect(
+        layout="whole",
+        kind="orm",
+        readout="reward",
+        doubles_bos=True,
+        architectures=("*ForSequenceClassification",),
+        hub_names=("Ray2333/GRM-gemma2-2B-rewardmodel-ft", "Ray2333/GRM-Gemma2-2B-rewardmodel-ft"),
+        form="BOS and chat, which begins with another: user turn with the problem, assistant turn with the solution",
+        read_at="last token",
+        range="any",
+        source="card of Ray2333/GRM-gemma2-2B-rewardmodel-ft; arXiv 2406.10216",
+        labels=1,
+    ),
+    "urm": Dialect(
+        layout="whole",
+        kind="orm",
+        readout="reward",
+        doubles_bos=True,
+        architectures=("LlamaForSequenceClassificationWithNormal_Weights",),
+        hub_names=("LxzGordon/URM-LLaMa-3.1-8B",),
+        form="as grm",
+        read_at="last token",
+        range="any",
+        outputs={name: (0.0,) * i + (1.0,) for i, name in enumerate(("score", *HELPSTEER))},
+        source="card of LxzGordon/URM-LLaMa-3.1-8B; sglang, srt/models/llama_reward.py; arXiv 2410.00847",
         is_automatic=True,
     ),
     "qwen-outcome": Dialect(

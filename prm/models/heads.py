@@ -75,6 +75,17 @@ def gated_head(
     return torch.cat([score, ratings], dim=1)
 
 
+def weighed_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
+    """The same for a `LlamaForSequenceClassificationWithNormal_Weights`, whose gate is read where its attributes are.
+
+    Of an attribute's outputs, its mean and its spread, only the mean is used.
+    """
+    hidden = _at(model.base_model(**inputs).last_hidden_state, rows, positions)
+    means = model.score(hidden)[:, 0::2]
+    score = (model.weights["fc"](hidden) * means).sum(dim=1, keepdim=True)
+    return torch.cat([score, means], dim=1)
+
+
 def _at(values: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
     """The values at these places, on their own device: a model may end on another one than it begins."""
     return values[rows.to(values.device), positions.to(values.device)]

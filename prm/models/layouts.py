@@ -292,18 +292,29 @@ class WholeRenderer(_BatchRenderer):
         lay_out: see `Layouter`.
         forbidden: texts that no problem or step may contain.
         pad_id: the model's padding token, if it has one. Like transformers, we read the last token that is not padding.
+        has_bos: whether the tokenizer adds its special tokens, besides those that the chat template writes.
     """
 
-    def __init__(self, tokenizer: Any, lay_out: Layouter, forbidden: Collection[str], pad_id: int | None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        lay_out: Layouter,
+        forbidden: Collection[str],
+        pad_id: int | None,
+        *,
+        has_bos: bool = False,
+    ) -> None:
         self.tokenizer = tokenizer
         self.lay_out = lay_out
         self.forbidden = forbidden
         self.pad_id = pad_id
+        self.has_bos = has_bos
 
     def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """See `StepRenderer.render_many`."""
         texts = [self._text(p, s) for p, s in zip(problems, chains, strict=True)]
-        rows = iter(_tokenized(self.tokenizer, [t for t in texts if isinstance(t, str)]))
+        usable = [t for t in texts if isinstance(t, str)]
+        rows = iter(_tokenized(self.tokenizer, usable, has_bos=self.has_bos))
         return [text if isinstance(text, RenderError) else self._read(next(rows)) for text in texts]
 
     def _text(self, problem: Asked, steps: Sequence[str]) -> str | RenderError:
@@ -383,8 +394,8 @@ class PieceRenderer(_BatchRenderer):
         return Rendered(tuple(joined[: ends[-1] + 1] if ends else joined), tuple(ends), prompt_length)
 
 
-def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    return list(tokenizer(list(texts), add_special_tokens=False)["input_ids"]) if texts else []
+def _tokenized(tokenizer: Any, texts: Sequence[str], *, has_bos: bool = False) -> list[list[int]]:
+    return list(tokenizer(list(texts), add_special_tokens=has_bos)["input_ids"]) if texts else []
 
 
 def _require_plain(problem: Asked, steps: Sequence[str], forbidden: Collection[str]) -> None:

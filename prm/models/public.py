@@ -14,6 +14,7 @@ from prm.errors import ModelError
 from .architectures import (
     Adapter,
     LlamaForRewardModelWithGating,
+    LlamaForSequenceClassificationWithNormal_Weights,
     adapter_of,
     as_classifier,
     load_adapted,
@@ -23,7 +24,7 @@ from .architectures import (
 from .checkpoint import load_tokenizer, stored_file
 from .dialects import DIALECT_FILE, Dialect, answer_ids, make_renderer, with_system
 from .families import BETA, choose_dialect, companion_of
-from .heads import PolicyAndReference, ReadHead, causal_head, gated_head, reward_head, score_head
+from .heads import PolicyAndReference, ReadHead, causal_head, gated_head, reward_head, score_head, weighed_head
 from .layouts import StepRenderer
 
 
@@ -167,6 +168,8 @@ def _head(model: Any, tokenizer: Any, name: str, dialect: Dialect) -> ReadHead:
         return causal_head(model, answer_ids(tokenizer, name, dialect))
     if isinstance(model, LlamaForRewardModelWithGating):
         return partial(gated_head, asked=_between_turns(tokenizer))
+    if isinstance(model, LlamaForSequenceClassificationWithNormal_Weights):
+        return weighed_head
     if getattr(model, "score", None) is None:
         raise ModelError(f"{name}: a {type(model).__name__} has no head of the expected form", "see docs/scoring.md")
     return score_head

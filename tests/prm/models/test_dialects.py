@@ -363,6 +363,19 @@ def test_whether_logits_are_changed_is_read_from_the_configuration(tmp_path):
     assert prm.load_scorer(str(plain), dialect="math-shepherd").backend.head.func is candidate_head
 
 
+def test_the_cap_on_attention_is_heeded(tmp_path):
+    """Torch's fused attention would leave it out, silently."""
+    capped, plain = (
+        families.save(
+            tmp_path / str(cap), Gemma2ForCausalLM, Gemma2Config, families.mistral_tokenizer(), head_dim=8,
+            attn_logit_softcapping=cap,
+        )
+        for cap in (0.5, None)
+    )  # fmt: skip
+    found, other = (flat(score(prm.load_scorer(str(p), dialect="math-shepherd"), MANY[:4])) for p in (capped, plain))
+    assert max(abs(a - b) for a, b in zip(found, other, strict=True)) > 0.01
+
+
 QWEN3_CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% if m['role'] == 'assistant' and loop.last and '</think>' not in m['content'] %}"
@@ -497,6 +510,7 @@ def test_the_system_prompt_of_an_implicit_reward_is_heeded(paths):
         ({"layout": "pieces", "marker": "\n", "joint": " "}, "joint has no effect"),
         ({"layout": "pieces", "splits_lines": True}, "needs a marker with splits_lines"),
         ({"layout": "plain", "marker": "x", "reads_earlier": True}, "reads_earlier has no effect"),
+        ({"layout": "plain", "marker": "x", "doubles_bos": True}, "doubles_bos has no effect"),
         ({"layout": "chat", "marker": "x", "problem_start": "Q: "}, "problem_start has no effect"),
         ({"layout": "plain", "marker": "x", "system": "Be brief."}, "system has no effect"),
         ({"layout": "plain", "marker": "x", "readout": "difference", "outputs": {"a": (1.0, 0.0)}}, "outputs have no"),
