@@ -1,5 +1,6 @@
 """Tiny models of every public family, and reference scores of single chains, computed as on each card."""
 
+import json
 import re
 from functools import cache, partial
 
@@ -13,6 +14,7 @@ from transformers import (
     AutoTokenizer,
     Gemma2Config,
     Gemma2ForSequenceClassification,
+    Gemma2Model,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
@@ -34,7 +36,9 @@ from transformers import (
 )
 
 from prm.models.architectures import (
+    Gemma2ForQuantileSequenceClassification,
     INFORMForSequenceClassification,
+    LlamaForQuantileRewardModelWithGating,
     LlamaForRewardModelWithGating,
     LlamaForSequenceClassificationWithNormal_Weights,
     Qwen2ForPrmModel,
@@ -162,6 +166,24 @@ def _reasoneval_made(directory, model_class, config_class, tokenizer, pad, **opt
     return save(directory, model_class, config_class, tokenizer, **options)
 
 
+def _qrm_made(directory, model_class, config_class, **options):
+    """With statistics in its gate, and quantiles wide apart; the architecture on Llama has the name of ArmoRM's."""
+    sizes = {"num_objectives": 5, "num_quantiles": 19, "gating_hidden_dim": 16}
+    save(directory, model_class, config_class, llama_tokenizer(), **sizes, **options)
+
+    def widened(weights):
+        weights["regression_layer.weight"] *= 8
+        for number, name in enumerate(sorted(key for key in weights if "running_" in key)):
+            weights[name] = torch.linspace(0.5, 1 + number / 4, len(weights[name]))
+
+    edit_weights(directory, widened)
+    config = json.loads((directory / "config.json").read_text())
+    if model_class is LlamaForQuantileRewardModelWithGating:
+        config["architectures"] = ["LlamaForRewardModelWithGating"]
+    (directory / "config.json").write_text(json.dumps(config))
+    return directory
+
+
 def _pair(directory, model_class=Qwen2ForCausalLM, config_class=Qwen2Config, tokenizer=qwen_tokenizer):
     save(directory / "reference", model_class, config_class, tokenizer(), seed=7)
     return save(directory / "policy", model_class, config_class, tokenizer())
@@ -205,6 +227,7 @@ MADE = {
     "armorm": lambda d: save(
         d, LlamaForRewardModelWithGating, LlamaConfig, llama_tokenizer(), num_labels=19, gating_hidden_dim=16
     ),
+    "qrm": lambda d: _qrm_made(d, Gemma2ForQuantileSequenceClassification, Gemma2Config, head_dim=8),
 }
 """Dialect → function that writes a model of it into a directory and returns the directory to load."""
 LLAMA, QWEN3 = (LlamaForCausalLM, LlamaConfig), (Qwen3ForCausalLM, Qwen3Config)
@@ -229,6 +252,7 @@ OTHERS = {
         "grm",
         lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
     ),
+    "qrm, llama": ("qrm", lambda d: _qrm_made(d, LlamaForQuantileRewardModelWithGating, LlamaConfig)),
     "nemotron, qwen2": ("nemotron", lambda d: save(d, Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())),
 }
 """Dialect and backbone → dialect, and the same for a second backbone, where a dialect is not bound to one."""
@@ -487,7 +511,30 @@ def _armorm(path, tokenizer, problem, steps):
     return [(gate * (ratings @ w["reward_transform_matrix"])).sum().item()]
 
 
+def _qrm(path, tokenizer, problem, steps):
+    ids = _whole(tokenizer, problem, steps)
+    pattern = tokenizer.encode("<|eot|><|start|>assistant<|end|>\n\n", add_special_tokens=False)
+    (start,) = [i for i in range(len(ids)) if ids[i : i + len(pattern)] == pattern]
+    w = load_file(path / "model.safetensors")
+    is_llama = "reward_transform_matrix" in w
+    model = LlamaModel if is_llama else partial(Gemma2Model.from_pretrained, attn_implementation="eager")
+    backbone = _load(model, path) if is_llama else model(path).eval()
+    hidden = backbone(torch.tensor([ids])).last_hidden_state[0]
+    gate, dropouts = hidden[start], 0 if is_llama else 1
+    for layer in range(3):
+        at = layer * (3 + dropouts)
+        gate = (w[f"gating.layers.{at}.weight"] @ gate).relu()
+        norm = {part: w[f"gating.layers.{at + 2}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")}
+        gate = (gate - norm["running_mean"]) / (norm["running_var"] + 1e-5).sqrt() * norm["weight"] + norm["bias"]
+    last = f"gating.layers.{9 + 2 * dropouts}."
+    logits = (w[last + "weight"] @ gate + w[last + "bias"]) / (10 if is_llama else 1)
+    quantiles = (w["regression_layer.weight"] @ hidden[-1]).reshape(5, 19)
+    expected = quantiles.mean(dim=1) @ w.get("reward_transform_matrix", torch.eye(5))
+    return [(logits.softmax(dim=0) * w["gating.logit_scale"] * expected).sum().item()]
+
+
 _CARDS = {
+    "qrm": _qrm,
     "reasoneval-7b": _reasoneval_7b,
     "reasoneval-34b": _reasoneval_34b,
     "reasonflux": _reasonflux,

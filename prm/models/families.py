@@ -363,6 +363,20 @@ DIALECTS: dict[str, Dialect] = {
         source="card of RLHFlow/ArmoRM-Llama3-8B-v0.1; RLHFlow/RLHF-Reward-Modeling, armo-rm",
         is_automatic=True,
     ),
+    "qrm": Dialect(
+        layout="whole",
+        kind="orm",
+        readout="reward",
+        architectures=("Gemma2ForQuantileSequenceClassification", "LlamaForQuantileRewardModelWithGating"),
+        hub_names=("nicolinho/QRM-Gemma-2-27B", "nicolinho/QRM-Llama3.1-8B", "nicolinho/QRM-Llama3-8B"),
+        form="chat: user turn with the problem, assistant turn with the solution",
+        read_at="last token; the gate, at the end of the last question",
+        range="any",
+        outputs={"score": (1.0,)},
+        source="RewardBench, rewardbench/models/qrm.py; Frankfurt-AI-Safety/One-Judge-After-Another, scoring/qrm.py; "
+        "arXiv 2409.10164",
+        is_automatic=True,
+    ),
 }
 """Dialects by name."""
 

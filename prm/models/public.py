@@ -12,8 +12,8 @@ import torch
 from prm.errors import ModelError
 
 from .architectures import (
+    GATED,
     Adapter,
-    LlamaForRewardModelWithGating,
     LlamaForSequenceClassificationWithNormal_Weights,
     adapter_of,
     as_classifier,
@@ -166,7 +166,7 @@ def _head(model: Any, tokenizer: Any, name: str, dialect: Dialect) -> ReadHead:
         return partial(reward_head, beta=BETA)
     if dialect.is_causal:
         return causal_head(model, answer_ids(tokenizer, name, dialect))
-    if isinstance(model, LlamaForRewardModelWithGating):
+    if isinstance(model, GATED):
         return partial(gated_head, asked=_between_turns(tokenizer))
     if isinstance(model, LlamaForSequenceClassificationWithNormal_Weights):
         return weighed_head

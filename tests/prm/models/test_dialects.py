@@ -286,6 +286,14 @@ def test_a_name_on_the_hub_decides_the_dialect(name):
         assert choose_dialect(known, dialect.architectures[0].replace("*", "Qwen2"), dialect.labels or 2) is dialect
 
 
+def test_two_architectures_of_one_name_are_told_apart_by_a_field(tmp_path, paths):
+    path = families.OTHERS["qrm, llama"][1](tmp_path)
+    names = [json.loads((p / "config.json").read_text())["architectures"] for p in (path, paths["armorm"])]
+    assert names[0] == names[1]
+    found = [prm.load_scorer(str(p)).backend.model for p in (path, paths["armorm"])]
+    assert [type(model).__name__ for model in found] == [DIALECTS[n].architectures[-1] for n in ("qrm", "armorm")]
+
+
 def test_part_of_a_name_decides_nothing():
     known = DIALECTS["math-shepherd"].hub_names[0]
     for name in (known + "-v2", known.upper(), f"models/{known}", known.split("/")[1]):
