@@ -47,6 +47,7 @@ from prm.models.architectures import (
     ReasonEval_7B,
     ReasonEval_34B,
 )
+from prm.models.internlm2 import InternLM2Config, InternLM2ForRewardModel
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 QWEN_PATTERN = (
@@ -223,6 +224,7 @@ MADE = {
     "qwen-outcome": lambda d: save(d, Qwen2ForRewardModel, Qwen2Config, qwen_tokenizer()),
     "acemath": lambda d: save(d, Qwen2ForSequenceClassification, Qwen2Config, qwen_tokenizer(), num_labels=1),
     "inf-orm": lambda d: save(d, INFORMForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    "internlm2": lambda d: save(d, InternLM2ForRewardModel, InternLM2Config, qwen_tokenizer(), reward_token_id=7),
     "nemotron": lambda d: save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
     "armorm": lambda d: save(
         d, LlamaForRewardModelWithGating, LlamaConfig, llama_tokenizer(), num_labels=19, gating_hidden_dim=16
@@ -492,6 +494,27 @@ def _inf_orm(path, tokenizer, problem, steps):
     return _two_layers(path, hidden).tolist()
 
 
+def _internlm2(path, tokenizer, problem, steps):
+    """With a Llama that is given the stored weights: for each key head, 2 query heads, the key and the value."""
+    names = {"embed_tokens": "tok_embeddings", "self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1"}
+    names |= {"mlp.up_proj": "feed_forward.w3", "mlp.down_proj": "feed_forward.w2"}
+    names |= {"input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm"}
+    w, weights = load_file(path / "model.safetensors"), {}
+    model = LlamaModel(LlamaConfig(vocab_size=len(tokenizer), **SIZES)).eval()
+    for name in model.state_dict():
+        part = name.split(".")[-2][0]
+        if "self_attn" in name and part in "qkv":
+            fused = w[f"model.{name.split('self_attn')[0]}attention.wqkv.weight"].reshape(2, 4, 8, 32)
+            rows = {"q": slice(0, 2), "k": slice(2, 3), "v": slice(3, 4)}[part]
+            weights[name] = torch.cat([group[rows].reshape(-1, 32) for group in fused])
+        else:
+            own = next((name.replace(llama, other) for llama, other in names.items() if llama in name), name)
+            weights[name] = w[f"model.{own}"]
+    model.load_state_dict(weights)
+    hidden = model(torch.tensor([[*_whole(tokenizer, problem, steps), 7]])).last_hidden_state[0, -1]
+    return (w["v_head.weight"] @ hidden).tolist()
+
+
 def _nemotron(path, tokenizer, problem, steps):
     ids = torch.tensor([_whole(tokenizer, problem, steps)])
     return [_load(AutoModelForCausalLM, path)(ids).logits[0, -1, 0].item()]
@@ -543,6 +566,7 @@ _CARDS = {
     "urm": _urm,
     "acemath": _acemath,
     "inf-orm": _inf_orm,
+    "internlm2": _internlm2,
     "nemotron": _nemotron,
     "armorm": _armorm,
     "math-shepherd": _math_shepherd,

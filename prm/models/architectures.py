@@ -35,6 +35,8 @@ from transformers.utils.peft_utils import find_adapter_config_file
 
 from prm.errors import ModelError
 
+from .internlm2 import InternLM2ForRewardModel
+
 
 class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
     """Qwen2 with a two-layer head, two classes per token; modeling_qwen2_rm.py of Qwen/Qwen2.5-Math-PRM-7B."""
@@ -228,6 +230,7 @@ GATED = (
 ARCHITECTURES: dict[str, Any] = {
     "Gemma2ForQuantileSequenceClassification": Gemma2ForQuantileSequenceClassification,
     "INFORMForSequenceClassification": INFORMForSequenceClassification,
+    "InternLM2ForRewardModel": InternLM2ForRewardModel,
     "LlamaForQuantileRewardModelWithGating": LlamaForQuantileRewardModelWithGating,
     "LlamaForRewardModelWithGating": LlamaForRewardModelWithGating,
     "LlamaForSequenceClassificationWithNormal_Weights": LlamaForSequenceClassificationWithNormal_Weights,

@@ -61,6 +61,7 @@ _USED_BY = {
     "reads_earlier": ("pieces",),
     "splits_lines": ("pieces",),
     "doubles_bos": ("whole",),
+    "closing_token": ("whole",),
 }
 """The layouts in which a field has an effect."""
 
@@ -107,6 +108,8 @@ class Dialect:
     """Whether in `pieces` each line of a step is a piece with its own marker; the last one is read."""
     doubles_bos: bool = False
     """Whether in `whole` the tokenizer puts its BOS before that of the chat template, as in some authors' scripts."""
+    closing_token: str = ""
+    """In `whole`: the field of config.json with the id of a token that follows the chat, and is read."""
     outputs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Names of the scores that it can give, the usual one first, each with the weights of the head's outputs (of their
     probabilities, for `softmax`). Empty for one score: the second of two probabilities, or the last output."""
@@ -225,17 +228,18 @@ def read_dialect(path: str | os.PathLike[str]) -> Dialect:
         raise ModelError(f"{path}: is not a dialect: {error}", "see docs/scoring.md") from error
 
 
-def make_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | None = None) -> StepRenderer:
+def make_renderer(tokenizer: Any, name: str, dialect: Dialect, config: Any = None) -> StepRenderer:
     """Make the renderer of a model's dialect, and try it on an example.
 
     Args:
         tokenizer: the model's tokenizer.
         name: directory or Hub name of the model.
         dialect: the model's dialect.
-        pad_id: the model's padding token, if it has one.
+        config: the model's configuration, which names its padding token and that of `closing_token`; None for neither.
 
     Raises:
-        ModelError: the tokenizer lacks what the dialect needs, or a mark is not the token that it must be.
+        ModelError: the tokenizer or the configuration lacks what the dialect needs, or a mark is not the token that it
+            must be.
     """
     if dialect.has_chat and not tokenizer.chat_template:
         raise ModelError(f"{name}: its tokenizer has no chat template", _TOKENIZER)
@@ -244,8 +248,7 @@ def make_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | Non
     if dialect.layout == "pieces":
         return _pieces(tokenizer, name, dialect)
     if dialect.layout == "whole":
-        lay_out = partial(chat_whole, system=dialect.system, joint=dialect.joint or "\n")
-        return WholeRenderer(tokenizer, lay_out, _special(tokenizer), pad_id, has_bos=dialect.doubles_bos)
+        return _whole(tokenizer, name, dialect, config)
     if dialect.layout == "spans":
         spans = partial(chat_spans, system=dialect.system, start=dialect.step_start, joint=dialect.joint)
         return TextRenderer(tokenizer, spans, _special(tokenizer), reads_on=True)
@@ -266,6 +269,22 @@ def _pieces(tokenizer: Any, name: str, dialect: Dialect) -> StepRenderer:
         problem_end=dialect.problem_end,
         reads_earlier=dialect.reads_earlier,
         splits_lines=dialect.splits_lines,
+    )
+
+
+def _whole(tokenizer: Any, name: str, dialect: Dialect, config: Any) -> StepRenderer:
+    text = config and config.get_text_config()
+    closing = getattr(text, dialect.closing_token, None) if dialect.closing_token else None
+    if dialect.closing_token and not isinstance(closing, int):
+        raise ModelError(f"{name}: its config.json has no {dialect.closing_token}, a token's id", _CONFIG)
+    lay_out = partial(chat_whole, system=dialect.system, joint=dialect.joint or "\n")
+    return WholeRenderer(
+        tokenizer,
+        lay_out,
+        _special(tokenizer),
+        getattr(text, "pad_token_id", None),
+        has_bos=dialect.doubles_bos,
+        after=[] if closing is None else [closing],
     )
 
 
@@ -350,4 +369,5 @@ def _special(tokenizer: Any, *more: str) -> tuple[str, ...]:
     return (*more, *added)
 
 
+_CONFIG = "load the model with its own config.json"
 _TOKENIZER = "load the tokenizer that belongs to the model"

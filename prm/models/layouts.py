@@ -293,6 +293,7 @@ class WholeRenderer(_BatchRenderer):
         forbidden: texts that no problem or step may contain.
         pad_id: the model's padding token, if it has one. Like transformers, we read the last token that is not padding.
         has_bos: whether the tokenizer adds its special tokens, besides those that the chat template writes.
+        after: ids after the chat.
     """
 
     def __init__(
@@ -303,19 +304,21 @@ class WholeRenderer(_BatchRenderer):
         pad_id: int | None,
         *,
         has_bos: bool = False,
+        after: Sequence[int] = (),
     ) -> None:
         self.tokenizer = tokenizer
         self.lay_out = lay_out
         self.forbidden = forbidden
         self.pad_id = pad_id
         self.has_bos = has_bos
+        self.after = tuple(after)
 
     def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """See `StepRenderer.render_many`."""
         texts = [self._text(p, s) for p, s in zip(problems, chains, strict=True)]
         usable = [t for t in texts if isinstance(t, str)]
         rows = iter(_tokenized(self.tokenizer, usable, has_bos=self.has_bos))
-        return [text if isinstance(text, RenderError) else self._read(next(rows)) for text in texts]
+        return [text if isinstance(text, RenderError) else self._read([*next(rows), *self.after]) for text in texts]
 
     def _text(self, problem: Asked, steps: Sequence[str]) -> str | RenderError:
         try:

@@ -84,8 +84,8 @@ def _reading(wanted: Wanted, source: str, config: Any, files: Mapping[str, Any])
         source, files = wanted.name, wanted.files
     given = wanted.dialect or stored_file(wanted.name, DIALECT_FILE, wanted.files)
     chosen = choose_dialect(wanted.name, config.architectures[0], config.num_labels, given)
-    dialect, pad_id = with_system(chosen, wanted.system), config.get_text_config().pad_token_id
-    return make_renderer(load_tokenizer(source, **files), wanted.name, dialect, pad_id), dialect
+    dialect = with_system(chosen, wanted.system)
+    return make_renderer(load_tokenizer(source, **files), wanted.name, dialect, config), dialect
 
 
 @dataclass(frozen=True, slots=True)

@@ -519,6 +519,7 @@ def test_the_system_prompt_of_an_implicit_reward_is_heeded(paths):
         ({"layout": "pieces", "splits_lines": True}, "needs a marker with splits_lines"),
         ({"layout": "plain", "marker": "x", "reads_earlier": True}, "reads_earlier has no effect"),
         ({"layout": "plain", "marker": "x", "doubles_bos": True}, "doubles_bos has no effect"),
+        ({"layout": "plain", "marker": "x", "closing_token": "end_id"}, "closing_token has no effect"),
         ({"layout": "chat", "marker": "x", "problem_start": "Q: "}, "problem_start has no effect"),
         ({"layout": "plain", "marker": "x", "system": "Be brief."}, "system has no effect"),
         ({"layout": "plain", "marker": "x", "readout": "difference", "outputs": {"a": (1.0, 0.0)}}, "outputs have no"),
@@ -736,6 +737,17 @@ def test_messages_that_a_model_cannot_take_are_a_refusal_and_no_other_chain(name
     refused, scores = scorers[name].score_each([talk, "q"], [("a",), ("b",)])
     assert refused.reason.startswith("messages without a")
     assert scores == pytest.approx(scorers[name].score(["q"], [("b",)])[0], abs=1e-5)
+
+
+def test_an_internlm2_is_refused_without_its_closing_token_or_a_tokenizer_that_we_can_read(copy):
+    path = copy("internlm2")
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "reward_token_id"}))
+    with pytest.raises(ModelError, match=r"config\.json has no reward_token_id"):
+        prm.load_scorer(str(path))
+    (path / "tokenizer.json").rename(path / "tokenizer.model")
+    with pytest.raises(ModelError, match=r"has a tokenizer\.model, but no tokenizer\.json"):
+        prm.load_scorer(str(path))
 
 
 def test_our_own_models_define_how_they_are_read(copy):
