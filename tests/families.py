@@ -1,5 +1,6 @@
 """Tiny models of every public family, and reference scores of single chains, computed as on each card."""
 
+import json
 import re
 from functools import cache, partial
 
@@ -11,6 +12,9 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    Gemma2Config,
+    Gemma2ForSequenceClassification,
+    Gemma2Model,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
@@ -19,6 +23,7 @@ from transformers import (
     MistralConfig,
     MistralForCausalLM,
     MistralForTokenClassification,
+    MistralModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -31,12 +36,18 @@ from transformers import (
 )
 
 from prm.models.architectures import (
+    Gemma2ForQuantileSequenceClassification,
     INFORMForSequenceClassification,
+    LlamaForQuantileRewardModelWithGating,
     LlamaForRewardModelWithGating,
+    LlamaForSequenceClassificationWithNormal_Weights,
     Qwen2ForPrmModel,
     Qwen2ForProcessRewardModel,
     Qwen2ForRewardModel,
+    ReasonEval_7B,
+    ReasonEval_34B,
 )
+from prm.models.internlm2 import InternLM2Config, InternLM2ForRewardModel
 
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 QWEN_PATTERN = (
@@ -130,6 +141,8 @@ def save(directory, model_class, config_class, tokenizer, seed=0, **options):
     for name, parameter in model.named_parameters():
         if name.startswith(("lm_head", "score", "v_head", "regression_layer", "gating.layers", "reward_transform")):
             torch.nn.init.normal_(parameter, std=0.5)
+        elif name.startswith("weights.fc"):  # a larger gate would give scores that float32 rounds by more than 1e-5
+            torch.nn.init.normal_(parameter, std=0.1)
         elif "norm" not in name:
             torch.nn.init.normal_(parameter, std=0.2)
     model.save_pretrained(directory)
@@ -148,6 +161,30 @@ def _adapter(directory, model_class=Qwen2ForCausalLM, config_class=Qwen2Config, 
     return directory / "adapter"
 
 
+def _reasoneval_made(directory, model_class, config_class, tokenizer, pad, **options):
+    """With its padding token, which separates steps while they are tokenized."""
+    tokenizer.pad_token = pad
+    return save(directory, model_class, config_class, tokenizer, **options)
+
+
+def _qrm_made(directory, model_class, config_class, **options):
+    """With statistics in its gate, and quantiles wide apart; the architecture on Llama has the name of ArmoRM's."""
+    sizes = {"num_objectives": 5, "num_quantiles": 19, "gating_hidden_dim": 16}
+    save(directory, model_class, config_class, llama_tokenizer(), **sizes, **options)
+
+    def widened(weights):
+        weights["regression_layer.weight"] *= 8
+        for number, name in enumerate(sorted(key for key in weights if "running_" in key)):
+            weights[name] = torch.linspace(0.5, 1 + number / 4, len(weights[name]))
+
+    edit_weights(directory, widened)
+    config = json.loads((directory / "config.json").read_text())
+    if model_class is LlamaForQuantileRewardModelWithGating:
+        config["architectures"] = ["LlamaForRewardModelWithGating"]
+    (directory / "config.json").write_text(json.dumps(config))
+    return directory
+
+
 def _pair(directory, model_class=Qwen2ForCausalLM, config_class=Qwen2Config, tokenizer=qwen_tokenizer):
     save(directory / "reference", model_class, config_class, tokenizer(), seed=7)
     return save(directory / "policy", model_class, config_class, tokenizer())
@@ -163,16 +200,36 @@ MADE = {
     "trl": lambda d: save(d, LlamaForTokenClassification, LlamaConfig, llama_tokenizer()),
     "h4": lambda d: save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
     "pure": lambda d: save(d, Qwen2ForTokenClassification, Qwen2Config, qwen_tokenizer()),
+    "reasoneval-7b": lambda d: _reasoneval_made(
+        d, ReasonEval_7B, MistralConfig, mistral_tokenizer(), "<s>", score_dimension=3, use_bias=True
+    ),
+    "reasoneval-34b": lambda d: _reasoneval_made(
+        d, ReasonEval_34B, LlamaConfig, llama_tokenizer(), "<|eot|>", score_dim=3, bias=False
+    ),
     "openr": _adapter,
     "implicit": _pair,
     "outcome": lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    "grm": lambda d: save(
+        d,
+        Gemma2ForSequenceClassification,
+        Gemma2Config,
+        llama_tokenizer(),
+        num_labels=1,
+        head_dim=8,
+        attn_logit_softcapping=0.5,
+    ),
+    "urm": lambda d: save(
+        d, LlamaForSequenceClassificationWithNormal_Weights, LlamaConfig, llama_tokenizer(), num_labels=10
+    ),
     "qwen-outcome": lambda d: save(d, Qwen2ForRewardModel, Qwen2Config, qwen_tokenizer()),
     "acemath": lambda d: save(d, Qwen2ForSequenceClassification, Qwen2Config, qwen_tokenizer(), num_labels=1),
     "inf-orm": lambda d: save(d, INFORMForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    "internlm2": lambda d: save(d, InternLM2ForRewardModel, InternLM2Config, qwen_tokenizer(), reward_token_id=7),
     "nemotron": lambda d: save(d, LlamaForCausalLM, LlamaConfig, llama_tokenizer()),
     "armorm": lambda d: save(
         d, LlamaForRewardModelWithGating, LlamaConfig, llama_tokenizer(), num_labels=19, gating_hidden_dim=16
     ),
+    "qrm": lambda d: _qrm_made(d, Gemma2ForQuantileSequenceClassification, Gemma2Config, head_dim=8),
 }
 """Dialect → function that writes a model of it into a directory and returns the directory to load."""
 LLAMA, QWEN3 = (LlamaForCausalLM, LlamaConfig), (Qwen3ForCausalLM, Qwen3Config)
@@ -193,6 +250,11 @@ OTHERS = {
         "acemath",
         lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
     ),
+    "grm, llama": (
+        "grm",
+        lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, llama_tokenizer(), num_labels=1),
+    ),
+    "qrm, llama": ("qrm", lambda d: _qrm_made(d, LlamaForQuantileRewardModelWithGating, LlamaConfig)),
     "nemotron, qwen2": ("nemotron", lambda d: save(d, Qwen2ForCausalLM, Qwen2Config, qwen_tokenizer())),
 }
 """Dialect and backbone → dialect, and the same for a second backbone, where a dialect is not bound to one."""
@@ -326,6 +388,36 @@ def _pure(path, tokenizer, problem, steps):
     return [(p[1] - p[0]).item() for p in _pieces(path, tokenizer, start, steps, "\n")]
 
 
+def _reasoneval_ids(tokenizer, problem, steps):
+    """Ids without the separators, and the last place before each."""
+    pad, ids, places = tokenizer.pad_token, [], []
+    prompt = f"Question:\n{problem}\nAnswer:\nLet's think step by step.\n"
+    for i in tokenizer.encode(pad.join([prompt, *(s.rstrip() for s in steps)]) + pad):
+        if i == tokenizer.pad_token_id:
+            places.append(len(ids) - 1)
+        else:
+            ids.append(i)
+    return ids, places
+
+
+def _validity(path, hidden):
+    w = load_file(path / "model.safetensors")
+    wrong_neutral_right = (hidden @ w["score_head.weight"].T + w.get("score_head.bias", 0)).softmax(dim=-1)
+    return (wrong_neutral_right[:, 1] + wrong_neutral_right[:, 2]).tolist()
+
+
+def _reasoneval_7b(path, tokenizer, problem, steps):
+    """Its padding token is BOS, which goes too and comes back once the places are known."""
+    ids, (_, _, *places) = _reasoneval_ids(tokenizer, problem, steps)
+    hidden = _load(MistralModel, path)(torch.tensor([[1, *ids]])).last_hidden_state[0]
+    return _validity(path, hidden[places])
+
+
+def _reasoneval_34b(path, tokenizer, problem, steps):
+    ids, (_, *places) = _reasoneval_ids(tokenizer, problem, steps)
+    return _validity(path, _load(LlamaModel, path)(torch.tensor([ids])).last_hidden_state[0, places])
+
+
 def _openr(path, tokenizer, problem, steps):
     from peft import PeftModel
 
@@ -357,6 +449,27 @@ def _outcome(path, tokenizer, problem, steps):
     return _load(AutoModelForSequenceClassification, path)(torch.tensor([ids])).logits[0].tolist()
 
 
+def _grm(path, tokenizer, problem, steps):
+    turns = _qwen_messages(problem, "".join(steps).strip())[1:]
+    ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False))
+    assert ids[:2] == [tokenizer.bos_token_id] * 2
+    model = AutoModelForSequenceClassification.from_pretrained(path, attn_implementation="eager").eval()
+    return model(torch.tensor([ids])).logits[0].tolist()
+
+
+def _urm(path, tokenizer, problem, steps):
+    ids = [tokenizer.bos_token_id, *_whole(tokenizer, problem, steps)]
+    hidden, w = (
+        _load(LlamaModel, path)(torch.tensor([ids])).last_hidden_state[0, -1],
+        load_file(path / "model.safetensors"),
+    )
+    means, inner = (w["score.weight"] @ hidden).reshape(5, 2)[:, 0], hidden
+    for layer in (0, 2, 4):
+        inner = w[f"weights.fc.{layer}.weight"] @ (inner if layer == 0 else torch.selu(inner))
+        inner = inner + w[f"weights.fc.{layer}.bias"]
+    return [(means @ inner).item()]
+
+
 def _qwen_outcome(path, tokenizer, problem, steps):
     turns = _qwen_messages(problem, "".join(steps).strip())
     ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False), add_special_tokens=False)
@@ -381,6 +494,27 @@ def _inf_orm(path, tokenizer, problem, steps):
     return _two_layers(path, hidden).tolist()
 
 
+def _internlm2(path, tokenizer, problem, steps):
+    """With a Llama that is given the stored weights: for each key head, 2 query heads, the key and the value."""
+    names = {"embed_tokens": "tok_embeddings", "self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1"}
+    names |= {"mlp.up_proj": "feed_forward.w3", "mlp.down_proj": "feed_forward.w2"}
+    names |= {"input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm"}
+    w, weights = load_file(path / "model.safetensors"), {}
+    model = LlamaModel(LlamaConfig(vocab_size=len(tokenizer), **SIZES)).eval()
+    for name in model.state_dict():
+        part = name.split(".")[-2][0]
+        if "self_attn" in name and part in "qkv":
+            fused = w[f"model.{name.split('self_attn')[0]}attention.wqkv.weight"].reshape(2, 4, 8, 32)
+            rows = {"q": slice(0, 2), "k": slice(2, 3), "v": slice(3, 4)}[part]
+            weights[name] = torch.cat([group[rows].reshape(-1, 32) for group in fused])
+        else:
+            own = next((name.replace(llama, other) for llama, other in names.items() if llama in name), name)
+            weights[name] = w[f"model.{own}"]
+    model.load_state_dict(weights)
+    hidden = model(torch.tensor([[*_whole(tokenizer, problem, steps), 7]])).last_hidden_state[0, -1]
+    return (w["v_head.weight"] @ hidden).tolist()
+
+
 def _nemotron(path, tokenizer, problem, steps):
     ids = torch.tensor([_whole(tokenizer, problem, steps)])
     return [_load(AutoModelForCausalLM, path)(ids).logits[0, -1, 0].item()]
@@ -400,11 +534,39 @@ def _armorm(path, tokenizer, problem, steps):
     return [(gate * (ratings @ w["reward_transform_matrix"])).sum().item()]
 
 
+def _qrm(path, tokenizer, problem, steps):
+    ids = _whole(tokenizer, problem, steps)
+    pattern = tokenizer.encode("<|eot|><|start|>assistant<|end|>\n\n", add_special_tokens=False)
+    (start,) = [i for i in range(len(ids)) if ids[i : i + len(pattern)] == pattern]
+    w = load_file(path / "model.safetensors")
+    is_llama = "reward_transform_matrix" in w
+    model = LlamaModel if is_llama else partial(Gemma2Model.from_pretrained, attn_implementation="eager")
+    backbone = _load(model, path) if is_llama else model(path).eval()
+    hidden = backbone(torch.tensor([ids])).last_hidden_state[0]
+    gate, dropouts = hidden[start], 0 if is_llama else 1
+    for layer in range(3):
+        at = layer * (3 + dropouts)
+        gate = (w[f"gating.layers.{at}.weight"] @ gate).relu()
+        norm = {part: w[f"gating.layers.{at + 2}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")}
+        gate = (gate - norm["running_mean"]) / (norm["running_var"] + 1e-5).sqrt() * norm["weight"] + norm["bias"]
+    last = f"gating.layers.{9 + 2 * dropouts}."
+    logits = (w[last + "weight"] @ gate + w[last + "bias"]) / (10 if is_llama else 1)
+    quantiles = (w["regression_layer.weight"] @ hidden[-1]).reshape(5, 19)
+    expected = quantiles.mean(dim=1) @ w.get("reward_transform_matrix", torch.eye(5))
+    return [(logits.softmax(dim=0) * w["gating.logit_scale"] * expected).sum().item()]
+
+
 _CARDS = {
+    "qrm": _qrm,
+    "reasoneval-7b": _reasoneval_7b,
+    "reasoneval-34b": _reasoneval_34b,
     "reasonflux": _reasonflux,
     "versaprm": _versaprm,
+    "grm": _grm,
+    "urm": _urm,
     "acemath": _acemath,
     "inf-orm": _inf_orm,
+    "internlm2": _internlm2,
     "nemotron": _nemotron,
     "armorm": _armorm,
     "math-shepherd": _math_shepherd,

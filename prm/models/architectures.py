@@ -21,8 +21,12 @@ from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    Gemma2Model,
+    Gemma2PreTrainedModel,
     LlamaModel,
     LlamaPreTrainedModel,
+    MistralModel,
+    MistralPreTrainedModel,
     Qwen2Model,
     Qwen2PreTrainedModel,
 )
@@ -30,6 +34,8 @@ from transformers.utils import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from prm.errors import ModelError
+
+from .internlm2 import InternLM2ForRewardModel
 
 
 class Qwen2ForProcessRewardModel(Qwen2PreTrainedModel):
@@ -66,6 +72,49 @@ class Qwen2ForPrmModel(Qwen2PreTrainedModel):
         return self.v_head["summary"]
 
 
+class ReasonEval_7B(MistralPreTrainedModel):  # noqa: N801 (its name in config.json)
+    """Mistral with three classes per token; codes/examples.py of GAIR-NLP/ReasonEval."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = MistralModel(config)
+        self.score_head = nn.Linear(config.hidden_size, config.score_dimension, bias=config.use_bias)
+        self.post_init()
+
+    @property
+    def score(self) -> nn.Module:
+        """The head."""
+        return self.score_head
+
+
+class ReasonEval_34B(LlamaPreTrainedModel):  # noqa: N801 (its name in config.json)
+    """The same on Llama, with other names of the head's settings; codes/examples.py of GAIR-NLP/ReasonEval."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        self.score_head = nn.Linear(config.hidden_size, config.score_dim, bias=config.bias)
+        self.post_init()
+
+    @property
+    def score(self) -> nn.Module:
+        """The head."""
+        return self.score_head
+
+
+class LlamaForSequenceClassificationWithNormal_Weights(LlamaPreTrainedModel):  # noqa: N801 (its name in config.json)
+    """Llama with a normal distribution of each attribute, weighed by a gate; sglang, srt/models/llama_reward.py."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        width, outputs = config.hidden_size, config.num_labels
+        self.score = nn.Linear(width, outputs, bias=False)
+        layers = (nn.Linear(width, width), nn.SELU(), nn.Linear(width, width), nn.SELU())
+        self.weights = nn.ModuleDict({"fc": nn.Sequential(*layers, nn.Linear(width, outputs // 2))})
+        self.post_init()
+
+
 class INFORMForSequenceClassification(LlamaPreTrainedModel):
     """Llama with a two-layer head and one output; rewardbench/models/inform.py of allenai/reward-bench."""
 
@@ -91,6 +140,11 @@ class LlamaForRewardModelWithGating(LlamaPreTrainedModel):
         self.gating = _Gating(sizes, getattr(config, "gating_temperature", 10))
         self.post_init()
 
+    def rate(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The attributes, and what the gate weighs: each ``(reads, attributes)``."""
+        ratings = self.regression_layer(hidden)
+        return ratings, ratings @ self.reward_transform_matrix
+
 
 class _Gating(nn.Module):
     def __init__(self, sizes: Sequence[int], temperature: float) -> None:
@@ -107,14 +161,88 @@ class _Gating(nn.Module):
         return weights
 
 
+class LlamaForQuantileRewardModelWithGating(LlamaPreTrainedModel):
+    """The same with quantiles of each attribute; rewardbench/models/qrm.py of allenai/reward-bench."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        attributes = config.num_objectives
+        self.regression_layer = nn.Linear(config.hidden_size, attributes * config.num_quantiles, bias=False)
+        self.reward_transform_matrix = nn.Parameter(torch.eye(attributes), requires_grad=False)
+        self.gating = _QuantileGating(config, getattr(config, "gating_temperature", 10), has_dropout=False)
+        self.post_init()
+
+    def rate(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `LlamaForRewardModelWithGating.rate`."""
+        ratings = _expected(self.config, self.regression_layer(hidden)) @ self.reward_transform_matrix
+        return ratings, ratings
+
+
+class Gemma2ForQuantileSequenceClassification(Gemma2PreTrainedModel):
+    """The same on Gemma 2; scoring/qrm.py of Frankfurt-AI-Safety/One-Judge-After-Another."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.model = Gemma2Model(config)
+        outputs = config.num_objectives * config.num_quantiles
+        self.regression_layer = nn.Linear(config.hidden_size, outputs, bias=False)
+        self.gating = _QuantileGating(config, getattr(config, "gating_temperature", 1), has_dropout=True)
+        self.post_init()
+
+    def rate(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `LlamaForRewardModelWithGating.rate`."""
+        ratings = _expected(self.config, self.regression_layer(hidden))
+        return ratings, ratings
+
+
+def _expected(config: Any, quantiles: torch.Tensor) -> torch.Tensor:
+    """The mean of each attribute's quantiles: ``(reads, attributes)``."""
+    return quantiles.reshape(*quantiles.shape[:-1], config.num_objectives, config.num_quantiles).mean(dim=-1)
+
+
+class _QuantileGating(nn.Module):
+    """A gate with normalized layers; `has_dropout` only shifts the numbers by which its weights are stored."""
+
+    def __init__(self, config: Any, temperature: float, *, has_dropout: bool) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.logit_scale = nn.Parameter(torch.ones(1), requires_grad=False)
+        inner, count = getattr(config, "gating_hidden_dim", 1024), getattr(config, "gating_n_hidden", 3)
+        layers, width = list[nn.Module](), config.hidden_size
+        for number in range(count):
+            layers += [nn.Linear(width, inner, bias=False), nn.ReLU(), nn.BatchNorm1d(inner)]
+            layers += [nn.Dropout()] if has_dropout and number < count - 1 else []
+            width = inner
+        self.layers = nn.Sequential(*layers, nn.Linear(width, config.num_objectives))
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        weights: torch.Tensor = (self.layers(hidden) / self.temperature).softmax(dim=-1) * self.logit_scale[0]
+        return weights
+
+
+GATED = (
+    LlamaForRewardModelWithGating,
+    LlamaForQuantileRewardModelWithGating,
+    Gemma2ForQuantileSequenceClassification,
+)
+"""Architectures with a gate that is read at the end of the question."""
 ARCHITECTURES: dict[str, Any] = {
+    "Gemma2ForQuantileSequenceClassification": Gemma2ForQuantileSequenceClassification,
     "INFORMForSequenceClassification": INFORMForSequenceClassification,
+    "InternLM2ForRewardModel": InternLM2ForRewardModel,
+    "LlamaForQuantileRewardModelWithGating": LlamaForQuantileRewardModelWithGating,
     "LlamaForRewardModelWithGating": LlamaForRewardModelWithGating,
+    "LlamaForSequenceClassificationWithNormal_Weights": LlamaForSequenceClassificationWithNormal_Weights,
     "Qwen2ForProcessRewardModel": Qwen2ForProcessRewardModel,
     "Qwen2ForRewardModel": Qwen2ForRewardModel,
     "Qwen2ForPrmModel": Qwen2ForPrmModel,
+    "ReasonEval_7B": ReasonEval_7B,
+    "ReasonEval_34B": ReasonEval_34B,
 }
 """By their name in config.json; all others come from transformers."""
+_SHARED_NAMES = {("LlamaForRewardModelWithGating", "num_quantiles"): "LlamaForQuantileRewardModelWithGating"}
+"""Names of two architectures, with a field of config.json that only the second has, and ours for that one."""
 
 
 def load_config(name: str, **files: Any) -> Any:
@@ -133,6 +261,9 @@ def load_config(name: str, **files: Any) -> Any:
         raise ModelError(f"{name}: cannot be loaded: {first_line(error)}", GIVE_A_MODEL) from error
     if not config.architectures:
         raise ModelError(f"{name}: its config.json names no architecture", GIVE_A_MODEL)
+    for (shared, field), own in _SHARED_NAMES.items():
+        if config.architectures[0] == shared and getattr(config, field, None) is not None:
+            config.architectures = [own]
     return config
 
 
@@ -156,6 +287,8 @@ def load_strictly(
     model_class = ARCHITECTURES.get(architecture) or getattr(transformers, architecture, None)
     if model_class is None:
         raise ModelError(f"{name}: transformers has no architecture {architecture}", "update transformers")
+    if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None:  # which torch's attention ignores
+        options = {"attn_implementation": "eager", **options}
     try:
         model, info = model_class.from_pretrained(name, config=config, dtype=dtype, output_loading_info=True, **options)
     except ImportError as error:  # of the package that a quantized model needs, or of accelerate for device_map

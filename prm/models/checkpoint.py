@@ -118,11 +118,19 @@ def load_tokenizer(name: str, **files: Any) -> Any:
 def _sentencepiece_of_llama(name: str, files: Mapping[str, Any]) -> Any | None:
     """The tokenizer of a Llama or Mistral that has a `tokenizer.model` alone; None for all others.
 
-    transformers 5 would read it without BOS and without the space that SentencePiece puts before a text.
+    transformers 5 would read it without BOS and without the space that SentencePiece puts before a text. InternLM2's is
+    refused: only code that comes with it reads it.
     """
     if stored_file(name, "tokenizer.json", files) or not stored_file(name, "tokenizer.model", files):
         return None
-    if AutoConfig.from_pretrained(name, **files).model_type not in ("llama", "mistral", "mixtral"):
+    model_type = AutoConfig.from_pretrained(name, **files).model_type
+    if model_type == "internlm2":
+        raise ModelError(
+            f"{name}: has a tokenizer.model, but no tokenizer.json",
+            "copy the model into a directory, and there write a tokenizer.json with the code that comes with it: "
+            "AutoTokenizer.from_pretrained(…, trust_remote_code=True).save_pretrained(…)",
+        )
+    if model_type not in ("llama", "mistral", "mixtral"):
         return None
     settings = stored_file(name, "tokenizer_config.json", files)
     has_bos = json.loads(Path(settings).read_text(encoding="utf-8")).get("add_bos_token") if settings else None

@@ -52,12 +52,16 @@ EXAMPLE = ("What is 2 + 3 + 4?", ("First, 2 + 3 = 5.", "Then 5 + 4 = 9. The answ
 
 _USED_BY = {
     "system": ("chat", "turns", "spans", "whole"),
+    "problem_start": ("plain", "pieces"),
     "problem_end": ("plain", "pieces", "turns"),
     "step_start": ("plain", "chat", "spans"),
     "joint": ("plain", "chat", "spans", "whole"),
     "marker": ("plain", "chat", "pieces"),
     "bos": ("pieces",),
+    "reads_earlier": ("pieces",),
     "splits_lines": ("pieces",),
+    "doubles_bos": ("whole",),
+    "closing_token": ("whole",),
 }
 """The layouts in which a field has an effect."""
 
@@ -79,6 +83,8 @@ class Dialect:
     """Whether its models score steps or whole solutions."""
     system: str | None = None
     """System prompt of a chat, unless the problem brings its own; None for none."""
+    problem_start: str = ""
+    """Precedes the problem, in `plain` and `pieces`."""
     problem_end: str = ""
     """Follows the problem, in `plain` and `pieces`; in `turns`, it stands between the problem and the first step."""
     step_start: str = ""
@@ -87,7 +93,7 @@ class Dialect:
     """Stands between steps."""
     marker: str = ""
     """Follows each step. In `plain` and `chat` it must be one token, with any space before it, and is read; in `pieces`
-    its last token is read."""
+    its last token is read or, where it is empty, the last token of the step."""
     answers: tuple[str, str] | None = None
     """A causal language model's words for a wrong and a right step, whose logits are read at the marker; in `turns`, at
     the token before the assistant's answer, which is the second. Each must be one token: with a space before it, as it
@@ -96,8 +102,14 @@ class Dialect:
     """In place of `answers`: ids of the tokens whose logits are the outputs."""
     bos: Literal["if-any", "required", "none"] = "if-any"
     """Whether `pieces` begin with the tokenizer's BOS."""
+    reads_earlier: bool = False
+    """Whether `pieces` are read one token before that one."""
     splits_lines: bool = False
     """Whether in `pieces` each line of a step is a piece with its own marker; the last one is read."""
+    doubles_bos: bool = False
+    """Whether in `whole` the tokenizer puts its BOS before that of the chat template, as in some authors' scripts."""
+    closing_token: str = ""
+    """In `whole`: the field of config.json with the id of a token that follows the chat, and is read."""
     outputs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Names of the scores that it can give, the usual one first, each with the weights of the head's outputs (of their
     probabilities, for `softmax`). Empty for one score: the second of two probabilities, or the last output."""
@@ -150,8 +162,8 @@ class Dialect:
             raise ValueError("the layout 'whole' is that of outcome models (kind = \"orm\"), and only theirs")
         if (self.layout == "spans") != (self.readout == "sum"):
             raise ValueError("the layout 'spans' goes with the readout 'sum', and only with it")
-        if self.layout in ("plain", "chat", "pieces") and not self.marker:
-            raise ValueError(f"the layout {self.layout!r} needs a marker")
+        if (self.layout in ("plain", "chat") or self.splits_lines) and not self.marker:
+            raise ValueError(f"the layout {self.layout!r} needs a marker{' with splits_lines' * self.splits_lines}")
         if self.layout == "turns" and self.answers is None:
             raise ValueError("the layout 'turns' needs answers")
         for name, layouts in _USED_BY.items():
@@ -216,17 +228,18 @@ def read_dialect(path: str | os.PathLike[str]) -> Dialect:
         raise ModelError(f"{path}: is not a dialect: {error}", "see docs/scoring.md") from error
 
 
-def make_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | None = None) -> StepRenderer:
+def make_renderer(tokenizer: Any, name: str, dialect: Dialect, config: Any = None) -> StepRenderer:
     """Make the renderer of a model's dialect, and try it on an example.
 
     Args:
         tokenizer: the model's tokenizer.
         name: directory or Hub name of the model.
         dialect: the model's dialect.
-        pad_id: the model's padding token, if it has one.
+        config: the model's configuration, which names its padding token and that of `closing_token`; None for neither.
 
     Raises:
-        ModelError: the tokenizer lacks what the dialect needs, or a mark is not the token that it must be.
+        ModelError: the tokenizer or the configuration lacks what the dialect needs, or a mark is not the token that it
+            must be.
     """
     if dialect.has_chat and not tokenizer.chat_template:
         raise ModelError(f"{name}: its tokenizer has no chat template", _TOKENIZER)
@@ -235,8 +248,7 @@ def make_renderer(tokenizer: Any, name: str, dialect: Dialect, pad_id: int | Non
     if dialect.layout == "pieces":
         return _pieces(tokenizer, name, dialect)
     if dialect.layout == "whole":
-        lay_out = partial(chat_whole, system=dialect.system, joint=dialect.joint or "\n")
-        return WholeRenderer(tokenizer, lay_out, _special(tokenizer), pad_id)
+        return _whole(tokenizer, name, dialect, config)
     if dialect.layout == "spans":
         spans = partial(chat_spans, system=dialect.system, start=dialect.step_start, joint=dialect.joint)
         return TextRenderer(tokenizer, spans, _special(tokenizer), reads_on=True)
@@ -253,8 +265,26 @@ def _pieces(tokenizer: Any, name: str, dialect: Dialect) -> StepRenderer:
         _special(tokenizer),
         [] if first is None else [first],
         separator=dialect.marker,
+        problem_start=dialect.problem_start,
         problem_end=dialect.problem_end,
+        reads_earlier=dialect.reads_earlier,
         splits_lines=dialect.splits_lines,
+    )
+
+
+def _whole(tokenizer: Any, name: str, dialect: Dialect, config: Any) -> StepRenderer:
+    text = config and config.get_text_config()
+    closing = getattr(text, dialect.closing_token, None) if dialect.closing_token else None
+    if dialect.closing_token and not isinstance(closing, int):
+        raise ModelError(f"{name}: its config.json has no {dialect.closing_token}, a token's id", _CONFIG)
+    lay_out = partial(chat_whole, system=dialect.system, joint=dialect.joint or "\n")
+    return WholeRenderer(
+        tokenizer,
+        lay_out,
+        _special(tokenizer),
+        getattr(text, "pad_token_id", None),
+        has_bos=dialect.doubles_bos,
+        after=[] if closing is None else [closing],
     )
 
 
@@ -268,7 +298,8 @@ def _text(tokenizer: Any, dialect: Dialect, mark: str, expected: int | None) -> 
     if dialect.layout == "chat":
         chat = partial(chat_marked, system=dialect.system, **settings)
         return TextRenderer(tokenizer, chat, forbidden, expected=expected)
-    plain = partial(plain_marked, problem_end=dialect.problem_end, **settings)
+    around = {"problem_start": dialect.problem_start, "problem_end": dialect.problem_end}
+    plain = partial(plain_marked, **around, **settings)
     return TextRenderer(tokenizer, plain, forbidden, has_bos=True, expected=expected)
 
 
@@ -338,4 +369,5 @@ def _special(tokenizer: Any, *more: str) -> tuple[str, ...]:
     return (*more, *added)
 
 
+_CONFIG = "load the model with its own config.json"
 _TOKENIZER = "load the tokenizer that belongs to the model"

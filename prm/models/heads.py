@@ -59,20 +59,31 @@ def gated_head(
     """The score of a model whose attributes are weighed by a gate, then the attributes: ``(reads, 1 + attributes)``.
 
     Args:
-        model: a `LlamaForRewardModelWithGating`.
+        model: one of `prm.models.architectures.GATED`.
         inputs: its inputs.
         rows: the row of each read position.
         positions: the read positions.
         asked: ids of the text between the last question and its answer; the gate is read at the first of them.
     """
     hidden = model.base_model(**inputs).last_hidden_state
-    ratings = model.regression_layer(_at(hidden, rows, positions))
+    ratings, weighed = model.rate(_at(hidden, rows, positions))
     pattern = torch.tensor(list(asked), device=inputs["input_ids"].device)
     places = (inputs["input_ids"].unfold(1, len(asked), 1) == pattern).all(dim=2)
     last = places.shape[1] - 1 - places.flip(1).int().argmax(dim=1)
     gate = model.gating(_at(hidden, rows, last[rows]))
-    score = (gate * (ratings @ model.reward_transform_matrix)).sum(dim=1, keepdim=True)
+    score = (gate * weighed).sum(dim=1, keepdim=True)
     return torch.cat([score, ratings], dim=1)
+
+
+def weighed_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
+    """The same for a `LlamaForSequenceClassificationWithNormal_Weights`, whose gate is read where its attributes are.
+
+    Of an attribute's outputs, its mean and its spread, only the mean is used.
+    """
+    hidden = _at(model.base_model(**inputs).last_hidden_state, rows, positions)
+    means = model.score(hidden)[:, 0::2]
+    score = (model.weights["fc"](hidden) * means).sum(dim=1, keepdim=True)
+    return torch.cat([score, means], dim=1)
 
 
 def _at(values: Tensor, rows: Tensor, positions: Tensor) -> Tensor:

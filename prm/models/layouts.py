@@ -92,10 +92,18 @@ def _strip(steps: Sequence[str]) -> list[str]:
 
 
 def plain_marked(
-    _: Any, problem: Asked, steps: Sequence[str], *, problem_end: str, start: str, joint: str, marker: str
+    _: Any,
+    problem: Asked,
+    steps: Sequence[str],
+    *,
+    problem_start: str,
+    problem_end: str,
+    start: str,
+    joint: str,
+    marker: str,
 ) -> Layout:
-    """Problem, `problem_end`, and the steps, with `start` before, `marker` after each and `joint` between them."""
-    return _marked(_text_of(problem) + problem_end, start_steps(steps, start), marker, joint)
+    """The problem between its two ends, and the steps, with `start` before, `marker` after each and `joint` between."""
+    return _marked(problem_start + _text_of(problem) + problem_end, start_steps(steps, start), marker, joint)
 
 
 def chat_marked(
@@ -284,19 +292,33 @@ class WholeRenderer(_BatchRenderer):
         lay_out: see `Layouter`.
         forbidden: texts that no problem or step may contain.
         pad_id: the model's padding token, if it has one. Like transformers, we read the last token that is not padding.
+        has_bos: whether the tokenizer adds its special tokens, besides those that the chat template writes.
+        after: ids after the chat.
     """
 
-    def __init__(self, tokenizer: Any, lay_out: Layouter, forbidden: Collection[str], pad_id: int | None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        lay_out: Layouter,
+        forbidden: Collection[str],
+        pad_id: int | None,
+        *,
+        has_bos: bool = False,
+        after: Sequence[int] = (),
+    ) -> None:
         self.tokenizer = tokenizer
         self.lay_out = lay_out
         self.forbidden = forbidden
         self.pad_id = pad_id
+        self.has_bos = has_bos
+        self.after = tuple(after)
 
     def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """See `StepRenderer.render_many`."""
         texts = [self._text(p, s) for p, s in zip(problems, chains, strict=True)]
-        rows = iter(_tokenized(self.tokenizer, [t for t in texts if isinstance(t, str)]))
-        return [text if isinstance(text, RenderError) else self._read(next(rows)) for text in texts]
+        usable = [t for t in texts if isinstance(t, str)]
+        rows = iter(_tokenized(self.tokenizer, usable, has_bos=self.has_bos))
+        return [text if isinstance(text, RenderError) else self._read([*next(rows), *self.after]) for text in texts]
 
     def _text(self, problem: Asked, steps: Sequence[str]) -> str | RenderError:
         try:
@@ -315,12 +337,16 @@ class WholeRenderer(_BatchRenderer):
 class PieceRenderer(_BatchRenderer):
     r"""Tokenizes the problem and each step separately and joins the ids; reads the last token of each separator.
 
+    Without a separator, it reads the last token of each step.
+
     Args:
         tokenizer: any tokenizer.
         forbidden: texts that no problem or step may contain.
         before: ids before the problem.
         separator: ends each step, in place of its own trailing whitespace.
+        problem_start: put before the problem.
         problem_end: appended to the problem before it is tokenized.
+        reads_earlier: whether it reads the token before that one.
         splits_lines: whether each line of a step is a piece with its own separator. Only a step's last line is read.
     """
 
@@ -331,15 +357,19 @@ class PieceRenderer(_BatchRenderer):
         before: Sequence[int],
         *,
         separator: str = "\n",
+        problem_start: str = "",
         problem_end: str = "",
+        reads_earlier: bool = False,
         splits_lines: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         self.forbidden = forbidden
         self.before = tuple(before)
+        self.problem_start = problem_start
         self.problem_end = problem_end
+        self.reads_earlier = reads_earlier
         self.splits_lines = splits_lines
-        (self.separator,) = _tokenized(tokenizer, [separator])
+        self.separator = _tokenized(tokenizer, [separator])[0] if separator else []
 
     def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """See `StepRenderer.render_many`. The tokenizer sees each distinct piece once."""
@@ -355,20 +385,20 @@ class PieceRenderer(_BatchRenderer):
             text = _text_of(problem)
         except RenderError as error:
             return error
-        texts = (step.rstrip() for step in steps)
-        return text + self.problem_end, [t.split("\n") if self.splits_lines else [t] for t in texts]
+        pieces = [step.rstrip().split("\n") if self.splits_lines else [step.rstrip()] for step in steps]
+        return self.problem_start + text + self.problem_end, pieces
 
     def _join(self, ids: dict[str, list[int]], problem: str, steps: Sequence[Sequence[str]]) -> Rendered:
         joined = [*self.before, *ids[problem]]
         prompt_length, ends = len(joined), []
         for pieces in steps:
             joined += [i for piece in pieces for i in (*ids[piece], *self.separator)]
-            ends.append(len(joined) - 1)
-        return Rendered(tuple(joined), tuple(ends), prompt_length)
+            ends.append(len(joined) - 1 - self.reads_earlier)
+        return Rendered(tuple(joined[: ends[-1] + 1] if ends else joined), tuple(ends), prompt_length)
 
 
-def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    return list(tokenizer(list(texts), add_special_tokens=False)["input_ids"]) if texts else []
+def _tokenized(tokenizer: Any, texts: Sequence[str], *, has_bos: bool = False) -> list[list[int]]:
+    return list(tokenizer(list(texts), add_special_tokens=has_bos)["input_ids"]) if texts else []
 
 
 def _require_plain(problem: Asked, steps: Sequence[str], forbidden: Collection[str]) -> None:

@@ -12,8 +12,9 @@ import torch
 from prm.errors import ModelError
 
 from .architectures import (
+    GATED,
     Adapter,
-    LlamaForRewardModelWithGating,
+    LlamaForSequenceClassificationWithNormal_Weights,
     adapter_of,
     as_classifier,
     load_adapted,
@@ -23,7 +24,7 @@ from .architectures import (
 from .checkpoint import load_tokenizer, stored_file
 from .dialects import DIALECT_FILE, Dialect, answer_ids, make_renderer, with_system
 from .families import BETA, choose_dialect, companion_of
-from .heads import PolicyAndReference, ReadHead, causal_head, gated_head, reward_head, score_head
+from .heads import PolicyAndReference, ReadHead, causal_head, gated_head, reward_head, score_head, weighed_head
 from .layouts import StepRenderer
 
 
@@ -83,8 +84,8 @@ def _reading(wanted: Wanted, source: str, config: Any, files: Mapping[str, Any])
         source, files = wanted.name, wanted.files
     given = wanted.dialect or stored_file(wanted.name, DIALECT_FILE, wanted.files)
     chosen = choose_dialect(wanted.name, config.architectures[0], config.num_labels, given)
-    dialect, pad_id = with_system(chosen, wanted.system), config.get_text_config().pad_token_id
-    return make_renderer(load_tokenizer(source, **files), wanted.name, dialect, pad_id), dialect
+    dialect = with_system(chosen, wanted.system)
+    return make_renderer(load_tokenizer(source, **files), wanted.name, dialect, config), dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +166,10 @@ def _head(model: Any, tokenizer: Any, name: str, dialect: Dialect) -> ReadHead:
         return partial(reward_head, beta=BETA)
     if dialect.is_causal:
         return causal_head(model, answer_ids(tokenizer, name, dialect))
-    if isinstance(model, LlamaForRewardModelWithGating):
+    if isinstance(model, GATED):
         return partial(gated_head, asked=_between_turns(tokenizer))
+    if isinstance(model, LlamaForSequenceClassificationWithNormal_Weights):
+        return weighed_head
     if getattr(model, "score", None) is None:
         raise ModelError(f"{name}: a {type(model).__name__} has no head of the expected form", "see docs/scoring.md")
     return score_head

@@ -21,7 +21,7 @@ Weights = Sequence[float] | None
 """Of a head's outputs, or of their probabilities; None for the usual ones: the second of two, or the last."""
 Readout = Callable[[Tensor, Weights], Tensor]
 READOUTS: dict[str, Readout] = {
-    "softmax": lambda outputs, weights: _weighed(
+    "softmax": lambda outputs, weights: _mean(
         (outputs if weights else outputs[:, :2]).softmax(dim=-1), weights or (0.0, 1.0)
     ),
     "difference": lambda outputs, _: ((outputs[:, 1] - outputs[:, 0]) / 2).tanh(),
@@ -36,6 +36,11 @@ score of a step is the sum from the first token to the step's end."""
 
 def _weighed(outputs: Tensor, weights: Weights) -> Tensor:
     return outputs[:, -1] if weights is None else outputs[:, : len(weights)] @ outputs.new_tensor(weights)
+
+
+def _mean(probabilities: Tensor, weights: Sequence[float]) -> Tensor:
+    """The mean of the weights; rounding would take a sum of probabilities beyond 1."""
+    return _weighed(probabilities, weights).clamp(min(weights), max(weights))
 
 
 class RewardModel(Scorer):

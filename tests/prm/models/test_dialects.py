@@ -38,6 +38,7 @@ from prm.models.heads import candidate_head, logits_head
 from prm.models.layouts import Layout, start_steps
 from prm.scoring import backends
 from prm.scoring.backends import TransformersBackend
+from prm.scoring.reward_model import READOUTS
 from prm.scoring.scorer import score_chains
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -285,6 +286,14 @@ def test_a_name_on_the_hub_decides_the_dialect(name):
         assert choose_dialect(known, dialect.architectures[0].replace("*", "Qwen2"), dialect.labels or 2) is dialect
 
 
+def test_two_architectures_of_one_name_are_told_apart_by_a_field(tmp_path, paths):
+    path = families.OTHERS["qrm, llama"][1](tmp_path)
+    names = [json.loads((p / "config.json").read_text())["architectures"] for p in (path, paths["armorm"])]
+    assert names[0] == names[1]
+    found = [prm.load_scorer(str(p)).backend.model for p in (path, paths["armorm"])]
+    assert [type(model).__name__ for model in found] == [DIALECTS[n].architectures[-1] for n in ("qrm", "armorm")]
+
+
 def test_part_of_a_name_decides_nothing():
     known = DIALECTS["math-shepherd"].hub_names[0]
     for name in (known + "-v2", known.upper(), f"models/{known}", known.split("/")[1]):
@@ -360,6 +369,19 @@ def test_whether_logits_are_changed_is_read_from_the_configuration(tmp_path):
     assert head.func is logits_head
     plain = families.save(tmp_path / "m", LlamaForCausalLM, LlamaConfig, families.mistral_tokenizer())
     assert prm.load_scorer(str(plain), dialect="math-shepherd").backend.head.func is candidate_head
+
+
+def test_the_cap_on_attention_is_heeded(tmp_path):
+    """Torch's fused attention would leave it out, silently."""
+    capped, plain = (
+        families.save(
+            tmp_path / str(cap), Gemma2ForCausalLM, Gemma2Config, families.mistral_tokenizer(), head_dim=8,
+            attn_logit_softcapping=cap,
+        )
+        for cap in (0.5, None)
+    )  # fmt: skip
+    found, other = (flat(score(prm.load_scorer(str(p), dialect="math-shepherd"), MANY[:4])) for p in (capped, plain))
+    assert max(abs(a - b) for a, b in zip(found, other, strict=True)) > 0.01
 
 
 QWEN3_CHAT = (
@@ -449,6 +471,20 @@ def test_an_output_of_several_is_chosen_by_name(paths):
     assert "helpsteer-verbosity" in caught.value.hint
 
 
+def test_the_redundancy_of_a_step_is_its_middle_class(paths, scorers):
+    rendered = scorers["reasoneval-34b"].renderer.render(*MANY[0])
+    (outputs,) = scorers["reasoneval-34b"].backend.outputs([(rendered.ids, rendered.step_ends)])
+    ((*found,),) = score(prm.load_scorer(str(paths["reasoneval-34b"]), output="redundancy"), MANY[:1])
+    assert found == pytest.approx(outputs.softmax(dim=-1)[:, 1].tolist(), **CLOSE)
+
+
+def test_a_sum_of_probabilities_is_no_more_than_one():
+    gaps = torch.linspace(-5, 5, 1000)
+    outputs = torch.stack([torch.full_like(gaps, -40), gaps, torch.zeros_like(gaps)], dim=1)
+    assert (outputs.softmax(dim=-1)[:, 1:].sum(dim=1) > 1).any()
+    assert READOUTS["softmax"](outputs, (0.0, 1.0, 1.0)).max() == 1
+
+
 @pytest.mark.parametrize("name", ["qwen", "versaprm", "outcome"])
 def test_a_model_in_a_subfolder_on_devices_of_choice(name, paths, scorers, tmp_path):
     shutil.copytree(paths[name], tmp_path / "repository" / "model")
@@ -480,6 +516,11 @@ def test_the_system_prompt_of_an_implicit_reward_is_heeded(paths):
     [
         ({"layout": "pieces", "marker": "\n", "step_start": "Step {n}: "}, "step_start has no effect"),
         ({"layout": "pieces", "marker": "\n", "joint": " "}, "joint has no effect"),
+        ({"layout": "pieces", "splits_lines": True}, "needs a marker with splits_lines"),
+        ({"layout": "plain", "marker": "x", "reads_earlier": True}, "reads_earlier has no effect"),
+        ({"layout": "plain", "marker": "x", "doubles_bos": True}, "doubles_bos has no effect"),
+        ({"layout": "plain", "marker": "x", "closing_token": "end_id"}, "closing_token has no effect"),
+        ({"layout": "chat", "marker": "x", "problem_start": "Q: "}, "problem_start has no effect"),
         ({"layout": "plain", "marker": "x", "system": "Be brief."}, "system has no effect"),
         ({"layout": "plain", "marker": "x", "readout": "difference", "outputs": {"a": (1.0, 0.0)}}, "outputs have no"),
         ({"layout": "plain", "marker": "x", "outputs": {"a": ()}}, "outputs must have weights"),
@@ -610,9 +651,9 @@ def test_an_architecture_of_several_families_lists_them(paths):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_missing_head_is_refused(name, copy):
     path = copy(name)
-    heads = ("score.", "v_head.", "regression_layer.")
+    heads = ("score.", "score_head.", "v_head.", "regression_layer.")
     edit_weights(path, lambda w: [w.pop(key) for key in list(w) if key.startswith(heads)])
-    with pytest.raises(ModelError, match=r"lacks (score|v_head|regression_layer)\."):
+    with pytest.raises(ModelError, match=r"lacks (score|score_head|v_head|regression_layer)\."):
         prm.load_scorer(str(path), dialect=name)
 
 
@@ -696,6 +737,17 @@ def test_messages_that_a_model_cannot_take_are_a_refusal_and_no_other_chain(name
     refused, scores = scorers[name].score_each([talk, "q"], [("a",), ("b",)])
     assert refused.reason.startswith("messages without a")
     assert scores == pytest.approx(scorers[name].score(["q"], [("b",)])[0], abs=1e-5)
+
+
+def test_an_internlm2_is_refused_without_its_closing_token_or_a_tokenizer_that_we_can_read(copy):
+    path = copy("internlm2")
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "reward_token_id"}))
+    with pytest.raises(ModelError, match=r"config\.json has no reward_token_id"):
+        prm.load_scorer(str(path))
+    (path / "tokenizer.json").rename(path / "tokenizer.model")
+    with pytest.raises(ModelError, match=r"has a tokenizer\.model, but no tokenizer\.json"):
+        prm.load_scorer(str(path))
 
 
 def test_our_own_models_define_how_they_are_read(copy):
