@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from prm import console
-from prm.models.dialects import EXAMPLE, read_dialect
-from prm.models.families import DIALECTS
+from prm.models.dialects import EXAMPLE
+from prm.models.families import given_dialect
 
 from .options import OutDirectory, Overwrite
 
@@ -57,10 +57,17 @@ def check(
     if shown.answers:
         rows = [[str(token), repr(text)] for token, text in shown.answers]
         console.table("Outputs: logits of these tokens", ["id", "text"], rows)
-    console.say(f"{len(shown.pieces)} tokens; score: {shown.dialect.readout}, {shown.dialect.range}")
+    used = shown.dialect
+    rows = [[name, ", ".join(f"{weight:g}" for weight in weights)] for name, weights in used.outputs.items()]
+    if rows:
+        what = "probabilities" if used.readout == "softmax" else "outputs"
+        console.table(f"Scores, the usual one first: weights of the model's {what}", ["score", "weights"], rows)
+    console.say(
+        f"{len(shown.pieces)} tokens, up to the last one that is read; score: {used.readout}, {used.scores}; "
+        f"threshold: {'none' if used.threshold is None else used.threshold}; aggregator: {used.aggregator or 'none'}"
+    )
 
 
 def show(dialect: Name) -> None:
     """Print a dialect as JSON: a file to begin your own with."""
-    found = DIALECTS[dialect] if dialect in DIALECTS else read_dialect(dialect)
-    print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    print(json.dumps(asdict(given_dialect(dialect)), indent=2, ensure_ascii=False))

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -29,6 +31,7 @@ from prm.errors import ModelError, RenderError
 from prm.statistics.aggregation import AGGREGATORS
 
 from .layouts import (
+    NUMBER,
     PieceRenderer,
     StepRenderer,
     TextRenderer,
@@ -44,6 +47,8 @@ Layout = Literal["plain", "chat", "turns", "spans", "pieces", "whole"]
 """How a problem and its steps become token ids; see `Dialect.layout`."""
 ReadoutName = Literal["softmax", "difference", "sigmoid", "reward", "sum"]
 """How a head's outputs become a score; see `Dialect.readout`."""
+_LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel")
+"""How the architectures of causal language models end."""
 DIALECT_FILE = "dialect.json"
 """In the directory of a model: how it is read."""
 EXAMPLE = ("What is 2 + 3 + 4?", ("First, 2 + 3 = 5.", "Then 5 + 4 = 9. The answer is 9."))
@@ -113,8 +118,8 @@ class Dialect:
     outputs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Names of the scores that it can give, the usual one first, each with the weights of the head's outputs (of their
     probabilities, for `softmax`). Empty for one score: the second of two probabilities, or the last output."""
-    range: str = "0 to 1"
-    """The range of the scores, for people."""
+    range: str = ""
+    """The range of the scores, for people; empty for the one that follows from `readout`."""
     threshold: float | None = None
     """Score above which a step counts as right; None where there is none."""
     aggregator: str | None = None
@@ -155,6 +160,14 @@ class Dialect:
             raise ValueError(
                 f"it reads {least} outputs, but its models have {count}: see answers, answer_ids and labels"
             )
+        if count not in (None, 2) and self.readout in ("softmax", "difference") and not self.outputs:
+            raise ValueError(f"its models have {count} outputs: say which ones make the score, see outputs")
+
+    @property
+    def scores(self) -> str:
+        """The range of the scores, for people."""
+        usual = {"softmax": "0 to 1", "sigmoid": "0 to 1", "difference": "-1 to 1"}
+        return self.range or usual.get(self.readout, "any")
 
     def _check_layout(self) -> None:
         """Refuse fields that the layout needs and does not have, or has and does not read."""
@@ -166,6 +179,8 @@ class Dialect:
             raise ValueError(f"the layout {self.layout!r} needs a marker{' with splits_lines' * self.splits_lines}")
         if self.layout == "turns" and self.answers is None:
             raise ValueError("the layout 'turns' needs answers")
+        if unknown := [place for place in re.findall(r"\{\w+\}", self.step_start) if place != NUMBER]:
+            raise ValueError(f"step_start has {unknown[0]}, but only {NUMBER} is replaced, by the number of the step")
         for name, layouts in _USED_BY.items():
             if getattr(self, name) not in ("", None, False, "if-any") and self.layout not in layouts:
                 raise ValueError(f"{name} has no effect in the layout {self.layout!r}; omit it")
@@ -184,6 +199,28 @@ class Dialect:
     def is_causal(self) -> bool:
         """Whether it reads the logits of a language model, not the classes of a classifier."""
         return self.labels is None and (self.answers is not None or bool(self.answer_ids) or self.needs_reference)
+
+    def misfit(self, architecture: str, labels: int) -> str | None:
+        """What of a model does not fit, in words; None if all does.
+
+        Args:
+            architecture: of its config.json.
+            labels: number of classes in its config.json.
+        """
+        if not any(fnmatchcase(architecture, pattern) for pattern in self.architectures):
+            return f"a {architecture}, but the dialect reads {' or '.join(self.architectures)}"
+        is_classifier = architecture.endswith("Classification")
+        if self.is_causal and is_classifier:
+            return f"a {architecture}, but the dialect reads logits of tokens (answers, answer_ids)"
+        if not self.is_causal and architecture.endswith(_LANGUAGE_MODELS):
+            return f"a {architecture}, which has no head, but the dialect names no answers"
+        exactly = self.labels
+        if exactly is None and is_classifier and self.readout in ("softmax", "difference") and not self.outputs:
+            exactly = 2
+        least = outputs_read(self.readout, self.outputs.values()) if is_classifier else 0
+        if exactly not in (None, labels) or labels < least:
+            return f"a model with {labels} label(s), but the dialect reads {exactly or least}"
+        return None
 
     def weights(self, output: str | None) -> tuple[float, ...] | None:
         """Weights of the head's outputs for the score of this name; None for the usual score.
@@ -329,7 +366,10 @@ def mark_id(tokenizer: Any, name: str, dialect: Dialect, mark: str) -> int:
 def _stated(name: str, dialect: Dialect, mark: str, found: Set[int]) -> int:
     """The one id that was found for a mark, if it is the one that the dialect states."""
     if len(found) != 1:
-        raise ModelError(f"{name}: its tokenizer makes no single token of {mark!r} where it stands", _TOKENIZER)
+        raise ModelError(
+            f"{name}: its tokenizer makes no single token of {mark!r} where it stands",
+            f"{_TOKENIZER}, or mend the marker or the answers of the dialect",
+        )
     wanted = dialect.ids.get(mark.strip(" ")) if name in dialect.hub_names or not dialect.hub_names else None
     if wanted is not None and found != {wanted}:
         raise ModelError(f"{name}: its tokenizer gives {mark!r} the id {min(found)}, not {wanted}", _TOKENIZER)

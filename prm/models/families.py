@@ -8,7 +8,6 @@ Left out: critics that generate text.
 from __future__ import annotations
 
 import os
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from prm import console
@@ -46,7 +45,6 @@ DIALECTS: dict[str, Dialect] = {
         form="problem, space, `Step 1: … ки`, newline, `Step 2: … ки`",
         read_at="`ки`",
         readout="softmax",
-        range="0 to 1",
         threshold=0.5,
         aggregator="min",
         source="card of peiyi9979/math-shepherd-mistral-7b-prm; arXiv 2312.08935",
@@ -61,7 +59,6 @@ DIALECTS: dict[str, Dialect] = {
         form="chat: user turns of problem, space, step 1, then step 2, …; the assistant answers each with `+`",
         read_at="token before each `+`",
         readout="softmax",
-        range="0 to 1",
         threshold=0.5,
         aggregator="mean",
         source="RLHFlow/RLHF-Reward-Modeling, math-rm/prm_evaluate.py",
@@ -76,7 +73,6 @@ DIALECTS: dict[str, Dialect] = {
         form="chat with system prompt; the assistant's turn holds all steps, each followed by `<extra_0>`",
         read_at="`<extra_0>`",
         readout="softmax",
-        range="0 to 1",
         threshold=0.5,
         aggregator="product",
         source="card of Qwen/Qwen2.5-Math-PRM-7B; arXiv 2501.07301",
@@ -125,7 +121,6 @@ DIALECTS: dict[str, Dialect] = {
         form="BOS, problem, newline; each line of the solution and its newline tokenized separately",
         read_at="newline after each step",
         readout="sigmoid",
-        range="0 to 1",
         threshold=None,
         aggregator="min",
         source="SkyworkAI/skywork-o1-prm-inference, model_utils/io_utils.py and prm_model.py",
@@ -139,7 +134,6 @@ DIALECTS: dict[str, Dialect] = {
         form="BOS if there is one, problem; steps and newlines tokenized separately",
         read_at="newline after each step",
         readout="softmax",
-        range="0 to 1",
         threshold=0.5,
         aggregator="min",
         source="TRL 1.13.0, trl/experimental/prm/prm_trainer.py, tokenize_row",
@@ -157,7 +151,6 @@ DIALECTS: dict[str, Dialect] = {
         form="as trl, with blank lines instead of newlines",
         read_at="blank line after each step",
         readout="softmax",
-        range="0 to 1",
         threshold=0.5,
         aggregator="min",
         source="huggingface/search-and-learn, recipes/training/Qwen2.5-Math-7B-Instruct-PRM",
@@ -172,7 +165,6 @@ DIALECTS: dict[str, Dialect] = {
         form="problem; steps and newlines tokenized separately",
         read_at="newline after each step",
         readout="difference",
-        range="-1 to 1",
         threshold=0.0,
         aggregator="min",
         source="card of jinachris/PURE-PRM-7B",
@@ -221,7 +213,6 @@ DIALECTS: dict[str, Dialect] = {
         form="problem, space, `Step 1: …`, space and five newlines, space, `Step 2: …`, …",
         read_at="token of space and five newlines",
         readout="softmax",
-        range="0 to 1",
         threshold=0.5,
         aggregator="min",
         source="openreasoner/openr, prm/infer_fns.py and prm/code/test_qwen.py",
@@ -237,7 +228,6 @@ DIALECTS: dict[str, Dialect] = {
         form="chat; the assistant's turn is `Step 1: …`, `Step 2: …` with blank lines between",
         read_at="all tokens of the solution, summed up to the blank line after each step or the end of the turn",
         readout="sum",
-        range="any",
         threshold=None,
         aggregator="last",
         source="card of PRIME-RL/EurusPRM-Stage2; arXiv 2412.01981, proposition 3.1",
@@ -264,7 +254,6 @@ DIALECTS: dict[str, Dialect] = {
         form="chat: user turn with the problem, assistant turn with the solution",
         read_at="last token",
         readout="reward",
-        range="any",
         threshold=None,
         aggregator=None,
         source="cards of Skywork-Reward, Skywork-Reward-V2, FsfairX and OffsetBias",
@@ -280,7 +269,6 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("Ray2333/GRM-gemma2-2B-rewardmodel-ft", "Ray2333/GRM-Gemma2-2B-rewardmodel-ft"),
         form="BOS and chat, which begins with another: user turn with the problem, assistant turn with the solution",
         read_at="last token",
-        range="any",
         source="card of Ray2333/GRM-gemma2-2B-rewardmodel-ft; arXiv 2406.10216",
         labels=1,
     ),
@@ -293,7 +281,6 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("LxzGordon/URM-LLaMa-3.1-8B",),
         form="as grm",
         read_at="last token",
-        range="any",
         outputs={name: (0.0,) * i + (1.0,) for i, name in enumerate(("score", *HELPSTEER))},
         source="card of LxzGordon/URM-LLaMa-3.1-8B; sglang, srt/models/llama_reward.py; arXiv 2410.00847",
         is_automatic=True,
@@ -307,7 +294,6 @@ DIALECTS: dict[str, Dialect] = {
         form="chat with system prompt: user turn with the problem, assistant turn with the solution",
         read_at="last token",
         readout="reward",
-        range="any",
         threshold=None,
         aggregator=None,
         source="card of Qwen/Qwen2.5-Math-RM-72B",
@@ -322,7 +308,6 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("nvidia/AceMath-7B-RM", "nvidia/AceMath-72B-RM"),
         form="chat with a system prompt of its own: user turn with the problem, assistant turn with the solution",
         read_at="last token",
-        range="any",
         source="card of nvidia/AceMath-7B-RM",
         labels=1,
     ),
@@ -334,7 +319,6 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("infly/INF-ORM-Llama3.1-70B",),
         form="chat: user turn with the problem, assistant turn with the solution",
         read_at="last token",
-        range="any",
         source="card of infly/INF-ORM-Llama3.1-70B; RewardBench, rewardbench/models/inform.py",
         is_automatic=True,
     ),
@@ -347,7 +331,6 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("internlm/internlm2-1_8b-reward", "internlm/internlm2-7b-reward", "internlm/internlm2-20b-reward"),
         form="chat: user turn with the problem, assistant turn with the solution; the token `reward_token_id`",
         read_at="`reward_token_id`",
-        range="any",
         source="RewardBench, rewardbench/models/internlm.py; vLLM, model_executor/models/internlm2.py",
         is_automatic=True,
     ),
@@ -360,7 +343,6 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("nvidia/Llama-3.1-Nemotron-70B-Reward-HF", "nvidia/Llama-3.3-Nemotron-70B-Reward"),
         form="chat: user turn with the problem, assistant turn with the solution",
         read_at="last token, the logit of the vocabulary's first token",
-        range="any",
         source="card of nvidia/Llama-3.1-Nemotron-70B-Reward-HF",
     ),
     "armorm": Dialect(
@@ -371,7 +353,6 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("RLHFlow/ArmoRM-Llama3-8B-v0.1",),
         form="chat: user turn with the problem, assistant turn with the solution",
         read_at="last token; the gate, at the end of the last question",
-        range="any",
         outputs={name: (0.0,) * i + (1.0,) for i, name in enumerate(("score", *ARMORM))},
         source="card of RLHFlow/ArmoRM-Llama3-8B-v0.1; RLHFlow/RLHF-Reward-Modeling, armo-rm",
         is_automatic=True,
@@ -384,7 +365,6 @@ DIALECTS: dict[str, Dialect] = {
         hub_names=("nicolinho/QRM-Gemma-2-27B", "nicolinho/QRM-Llama3.1-8B", "nicolinho/QRM-Llama3-8B"),
         form="chat: user turn with the problem, assistant turn with the solution",
         read_at="last token; the gate, at the end of the last question",
-        range="any",
         outputs={"score": (1.0,)},
         source="RewardBench, rewardbench/models/qrm.py; Frankfurt-AI-Safety/One-Judge-After-Another, scoring/qrm.py; "
         "arXiv 2409.10164",
@@ -407,11 +387,11 @@ def choose_dialect(name: str, architecture: str, labels: int, wanted: str | Dial
         ModelError: the dialect is unknown, the architecture does not fit it, or several dialects fit.
     """
     if wanted is not None:
-        return _fitting(name, given_dialect(wanted), str(wanted)[:60], architecture, labels)
+        return _fitting(name, given_dialect(wanted), _called(wanted), architecture, labels)
     known = [key for key, dialect in DIALECTS.items() if name in dialect.hub_names]
     if known:
         return _fitting(name, DIALECTS[known[0]], known[0], architecture, labels)
-    fitting = [key for key, dialect in DIALECTS.items() if not _misfit(dialect, architecture, labels)]
+    fitting = [key for key, dialect in DIALECTS.items() if not dialect.misfit(architecture, labels)]
     automatic = [key for key in fitting if DIALECTS[key].is_automatic]
     if automatic:
         return _assumed(name, automatic[0], architecture)
@@ -427,6 +407,10 @@ def choose_dialect(name: str, architecture: str, labels: int, wanted: str | Dial
         f"{name}: no dialect reads a {architecture} with {labels} labels",
         f"describe it: --dialect FILE (dialect=Dialect(…)); known: {', '.join(DIALECTS)}",
     )
+
+
+def _called(wanted: str | Dialect) -> str:
+    return "given" if isinstance(wanted, Dialect) else wanted[:60]
 
 
 def given_dialect(wanted: str | Dialect) -> Dialect:
@@ -452,22 +436,14 @@ def _assumed(name: str, key: str, architecture: str) -> Dialect:
     return dialect
 
 
-def _misfit(dialect: Dialect, architecture: str, labels: int) -> str | None:
-    """What of a model does not fit a dialect; None if all does."""
-    if not any(fnmatchcase(architecture, pattern) for pattern in dialect.architectures):
-        return f"a {architecture}, but the dialect reads {' or '.join(dialect.architectures)}"
-    if dialect.labels not in (None, labels):
-        return f"a model with {labels} label(s), but the dialect reads {dialect.labels}"
-    return None
-
-
 def _fitting(name: str, dialect: Dialect, called: str, architecture: str, labels: int) -> Dialect:
-    misfit = _misfit(dialect, architecture, labels)
+    misfit = dialect.misfit(architecture, labels)
     if misfit is None:
         return dialect
+    own = "mend it, or give a model that it is for"
+    other = "leave the dialect out, or name the one that the model was trained in: --dialect NAME (dialect=NAME)"
     raise ModelError(
-        f"{name}: is {misfit.replace('the dialect', f'the dialect {called!r}')}",
-        "leave the dialect out, or name the one that the model was trained in: --dialect NAME (dialect=NAME)",
+        f"{name}: is {misfit.replace('the dialect', f'the dialect {called!r}')}", other if called in DIALECTS else own
     )
 
 

@@ -1,9 +1,11 @@
 """`prm dialect`: an example rendered with its read positions, for every built-in dialect, and a dialect as a file."""
 
 import json
+from dataclasses import fields
 
 import families
 import pytest
+from places import ROOT
 
 import prm as toolkit
 from prm.models.families import DIALECTS
@@ -30,6 +32,20 @@ def test_an_example_of_ones_own(prm, paths):
     code, out, _ = prm("dialect", "check", "math-shepherd", "--model", paths["math-shepherd"], "--problem=why?", *steps)
     assert code == 0
     assert "why? Step 1: So 2 + 2 = 4.⟦ ки⟧\nStep 2: so.⟦ ки⟧\nStep 3: third⟦ ки⟧" in out
+
+
+def test_the_scores_of_a_model_with_several_are_shown(prm, paths):
+    code, out, said = prm("dialect", "check", "reasoneval-7b", "--model", paths["reasoneval-7b"])
+    table = out.partition("weights of the model's probabilities")[2]
+    assert (code, table.index("validity") < table.index("redundancy"), "0, 1, 1" in table) == (0, True, True)
+    assert "score: softmax, 0 to 1; threshold: 0.5; aggregator: min" in " ".join(said.split())
+
+
+def test_the_document_lists_every_field():
+    document = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(" `") for line in document.splitlines() if line.startswith("| `")}
+    for_people = {"hub_names", "companion", "is_automatic", "form", "read_at", "source"}
+    assert {field.name for field in fields(toolkit.Dialect)} - for_people <= rows
 
 
 def test_what_cannot_be_rendered_is_one_line(prm, paths):

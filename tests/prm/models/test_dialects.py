@@ -105,7 +105,7 @@ def test_one_score_per_step_in_range_and_as_on_the_card(name, scorers, paths):
     scores = score(scorers[name], MANY[:6])
     is_prm = DIALECTS[name].kind == "prm"
     assert [len(s) for s in scores] == [len(c) if is_prm else 1 for _, c in MANY[:6]]
-    low, high = RANGES[DIALECTS[name].range]
+    low, high = RANGES[DIALECTS[name].scores]
     assert all(low <= v <= high for v in flat(scores))
     spread = max(flat(scores)) - min(flat(scores))
     assert spread > (0.01 if name == "implicit" else 0.2), "all scores are alike: these tests would prove nothing"
@@ -153,7 +153,7 @@ def test_a_probability_that_underflows_is_still_a_score(name, dtype, paths):
     assert gaps.max() > 110
     scores = score(scorer, MANY[:4])
     assert [len(s) for s in scores] == [len(c) for _, c in MANY[:4]]
-    low, high = RANGES[DIALECTS[name].range]
+    low, high = RANGES[DIALECTS[name].scores]
     assert {low, high} & set(flat(scores))
     assert all(low <= v <= high for v in flat(scores))
 
@@ -520,6 +520,8 @@ def test_the_system_prompt_of_an_implicit_reward_is_heeded(paths):
         ({"layout": "plain", "marker": "x", "reads_earlier": True}, "reads_earlier has no effect"),
         ({"layout": "plain", "marker": "x", "doubles_bos": True}, "doubles_bos has no effect"),
         ({"layout": "plain", "marker": "x", "closing_token": "end_id"}, "closing_token has no effect"),
+        ({"layout": "pieces", "marker": "\n", "labels": 3}, "its models have 3 outputs: say which ones"),
+        ({"layout": "plain", "marker": "x", "step_start": "({i}) "}, r"step_start has \{i\}, but only \{n\}"),
         ({"layout": "chat", "marker": "x", "problem_start": "Q: "}, "problem_start has no effect"),
         ({"layout": "plain", "marker": "x", "system": "Be brief."}, "system has no effect"),
         ({"layout": "plain", "marker": "x", "readout": "difference", "outputs": {"a": (1.0, 0.0)}}, "outputs have no"),
@@ -537,8 +539,8 @@ def test_fields_that_do_not_fit_are_refused(change, message):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("trl", {"labels": None, "outputs": {"a": (0.0, 1.0, 1.0)}}, "has 2 output"),
-        ("trl", {"answers": ("a", "b"), "labels": None}, "no logits of tokens"),
+        ("qwen", {"outputs": {"a": (0.0, 1.0, 1.0)}}, "has 2 output"),
+        ("skywork", {"answers": ("a", "b")}, "no logits of tokens"),
         ("versaprm", {"answers": None, "answer_ids": (5, 99999)}, "has no token 99999"),
         ("versaprm", {"answers": None, "answer_ids": (-1, 5)}, "has no token"),
     ],
@@ -779,5 +781,43 @@ def test_the_document_shows_the_table():
             ", ".join(f"`{n}`" for n in group) for group in (dialect.hub_names, dialect.architectures)
         )
         threshold = "-" if dialect.threshold is None else f"{dialect.threshold:g}"
-        used = [names, architectures, dialect.range, threshold, f"{dialect.aggregator or '-'} |"]
+        used = [names, architectures, dialect.scores, threshold, f"{dialect.aggregator or '-'} |"]
         assert row[1:] in (used, [dialect.form, dialect.read_at, f"{dialect.source} |"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "with 3 label(s), but the dialect 'given' reads 2"),
+        ({"readout": "difference"}, "with 3 label(s), but the dialect 'given' reads 2"),
+        ({"outputs": {"good": (0.0, 0.0, 0.0, 1.0)}}, "with 3 label(s), but the dialect 'given' reads 4"),
+        ({"layout": "plain", "answers": ("-", "+")}, "reads logits of tokens"),
+    ],
+)
+def test_a_dialect_that_does_not_fit_the_outputs_is_refused_before_the_model_is_loaded(change, message):
+    with pytest.raises(ModelError) as raised:
+        choose_dialect(
+            "m", "LlamaForTokenClassification", 3, prm.Dialect(**{"layout": "pieces", "marker": "\n"} | change)
+        )
+    assert message in str(raised.value)
+    assert raised.value.hint == "mend it, or give a model that it is for"
+
+
+def test_a_language_model_needs_a_dialect_with_answers():
+    with pytest.raises(ModelError, match="which has no head, but the dialect 'given' names no answers"):
+        choose_dialect("m", "Qwen2ForCausalLM", 2, prm.Dialect(layout="chat", marker="<extra_0>"))
+
+
+def test_scores_are_weighed_from_three_classes(tmp_path):
+    path = families.save(tmp_path, families.LlamaForTokenClassification, families.LlamaConfig,
+                         families.llama_tokenizer(), num_labels=3)  # fmt: skip
+    outputs = {"quality": (0.0, 0.5, 1.0), "strict": (0.0, 0.0, 1.0)}
+    trio = prm.Dialect(layout="pieces", marker="\n\n", outputs=outputs)
+    usual, strict = (prm.load_scorer(str(path), dialect=trio, output=output) for output in (None, "strict"))
+    tokenizer = usual.renderer.tokenizer
+    pieces = tokenizer(["1 + 1?", "2.", "\n\n", "So 2.", "\n\n"], add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([[tokenizer.bos_token_id, *(i for piece in pieces for i in piece)]])
+    with torch.no_grad():
+        _, neutral, good = usual.backend.model(ids).logits[0, -1].softmax(0).tolist()
+    assert usual.score(["1 + 1?"], [["2.", "So 2."]])[0][-1] == pytest.approx(neutral / 2 + good, abs=1e-5)
+    assert strict.score(["1 + 1?"], [["2.", "So 2."]])[0][-1] == pytest.approx(good, abs=1e-5)
