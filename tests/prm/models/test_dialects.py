@@ -539,7 +539,7 @@ def test_fields_that_do_not_fit_are_refused(change, message):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("qwen", {"outputs": {"a": (0.0, 1.0, 1.0)}}, "has 2 output"),
+        ("qwen", {"outputs": {"a": (0.0, 1.0, 1.0)}, "ids": {}}, "has 2 output"),
         ("skywork", {"answers": ("a", "b")}, "no logits of tokens"),
         ("versaprm", {"answers": None, "answer_ids": (5, 99999)}, "has no token 99999"),
         ("versaprm", {"answers": None, "answer_ids": (-1, 5)}, "has no token"),
