@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import datasets
 import pytest
 import torch
 from places import SAMPLES
+from transformers import AutoModelForTokenClassification
 
 import prm as toolkit
 from prm import Chain, InputError, Problem, StepLabels, TrainSettings, write_records
@@ -116,6 +118,23 @@ def test_values_and_preferences_as_rows(base_model):
     made = toolkit.train(TrainSettings(base_model, objective="orm", held_out=0), preferences=pairs)
     assert made.counts["chains"] == 4
     assert [drop.reason for drop in made.drops] == ["two answers that are the same"]
+
+
+def test_a_model_of_counts_says_how_sure_its_scores_are(base_model, tmp_path):
+    """The Beta distribution whose parameters are the exponentials of the logits, by plain transformers."""
+    settings = TrainSettings(base_model, losses={"beta-binomial": 1.0}, labels_as="counts", lr=3e-3, batch_size=8)
+    made = toolkit.train(settings, **LISTS, out=tmp_path / "prm")
+    scorer = toolkit.load_scorer(str(made.path))
+    problem, chain = LISTS["problems"][0], LISTS["chains"][0]
+    rendered = scorer.renderer.render(problem.text, chain.steps)
+    model = AutoModelForTokenClassification.from_pretrained(made.path).eval()
+    with torch.no_grad():
+        wrong, right = model(torch.tensor([rendered.ids])).logits[0, list(rendered.step_ends)].exp().unbind(dim=1)
+    values = torch.distributions.Beta(right, wrong)
+    (row,) = toolkit.score(scorer, [problem], [chain])
+    assert row.scores == pytest.approx(values.mean.tolist(), abs=1e-5)
+    assert row.spread == row.deviations == pytest.approx(values.stddev.tolist(), abs=1e-5)
+    assert pickle.loads(pickle.dumps(scorer.score([problem], [chain.steps])))[0].deviations == row.deviations
 
 
 def test_the_audit_alone(base_model, tmp_path):
