@@ -132,7 +132,9 @@ def causal_head(model: Any, candidates: Sequence[int]) -> ReadHead:
     """
     embedding = model.get_output_embeddings()
     if embedding is None:
-        raise ModelError(f"a {type(model).__name__} has no logits of tokens to read", "omit answers and answer_ids in its dialect")
+        raise ModelError(
+            f"a {type(model).__name__} has no logits of tokens to read", "omit answers and answer_ids in its dialect"
+        )
     if not all(0 <= token < embedding.weight.shape[0] for token in candidates):
         raise ModelError(f"the model has no token {max(candidates)}", "mend answer_ids in its dialect")
     if getattr(embedding, "bias", None) is not None or any(map(partial(_changes, model.config), _AFTER)):

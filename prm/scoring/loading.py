@@ -268,11 +268,12 @@ def _own_scorer(
             renderer,
             "softmax",
             "prm",
-            threshold=0.5,
+            threshold=None if metadata.labels == "order" else 0.5,
             aggregator="min",
             calibration=calibration,
             members=metadata.members,
             how=how or "mean",
+            is_beta=metadata.is_beta,
         )
     return RewardModel(backend, renderer, "reward", "orm", calibration=calibration)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -13,7 +14,7 @@ import datasets
 import pytest
 import torch
 from places import SAMPLES
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
 
 import prm as toolkit
 from prm import Chain, InputError, ModelError, Problem, StepLabels, TrainSettings, write_records
@@ -101,7 +102,8 @@ def test_the_manifest_has_all_that_the_result_depends_on(prm, base_model, files,
     toolkit.train(settings, **files, out=tmp_path / "o")
     assert manifest(tmp_path / "o")["settings"] == {
         "base": base_model, "objective": "orm", "losses": {"pointwise": 1.0}, "labels_as": "outcome", "steps": "all",
-        "class_balance": False, "margin": 0.0, "epochs": 1.0, "lr": 0.0, "batch_size": 48, "held_out": 0.05,
+        "class_balance": False, "margin": 0.0, "label_smoothing": 0.0, "zeta": 4.0, "epochs": 1.0, "lr": 0.0,
+        "batch_size": 48, "held_out": 0.05,
         "max_length": None, "too_long": "drop", "precision": "float32", "lora_rank": 0, "fsdp": False,
         "separator": "\\n", "splitter": "newline", "chat": False, "members": 1, "seed": 0, "processes": 1,
     }  # fmt: skip
@@ -128,6 +130,31 @@ def test_tokenizer_and_configuration_pad_alike(base_model, tmp_path):
     made = toolkit.train(settings, **LISTS, out=tmp_path / "made")
     saved = AutoTokenizer.from_pretrained(made.path).pad_token_id
     assert saved == AutoConfig.from_pretrained(made.path).pad_token_id == tokenizer.eos_token_id
+
+
+def test_a_model_of_order_has_no_threshold_and_says_so(base_model, tmp_path):
+    settings = TrainSettings(base_model, losses={"q-ranking": 1.0}, lr=3e-3, batch_size=8)
+    made = toolkit.train(settings, **LISTS, out=tmp_path / "prm")
+    assert toolkit.load_scorer(str(made.path)).threshold is None
+    assert "no probabilities" in (made.path / "README.md").read_text()
+    assert made.counts["step auroc within position"] > 0.9
+
+
+def test_a_model_of_counts_says_how_sure_its_scores_are(base_model, tmp_path):
+    """The Beta distribution whose parameters are the exponentials of the logits, by plain transformers."""
+    settings = TrainSettings(base_model, losses={"beta-binomial": 1.0}, labels_as="counts", lr=3e-3, batch_size=8)
+    made = toolkit.train(settings, **LISTS, out=tmp_path / "prm")
+    scorer = toolkit.load_scorer(str(made.path))
+    problem, chain = LISTS["problems"][0], LISTS["chains"][0]
+    rendered = scorer.renderer.render(problem.text, chain.steps)
+    model = AutoModelForTokenClassification.from_pretrained(made.path).eval()
+    with torch.no_grad():
+        wrong, right = model(torch.tensor([rendered.ids])).logits[0, list(rendered.step_ends)].exp().unbind(dim=1)
+    values = torch.distributions.Beta(right, wrong)
+    (row,) = toolkit.score(scorer, [problem], [chain])
+    assert row.scores == pytest.approx(values.mean.tolist(), abs=1e-5)
+    assert row.spread == row.deviations == pytest.approx(values.stddev.tolist(), abs=1e-5)
+    assert pickle.loads(pickle.dumps(scorer.score([problem], [chain.steps])))[0].deviations == row.deviations
 
 
 def test_the_audit_alone(base_model, tmp_path):
@@ -197,6 +224,15 @@ def test_what_the_machine_lacks_is_said_before_anything_is_read(monkeypatch, cha
         ({"objective": "joint", "too_long": "whole-steps"}, "too_long='whole-steps'"),
         ({"margin": 1.0}, "margin makes no difference to a PRM"),
         ({"objective": "orm", "losses": {"pointwise": 1.0}, "margin": 1.0}, "margin makes no difference to an ORM"),
+        ({"label_smoothing": 0.5}, "label_smoothing"),
+        ({"losses": {"q-ranking": 1.0}, "label_smoothing": 0.1}, "label_smoothing makes no difference to a PRM"),
+        ({"zeta": 2.0}, "zeta makes no difference to a PRM"),
+        ({"losses": {"q-ranking": 1.0}, "class_balance": True}, "class_balance makes no difference to a PRM"),
+        ({"losses": {"beta-binomial": 1.0}}, "needs the counts of the rollouts"),
+        (
+            {"losses": {"step": 1.0, "beta-binomial": 1.0}, "labels_as": "counts", "class_balance": True},
+            "class_balance changes the counts",
+        ),
         ({"objective": "orm", "labels_as": "soft"}, "labels_as makes no difference"),
         ({"objective": "orm", "steps": "one-past"}, "steps makes no difference"),
         ({"objective": "orm", "class_balance": True}, "class_balance makes no difference"),
