@@ -87,6 +87,15 @@ def train(
         float,
         typer.Option(min=0.0, help="Bradley-Terry margin per unit of value difference", rich_help_panel=LOSS),
     ] = 0.0,
+    label_smoothing: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=0.5, help="share of step labels taken for wrong, by the loss step", rich_help_panel=LOSS
+        ),
+    ] = 0.0,
+    zeta: Annotated[
+        float, typer.Option(min=0.0, help="gap between right and wrong steps, of q-ranking", rich_help_panel=LOSS)
+    ] = 4.0,
     epochs: Annotated[float, typer.Option(min=0.001, help="passes over the data", rich_help_panel=FIT)] = 1.0,
     lr: Annotated[float, typer.Option(min=0.0, help="peak learning rate", rich_help_panel=FIT)] = 1e-5,
     batch_size: Annotated[
@@ -153,6 +162,8 @@ def train(
         class_balance=class_balance,
         members=members,
         margin=margin,
+        label_smoothing=label_smoothing,
+        zeta=zeta,
         epochs=epochs,
         lr=lr,
         batch_size=batch_size,

@@ -27,15 +27,12 @@ def passes(groups: Sequence[GroupExample], tokens_per_pass: int) -> Iterator[lis
         yield [groups[i] for i in batch]
 
 
-def collate(
-    groups: Sequence[GroupExample], pad_id: int, margin_scale: float = 0.0, *, members: int = 1, seed: int = 0
-) -> dict[str, Tensor]:
+def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, seed: int = 0) -> dict[str, Tensor]:
     """The tensors of one forward pass over ``n`` chains.
 
     Args:
         groups: at least one, see `prm.training.examples`.
         pad_id: pads the ids on the right.
-        margin_scale: margin per unit that the better chain of a pair is better; 0 for no margins.
         members: number of step heads. With several, each learns from a bootstrap sample of the problems of its own:
             its weights are multiplied by a draw of Poisson(1) for each problem (Oza and Russell 2001).
         seed: of these draws.
@@ -43,11 +40,16 @@ def collate(
     Returns:
         `input_ids`, `attention_mask`: ``(n, length)``; `last`: ``(n,)``, position of each chain's last token.
         `step_rows`, `step_places`, `step_targets`, `step_weights`, `step_members`: one entry per labeled step
-        and member.
+        and member, in the order of the steps; for the same, `step_chains`, a number of its chain and member;
+        `step_draws` and `count_weights`: its rollouts, and a weight that leaves them out; `rank_weights`: they sum to 1
+        over a chain, in which the bare problem weighs as much as a right step if any step is wrong, and the wrong ones
+        bear that weight together.
+        `lengths`: ``(n,)``, tokens of each solution.
         `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; both weights are 0 for a chain without a value;
         the list weight is also 0 for the lowest chains of a group, and sums to 1 over the group.
-        `chosen`, `rejected`, `pair_margins`, `pair_weights`: one entry per pair of a higher and a lower chain of a
-        group; the weights sum to 1 over the group.
+        `chosen`, `rejected`, `pair_gaps`, `pair_targets`, `pair_weights`: one entry per pair of a higher and a lower
+        chain of a group: how much better the higher one is, and the share of annotators who say so (1 if unknown); the
+        weights sum to 1 over the group.
         `end_rows`, `end_places`, `end_values`, `end_weights`: one entry per step of a chain with a value.
         `token_rows`, `token_places`, `token_targets`, `token_weights`: one entry per token of a step: the position that
         predicts it, and its id.
@@ -61,7 +63,7 @@ def collate(
         **_tokens(groups, ids, mask),
         **_steps(groups, members, seed),
         **_values(groups),
-        **_pairs(groups, margin_scale),
+        **pairs(groups),
     }
 
 
@@ -77,11 +79,15 @@ def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str,
     for row, (chain, shares) in enumerate(
         (chain, shares) for group in groups for shares in [_shares(group, members, seed)] for chain in group.chains
     ):
-        for end, target, weight in zip(chain.step_ends, chain.targets, chain.weights, strict=True):
-            if target is not None:
-                labeled += [(row, end, target, weight * share, member) for member, share in enumerate(shares)]
-            if chain.value is not None:
-                ends.append((row, end, chain.value, 1.0))
+        steps = zip(chain.step_ends, chain.targets, chain.weights, strict=True)
+        known = [(end, target, weight) for end, target, weight in steps if target is not None]
+        for (end, target, weight), rank in zip(known, _rank_weights([target for _, target, _ in known]), strict=True):
+            labeled += [
+                (row, end, target, weight * share, k, row * members + k, weight, share, rank * share)
+                for k, share in enumerate(shares)
+            ]
+        if chain.value is not None:
+            ends += [(row, end, chain.value, 1.0) for end in chain.step_ends]
     whole, real = torch.long, torch.float32
     columns = {
         "step_rows": whole,
@@ -89,11 +95,22 @@ def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str,
         "step_targets": real,
         "step_weights": real,
         "step_members": whole,
+        "step_chains": whole,
+        "step_draws": real,
+        "count_weights": real,
+        "rank_weights": real,
     }
     return {
         **_table(labeled, **columns),
         **_table(ends, end_rows=whole, end_places=whole, end_values=real, end_weights=real),
     }
+
+
+def _rank_weights(targets: Sequence[float]) -> list[float]:
+    """Weights of the labels of a chain in its ranking; see `collate`."""
+    wrong = sum(target <= 0.5 for target in targets)
+    terms = len(targets) - wrong + (wrong > 0)
+    return [1 / terms if target > 0.5 else 1 / (terms * wrong) for target in targets]
 
 
 _POISSON = list(accumulate(exp(-1) / factorial(k) for k in range(12)))
@@ -124,18 +141,23 @@ def _values(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
     return _table(rows, values=real, value_weights=real, groups=whole, list_weights=real)
 
 
-def _pairs(groups: Sequence[GroupExample], margin_scale: float) -> dict[str, Tensor]:
+def pairs(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
+    """The columns of pairs, and `lengths`, of `collate`."""
     rows: list[tuple[float, ...]] = []
     start = 0
     for group in groups:
         known = [(start + i, chain.value) for i, chain in enumerate(group.chains) if chain.value is not None]
         own = [(i, j, v - w) for i, v in known for j, w in known if v > w]
         for i, j, gap in own:
-            margin = gap if group.margin is None else group.margin
-            rows.append((i, j, margin_scale * margin, 1 / len(own)))
+            known_gap = gap if group.margin is None else group.margin
+            rows.append((i, j, known_gap, 1.0 if group.agreement is None else group.agreement, 1 / len(own)))
         start += len(group.chains)
     whole, real = torch.long, torch.float32
-    return _table(rows, chosen=whole, rejected=whole, pair_margins=real, pair_weights=real)
+    lengths = [len(chain.ids) - group.prompt_length for group in groups for chain in group.chains]
+    return {
+        "lengths": torch.tensor(lengths, dtype=real),
+        **_table(rows, chosen=whole, rejected=whole, pair_gaps=real, pair_targets=real, pair_weights=real),
+    }
 
 
 def _tokens(groups: Sequence[GroupExample], ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -153,7 +175,7 @@ def _tokens(groups: Sequence[GroupExample], ids: Tensor, mask: Tensor) -> dict[s
 def has_items(weights: str, group: GroupExample) -> bool:
     """Whether `collate` would give this group an item with the weights of that name."""
     values = {chain.value for chain in group.chains} - {None}
-    if weights == "step_weights":
+    if weights in ("step_weights", "count_weights", "rank_weights"):
         return any(chain.has_target for chain in group.chains)
     if weights in ("pair_weights", "list_weights"):
         return len(values) > 1

@@ -60,6 +60,8 @@ class GroupExample:
     chains: tuple[ChainExample, ...]
     margin: float | None = None
     """How much better the better of two chains is; None where the preference row does not say."""
+    agreement: float | None = None
+    """Share of annotators who prefer the better of two chains, in (0.5, 1] mostly; None where unknown."""
 
 
 BLANK = GroupExample("", 1, (ChainExample("", array("i", [0]), (), (), (), None),))

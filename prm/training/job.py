@@ -141,7 +141,8 @@ def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
     """The settings that the result depends on."""
     return {
         "base": s.base, "objective": s.objective, "losses": s.terms, "labels_as": s.score_labels,
-        "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "epochs": s.epochs, "lr": s.lr,
+        "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "label_smoothing": s.label_smoothing,
+        "zeta": s.zeta, "epochs": s.epochs, "lr": s.lr,
         "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
         "precision": s.precision, "lora_rank": s.lora_rank, "fsdp": s.fsdp, "separator": s.separator,
         "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "members": s.members, "processes": _processes(),
@@ -157,7 +158,7 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         learning_rate=s.lr,
         batch_size=s.batch_size,
         tokens_per_pass=s.tokens_per_pass,
-        margin_scale=s.margin,
+        options=s.loss_options,
         precision=s.precision,
         gradient_checkpointing=s.gradient_checkpointing,
         lora_rank=s.lora_rank,

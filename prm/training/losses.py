@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
 
-def step_cross_entropy(margins: Tensor, targets: Tensor) -> Tensor:
+def step_cross_entropy(margins: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy of step labels (Math-Shepherd, arXiv 2312.08935, section 3).
 
     On hard labels this is the cross-entropy of two classes, on soft labels the binary cross-entropy, and with each item
@@ -20,14 +20,17 @@ def step_cross_entropy(margins: Tensor, targets: Tensor) -> Tensor:
     Args:
         margins: ``(steps,)`` log-odds.
         targets: ``(steps,)`` in [0, 1].
+        smoothing: share of labels taken for the opposite of the truth, in [0, 0.5): half the epsilon of label smoothing
+            (Rethinking the Inception Architecture for Computer Vision, arXiv 1512.00567, section 7).
 
     Returns:
-        ``(steps,)``: ``-[t·log p + (1 - t)·log(1 - p)]``.
+        ``(steps,)``: ``-[t·log p + (1 - t)·log(1 - p)]``, with each t moved toward 1 - t by `smoothing`.
 
     >>> step_cross_entropy(Tensor([0.0, 0.0]), Tensor([1.0, 0.25])).round(decimals=4)
     tensor([0.6931, 0.6931])
     """
-    return binary_cross_entropy_with_logits(margins.float(), targets, reduction="none")
+    smoothed = targets + smoothing * (1 - 2 * targets)
+    return binary_cross_entropy_with_logits(margins.float(), smoothed, reduction="none")
 
 
 def step_squared_error(margins: Tensor, targets: Tensor) -> Tensor:
@@ -41,22 +44,114 @@ def step_squared_error(margins: Tensor, targets: Tensor) -> Tensor:
     return mse_loss(margins.float().sigmoid(), targets, reduction="none")
 
 
-def bradley_terry(chosen: Tensor, rejected: Tensor, margins: Tensor) -> Tensor:
-    """Negative log-likelihood that the chosen chain beats the rejected one (InstructGPT, arXiv 2203.02155, eq. 1).
+def q_ranking(margins: Tensor, targets: Tensor, chains: Tensor, zeta: float = 4.0) -> Tensor:
+    """Comparative loss of a chain's steps (Process Reward Model with Q-Value Rankings, arXiv 2410.11287, eq. 10).
+
+    The margins of right steps should rise along the chain, from the 0 of the bare problem, and those of wrong steps lie
+    below them all. Only their order is learned: the sigmoid of such a margin is a score, but no probability. Differs
+    from the authors' code: a right step is no rival of itself (there it is, from the second step on).
+
+    Args:
+        margins: ``(steps,)``, those of a chain in the order of its steps.
+        targets: ``(steps,)``, 1 right and 0 wrong.
+        chains: ``(steps,)`` number of each step's chain.
+        zeta: by which a right step should be above a wrong one, 0 or more.
+
+    Returns:
+        ``(steps,)``: for a right step ``log(1 + A + B) - margin``, for each wrong step ``log(1 + B)``, the loss of the
+        bare problem; ``A`` is the sum of ``exp(margin)`` over the right steps up to this one, and ``B`` that of
+        ``exp(margin + zeta)`` over all wrong steps.
+    """
+    scores = margins.float()
+    is_right = targets > 0.5
+    places = torch.arange(len(scores), device=scores.device)
+    is_rival = (chains[:, None] == chains) & (~is_right | (is_right[:, None] & (places <= places[:, None])))
+    rivals = (scores + zeta * ~is_right).expand(len(scores), -1).masked_fill(~is_rival, -torch.inf)
+    with_problem = torch.cat([torch.zeros_like(scores[:, None]), rivals], dim=1)
+    return with_problem.logsumexp(dim=1) - scores * is_right
+
+
+def beta_binomial(logits: Tensor, targets: Tensor, draws: Tensor) -> Tensor:
+    """Negative log-likelihood of counts of successes, if each step's value follows a Beta distribution (Skellam 1948).
+
+    The mean of the Beta distribution is the softmax of the logits, so it is read as any step score; the sum of their
+    exponentials is its precision, which grows with the certainty of the score.
+
+    Args:
+        logits: ``(steps, 2)``, logarithms of the distribution's beta (wrong) and alpha (right).
+        targets: ``(steps,)`` share of rollouts that succeed. A share that is no whole number of rollouts counts in
+            proportion: one rollout that succeeds by 0.3 has the cross-entropy of that label.
+        draws: ``(steps,)`` number of rollouts, a whole number.
+
+    Returns:
+        ``(steps,)``, without the logarithm of the binomial coefficient, which is constant.
+
+    >>> beta_binomial(Tensor([[0.0, 0.0]]), Tensor([0.5]), Tensor([2.0])).exp()  # one of 6, and 2 orders: 1 of 3
+    tensor([6.])
+    """
+    beta, alpha = logits.float().unbind(dim=1)
+    counted = torch.arange(int(draws.max()) if len(draws) else 0, device=logits.device)
+    return _log_rising(beta.logaddexp(alpha), draws, counted) - (
+        _log_rising(alpha, targets * draws, counted) + _log_rising(beta, (1 - targets) * draws, counted)
+    )
+
+
+def _log_rising(log_base: Tensor, factors: Tensor, counted: Tensor) -> Tensor:
+    """Logarithm of ``x·(x + 1)·…`` with so many factors; exact for every x, unlike a difference of log-gammas."""
+    terms = log_base[:, None].logaddexp(counted.float().log())
+    return (terms * (factors[:, None] - counted).clamp(0, 1)).sum(dim=1)
+
+
+def bradley_terry(chosen: Tensor, rejected: Tensor, margins: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of whether the chosen chain beats the rejected one (InstructGPT, arXiv 2203.02155, eq. 1).
 
     Args:
         chosen: ``(pairs,)`` rewards.
         rejected: ``(pairs,)`` rewards.
         margins: ``(pairs,)`` by which the chosen chain should win; 0 for none (Llama 2, arXiv 2307.09288, section
             3.2.2, eq. 2).
+        targets: ``(pairs,)`` probability that it wins, in [0, 1]: 1, or the share of annotators who prefer it.
 
     Returns:
-        ``(pairs,)``: ``-log sigmoid(chosen - rejected - margin)``.
+        ``(pairs,)``: ``-[t·log sigmoid(d) + (1 - t)·log sigmoid(-d)]`` with ``d = chosen - rejected - margin``.
 
-    >>> bradley_terry(Tensor([2.0]), Tensor([2.0]), Tensor([0.0])).round(decimals=4)
+    >>> bradley_terry(Tensor([2.0]), Tensor([2.0]), Tensor([0.0]), Tensor([1.0])).round(decimals=4)
     tensor([0.6931])
     """
-    return -logsigmoid((chosen - rejected).float() - margins)
+    return binary_cross_entropy_with_logits((chosen - rejected).float() - margins, targets, reduction="none")
+
+
+def scaled_bradley_terry(chosen: Tensor, rejected: Tensor, gaps: Tensor, targets: Tensor) -> Tensor:
+    """Bradley-Terry times how much better the chosen chain is ("scaled" in HelpSteer2-Preference, arXiv 2410.01257).
+
+    Args:
+        chosen: ``(pairs,)`` rewards.
+        rejected: ``(pairs,)`` rewards.
+        gaps: ``(pairs,)`` how much better, above 0: in the paper 1 (slightly), 2 or 3 (much).
+        targets: as in `bradley_terry`.
+    """
+    return gaps * bradley_terry(chosen, rejected, torch.zeros_like(gaps), targets)
+
+
+def length_debiased(
+    chosen: Tensor, rejected: Tensor, margins: Tensor, targets: Tensor, log_ratios: Tensor, coefficient: float
+) -> Tensor:
+    """Bradley-Terry in which length explains what it can, so that the reward learns the rest.
+
+    A product of two experts: one sees lengths alone, was fitted before, and is left out when scoring (the "bias
+    product" of Don't Take the Easy Way Out, arXiv 1909.03683; for reward models, Loose Lips Sink Ships, arXiv
+    2310.05199). Differs from the latter, which learns both at once: with a single coefficient, nothing would decide
+    how much of the length the reward itself takes over.
+
+    Args:
+        chosen: ``(pairs,)`` rewards.
+        rejected: ``(pairs,)`` rewards.
+        margins: as in `bradley_terry`.
+        targets: as in `bradley_terry`.
+        log_ratios: ``(pairs,)`` logarithm of the chosen chain's length over the rejected one's.
+        coefficient: log-odds of being chosen per unit of that, see `prm.training.lengths.length_coefficient`.
+    """
+    return bradley_terry(chosen.float() + coefficient * log_ratios, rejected, margins, targets)
 
 
 def centering(chosen: Tensor, rejected: Tensor) -> Tensor:

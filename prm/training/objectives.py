@@ -42,14 +42,33 @@ A_KIND: dict[Kind, str] = {"prm": "a PRM", "orm": "an ORM", "joint": "a joint mo
 class Read:
     """What a model outputs at the positions of a batch; empty where the head is missing or no term asks."""
 
-    margins: Tensor
-    """``(labeled steps,)`` log-odds."""
+    step_logits: Tensor
+    """``(labeled steps, 2)`` logits of wrong and right."""
     rewards: Tensor
     """``(chains,)``."""
     end_rewards: Tensor
     """``(steps,)`` outcome head at each step's end."""
     token_logits: Tensor
     """``(tokens of the steps, vocabulary)``."""
+
+    @property
+    def margins(self) -> Tensor:
+        """``(labeled steps,)`` log-odds of right."""
+        return self.step_logits[:, 1] - self.step_logits[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class LossOptions:
+    """Numbers that losses depend on; `Term.heeds` says which depends on which."""
+
+    margin: float = 0.0
+    """Bradley-Terry margin per unit that one chain is better than another; 0 or more."""
+    label_smoothing: float = 0.0
+    """See `prm.training.losses.step_cross_entropy`; in [0, 0.5)."""
+    zeta: float = 4.0
+    """See `prm.training.losses.q_ranking`; 0 or more."""
+    length_coefficient: float = 0.0
+    """See `prm.training.losses.length_debiased`; the trainer fits it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +79,20 @@ class Term:
     """The head that it trains; None for the backbone alone."""
     weights: str
     """Name of its items' weights in a batch."""
-    loss: Callable[[Read, Batch], Tensor]
+    loss: Callable[[Read, Batch, LossOptions], Tensor]
     """Loss of each item; same shape as the weights."""
     summary: str
     """What it computes, in a few words, for the help text and docs/training.md."""
     needs_pairs: bool = False
     """Whether it compares chains of one problem, so that a chain without a rival teaches nothing."""
-    heeds_margins: bool = False
-    """Whether the margins of pairs change it."""
+    heeds: tuple[str, ...] = ()
+    """The `LossOptions` that change it."""
     needs_shares: bool = False
     """Whether the value of a chain must be in [0, 1]."""
+    needs_hard: bool = False
+    """Whether the label of a step must be 0 or 1."""
+    needs_counts: bool = False
+    """Whether the weight of a step label must be its number of rollouts."""
     reads_ends: bool = False
     """Whether it reads the outcome head at every step's end."""
     reads_tokens: bool = False
@@ -83,62 +106,105 @@ def _losses() -> Any:
     return losses
 
 
-def _rewards_of_pairs(read: Read, batch: Batch) -> tuple[Tensor, Tensor]:
-    return read.rewards[batch["chosen"]], read.rewards[batch["rejected"]]
+def _of_pairs(values: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The values of the chosen and of the rejected chains."""
+    return values[batch["chosen"]], values[batch["rejected"]]
+
+
+def _log_ratios(batch: Batch) -> Tensor:
+    chosen, rejected = _of_pairs(batch["lengths"].log(), batch)
+    return chosen - rejected
 
 
 TERMS: dict[str, Term] = {
     "step": Term(
         "step",
         "step_weights",
-        lambda r, b: _losses().step_cross_entropy(r.margins, b["step_targets"]),
+        lambda r, b, o: _losses().step_cross_entropy(r.margins, b["step_targets"], o.label_smoothing),
         "cross-entropy of step labels",
+        heeds=("label_smoothing",),
     ),
     "step-squared-error": Term(
         "step",
         "step_weights",
-        lambda r, b: _losses().step_squared_error(r.margins, b["step_targets"]),
+        lambda r, b, o: _losses().step_squared_error(r.margins, b["step_targets"]),
         "squared error of step probabilities",
+    ),
+    "beta-binomial": Term(
+        "step",
+        "count_weights",
+        lambda r, b, o: _losses().beta_binomial(r.step_logits, b["step_targets"], b["step_draws"]),
+        "likelihood of the counts of rollouts",
+        needs_counts=True,
+    ),
+    "q-ranking": Term(
+        "step",
+        "rank_weights",
+        lambda r, b, o: _losses().q_ranking(r.margins, b["step_targets"], b["step_chains"], o.zeta),
+        "order of a chain's steps",
+        heeds=("zeta",),
+        needs_hard=True,
     ),
     "bradley-terry": Term(
         "outcome",
         "pair_weights",
-        lambda r, b: _losses().bradley_terry(*_rewards_of_pairs(r, b), b["pair_margins"]),
+        lambda r, b, o: _losses().bradley_terry(*_of_pairs(r.rewards, b), o.margin * b["pair_gaps"], b["pair_targets"]),
         "better against worse chains",
         needs_pairs=True,
-        heeds_margins=True,
+        heeds=("margin",),
+    ),
+    "bradley-terry-scaled": Term(
+        "outcome",
+        "pair_weights",
+        lambda r, b, o: _losses().scaled_bradley_terry(*_of_pairs(r.rewards, b), b["pair_gaps"], b["pair_targets"]),
+        "better against worse chains, times the gap",
+        needs_pairs=True,
+    ),
+    "length-debiased": Term(
+        "outcome",
+        "pair_weights",
+        lambda r, b, o: _losses().length_debiased(
+            *_of_pairs(r.rewards, b),
+            o.margin * b["pair_gaps"],
+            b["pair_targets"],
+            _log_ratios(b),
+            o.length_coefficient,
+        ),
+        "better against worse chains, beyond their lengths",
+        needs_pairs=True,
+        heeds=("margin", "length_coefficient"),
     ),
     "centering": Term(
         "outcome",
         "pair_weights",
-        lambda r, b: _losses().centering(*_rewards_of_pairs(r, b)),
+        lambda r, b, o: _losses().centering(*_of_pairs(r.rewards, b)),
         "keeps rewards around 0",
         needs_pairs=True,
     ),
     "plackett-luce": Term(
         "outcome",
         "list_weights",
-        lambda r, b: _losses().plackett_luce(r.rewards, b["values"], b["groups"]),
+        lambda r, b, o: _losses().plackett_luce(r.rewards, b["values"], b["groups"]),
         "order of a problem's chains",
         needs_pairs=True,
     ),
     "pointwise": Term(
         "outcome",
         "value_weights",
-        lambda r, b: _losses().pointwise(r.rewards, b["values"]),
+        lambda r, b, o: _losses().pointwise(r.rewards, b["values"]),
         "cross-entropy of outcomes",
         needs_shares=True,
     ),
     "regression": Term(
         "outcome",
         "value_weights",
-        lambda r, b: _losses().regression(r.rewards, b["values"]),
+        lambda r, b, o: _losses().regression(r.rewards, b["values"]),
         "squared error of values",
     ),
     "every-step": Term(
         "outcome",
         "end_weights",
-        lambda r, b: _losses().pointwise(r.end_rewards, b["end_values"]),
+        lambda r, b, o: _losses().pointwise(r.end_rewards, b["end_values"]),
         "outcomes, read at each step's end",
         needs_shares=True,
         reads_ends=True,
@@ -146,7 +212,7 @@ TERMS: dict[str, Term] = {
     "language-model": Term(
         None,
         "token_weights",
-        lambda r, b: _losses().next_token(r.token_logits, b["token_targets"]),
+        lambda r, b, o: _losses().next_token(r.token_logits, b["token_targets"]),
         "next tokens of solutions",
         reads_tokens=True,
     ),
@@ -182,12 +248,19 @@ def need_pairs(terms: Iterable[str]) -> bool:
     return bool(outcome) and all(term.needs_pairs for term in outcome)
 
 
+def heeded(terms: Iterable[str]) -> set[str]:
+    """The names of the `LossOptions` that change one of these terms."""
+    return {option for name in terms for option in TERMS[name].heeds}
+
+
 def total_weights(terms: Iterable[str], batch: Batch) -> dict[str, Tensor]:
     """The sum of each term's weights."""
     return {name: batch[TERMS[name].weights].sum() for name in terms}
 
 
-def losses(terms: Mapping[str, float], read: Read, batch: Batch, totals: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def losses(
+    terms: Mapping[str, float], read: Read, batch: Batch, totals: Mapping[str, Tensor], options: LossOptions
+) -> dict[str, Tensor]:
     """Each term's part of the loss.
 
     Args:
@@ -195,11 +268,10 @@ def losses(terms: Mapping[str, float], read: Read, batch: Batch, totals: Mapping
         read: the outputs of the heads for the batch.
         batch: one forward pass.
         totals: `total_weights` summed over all passes of the optimizer step; a term whose total is 0 adds nothing.
+        options: of the losses.
 
     Returns:
         Name to scalar: the weighted sum over its items, divided by the total, times the term's own weight.
     """
-    return {
-        name: weight * (TERMS[name].loss(read, batch) * batch[TERMS[name].weights]).sum() / totals[name].clamp(min=1e-9)
-        for name, weight in terms.items()
-    }
+    sums = {name: (TERMS[name].loss(read, batch, options) * batch[TERMS[name].weights]).sum() for name in terms}
+    return {name: weight * sums[name] / totals[name].clamp(min=1e-9) for name, weight in terms.items()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from prm.data.steps import split_steps
 from prm.errors import InputError, require_known, require_number, require_texts
 
 from .examples import Steps, Targets, TooLong
-from .objectives import A_KIND, DEFAULT, TERMS, check_terms
+from .objectives import A_KIND, DEFAULT, TERMS, LossOptions, check_terms, heeded
 
 if TYPE_CHECKING:
     from prm.models.heads import Kind
@@ -45,6 +45,10 @@ class TrainSettings:
     """Whether right and wrong steps have equal total weight."""
     margin: float = 0.0
     """Bradley-Terry margin per unit that one chain is better than another; 0 or more."""
+    label_smoothing: float = 0.0
+    """Share of step labels that the loss `step` takes for the opposite of the truth, in [0, 0.5)."""
+    zeta: float = 4.0
+    """By how much `q-ranking` wants right steps above wrong ones; 0 or more."""
     epochs: float = 1.0
     """Passes over the data; above 0."""
     lr: float = 1e-5
@@ -96,6 +100,7 @@ class TrainSettings:
         self._require_ranges()
         check_terms(self.objective, self.terms)
         self._require_heeded()
+        self._require_counts()
         if self.too_long == "whole-steps" and self.objective != "prm":
             raise InputError("too_long='whole-steps' cuts off a chain's outcome", "it needs objective='prm'")
         if not self.separator_text:
@@ -121,9 +126,10 @@ class TrainSettings:
     def _require_heeded(self) -> None:
         """Refuse settings that would make no difference, so that nobody believes they did."""
         is_orm = self.objective == "orm"
+        changed = {name for name, _ in asdict(self.loss_options).items() - asdict(LossOptions()).items()}
         idle = {
-            "margin": bool(self.margin) and not any(TERMS[name].heeds_margins for name in self.terms),
-            "class_balance": is_orm and self.class_balance,
+            **dict.fromkeys(changed - heeded(self.terms), True),
+            "class_balance": self.class_balance and not any(TERMS[n].weights == "step_weights" for n in self.terms),
             "steps": is_orm and self.steps != "all",
             "labels_as": is_orm and self.labels_as != "hard",
             "members": self.objective != "prm" and self.members > 1,
@@ -132,10 +138,23 @@ class TrainSettings:
             if is_idle:
                 raise makes_no_difference(name, self.objective)
 
+    def _require_counts(self) -> None:
+        """Refuse a loss of counts where the weights of the labels are not counts."""
+        counted = [name for name in self.terms if TERMS[name].needs_counts]
+        if counted and self.labels_as != "counts":
+            raise InputError(f"the loss {counted[0]!r} needs the counts of the rollouts", "give labels_as='counts'")
+        if counted and self.class_balance:
+            raise InputError(f"class_balance changes the counts that the loss {counted[0]!r} needs", "omit it")
+
     @property
     def terms(self) -> dict[str, float]:
         """The weight of each loss, the default where none are given."""
         return dict(self.losses or DEFAULT[self.objective])
+
+    @property
+    def loss_options(self) -> LossOptions:
+        """The numbers that the losses depend on."""
+        return LossOptions(self.margin, self.label_smoothing, self.zeta)
 
     @property
     def separator_text(self) -> str:
@@ -151,7 +170,14 @@ class TrainSettings:
         return "outcome" if self.objective == "orm" else self.labels_as
 
 
-_RANGES = {"margin": "[0, inf)", "epochs": "(0, inf)", "lr": "[0, inf)", "held_out": "[0, 0.9]"}
+_RANGES = {
+    "margin": "[0, inf)",
+    "label_smoothing": "[0, 0.5)",
+    "zeta": "[0, inf)",
+    "epochs": "(0, inf)",
+    "lr": "[0, inf)",
+    "held_out": "[0, 0.9]",
+}
 _WHOLE_RANGES = {
     **dict.fromkeys(("batch_size", "max_length", "tokens_per_pass", "members"), "[1, inf)"),
     **dict.fromkeys(("lora_rank", "seed", "measure_every", "save_every"), "[0, inf)"),

@@ -14,7 +14,7 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,9 @@ from prm.models.heads import HEADS, Kind
 
 from .collation import collate, has_items, idle, passes
 from .examples import BLANK, GroupExample, to_last_target
+from .lengths import length_coefficient
 from .measuring import Metrics, measure
-from .objectives import DEFAULT, TERMS, Read, check_terms, losses, total_weights
+from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, losses, total_weights
 from .settings import Precision
 
 LOG = "training_log.json"
@@ -55,8 +56,8 @@ class FitSettings:
     """Groups (chains for a PRM, else problems) per optimizer step on one device."""
     tokens_per_pass: int | None = None
     """Padded tokens per forward pass; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
-    margin_scale: float = 0.0
-    """Bradley-Terry margin per unit that one chain is better than another."""
+    options: LossOptions = field(default_factory=LossOptions)
+    """Of the losses; a loss that heeds `length_coefficient` has it fitted to the groups."""
     weight_decay: float = 0.0
     """Of AdamW."""
     precision: Precision = "float32"
@@ -120,6 +121,8 @@ def fit(
     terms = dict(settings.terms or DEFAULT[kind])
     check_terms(kind, terms)
     _require_scored(groups, kind, terms)
+    if "length_coefficient" in heeded(terms):
+        settings = replace(settings, options=replace(settings.options, length_coefficient=length_coefficient(groups)))
     _require_possible(model, terms, settings)
     set_seed(settings.seed)
     _keep_head_exact(model)
@@ -136,6 +139,8 @@ def fit(
     if settings.lora_rank:
         trained = trained.merge_and_unload()
     metrics = trainer.measured(trained, _DRAWS)
+    if "length_coefficient" in heeded(terms):
+        metrics["length_coefficient"] = settings.options.length_coefficient
     weights = trainer.accelerator.get_state_dict(trained) if settings.fsdp else trained.state_dict()
     if not all(torch.isfinite(weight).all() for weight in weights.values()):
         raise ModelError(*_DIVERGED)
@@ -158,6 +163,7 @@ def _require_scored(groups: Sequence[GroupExample], kind: Kind, terms: Collectio
         if (chain.value is None or HEADS[kind] == ("step",)) and not chain.has_target:
             raise InputError(f"chain {chain.chain_id!r} has no scored position: it would teach nothing", "omit it")
     _require_shares(groups, [name for name in terms if TERMS[name].needs_shares])
+    _require_hard(groups, [name for name in terms if TERMS[name].needs_hard])
     for name in terms:
         if not any(has_items(TERMS[name].weights, group) for group in groups):
             raise InputError(f"the loss {name!r} has nothing to learn from", "omit it, or give the data it needs")
@@ -171,6 +177,17 @@ def _require_shares(groups: Sequence[GroupExample], terms: Sequence[str]) -> Non
                 f"chain {chain.chain_id!r} has the value {chain.value}, but the loss {terms[0]!r} takes values "
                 "from 0 to 1",
                 "rescale the values, or use a loss that takes any number",
+            )
+
+
+def _require_hard(groups: Sequence[GroupExample], terms: Sequence[str]) -> None:
+    """Refuse step labels between 0 and 1 if there are terms that cannot use them."""
+    for chain in (chain for group in groups for chain in group.chains):
+        if terms and not set(chain.targets) <= {0.0, 1.0, None}:
+            raise InputError(
+                f"chain {chain.chain_id!r} has a step label between 0 and 1, but the loss {terms[0]!r} takes "
+                "right and wrong",
+                "give labels_as='hard' and labels without shares, or use another loss",
             )
 
 
@@ -323,7 +340,7 @@ class RewardTrainer(Trainer):
         for number, part in enumerate(parts, start=1):
             with self._passing(model, is_last=number == len(parts)):
                 with self.compute_loss_context_manager():
-                    found = losses(self.terms, self._read(model, part), part, totals)
+                    found = losses(self.terms, self._read(model, part), part, totals, self.settings.options)
                 loss = torch.stack(list(found.values())).sum()
                 self.accelerator.backward(loss)
             whole += loss.detach()
@@ -358,7 +375,7 @@ class RewardTrainer(Trainer):
         has_steps, has_outcome = "step" in self.heads, "outcome" in self.heads
         with_ends = has_outcome and any(TERMS[name].reads_ends for name in self.terms)
         return Read(
-            margins=(steps.gather(1, wrong + 1) - steps.gather(1, wrong)).squeeze(1) if has_steps else none,
+            step_logits=torch.cat([steps.gather(1, wrong), steps.gather(1, wrong + 1)], dim=1) if has_steps else none,
             rewards=logits[rows, part["last"], -1] if has_outcome else none,
             end_rewards=logits[part["end_rows"], part["end_places"], -1] if with_ends else none,
             token_logits=self._token_logits(output.hidden_states[-1], part) if with_hidden else none,
@@ -418,7 +435,7 @@ def _collator(settings: FitSettings, pad_id: int) -> Callable[[Sequence[GroupExa
 
     def collate_batch(groups: Sequence[GroupExample]) -> dict[str, Any]:
         settled = {"members": settings.members, "seed": settings.seed}
-        return {"passes": [collate(part, pad_id, settings.margin_scale, **settled) for part in passes(groups, budget)]}
+        return {"passes": [collate(part, pad_id, **settled) for part in passes(groups, budget)]}
 
     return collate_batch
 

@@ -7,7 +7,7 @@ import torch
 
 from prm.training.collation import collate, idle, passes
 from prm.training.examples import ChainExample, GroupExample
-from prm.training.objectives import TERMS, Read, losses, total_weights
+from prm.training.objectives import TERMS, LossOptions, Read, losses, total_weights
 
 
 def chain(identity, ids, ends, targets, value=None, weights=None):
@@ -50,8 +50,9 @@ def test_a_pass_by_hand():
     assert batch["list_weights"] == [0.0, 1.0, 0.5, 0.0, 0.5, 0.0]
     assert batch["groups"][:5] == [0, 0, 1, 1, 1]
     assert batch["groups"][5] not in (0, 1), "what is worth nobody knows how much is compared with none"
-    pairs = [batch[name] for name in ("chosen", "rejected", "pair_weights", "pair_margins")]
-    assert list(zip(*pairs, strict=True)) == [(1, 0, 1.0, 0.0), (2, 3, 0.5, 0.0), (4, 3, 0.5, 0.0)]
+    pairs = [batch[name] for name in ("chosen", "rejected", "pair_weights", "pair_gaps", "pair_targets")]
+    assert list(zip(*pairs, strict=True)) == [(1, 0, 1.0, 1.0, 1.0), (2, 3, 0.5, 1.0, 1.0), (4, 3, 0.5, 1.0, 1.0)]
+    assert batch["lengths"] == [2.0, 1.0, 2.0, 1.0, 2.0, 2.0]
     ends = [batch[f"end_{name}"] for name in ("rows", "places", "values")]
     assert list(zip(*ends, strict=True)) == [
         (0, 1, 0.0),
@@ -74,11 +75,32 @@ def test_a_prompt_is_no_target_of_the_language_model():
     assert batch["token_places"].tolist() == [1, 2]
 
 
-def test_margins_are_the_gap_of_values_or_what_the_row_says():
+def test_the_labels_of_a_chain_rank_as_one():
+    """Two right, two wrong: the problem, the two right ones and nothing else make three terms."""
+    group = GroupExample(
+        "p",
+        1,
+        (
+            chain(
+                "a", (1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 5), (1.0, None, 1.0, 0.0, 0.0), weights=(1.0, 1.0, 3.0, 2.0, 1.0)
+            ),
+            chain("b", (1, 2, 3), (1, 2), (1.0, 1.0)),
+            chain("c", (1, 2), (1,), (0.0,)),
+        ),
+    )
+    batch = collate([group], 0)
+    assert batch["step_chains"].tolist() == [0, 0, 0, 0, 1, 1, 2]
+    assert batch["step_draws"].tolist() == [1.0, 3.0, 2.0, 1.0, 1.0, 1.0, 1.0]
+    assert batch["count_weights"].tolist() == [1.0] * 7
+    assert batch["rank_weights"].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 6, 1 / 6, 1 / 2, 1 / 2, 1.0])
+
+
+def test_gaps_are_those_of_values_or_what_the_row_says():
     group = GroupExample("p", 0, (chain("a", (1,), (0,), (None,), 5.0), chain("b", (1,), (0,), (None,), 2.0)))
-    assert collate([group], 0, 0.5)["pair_margins"].tolist() == [1.5]
-    said = GroupExample("p", 0, group.chains, margin=0.4)
-    assert collate([said], 0, 0.5)["pair_margins"].tolist() == pytest.approx([0.2])
+    assert collate([group], 0)["pair_gaps"].tolist() == [3.0]
+    said = GroupExample("p", 0, group.chains, margin=0.4, agreement=0.8)
+    assert collate([said], 0)["pair_gaps"].tolist() == pytest.approx([0.4])
+    assert collate([said], 0)["pair_targets"].tolist() == pytest.approx([0.8])
 
 
 def test_a_batch_without_labels_or_pairs_has_empty_columns():
@@ -110,7 +132,7 @@ def read(batch):
     logits = torch.stack([torch.cos(batch["input_ids"].float() * k + places) for k in range(10)], dim=-1)
     rows = torch.arange(len(outputs))
     return Read(
-        margins=outputs[batch["step_rows"], batch["step_places"]],
+        step_logits=logits[batch["step_rows"], batch["step_places"], :2],
         rewards=outputs[rows, batch["last"]],
         end_rewards=outputs[batch["end_rows"], batch["end_places"]],
         token_logits=logits[batch["token_rows"], batch["token_places"]],
@@ -119,12 +141,13 @@ def read(batch):
 
 @pytest.mark.parametrize("name", TERMS)
 def test_how_a_batch_is_cut_into_passes_changes_no_loss(name):
-    groups = [PAIR, THREE, GroupExample("r", 1, PAIR.chains[::-1])]
+    groups = [PAIR, THREE, GroupExample("r", 1, PAIR.chains[::-1], agreement=0.7)]
+    options = LossOptions(margin=1.0, label_smoothing=0.1, length_coefficient=0.5)
     found = []
     for budget in (1, 8, 1000):
-        parts = [collate(part, 0, 1.0) for part in passes(groups, budget)]
+        parts = [collate(part, 0) for part in passes(groups, budget)]
         totals = {name: sum(total_weights([name], part)[name] for part in parts)}
-        found.append(sum(float(losses({name: 2.0}, read(part), part, totals)[name]) for part in parts))
+        found.append(sum(float(losses({name: 2.0}, read(part), part, totals, options)[name]) for part in parts))
     assert len(list(passes(groups, 1))) == 3
     assert found[0] != 0
     assert found == pytest.approx([found[0]] * 3, rel=1e-5)
@@ -132,5 +155,5 @@ def test_how_a_batch_is_cut_into_passes_changes_no_loss(name):
 
 def test_a_term_without_items_contributes_nothing():
     batch = collate([GroupExample("p", 0, (chain("a", (1, 2), (1,), (None,), 1.0),))], 0)
-    found = losses({"bradley-terry": 1.0}, read(batch), batch, total_weights(["bradley-terry"], batch))
+    found = losses({"bradley-terry": 1.0}, read(batch), batch, total_weights(["bradley-terry"], batch), LossOptions())
     assert float(found["bradley-terry"]) == 0.0

@@ -101,7 +101,8 @@ def test_the_manifest_has_all_that_the_result_depends_on(prm, base_model, files,
     toolkit.train(settings, **files, out=tmp_path / "o")
     assert manifest(tmp_path / "o")["settings"] == {
         "base": base_model, "objective": "orm", "losses": {"pointwise": 1.0}, "labels_as": "outcome", "steps": "all",
-        "class_balance": False, "margin": 0.0, "epochs": 1.0, "lr": 0.0, "batch_size": 48, "held_out": 0.05,
+        "class_balance": False, "margin": 0.0, "label_smoothing": 0.0, "zeta": 4.0, "epochs": 1.0, "lr": 0.0,
+        "batch_size": 48, "held_out": 0.05,
         "max_length": None, "too_long": "drop", "precision": "float32", "lora_rank": 0, "fsdp": False,
         "separator": "\\n", "splitter": "newline", "chat": False, "members": 1, "seed": 0, "processes": 1,
     }  # fmt: skip
@@ -197,6 +198,15 @@ def test_what_the_machine_lacks_is_said_before_anything_is_read(monkeypatch, cha
         ({"objective": "joint", "too_long": "whole-steps"}, "too_long='whole-steps'"),
         ({"margin": 1.0}, "margin makes no difference to a PRM"),
         ({"objective": "orm", "losses": {"pointwise": 1.0}, "margin": 1.0}, "margin makes no difference to an ORM"),
+        ({"label_smoothing": 0.5}, "label_smoothing"),
+        ({"losses": {"q-ranking": 1.0}, "label_smoothing": 0.1}, "label_smoothing makes no difference to a PRM"),
+        ({"zeta": 2.0}, "zeta makes no difference to a PRM"),
+        ({"losses": {"q-ranking": 1.0}, "class_balance": True}, "class_balance makes no difference to a PRM"),
+        ({"losses": {"beta-binomial": 1.0}}, "needs the counts of the rollouts"),
+        (
+            {"losses": {"step": 1.0, "beta-binomial": 1.0}, "labels_as": "counts", "class_balance": True},
+            "class_balance changes the counts",
+        ),
         ({"objective": "orm", "labels_as": "soft"}, "labels_as makes no difference"),
         ({"objective": "orm", "steps": "one-past"}, "steps makes no difference"),
         ({"objective": "orm", "class_balance": True}, "class_balance makes no difference"),

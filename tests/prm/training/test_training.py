@@ -22,8 +22,9 @@ from prm.models.heads import HEADS
 from prm.statistics.metrics import expected_calibration_error
 from prm.training import trainer as training
 from prm.training.examples import ChainExample, GroupExample
+from prm.training.lengths import length_coefficient
 from prm.training.measuring import measure
-from prm.training.objectives import DEFAULT, TERMS, check_terms, heads_of
+from prm.training.objectives import DEFAULT, TERMS, LossOptions, check_terms, heads_of
 from prm.training.trainer import FitSettings, RewardTrainer, fit
 
 pytestmark = pytest.mark.timeout(3600)  # a limit for what hangs, not for what a busy machine makes slow
@@ -53,11 +54,12 @@ GROUPS = [
     )
     for i in range(8)
 ]
+COUNTED = [replace(g, chains=tuple(replace(c, weights=(8.0,) * len(c.targets)) for c in g.chains)) for g in STEPS]
 NEVER = 10**9
 QUICK = FitSettings(epochs=12, learning_rate=1e-2, batch_size=4, save_every=NEVER)
 ALL_OF_ORM = {
-    "bradley-terry": 1.0, "centering": 0.01, "plackett-luce": 0.5, "pointwise": 0.5, "regression": 0.1,
-    "every-step": 1.0, "language-model": 0.1,
+    "bradley-terry": 1.0, "bradley-terry-scaled": 0.5, "length-debiased": 0.5, "centering": 0.01, "plackett-luce": 0.5,
+    "pointwise": 0.5, "regression": 0.1, "every-step": 1.0, "language-model": 0.1,
 }  # fmt: skip
 
 
@@ -66,13 +68,29 @@ ALL_OF_ORM = {
     [
         ("prm", STEPS, ["step_auroc_within_position"], {}),
         ("prm", STEPS, ["step_auroc_within_position"], {"terms": {"step-squared-error": 1.0}, "epochs": 16}),
+        ("prm", COUNTED, ["step_auroc_within_position"], {"terms": {"beta-binomial": 1.0}}),
+        ("prm", STEPS, ["step_auroc_within_position"], {"terms": {"q-ranking": 1.0}, "epochs": 16}),
         ("prm", STEPS, ["step_auroc_within_position"], {"lora_rank": 8, "epochs": 16}),
         ("prm", STEPS, ["step_auroc_within_position"], {"precision": "bfloat16", "gradient_checkpointing": True}),
         ("orm", GROUPS, ["pair_accuracy"], {}),
+        ("orm", GROUPS, ["pair_accuracy"], {"terms": {"bradley-terry-scaled": 1.0}}),
+        ("orm", GROUPS, ["pair_accuracy"], {"terms": {"length-debiased": 1.0}, "epochs": 16}),
         ("orm", GROUPS, ["pair_accuracy"], {"terms": ALL_OF_ORM}),
         ("joint", GROUPS, ["step_auroc", "pair_accuracy"], {}),
     ],
-    ids=["prm", "squared error", "lora", "bfloat16", "orm", "orm with all losses", "joint"],
+    ids=[
+        "prm",
+        "squared error",
+        "beta-binomial",
+        "q-ranking",
+        "lora",
+        "bfloat16",
+        "orm",
+        "scaled",
+        "length-debiased",
+        "orm with all losses",
+        "joint",
+    ],
 )
 def test_training_learns(base_model, tmp_path, kind, groups, metrics, settings):
     model = load_model(base_model, kind, 0)
@@ -85,6 +103,47 @@ def test_training_learns(base_model, tmp_path, kind, groups, metrics, settings):
     if len(terms) > 1:
         first = made.log[0]
         assert first["loss"] == pytest.approx(sum(first[f"loss_{name}"] for name in terms), rel=1e-4)
+
+
+def test_smoothed_labels_leave_a_loss_that_is_that_of_the_noise(base_model, tmp_path):
+    """Half of the training's loss or less is out of reach: with a tenth of the labels wrong, no less than 0.325."""
+    settings = replace(QUICK, options=LossOptions(label_smoothing=0.1))
+    made = fit(load_model(base_model, "prm", 0), "prm", STEPS, STEPS, settings, tmp_path)
+    last = [row["loss"] for row in made.log if "loss" in row][-1]
+    assert 0.32 < last < 0.4
+    assert made.metrics["ece"] == pytest.approx(0.1, abs=0.05)
+
+
+def test_the_part_of_length_is_fitted_once_and_reported(base_model, tmp_path):
+    """The right chain of each group is the shorter one."""
+    settings = replace(QUICK, terms={"length-debiased": 1.0}, epochs=1)
+    made = fit(load_model(base_model, "orm", 0), "orm", GROUPS, GROUPS, settings, tmp_path)
+    assert made.metrics["length_coefficient"] == pytest.approx(length_coefficient(GROUPS))
+    assert made.metrics["length_coefficient"] < -1
+    assert (
+        "length_coefficient"
+        not in fit(
+            load_model(base_model, "orm", 0), "orm", GROUPS, GROUPS, replace(QUICK, epochs=1), tmp_path / "plain"
+        ).metrics
+    )
+
+
+def pair_of(longer_wins, number, agreement=None):
+    sides = (chain("l", (1, 2, 3, 4, 5), (4,), (None,)), chain("s", (1, 2, 3), (2,), (None,)))
+    values = (1.0, 0.0) if longer_wins else (0.0, 1.0)
+    chains = tuple(replace(side, value=value) for side, value in zip(sides, values, strict=True))
+    return GroupExample(str(number), 1, chains, agreement=agreement)
+
+
+def test_the_coefficient_of_length_by_hand():
+    """Twice as long wins three of four times: log 3 for log 2. Votes count as wins, and no prior at all is needed."""
+    expected = math.log(3) / math.log(2)
+    assert length_coefficient([pair_of(i % 4 > 0, i) for i in range(4000)]) == pytest.approx(expected, rel=1e-3)
+    assert length_coefficient([pair_of(True, i, agreement=0.75) for i in range(1000)]) == pytest.approx(
+        expected, rel=1e-3
+    )
+    assert length_coefficient([pair_of(i % 2 > 0, i) for i in range(10)]) == pytest.approx(0)
+    assert 5 < length_coefficient([pair_of(True, i) for i in range(10)]) < 20, "finite where the longer one always wins"
 
 
 def weights(base_model, work, kind="prm", groups=STEPS, **settings):
@@ -198,6 +257,12 @@ def test_a_loss_that_finds_nothing_to_learn_from_is_refused(base_model, tmp_path
     """A head would be left as it was drawn."""
     with pytest.raises(InputError, match=f"'{name}' has nothing to learn from"):
         fit(load_model(base_model, kind, 0), kind, groups, (), FitSettings(terms=terms), tmp_path)
+
+
+def test_a_soft_label_is_refused_where_only_right_and_wrong_make_sense(base_model, tmp_path):
+    soft = replace(STEPS[0], chains=(replace(STEPS[0].chains[0], targets=(0.7, 0.0)),))
+    with pytest.raises(InputError, match="takes right and wrong"):
+        fit(load_model(base_model, "prm", 0), "prm", [soft], (), FitSettings(terms={"q-ranking": 1.0}), tmp_path)
 
 
 def test_a_value_that_is_no_share_is_refused_where_one_is_needed(base_model, tmp_path):
