@@ -374,12 +374,18 @@ class StepScores:
     """Whether `scores` are of steps or of the whole chain."""
     members: tuple[MemberScores, ...] = ()
     """The scores of each member of an ensemble; empty for a single scorer."""
+    deviations: tuple[float, ...] = ()
+    """Standard deviation of each score, by a model that states one; empty for all others."""
 
     def __post_init__(self) -> None:
         _require_ids(chain_id=self.chain_id, problem_id=self.problem_id)
         _require(
             all(len(member.scores) == len(self.scores) for member in self.members),
             "members must have as many scores as the chain",
+        )
+        _require(
+            len(self.deviations) in (0, len(self.scores)) and all(d >= 0 for d in self.deviations),
+            "deviations must be as many as the scores, and not negative",
         )
         _require(self.kind in ("prm", "orm"), f"kind must be 'prm' or 'orm', not {self.kind!r}")
         _require(_all(self.scores, (int, float)), "scores must be a list of numbers")
@@ -393,9 +399,9 @@ class StepScores:
 
     @property
     def spread(self) -> tuple[float, ...]:
-        """Standard deviation of each score among the members; 0 for a single scorer."""
+        """Standard deviation of each score: among the members, or as the model states it; 0 for any other scorer."""
         if not self.members:
-            return (0.0,) * len(self.scores)
+            return self.deviations or (0.0,) * len(self.scores)
         return tuple(pstdev(column) for column in zip(*self.by_member.values(), strict=True))
 
 

@@ -55,6 +55,9 @@ class Metadata:
     of rollouts that succeed); "outcome" for an ORM."""
     members: int = 1
     """Step heads of a PRM; member k, from 0, has the channels 2k (wrong) and 2k + 1 (right)."""
+    is_beta: bool = False
+    """Whether the exponentials of a step's two logits, wrong and right, are the parameters beta and alpha of a Beta
+    distribution of its value: its mean is the score as ever, and its deviation how sure that is."""
     calibration: Mapping[str, Any] | None = None
     """Calibrations as JSON, by level: of "step" scores, of the "chain" scores aggregated from them, and of the
     "reward". None without any."""
@@ -68,6 +71,8 @@ class Metadata:
             raise ValueError(f"chat must be true or false, not {self.chat!r}")
         if not isinstance(self.members, int) or self.members < 1 or (self.members > 1 and self.kind != "prm"):
             raise ValueError(f"members must be a whole number from 1, and 1 without a PRM, not {self.members!r}")
+        if not isinstance(self.is_beta, bool):
+            raise ValueError(f"is_beta must be true or false, not {self.is_beta!r}")
         if self.calibration is not None:
             _require_calibrations(self.calibration)
 

@@ -273,6 +273,7 @@ def _own_scorer(
             calibration=calibration,
             members=metadata.members,
             how=how or "mean",
+            is_beta=metadata.is_beta,
         )
     return RewardModel(backend, renderer, "reward", "orm", calibration=calibration)
 

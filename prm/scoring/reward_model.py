@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from prm.data.records import Asked
 from prm.errors import ModelError, RenderError
@@ -15,7 +16,19 @@ from prm.statistics.calibration import Calibration
 
 from .backends import Backend
 from .ensembles import combined, how_named
-from .scorer import NOT_FINITE, TOO_LONG, CombinedScores, Refusal, ScoreKind, Scorer, Scores, malformed, matched, posed
+from .scorer import (
+    NOT_FINITE,
+    TOO_LONG,
+    CombinedScores,
+    Refusal,
+    ScoreKind,
+    Scorer,
+    Scores,
+    UncertainScores,
+    malformed,
+    matched,
+    posed,
+)
 
 Weights = Sequence[float] | None
 """Of a head's outputs, or of their probabilities; None for the usual ones: the second of two, or the last."""
@@ -57,6 +70,7 @@ class RewardModel(Scorer):
         calibration: applied to its scores; None to leave them as they are.
         members: number of its step heads, each with two outputs; with several, their probabilities become one score.
         how: the way they do; see `prm.scoring.ensembles.how_named`.
+        is_beta: whether the exponentials of a step's outputs are the parameters of a Beta distribution of its value.
     """
 
     def __init__(
@@ -72,6 +86,7 @@ class RewardModel(Scorer):
         calibration: Calibration | None = None,
         members: int = 1,
         how: str = "mean",
+        is_beta: bool = False,
     ) -> None:
         self.backend = backend
         self.renderer = renderer
@@ -83,6 +98,7 @@ class RewardModel(Scorer):
         self.calibration = calibration
         self.members = members
         self.how = how
+        self.is_beta = is_beta
         self._is_closed = False
 
     def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
@@ -134,7 +150,9 @@ class RewardModel(Scorer):
         if not values.isfinite().all():
             return Refusal(NOT_FINITE, "", "load the model in bfloat16 or float32")
         scores = values.tolist()
-        return tuple(scores if self.calibration is None else self.calibration.apply(scores).tolist())
+        if self.calibration is not None:
+            return tuple(self.calibration.apply(scores).tolist())
+        return UncertainScores(scores, tuple(_deviations(outputs, values).tolist())) if self.is_beta else tuple(scores)
 
     def _of_members(self, outputs: Tensor) -> Scores | Refusal:
         shares = outputs.reshape(len(outputs), self.members, 2).softmax(dim=-1)[..., 1]
@@ -150,3 +168,9 @@ class RewardModel(Scorer):
         if not self._is_closed:
             self._is_closed = True
             self.backend.close()
+
+
+def _deviations(outputs: Tensor, means: Tensor) -> Tensor:
+    """Standard deviations of Beta distributions: ``sqrt(mean·(1 - mean) / (1 + alpha + beta))``."""
+    log_precision = outputs[:, :2].logsumexp(dim=-1)
+    return (means * (1 - means)).sqrt() * (-softplus(log_precision) / 2).exp()

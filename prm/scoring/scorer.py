@@ -49,6 +49,23 @@ class CombinedScores(tuple[float, ...]):
         return CombinedScores, (tuple(self), self.members)
 
 
+class UncertainScores(tuple[float, ...]):
+    """The scores of a chain by a model that states how sure it is."""
+
+    deviations: Scores
+    """Standard deviation of each score."""
+
+    def __new__(cls, scores: Iterable[float], deviations: Scores) -> UncertainScores:
+        """Make them; see the class."""
+        made = super().__new__(cls, scores)
+        made.deviations = deviations
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle both parts."""
+        return UncertainScores, (tuple(self), self.deviations)
+
+
 NOT_STEPS = "not a list of texts"
 NOT_A_PROBLEM = "not a problem"
 NOT_UNICODE = "text that is not valid Unicode"
@@ -175,7 +192,7 @@ def _result(place: int, given: object, size: int | None, fault: Callable[[str], 
         raise fault(f"result {place} has {len(scores)} scores, not {size}")
     if not all(map(math.isfinite, scores)):
         return Refusal(NOT_FINITE)
-    return given if isinstance(given, CombinedScores) else scores
+    return given if isinstance(given, CombinedScores | UncertainScores) else scores
 
 
 def _floats(given: object) -> Scores | None:
@@ -293,4 +310,5 @@ def _recorded(chain: Any, result: Scores | Refusal, kind: ScoreKind) -> StepScor
     if isinstance(result, Refusal):
         return Drop(chain.id, result.reason, result.detail)
     members = result.as_members() if isinstance(result, CombinedScores) else ()
-    return StepScores(chain.id, chain.problem_id, tuple(result), kind, members)
+    deviations = result.deviations if isinstance(result, UncertainScores) else ()
+    return StepScores(chain.id, chain.problem_id, tuple(result), kind, members, deviations)

@@ -71,6 +71,7 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
             settings.chat,
             settings.score_labels,
             members=settings.members,
+            is_beta="beta-binomial" in settings.terms,
         ),
     )
     tokenizer = load_tokenizer(settings.base)

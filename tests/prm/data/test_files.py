@@ -117,6 +117,7 @@ FAULTS = {
     "steps a string": (Chain, CHAIN | {"steps": "abc"}, "steps"),
     "steps a number": (Chain, CHAIN | {"steps": 5}, "steps"),
     "scores of text": (StepScores, SCORES | {"scores": ["x"]}, "scores"),
+    "deviations of another number": (StepScores, SCORES | {"deviations": [0.1, 0.2]}, "deviations must be as many"),
     "scores a number": (StepScores, SCORES | {"scores": 0.5}, "scores"),
 }
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prm.training.collation import collate, idle, passes
-from prm.training.examples import ChainExample, GroupExample
+from prm.training.examples import BLANK, ChainExample, GroupExample
 from prm.training.objectives import TERMS, LossOptions, Read, losses, total_weights
 
 
@@ -151,6 +151,17 @@ def test_how_a_batch_is_cut_into_passes_changes_no_loss(name):
     assert len(list(passes(groups, 1))) == 3
     assert found[0] != 0
     assert found == pytest.approx([found[0]] * 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_blank_adds_nothing_to_any_loss(name):
+    totals = total_weights([name], collate([PAIR], 0))
+    of_pair, of_both, of_blank = (
+        losses({name: 1.0}, read(batch), batch, totals, LossOptions(length_coefficient=1.0))[name]
+        for batch in (collate(groups, 0) for groups in ([PAIR], [PAIR, BLANK], [BLANK]))
+    )
+    assert float(of_both) == pytest.approx(float(of_pair), rel=1e-6)
+    assert float(of_blank) == 0
 
 
 def test_a_term_without_items_contributes_nothing():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -13,7 +14,7 @@ import datasets
 import pytest
 import torch
 from places import SAMPLES
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
 
 import prm as toolkit
 from prm import Chain, InputError, ModelError, Problem, StepLabels, TrainSettings, write_records
@@ -129,6 +130,23 @@ def test_tokenizer_and_configuration_pad_alike(base_model, tmp_path):
     made = toolkit.train(settings, **LISTS, out=tmp_path / "made")
     saved = AutoTokenizer.from_pretrained(made.path).pad_token_id
     assert saved == AutoConfig.from_pretrained(made.path).pad_token_id == tokenizer.eos_token_id
+
+
+def test_a_model_of_counts_says_how_sure_its_scores_are(base_model, tmp_path):
+    """The Beta distribution whose parameters are the exponentials of the logits, by plain transformers."""
+    settings = TrainSettings(base_model, losses={"beta-binomial": 1.0}, labels_as="counts", lr=3e-3, batch_size=8)
+    made = toolkit.train(settings, **LISTS, out=tmp_path / "prm")
+    scorer = toolkit.load_scorer(str(made.path))
+    problem, chain = LISTS["problems"][0], LISTS["chains"][0]
+    rendered = scorer.renderer.render(problem.text, chain.steps)
+    model = AutoModelForTokenClassification.from_pretrained(made.path).eval()
+    with torch.no_grad():
+        wrong, right = model(torch.tensor([rendered.ids])).logits[0, list(rendered.step_ends)].exp().unbind(dim=1)
+    values = torch.distributions.Beta(right, wrong)
+    (row,) = toolkit.score(scorer, [problem], [chain])
+    assert row.scores == pytest.approx(values.mean.tolist(), abs=1e-5)
+    assert row.spread == row.deviations == pytest.approx(values.stddev.tolist(), abs=1e-5)
+    assert pickle.loads(pickle.dumps(scorer.score([problem], [chain.steps])))[0].deviations == row.deviations
 
 
 def test_the_audit_alone(base_model, tmp_path):
