@@ -52,7 +52,7 @@ class Metadata:
     """Whether the problem is put into the tokenizer's chat template."""
     labels: str = "hard"
     """What a step's score estimates: "hard" (whether any rollout succeeds), or "soft", "pooled" or "counts" (the share
-    of rollouts that succeed); "outcome" for an ORM."""
+    of rollouts that succeed); "order" if it ranks the steps and estimates nothing; "outcome" for an ORM."""
     members: int = 1
     """Step heads of a PRM; member k, from 0, has the channels 2k (wrong) and 2k + 1 (right)."""
     is_beta: bool = False

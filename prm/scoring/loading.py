@@ -268,7 +268,7 @@ def _own_scorer(
             renderer,
             "softmax",
             "prm",
-            threshold=0.5,
+            threshold=None if metadata.labels == "order" else 0.5,
             aggregator="min",
             calibration=calibration,
             members=metadata.members,

@@ -15,6 +15,10 @@ _WHAT = {
     "orm": "An outcome reward model: it scores a whole solution with one number, higher is better.",
     "joint": "A process and an outcome reward model in one: a probability for each step, a number for the whole.",
 }
+_RANKED = (
+    "It learned by the loss `q-ranking`, which orders steps: rank by its scores, which are no probabilities until "
+    "they are calibrated.\n"
+)
 _AUTO = {
     "prm": "AutoModelForTokenClassification",
     "orm": "AutoModelForSequenceClassification",
@@ -51,6 +55,7 @@ def model_card(
     parts = [
         _head(kind, str(settings["base"])),
         f"{_WHAT[kind]}\n",
+        _RANKED if "q-ranking" in settings["losses"] else "",
         "## Use\n",
         _use(kind, separator),
         "## Data\n",

@@ -69,7 +69,7 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
             settings.objective,
             settings.separator_text,
             settings.chat,
-            settings.score_labels,
+            settings.score_means,
             members=settings.members,
             is_beta="beta-binomial" in settings.terms,
         ),

@@ -166,8 +166,14 @@ class TrainSettings:
 
     @property
     def score_labels(self) -> str:
-        """What a score estimates, see `prm.models.checkpoint.Metadata.labels`."""
+        """The labels that scores are learned from; "outcome" for an ORM."""
         return "outcome" if self.objective == "orm" else self.labels_as
+
+    @property
+    def score_means(self) -> str:
+        """What a score estimates, see `prm.models.checkpoint.Metadata.labels`."""
+        step_terms = {name for name in self.terms if TERMS[name].head == "step"}
+        return "order" if step_terms == {"q-ranking"} else self.score_labels
 
 
 _RANGES = {

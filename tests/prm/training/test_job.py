@@ -132,6 +132,14 @@ def test_tokenizer_and_configuration_pad_alike(base_model, tmp_path):
     assert saved == AutoConfig.from_pretrained(made.path).pad_token_id == tokenizer.eos_token_id
 
 
+def test_a_model_of_order_has_no_threshold_and_says_so(base_model, tmp_path):
+    settings = TrainSettings(base_model, losses={"q-ranking": 1.0}, lr=3e-3, batch_size=8)
+    made = toolkit.train(settings, **LISTS, out=tmp_path / "prm")
+    assert toolkit.load_scorer(str(made.path)).threshold is None
+    assert "no probabilities" in (made.path / "README.md").read_text()
+    assert made.counts["step auroc within position"] > 0.9
+
+
 def test_a_model_of_counts_says_how_sure_its_scores_are(base_model, tmp_path):
     """The Beta distribution whose parameters are the exponentials of the logits, by plain transformers."""
     settings = TrainSettings(base_model, losses={"beta-binomial": 1.0}, labels_as="counts", lr=3e-3, batch_size=8)

@@ -217,6 +217,32 @@ def test_next_token_is_the_negative_log_probability_of_what_came():
     close(next_token(logits, tensor([1, 0])), [0.2876821, 0.6931472])
 
 
+STEPS_LOSSES = {
+    "step": lambda m: step_cross_entropy(m, tensor([1.0, 0.0, 0.3]), 0.1),
+    "squared error": lambda m: step_squared_error(m, tensor([1.0, 0.0, 0.3])),
+    "q-ranking": lambda m: q_ranking(m, tensor([1.0, 0.0, 1.0]), tensor([0, 0, 1])),
+    "beta-binomial": lambda m: beta_binomial(
+        torch.stack([-m, m], dim=1), tensor([1.0, 0.0, 0.25]), tensor([8.0, 3.0, 4.0])
+    ),
+    "scaled": lambda m: scaled_bradley_terry(m, m.flip(0), tensor([1.0, 2.0, 3.0]), tensor([1.0, 0.6, 1.0])),
+    "length-debiased": lambda m: length_debiased(m, m.flip(0), *torch.eye(3), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", STEPS_LOSSES)
+def test_gradients_are_those_of_small_changes_and_finite_at_any_size(name):
+    loss = STEPS_LOSSES[name]
+    margins = tensor([0.4, -0.7, 1.2], requires_grad=True)
+    loss(margins).sum().backward()
+    for i, change in enumerate(torch.eye(3) * 1e-2):
+        slope = (loss(margins.detach() + change).sum() - loss(margins.detach() - change).sum()) / 2e-2
+        assert float(margins.grad[i]) == pytest.approx(float(slope), abs=2e-3, rel=1e-2)
+    for size in (30.0, 1e3, 1e6):
+        far = tensor([size, size, -size], requires_grad=True)
+        loss(far).sum().backward()
+        assert far.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(
     "loss",
     [
