@@ -146,6 +146,18 @@ def test_the_coefficient_of_length_by_hand():
     assert 5 < length_coefficient([pair_of(True, i) for i in range(10)]) < 20, "finite where the longer one always wins"
 
 
+def test_what_length_alone_explains_is_not_learned(base_model, tmp_path):
+    """Only length tells them apart, and the longer one wins three of four times: log-odds of log 3."""
+    groups = [pair_of(i % 4 > 0, i) for i in range(16)]
+    margins = {}
+    for name in ("bradley-terry", "length-debiased"):
+        settings = replace(QUICK, terms={name: 1.0}, batch_size=16, epochs=30, learning_rate=3e-3)
+        made = fit(load_model(base_model, "orm", 0), "orm", groups, groups, settings, tmp_path / name)
+        margins[name] = made.metrics["mean_margin"] * 2  # half of the pairs cancel out
+    assert margins["bradley-terry"] == pytest.approx(math.log(3), abs=0.15)
+    assert margins["length-debiased"] == pytest.approx(0, abs=0.15)
+
+
 def weights(base_model, work, kind="prm", groups=STEPS, **settings):
     options = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 4, "save_every": NEVER, **settings}
     model = load_model(base_model, kind, 0, options.get("seed", 0))
