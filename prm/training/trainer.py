@@ -90,7 +90,7 @@ class Trained:
     """State dict of the model; complete in the main process."""
     log: list[dict[str, float]]
     """The Trainer's log: a dict every few steps with loss, learning rate and epoch, and a dict per measurement with
-    names that begin with `eval_`."""
+    names that begin with `eval_`. Before it, the `length_coefficient`, if a loss heeds it."""
     metrics: Metrics
     """See `prm.training.measuring.measure`."""
 
@@ -139,12 +139,12 @@ def fit(
     if settings.lora_rank:
         trained = trained.merge_and_unload()
     metrics = trainer.measured(trained, _DRAWS)
-    if "length_coefficient" in heeded(terms):
-        metrics["length_coefficient"] = settings.options.length_coefficient
     weights = trainer.accelerator.get_state_dict(trained) if settings.fsdp else trained.state_dict()
     if not all(torch.isfinite(weight).all() for weight in weights.values()):
         raise ModelError(*_DIVERGED)
-    return Trained(trained.config, weights, trainer.state.log_history, metrics)
+    fitted = {"length_coefficient": settings.options.length_coefficient}
+    log = [fitted] * ("length_coefficient" in heeded(terms)) + trainer.state.log_history
+    return Trained(trained.config, weights, log, metrics)
 
 
 _DRAWS = 1000
