@@ -37,10 +37,11 @@ _MORE_ENCODERS = ("bert-generation", "cpmant", "xlnet")
 
 
 def is_decoder(config: Any) -> bool:
-    """Whether transformers has a decoder of this configuration, in which no token depends on later ones."""
-    is_encoder = type(config) in _ENCODERS or config.model_type in _MORE_ENCODERS
-    is_known = type(config) in _DECODERS and type(config) in _MODELS
-    return is_known and not config.is_encoder_decoder and not (is_encoder and not getattr(config, "is_decoder", False))
+    """Whether transformers has a decoder of this configuration: for text alone, and no token reads later ones."""
+    is_encoder = config.__class__ in _ENCODERS or config.model_type in _MORE_ENCODERS
+    if config.get_text_config(decoder=True) is not config or (is_encoder and not getattr(config, "is_decoder", False)):
+        return False
+    return config.__class__ in _DECODERS and config.__class__ in _MODELS and not config.is_encoder_decoder
 
 
 def require_decoder(name: str, config: Any) -> None:

@@ -140,8 +140,7 @@ def table():
     return {name: {"plain": plain.split(", "), "vllm": vllm.split(", ")} for name, plain, vllm in rows}
 
 
-@pytest.mark.parametrize("lora_rank", [0, 4], ids=["", "lora"])
-@pytest.mark.parametrize("kind", ["prm", "orm"])
+@pytest.mark.parametrize(("kind", "lora_rank"), [("prm", 0), ("prm", 4), ("orm", 0)], ids=["prm", "lora", "orm"])
 @pytest.mark.parametrize("name", BACKBONES)
 def test_it_trains_and_scores_as_before_it_was_stored(name, kind, lora_rank, base_of, tokenizer, tmp_path):
     before = load_model(base_of(name), kind, 0).eval()
@@ -208,7 +207,7 @@ def test_a_model_can_be_sent_to_another_process(name, base_of):
     assert torch.equal(outputs(again, ROWS[0]), outputs(model, ROWS[0]))
 
 
-@pytest.mark.parametrize("name", ["Mixtral", "GLM 4 MoE", "Gemma 3"])
+@pytest.mark.parametrize("name", ["Mixtral", "GLM 4 MoE"])
 def test_a_training_that_breaks_off_goes_on_to_the_same_result(name, base_of, tmp_path, monkeypatch):
     """Also where weights are stored in another form than they have in memory, as those of experts."""
     settings = replace(FIT, epochs=2, save_every=2)
@@ -246,7 +245,7 @@ def test_of_a_model_that_sees_the_decoder_is_trained(tokenizer, tmp_path):
     with torch.no_grad():
         theirs = whole.base_model(input_ids=ids).last_hidden_state
         torch.testing.assert_close(model.base_model(input_ids=ids).last_hidden_state, theirs)
-    assert 0 < float(model.score.weight.abs().max()) < 1
+    assert 0 < float(model.score.weight.detach().abs().max()) < 1
     model = trained(str(tmp_path / "base"), "prm", tokenizer, tmp_path)
     config = AutoConfig.from_pretrained(tmp_path)
     assert (config.model_type, config.architectures) == ("gemma3_text", ["Gemma3ForTokenClassification"])
@@ -320,12 +319,3 @@ def test_the_card_says_what_loads_it(base_of, tmp_path):
     card = (made.path / "README.md").read_text(encoding="utf-8")
     assert "It loads through prm-toolkit only" in card
     assert "library_name: prm-toolkit" in card
-
-
-def test_a_causal_prm_without_a_classifier_in_transformers_is_converted(base_of, tmp_path):
-    dialect = 'layout = "plain"\nproblem_end = " "\nmarker = "\\n"\nanswers = ["-", "+"]\n'
-    (tmp_path / "d.toml").write_text(dialect)
-    base = base_of("OLMo 2")
-    made = toolkit.convert(base, tmp_path / "made", to="token-classifier", dialect=str(tmp_path / "d.toml"))
-    before = toolkit.load_scorer(base, dialect=str(tmp_path / "d.toml")).score([PROBLEM], [STEPS])[0]
-    assert toolkit.load_scorer(str(made.path)).score([PROBLEM], [STEPS])[0] == pytest.approx(before, abs=1e-5)
