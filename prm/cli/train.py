@@ -121,6 +121,21 @@ def train(
     lora_rank: Annotated[
         int, typer.Option(min=0, help="train adapters of this rank, merged at the end; 0: all", rich_help_panel=FIT)
     ] = 0,
+    lora_alpha: Annotated[
+        float | None,
+        typer.Option(help="scale of the adapters times their rank; default: twice the rank", rich_help_panel=FIT),
+    ] = None,
+    lora_dropout: Annotated[
+        float, typer.Option(help="share of an adapter's inputs dropped in training", rich_help_panel=FIT)
+    ] = 0.0,
+    lora_targets: Annotated[
+        list[str] | None,
+        typer.Option(help="layer to adapt, such as q_proj; repeatable; default: all linear", rich_help_panel=FIT),
+    ] = None,
+    keep_adapter: Annotated[
+        bool,
+        typer.Option("--keep-adapter", help="keep the adapter beside the merged model", rich_help_panel=OUTPUT),
+    ] = False,
     fsdp: Annotated[
         bool,
         typer.Option("--fsdp", help="shard weights and optimizer over the processes of torchrun", rich_help_panel=FIT),
@@ -172,6 +187,10 @@ def train(
         too_long=cast("TooLong", too_long),
         precision=cast("Precision", precision),
         lora_rank=lora_rank,
+        lora_alpha=lora_alpha,
+        lora_dropout=lora_dropout,
+        lora_targets=tuple(lora_targets or ()),
+        keep_adapter=keep_adapter,
         fsdp=fsdp,
         separator=separator,
         splitter=splitter,

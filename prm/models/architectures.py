@@ -35,6 +35,8 @@ from transformers.utils.peft_utils import find_adapter_config_file
 
 from prm.errors import ModelError
 
+from .decoders import attention, classifier_named, form_of, is_decoder
+from .heads import Kind
 from .internlm2 import InternLM2ForRewardModel
 
 
@@ -284,11 +286,14 @@ def load_strictly(
             Only a language model's output embedding is allowed in addition. Or a quantized model needs a package.
     """
     architecture = config.architectures[0]
-    model_class = ARCHITECTURES.get(architecture) or getattr(transformers, architecture, None)
+    model_class = (
+        ARCHITECTURES.get(architecture)
+        or classifier_named(architecture, config)
+        or getattr(transformers, architecture, None)
+    )
     if model_class is None:
         raise ModelError(f"{name}: transformers has no architecture {architecture}", "update transformers")
-    if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None:  # which torch's attention ignores
-        options = {"attn_implementation": "eager", **options}
+    options = {**attention(config), **options}
     try:
         model, info = model_class.from_pretrained(name, config=config, dtype=dtype, output_loading_info=True, **options)
     except ImportError as error:  # of the package that a quantized model needs, or of accelerate for device_map
@@ -365,14 +370,16 @@ def as_classifier(name: str, config: Any, adapter: Adapter) -> Any:
     """The configuration of an adapter's base model with the head that the adapter brings.
 
     Raises:
-        ModelError: transformers has no such classifier of the base model.
+        ModelError: the base model is no decoder, and transformers has no such classifier of it.
     """
     if adapter.task not in _CLASSIFIERS or adapter.labels is None:
         return config
-    kinds = _CLASSIFIERS[adapter.task]._model_mapping
-    if type(config) not in kinds:
+    theirs = _CLASSIFIERS[adapter.task]._model_mapping.get(type(config), None)
+    if theirs is None and not is_decoder(config):
         raise ModelError(f"{name}: transformers has no {adapter.task} model for its base {adapter.base}", _ADAPTER)
-    config.num_labels, config.architectures = adapter.labels, [kinds[type(config)].__name__]
+    ours: Kind = "orm" if adapter.task == "SEQ_CLS" else "prm"
+    config.num_labels = adapter.labels
+    config.architectures = [theirs.__name__ if theirs else form_of(config, ours).name]
     return config
 
 

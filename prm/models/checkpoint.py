@@ -2,7 +2,8 @@
 
 A PRM is a token classifier with two labels (wrong and right, read at each step's end), an ORM a sequence classifier
 with one (the reward, read at the last token), a joint model a token classifier with all three. Plain transformers loads
-them all. In memory each is a token classifier: the heads differ only in their channels and read positions.
+them all, where it has such a classifier of the backbone. In memory each is a `prm.models.decoders.DecoderWithHead`: the
+heads differ only in their channels and read positions.
 """
 
 from __future__ import annotations
@@ -14,13 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    AutoTokenizer,
-    LlamaTokenizer,
-)
+from transformers import AutoConfig, AutoModel, AutoTokenizer, LlamaTokenizer
 from transformers.utils import cached_file
 
 from prm.data.writing import write_json
@@ -28,6 +23,7 @@ from prm.errors import ModelError
 from prm.statistics.calibration import Calibration
 
 from .architectures import GIVE_A_MODEL, first_line, require_complete, require_model
+from .decoders import attention, classifier_class, form_of, length_limit, require_decoder
 from .heads import Kind
 from .rendering import Renderer
 
@@ -170,30 +166,49 @@ def load_model(
     Raises:
         ModelError: it is not a model, or the stored head has the wrong shape.
     """
-    require_model(name, "config.json")
+    config = _base_config(name)
+    text = config.get_text_config(decoder=True)
+    labels = LABELS[kind] if members == 1 else tuple(f"{n} {k}" for k in range(members) for n in LABELS[kind])
+    text.id2label = dict(enumerate(labels))
+    text.label2id = {label: number for number, label in enumerate(labels)}
+    text.classifier_dropout = 0.0
+    text.token_classification_bias = kind != "orm"  # sequence classifiers have none
+    if pad_token_id is not None:
+        text.pad_token_id = pad_token_id
+    model_class, load = classifier_class(text, form_of(text, kind)), _load if text is config else _load_text_part
     try:
-        labels = LABELS[kind] if members == 1 else tuple(f"{n} {k}" for k in range(members) for n in LABELS[kind])
-        config = AutoConfig.from_pretrained(name, num_labels=len(labels))
-        config.id2label = dict(enumerate(labels))
-        config.label2id = {label: number for number, label in enumerate(labels)}
-        config.classifier_dropout = 0.0
-        config.token_classification_bias = kind != "orm"  # sequence classifiers have none
-        if pad_token_id is not None:
-            config.pad_token_id = pad_token_id
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model, found = AutoModelForTokenClassification.from_pretrained(
-                name, config=config, dtype=dtype, output_loading_info=True
-            )
+            model, missing = load(model_class, name, text, dtype)
+    except ImportError as error:  # of a package that only this model needs
+        raise ModelError(f"{name}: {first_line(error)}", "install that package") from error
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{name}: cannot be loaded as {_NAMES[kind]}: {first_line(error)}", GIVE_A_MODEL) from error
     if is_trained:
-        require_complete(name, found["missing_keys"])
+        require_complete(name, missing)
     return model
 
 
+def _load(model_class: Any, name: str, config: Any, dtype: torch.dtype) -> tuple[Any, list[str]]:
+    """A model, and the names of its weights that the file lacks."""
+    options = {"dtype": dtype, "output_loading_info": True, **attention(config)}
+    model, found = model_class.from_pretrained(name, config=config, **options)
+    return model, found["missing_keys"]
+
+
+def _load_text_part(model_class: Any, name: str, config: Any, dtype: torch.dtype) -> tuple[Any, list[str]]:
+    """The same of a model that also takes images or sound, of which only the decoder is kept."""
+    decoder = AutoModel.from_pretrained(name, dtype=dtype).get_decoder().base_model
+    with torch.device("meta"):
+        model = model_class(config)
+    setattr(model, model.base_model_prefix, decoder)
+    model.score.to_empty(device="cpu").to(dtype)
+    model.score.apply(model._init_weights)
+    return model, ["every weight of its head"]
+
+
 def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, directory: Path) -> None:
-    """Write a model from `load_model` in a form that plain transformers loads.
+    """Write a model from `load_model` in the form that plain transformers loads, if it has one.
 
     Args:
         config: its configuration.
@@ -201,24 +216,30 @@ def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, dir
         kind: its kind.
         directory: the directory to write.
     """
-    auto = AutoModelForSequenceClassification if kind == "orm" else AutoModelForTokenClassification
     with torch.device("meta"):
-        plain = auto.from_config(config)
-    plain.load_state_dict(weights, assign=True)
-    plain.save_pretrained(directory)
+        model = classifier_class(config, form_of(config, kind))(config)
+    model.load_state_dict(weights, assign=True)
+    model.save_pretrained(directory)
+
+
+def require_base(name: str) -> None:
+    """Refuse what is no model to train, before anything else is read; raises as `load_model`."""
+    _base_config(name)
+
+
+def _base_config(name: str) -> Any:
+    require_model(name, "config.json")
+    try:
+        config = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{name}: is not a model: {first_line(error)}", GIVE_A_MODEL) from error
+    require_decoder(name, config)
+    return config
 
 
 def context_length(name: str) -> int:
-    """Most tokens that a model takes.
-
-    Raises:
-        ModelError: it is not a model.
-    """
-    require_model(name, "config.json")
-    try:
-        return int(AutoConfig.from_pretrained(name).get_text_config().max_position_embeddings)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{name}: is not a model: {first_line(error)}", GIVE_A_MODEL) from error
+    """Most tokens that a model takes; raises as `load_model`."""
+    return length_limit(_base_config(name))
 
 
 def renderer_of(tokenizer: Any, metadata: Metadata) -> Renderer:

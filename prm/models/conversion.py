@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForTokenClassification
 
 from prm.data.jobs import Output, making
 from prm.data.manifest import Job, directories
@@ -18,7 +17,8 @@ from prm.data.writing import whole_directory, write_json
 from prm.errors import ModelError, require_known
 
 from .architectures import Qwen2ForProcessRewardModel, adapter_of, load_config
-from .checkpoint import METADATA, load_metadata, load_model
+from .checkpoint import METADATA, load_metadata, load_model, save_model
+from .decoders import form_of, is_decoder
 from .dialects import DIALECT_FILE, Dialect
 from .heads import candidate_head
 from .public import Wanted, load_public
@@ -99,8 +99,8 @@ def to_token_classifier(name: str, target: Path, dialect: Given) -> None:
     """Write a causal PRM, which is read by the logits of two tokens, as a token classifier with these two classes.
 
     The rows of the output embedding for its wrong and right token are the classifier's head, so one forward pass gives
-    all scores, without the logits of the vocabulary, in any tool that reads token classifiers. The directory keeps the
-    dialect, in `dialect.json`.
+    all scores, without the logits of the vocabulary, in any tool that has a token classifier of the backbone. The
+    directory keeps the dialect, in `dialect.json`.
 
     Args:
         name: directory or Hub name of a model with a causal dialect; an adapter is merged.
@@ -108,8 +108,7 @@ def to_token_classifier(name: str, target: Path, dialect: Given) -> None:
         dialect: its dialect, a name or a file; None for that of a known model.
 
     Raises:
-        ModelError: the model is not read by two tokens, changes its logits after the embedding, or transformers has no
-            token classifier for its backbone.
+        ModelError: the model is not read by two tokens, or changes its logits after the embedding.
     """
     wanted = Wanted(name, dialect)
     found = load_public(wanted)
@@ -120,17 +119,15 @@ def to_token_classifier(name: str, target: Path, dialect: Given) -> None:
     rows = found.model.get_output_embeddings().weight.detach()[list(candidates)].clone()
     model = load_public(replace(wanted, merges=True)).model if adapter_of(name) else found.model
     config = model.config
-    if type(config) not in AutoModelForTokenClassification._model_mapping:
-        raise ModelError(f"{name}: transformers has no token classifier of a {config.model_type}", "use it as it is")
-    config.num_labels, config.id2label, config.label2id = 2, {0: "wrong", 1: "right"}, {"wrong": 0, "right": 1}
+    if not is_decoder(config):
+        raise ModelError(f"{name}: a {config.model_type} is not a decoder alone", "use it as it is")
     config.tie_word_embeddings = False
-    with torch.device("meta"):
-        other = AutoModelForTokenClassification.from_config(config)
-    if not isinstance(getattr(other, "score", None), torch.nn.Linear) or other.score.bias is None:
-        raise ModelError(f"{name}: the token classifier of a {config.model_type} has another head", "use it as it is")
-    weights = {**model.state_dict(), "score.weight": rows, "score.bias": rows.new_zeros(2)}
-    other.load_state_dict({key: weights[key] for key in other.state_dict()}, assign=True)
-    other.save_pretrained(target)
+    config.id2label, config.label2id = {0: "wrong", 1: "right"}, {"wrong": 0, "right": 1}
+    head = form_of(config, "prm").head
+    backbone = {
+        key: value for key, value in model.state_dict().items() if key.startswith(f"{model.base_model_prefix}.")
+    }
+    save_model(config, {**backbone, f"{head}.weight": rows, f"{head}.bias": rows.new_zeros(2)}, "prm", target)
     found.renderer.tokenizer.save_pretrained(target)
     if Path(name).is_dir():
         _copy_input_files(Path(name), target)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from prm.models.decoders import length_limit
 from prm.models.heads import ReadHead
 
 from .batching import Side, batches_by_tokens, pad, positions_of
@@ -56,10 +57,7 @@ class TransformersBackend:
         self.head = head
         self.tokens_per_pass = tokens_per_pass or (CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS)
         self.padding_side: Side = padding_side
-        text = model.config.get_text_config()
-        self.max_length = int(
-            getattr(text, "max_position_embeddings", None) or getattr(text, "max_seq_len", None) or 2**31
-        )
+        self.max_length = length_limit(model.config)
 
     @torch.inference_mode()
     def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from prm.models.checkpoint import Metadata
 from prm.models.heads import Kind
 from prm.statistics.bootstrap import Estimate
 
@@ -34,8 +35,8 @@ _READ = {
 
 
 def model_card(
-    kind: Kind,
-    separator: str,
+    metadata: Metadata,
+    is_plain: bool,
     settings: Mapping[str, Any],
     inputs: Mapping[str, Any],
     found: Mapping[str, Any],
@@ -44,20 +45,20 @@ def model_card(
     """The text of README.md, with the front matter that the Hub reads.
 
     Args:
-        kind: what the model is.
-        separator: ends each step.
+        metadata: of the model.
+        is_plain: whether plain transformers has a classifier of its backbone.
         settings: of the training.
         inputs: digests of the training files, by name.
         found: the audit, see `prm.training.audit.audit`.
         metrics: see `prm.training.measuring.measure`.
     """
-    train, held_out = found["train"], found["held_out"]
+    train, held_out, kind = found["train"], found["held_out"], metadata.kind
     parts = [
-        _head(kind, str(settings["base"])),
+        _head(kind, is_plain, str(settings["base"])),
         f"{_WHAT[kind]}\n",
         _RANKED if "q-ranking" in settings["losses"] else "",
         "## Use\n",
-        _use(kind, separator),
+        _use(kind, is_plain, metadata.separator),
         "## Data\n",
         f"{train['chains']:,} chains of {train['problems']:,} problems ({train['tokens']:,} tokens), "
         f"{train['steps']:,} labeled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
@@ -76,7 +77,8 @@ def model_card(
     return "\n".join(part for part in parts if part)
 
 
-def _head(kind: Kind, base: str) -> str:
+def _head(kind: Kind, is_plain: bool, base: str) -> str:
+    library = "transformers" if is_plain else "prm-toolkit"
     task = "text-classification" if kind == "orm" else "token-classification"
     tags = [
         "reward-model",
@@ -85,17 +87,23 @@ def _head(kind: Kind, base: str) -> str:
     # the Hub cannot link to a local directory
     model = f"base_model: {base}\n" if base.count("/") == 1 and not Path(base).exists() else ""
     return (
-        f"---\nlibrary_name: transformers\npipeline_tag: {task}\n{model}tags:\n- prm-toolkit\n"
+        f"---\nlibrary_name: {library}\npipeline_tag: {task}\n{model}tags:\n- prm-toolkit\n"
         + "".join(f"- {tag}\n" for tag in tags)
         + "---\n"
     )
 
 
-def _use(kind: Kind, separator: str) -> str:
+def _use(kind: Kind, is_plain: bool, separator: str) -> str:
     call = "scorer.score([problem], [steps])"
+    loads = (
+        f"Plain transformers loads it with `{_AUTO[kind]}`"
+        if is_plain
+        else "It loads through prm-toolkit only, for plain transformers has no such classifier of its backbone (which "
+        "`AutoModel` loads, without the head)"
+    )
     return (
         f'```python\nimport prm\n\nscorer = prm.load_scorer("THIS_DIRECTORY")\n{call}\n```\n\n'
-        f"Plain transformers loads it with `{_AUTO[kind]}`, and vLLM serves it as a pooling model. "
+        f"{loads}; vLLM serves it as a pooling model, if it has the backbone. "
         f"{_READ[kind].format(separator=repr(separator))} `prm.json` says how the input is assembled.\n"
     )
 

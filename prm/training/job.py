@@ -144,7 +144,9 @@ def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
         "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "label_smoothing": s.label_smoothing,
         "zeta": s.zeta, "epochs": s.epochs, "lr": s.lr,
         "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
-        "precision": s.precision, "lora_rank": s.lora_rank, "fsdp": s.fsdp, "separator": s.separator,
+        "precision": s.precision, "lora_rank": s.lora_rank, "lora_alpha": s.lora_alpha, "lora_dropout": s.lora_dropout,
+        "lora_targets": list(require_texts("lora_targets", s.lora_targets)), "keep_adapter": s.keep_adapter,
+        "fsdp": s.fsdp, "separator": s.separator,
         "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "members": s.members, "processes": _processes(),
     }  # fmt: skip
 
@@ -162,6 +164,10 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         precision=s.precision,
         gradient_checkpointing=s.gradient_checkpointing,
         lora_rank=s.lora_rank,
+        lora_alpha=s.lora_alpha,
+        lora_dropout=s.lora_dropout,
+        lora_targets=require_texts("lora_targets", s.lora_targets),
+        keep_adapter=s.keep_adapter,
         fsdp=s.fsdp,
         measure_every=s.measure_every,
         save_every=s.save_every,
@@ -245,9 +251,10 @@ def _without_progress_bars() -> Iterator[None]:
 def _write(job: Job, work: Path, prepared: Prepared, trained: Trained) -> None:
     """Write the checkpoint and all that belongs beside it."""
     from prm.models.checkpoint import save_model
+    from prm.models.decoders import form_of
 
     from .card import model_card
-    from .trainer import LOG
+    from .trainer import ADAPTER, LOG
 
     metadata = prepared.metadata
     with whole_directory(job.output) as directory:
@@ -258,11 +265,13 @@ def _write(job: Job, work: Path, prepared: Prepared, trained: Trained) -> None:
         write_json(directory / "audit.json", prepared.found)
         measured = {name: asdict(one) for name, one in trained.metrics.items()}
         write_json(directory / LOG, {"log": trained.log, "held_out": measured})
-        card = model_card(metadata.kind, metadata.separator, job.settings, job.digests, prepared.found, trained.metrics)
+        is_plain = form_of(trained.config, metadata.kind).is_plain
+        card = model_card(metadata, is_plain, job.settings, job.digests, prepared.found, trained.metrics)
         (directory / "README.md").write_text(card, encoding="utf-8")
         _draw(trained.log, directory / "training.png")
-        if (work / "tensorboard").is_dir():
-            shutil.copytree(work / "tensorboard", directory / "tensorboard")
+        for part in ("tensorboard", ADAPTER):
+            if (work / part).is_dir():
+                shutil.copytree(work / part, directory / part)
 
 
 def _draw(log: Sequence[Mapping[str, float]], path: Path) -> None:

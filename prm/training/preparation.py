@@ -16,7 +16,7 @@ from prm.data.preferences import Preference, read_preferences
 from prm.data.records import StepLabels
 from prm.data.splits import SplitProof, hold_out, prove
 from prm.errors import InputError
-from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of
+from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of, require_base
 from prm.models.heads import HEADS
 from prm.models.rendering import Renderer
 
@@ -63,6 +63,7 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
     Raises:
         PrmError: a file or the model cannot be used.
     """
+    require_base(settings.base)
     drops, metadata = (
         Drops(),
         Metadata(

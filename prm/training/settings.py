@@ -65,6 +65,14 @@ class TrainSettings:
     """`float32`, or `bfloat16` or `float16` mixed with it."""
     lora_rank: int = 0
     """Rank of the adapters to train, merged into the backbone at the end; 0 to train all weights."""
+    lora_alpha: float | None = None
+    """Scale of the adapters times their rank, above 0; None for twice the rank."""
+    lora_dropout: float = 0.0
+    """Share of an adapter's inputs that is dropped in training, in [0, 1)."""
+    lora_targets: str | tuple[str, ...] = ()
+    """Names of the layers that get adapters, such as `q_proj`; empty for all linear layers."""
+    keep_adapter: bool = False
+    """Whether to keep the adapter beside the merged model, in `adapter/`, as peft writes it."""
     fsdp: bool = False
     """Whether to shard weights and optimizer over the processes of torchrun."""
     separator: str = r"\n"
@@ -107,6 +115,7 @@ class TrainSettings:
             raise InputError("separator is empty", r"give a text, such as \n")
         split_steps("", self.splitter)  # refuses an unknown one
         require_texts("report_to", self.report_to or ())
+        require_texts("lora_targets", self.lora_targets)
 
     def _require_ranges(self) -> None:
         losses: object = self.losses
@@ -114,11 +123,10 @@ class TrainSettings:
             raise InputError(f"losses={losses!r} is not a mapping", 'give a weight for each, such as {"step": 1.0}')
         for name, weight in losses.items():
             require_number(f"losses[{name!r}]", weight, "(-inf, inf)")
-        for name, within in _RANGES.items():
-            require_number(name, getattr(self, name), within)
-        for name, within in _WHOLE_RANGES.items():
-            if getattr(self, name) is not None or name not in _OPTIONAL:
-                require_number(name, getattr(self, name), within, whole=True)
+        for ranges, whole in ((_RANGES, False), (_WHOLE_RANGES, True)):
+            for name, within in ranges.items():
+                if getattr(self, name) is not None or name not in _OPTIONAL:
+                    require_number(name, getattr(self, name), within, whole=whole)
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name}={getattr(self, name)!r} is neither True nor False", "give one of them")
@@ -137,6 +145,9 @@ class TrainSettings:
         for name, is_idle in idle.items():
             if is_idle:
                 raise makes_no_difference(name, self.objective)
+        for name in ("lora_alpha", "lora_dropout", "lora_targets", "keep_adapter"):
+            if getattr(self, name) and not self.lora_rank:
+                raise InputError(f"{name} makes no difference without LoRA", "omit it, or give lora_rank")
 
     def _require_counts(self) -> None:
         """Refuse a loss of counts where the weights of the labels are not counts."""
@@ -177,19 +188,15 @@ class TrainSettings:
 
 
 _RANGES = {
-    "margin": "[0, inf)",
-    "label_smoothing": "[0, 0.5)",
-    "zeta": "[0, inf)",
-    "epochs": "(0, inf)",
-    "lr": "[0, inf)",
-    "held_out": "[0, 0.9]",
+    **{"margin": "[0, inf)", "label_smoothing": "[0, 0.5)", "zeta": "[0, inf)", "epochs": "(0, inf)", "lr": "[0, inf)"},
+    **{"held_out": "[0, 0.9]", "lora_alpha": "(0, inf)", "lora_dropout": "[0, 1)"},
 }
 _WHOLE_RANGES = {
     **dict.fromkeys(("batch_size", "max_length", "tokens_per_pass", "members"), "[1, inf)"),
     **dict.fromkeys(("lora_rank", "seed", "measure_every", "save_every"), "[0, inf)"),
 }
-_OPTIONAL = ("max_length", "tokens_per_pass")
-_SWITCHES = ("class_balance", "fsdp", "chat", "gradient_checkpointing")
+_OPTIONAL = ("max_length", "tokens_per_pass", "lora_alpha")
+_SWITCHES = ("class_balance", "fsdp", "chat", "gradient_checkpointing", "keep_adapter")
 
 
 def makes_no_difference(name: str, objective: Kind) -> InputError:

@@ -12,6 +12,7 @@ import atexit
 import json
 import math
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from prm import console
 from prm.data.writing import write_json
 from prm.errors import InputError, ModelError
+from prm.models.architectures import first_line, require_complete
+from prm.models.decoders import reads_ahead
 from prm.models.heads import HEADS, Kind
 
 from .collation import collate, has_items, idle, passes
@@ -38,6 +41,7 @@ from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, 
 from .settings import Precision
 
 LOG = "training_log.json"
+ADAPTER = "adapter"
 CPU_TOKENS, GPU_TOKENS = 1024, 8192
 """Padded tokens per forward pass. More are slower on a CPU, see `prm.benchmarks.perf.train_throughput`."""
 
@@ -65,7 +69,15 @@ class FitSettings:
     """Whether to recompute activations in the backward pass, to save memory."""
     lora_rank: int = 0
     """Rank of the adapters that are trained instead of the whole backbone, and merged into it at the end; 0 for none
-    (LoRA, arXiv 2106.09685; on all linear layers, alpha twice the rank, as in QLoRA, arXiv 2305.14314)."""
+    (LoRA, arXiv 2106.09685)."""
+    lora_alpha: float | None = None
+    """Scale of the adapters times their rank; None for twice the rank."""
+    lora_dropout: float = 0.0
+    """Share of an adapter's inputs that is dropped in training."""
+    lora_targets: tuple[str, ...] = ()
+    """Names of the layers that get adapters; empty for all linear layers (QLoRA, arXiv 2305.14314)."""
+    keep_adapter: bool = False
+    """Whether to write the adapters, before they are merged, into `ADAPTER` of the working directory."""
     fsdp: bool = False
     """Whether to shard weights and optimizer over the processes (ZeRO, arXiv 1910.02054, stage 3)."""
     measure_every: int = 0
@@ -127,7 +139,7 @@ def fit(
     set_seed(settings.seed)
     _keep_head_exact(model)
     if settings.lora_rank:
-        model = _with_adapters(model, settings.lora_rank)
+        model = _with_adapters(model, kind, settings)
     if HEADS[kind] == ("step",) and not _reads_tokens(terms):
         groups = [to_last_target(group) for group in groups]
     try:
@@ -136,6 +148,8 @@ def fit(
         raise ModelError(f"cannot train on this machine: {error}", "change that setting") from error
     trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # scored without autocast
+    if settings.keep_adapter and trainer.is_world_process_zero():
+        trained.save_pretrained(work / ADAPTER)
     if settings.lora_rank:
         trained = trained.merge_and_unload()
     metrics = trainer.measured(trained, _DRAWS)
@@ -198,7 +212,7 @@ def _require_possible(model: Any, terms: Collection[str], settings: FitSettings)
             f"the loss {on_tokens[0]!r} needs a backbone whose output embeddings are its input embeddings",
             "omit that loss",
         )
-    if any(getattr(module, "is_causal", None) is False for module in model.modules()):
+    if reads_ahead(model):
         raise ModelError("this backbone looks ahead: a step's score would depend on later steps", "choose a decoder")
     if settings.fsdp and (settings.lora_rank or on_tokens):
         other = f"lora_rank={settings.lora_rank}" if settings.lora_rank else f"the loss {on_tokens[0]!r}"
@@ -214,17 +228,28 @@ class _ExactLinear(torch.nn.Linear):
 
 
 def _keep_head_exact(model: Any) -> None:
-    if isinstance(model.score, torch.nn.Linear):
-        model.score.__class__ = _ExactLinear
+    model.score.__class__ = _ExactLinear
 
 
-def _with_adapters(model: Any, rank: int) -> Any:
+def _with_adapters(model: Any, kind: Kind, settings: FitSettings) -> Any:
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=["score"], modules_to_save=["score"]
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha or 2 * settings.lora_rank,
+        lora_dropout=settings.lora_dropout,
+        target_modules=list(settings.lora_targets) or "all-linear",
+        exclude_modules=[model.head_name],
+        modules_to_save=[model.head_name],
     )
-    return get_peft_model(model, config)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft's, of what it does by itself: transposed weights, ranks of experts
+            adapted = get_peft_model(model, config)
+    except ValueError as error:
+        raise ModelError(f"LoRA does not fit this backbone: {first_line(error)}", "give other lora_targets") from error
+    config.task_type = "SEQ_CLS" if kind == "orm" else "TOKEN_CLS"  # for those who load it; no other class here
+    return adapted
 
 
 def _last_whole_checkpoint(work: Path) -> str | None:
@@ -324,6 +349,22 @@ class RewardTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Order:
         batch, processes = self.args.per_device_train_batch_size, self.args.world_size
         return Order(len(self.train_dataset), batch, processes, self.args.seed)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load the weights of a state as `from_pretrained` does.
+
+        The Trainer's own way would leave out those that are stored in another form than they have in memory, such as
+        the experts of Mixtral, and only log it.
+        """
+        if self.is_fsdp_enabled or self.settings.lora_rank:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        own = self.model
+        stored, found = type(own).from_pretrained(
+            resume_from_checkpoint, config=own.config, dtype=own.dtype, output_loading_info=True
+        )
+        require_complete(resume_from_checkpoint, found["missing_keys"])
+        own.load_state_dict(stored.state_dict())
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward over all passes of an optimizer step.

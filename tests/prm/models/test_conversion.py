@@ -12,6 +12,8 @@ from transformers import (
     Gemma2ForCausalLM,
     LlamaConfig,
     LlamaForTokenClassification,
+    Olmo2Config,
+    Olmo2ForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen2ForTokenClassification,
@@ -125,6 +127,16 @@ def test_a_causal_prm_as_a_token_classifier_gives_the_same_scores(name, tmp_path
         plain = AutoModelForTokenClassification.from_pretrained(made.path)(torch.tensor([rendered.ids])).logits[0]
     read = plain.softmax(-1)[list(rendered.step_ends), 1].tolist()
     assert read == pytest.approx(after.score(problems[:1], chains[:1])[0], abs=1e-5)
+
+
+def test_a_backbone_without_a_token_classifier_in_transformers_is_converted(tmp_path):
+    source = families.save(tmp_path / "source", Olmo2ForCausalLM, Olmo2Config, families.qwen_tokenizer())
+    before = prm.load_scorer(str(source), dialect="openr")
+    made = prm.convert(source, tmp_path / "made", to="token-classifier", dialect="openr")
+    after = prm.load_scorer(str(made.path))
+    assert after.backend.model.config.architectures == ["Olmo2ForTokenClassification"]
+    pairs = ["what is 2 + 2?"], [("So 2 + 2 = 4.\n", "Thus it is 4.")]
+    assert after.score(*pairs)[0] == pytest.approx(before.score(*pairs)[0], abs=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
