@@ -102,7 +102,7 @@ class Trained:
     """State dict of the model; complete in the main process."""
     log: list[dict[str, float]]
     """The Trainer's log: a dict every few steps with loss, learning rate and epoch, and a dict per measurement with
-    names that begin with `eval_`. Before it, the `length_coefficient`, if a loss heeds it."""
+    names that begin with `eval_`. At its end, the `length_coefficient`, if a loss heeds it."""
     metrics: Metrics
     """See `prm.training.measuring.measure`."""
 
@@ -157,7 +157,7 @@ def fit(
     if not all(torch.isfinite(weight).all() for weight in weights.values()):
         raise ModelError(*_DIVERGED)
     fitted = {"length_coefficient": settings.options.length_coefficient}
-    log = [fitted] * ("length_coefficient" in heeded(terms)) + trainer.state.log_history
+    log = trainer.state.log_history + [fitted] * ("length_coefficient" in heeded(terms))
     return Trained(trained.config, weights, log, metrics)
 
 
