@@ -39,7 +39,7 @@ _LABELED: Mapping[tuple[str, str], Mapping[str, int | None]] = {
     ("output_1", "output_2"): {"1": 0, "2": 1},
 }
 """The two answers in JudgeBench and LLMBar, and which one each label calls better; None for a tie."""
-_TAG = "\n\nAssistant:"
+TAG = "\n\nAssistant:"
 """Precedes an answer in the transcripts of HH-RLHF."""
 _ASKING = ("user", "tool")
 _ROLES = (*_ASKING, "system", "assistant")
@@ -182,9 +182,9 @@ def _split(answer: str | tuple[Message, ...], given: _Context | None) -> tuple[_
         return answer[:-1], answer[-1].content
     if given is not None:
         return (), answer
-    before, tag, text = answer.rpartition(_TAG)
+    before, tag, text = answer.rpartition(TAG)
     if not tag:
-        raise RowError(NO_CONTEXT, f"no prompt, and no {_TAG.strip()!r} in the text of an answer")
+        raise RowError(NO_CONTEXT, f"no prompt, and no {TAG.strip()!r} in the text of an answer")
     if "\n\nHuman:" in text:
         raise RowError(WRONG_ROLES, "the last turn of an answer is not the assistant's")
     return before + tag, text

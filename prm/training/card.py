@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prm.models.heads import Kind
+
+if TYPE_CHECKING:
+    from prm.models.checkpoint import Metadata
 
 _WHAT = {
     "prm": "A process reward model: it scores every step of a solution with a probability that it is right.",
@@ -26,11 +29,11 @@ _READ = {
     "joint": "The softmax of its first two logits scores a step, class 1, read at the last token of the separator "
     "{separator} that ends it; the third logit, read at the very last token, is the reward.",
 }
+_READ_WHOLE = "Its single logit is the reward, read at the last token of problem and solution as one text{ended}."
 
 
 def model_card(
-    kind: Kind,
-    separator: str,
+    metadata: Metadata,
     settings: Mapping[str, Any],
     inputs: Mapping[str, Any],
     found: Mapping[str, Any],
@@ -39,19 +42,18 @@ def model_card(
     """The text of README.md, with the front matter that the Hub reads.
 
     Args:
-        kind: what the model is.
-        separator: ends each step.
+        metadata: what the model is, and how it is read.
         settings: of the training.
         inputs: digests of the training files, by name.
         found: the audit, see `prm.training.audit.audit`.
         metrics: see `prm.training.measuring.measure`.
     """
-    train, held_out = found["train"], found["held_out"]
+    kind, train, held_out = metadata.kind, found["train"], found["held_out"]
     parts = [
         _head(kind, str(settings["base"])),
         f"{_WHAT[kind]}\n",
         "## Use\n",
-        _use(kind, separator),
+        _use(metadata),
         "## Data\n",
         f"{train['chains']:,} chains of {train['problems']:,} problems ({train['tokens']:,} tokens), "
         f"{train['steps']:,} labeled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
@@ -84,12 +86,14 @@ def _head(kind: Kind, base: str) -> str:
     )
 
 
-def _use(kind: Kind, separator: str) -> str:
+def _use(metadata: Metadata) -> str:
     call = "scorer.score([problem], [steps])"
+    ended = ", as the chat template ends a turn" if metadata.chat else ""
+    read = _READ_WHOLE if metadata.form == "whole" else _READ[metadata.kind]
     return (
         f'```python\nimport prm\n\nscorer = prm.load_scorer("THIS_DIRECTORY")\n{call}\n```\n\n'
-        f"Plain transformers loads it with `{_AUTO[kind]}`, and vLLM serves it as a pooling model. "
-        f"{_READ[kind].format(separator=repr(separator))} `prm.json` says how the input is assembled.\n"
+        f"Plain transformers loads it with `{_AUTO[metadata.kind]}`, and vLLM serves it as a pooling model. "
+        f"{read.format(separator=repr(metadata.separator), ended=ended)} `prm.json` says how the input is assembled.\n"
     )
 
 

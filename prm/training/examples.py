@@ -15,7 +15,8 @@ from prm.data.preferences import Preference
 from prm.data.records import Chain, Known, StepLabels
 from prm.data.steps import split_steps
 from prm.errors import RenderError
-from prm.models.rendering import Rendered, Renderer
+from prm.models.layouts import StepRenderer
+from prm.models.rendering import Rendered
 
 Targets = Literal["hard", "soft", "pooled", "relative", "denoised", "counts"]
 """A view of step labels; `counts` are soft labels, each weighted by its number of draws."""
@@ -86,7 +87,7 @@ def unlabeled(chain: Chain) -> StepLabels:
 
 
 def label_examples(
-    rows: Sequence[LabeledChain], renderer: Renderer, recipe: Recipe, drops: Drops
+    rows: Sequence[LabeledChain], renderer: StepRenderer, recipe: Recipe, drops: Drops
 ) -> list[GroupExample]:
     """Examples of labeled chains: one group per chain where only steps are learned, else one group per problem.
 
@@ -111,7 +112,7 @@ def label_examples(
 
 
 def preference_examples(
-    preferences: Sequence[Preference], renderer: Renderer, recipe: Recipe, splitter: str, drops: Drops
+    preferences: Sequence[Preference], renderer: StepRenderer, recipe: Recipe, splitter: str, drops: Drops
 ) -> list[GroupExample]:
     """Examples of preference rows: a group of two, the chosen one of value 1 and the rejected one of value 0.
 
@@ -149,7 +150,7 @@ def _answer(identity: str, rendered: Rendered, value: float) -> ChainExample:
     return ChainExample(identity, array("i", rendered.ids), rendered.step_ends, (None,) * steps, (1.0,) * steps, value)
 
 
-def _rendered(rows: Sequence[LabeledChain], renderer: Renderer) -> Iterator[Rendered | RenderError]:
+def _rendered(rows: Sequence[LabeledChain], renderer: StepRenderer) -> Iterator[Rendered | RenderError]:
     for start in range(0, len(rows), ROUND):
         part = rows[start : start + ROUND]
         yield from renderer.render_many([problem.text for problem, _, _ in part], [chain.steps for _, chain, _ in part])

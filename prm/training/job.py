@@ -143,7 +143,8 @@ def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
         "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "epochs": s.epochs, "lr": s.lr,
         "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
         "precision": s.precision, "lora_rank": s.lora_rank, "fsdp": s.fsdp, "separator": s.separator,
-        "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "members": s.members, "processes": _processes(),
+        "splitter": s.splitter, "chat": s.chat, "template": s.template, "form": s.form, "seed": s.seed,
+        "members": s.members, "processes": _processes(),
     }  # fmt: skip
 
 
@@ -232,7 +233,7 @@ def _write(job: Job, work: Path, prepared: Prepared, trained: Trained) -> None:
         metadata.save(directory)
         write_json(directory / "audit.json", prepared.found)
         write_json(directory / LOG, {"log": trained.log, "held_out": trained.metrics})
-        card = model_card(metadata.kind, metadata.separator, job.settings, job.digests, prepared.found, trained.metrics)
+        card = model_card(metadata, job.settings, job.digests, prepared.found, trained.metrics)
         (directory / "README.md").write_text(card, encoding="utf-8")
         _draw(trained.log, directory / "training.png")
         if (work / "tensorboard").is_dir():

@@ -18,7 +18,7 @@ from prm.data.splits import SplitProof, hold_out, prove
 from prm.errors import InputError
 from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of
 from prm.models.heads import HEADS
-from prm.models.rendering import Renderer
+from prm.models.layouts import StepRenderer
 
 from .audit import audit
 from .examples import (
@@ -45,12 +45,8 @@ class Prepared:
     drops: Drops
     found: dict[str, Any]
     """See `prm.training.audit.audit`."""
-
-    @property
-    def pad_id(self) -> int | None:
-        """The token that pads; the end of text where the tokenizer has none of its own."""
-        own: int | None = self.tokenizer.pad_token_id
-        return self.tokenizer.eos_token_id if own is None else own
+    pad_id: int | None
+    """The token that pads; None if the tokenizer has no special token."""
 
 
 def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
@@ -71,6 +67,8 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
             settings.chat,
             settings.score_labels,
             members=settings.members,
+            form=settings.form,
+            template=settings.template,
         ),
     )
     tokenizer = load_tokenizer(settings.base)
@@ -91,14 +89,31 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
         weights = class_weights(train)
         train = [reweighted(group, *weights) for group in train]
     found = audit(train, held_out, proof, labels, drops)
-    return Prepared(tokenizer, metadata, train, held_out, drops, found)
+    return Prepared(tokenizer, metadata, train, held_out, drops, found, _padding(tokenizer, groups))
+
+
+def _padding(tokenizer: Any, groups: Iterable[GroupExample]) -> int | None:
+    """The token that pads: the tokenizer's own or, where it has none, its end of text.
+
+    A token that ends a chain cannot pad, for a sequence classifier is read before its padding: the tokenizer then gets
+    another special token for that.
+    """
+    last = {chain.ids[-1] for group in groups for chain in group.chains}
+    given = (tokenizer.pad_token_id, tokenizer.eos_token_id, *tokenizer.all_special_ids)
+    possible: list[int] = [i for i in given if i is not None]
+    found = next((i for i in possible if i not in last), next(iter(possible), None))
+    if possible and found != possible[0]:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(found)
+    return found
 
 
 _Read = tuple[list[GroupExample], Mapping[str, str], Sequence[StepLabels]]
 """Examples, the text of each problem by id, and the labels that were read."""
 
 
-def _read_labels(files: Mapping[str, Path], splitter: str, renderer: Renderer, recipe: Recipe, drops: Drops) -> _Read:
+def _read_labels(
+    files: Mapping[str, Path], splitter: str, renderer: StepRenderer, recipe: Recipe, drops: Drops
+) -> _Read:
     problems = by_id(read_problems(files["problems"]))
     chains = by_id(read_chains(files["chains"], splitter))
     if "labels" in files:
@@ -111,7 +126,7 @@ def _read_labels(files: Mapping[str, Path], splitter: str, renderer: Renderer, r
 
 
 def _read_preferences(
-    files: Mapping[str, Path], splitter: str, renderer: Renderer, recipe: Recipe, drops: Drops
+    files: Mapping[str, Path], splitter: str, renderer: StepRenderer, recipe: Recipe, drops: Drops
 ) -> _Read:
     if "step" in recipe.heads:
         raise InputError("preferences hold no step labels", "train an ORM on them")

@@ -101,7 +101,8 @@ def test_the_manifest_has_all_that_the_result_depends_on(prm, base_model, files,
         "base": base_model, "objective": "orm", "losses": {"pointwise": 1.0}, "labels_as": "outcome", "steps": "all",
         "class_balance": False, "margin": 0.0, "epochs": 1.0, "lr": 0.0, "batch_size": 48, "held_out": 0.05,
         "max_length": None, "too_long": "drop", "precision": "float32", "lora_rank": 0, "fsdp": False,
-        "separator": "\\n", "splitter": "newline", "chat": False, "members": 1, "seed": 0, "processes": 1,
+        "separator": "\\n", "splitter": "newline", "chat": False, "template": None, "form": "whole",
+        "members": 1, "seed": 0, "processes": 1,
     }  # fmt: skip
     assert set(manifest(tmp_path / "o")["inputs"]) == {"problems", "chains", "labels", "base"}
 
@@ -161,6 +162,9 @@ def test_the_audit_alone(base_model, tmp_path):
         ({"objective": "orm", "labels_as": "soft"}, "labels_as makes no difference"),
         ({"objective": "orm", "steps": "one-past"}, "steps makes no difference"),
         ({"objective": "orm", "class_balance": True}, "class_balance makes no difference"),
+        ({"objective": "orm", "separator": "=="}, "separator makes no difference to an ORM"),
+        ({"template": "Judge:"}, "the template has {problem} 0 times"),
+        ({"template": "{problem}{solution}", "chat": True}, "the assistant's turn"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(change, message):
