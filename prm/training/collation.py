@@ -45,9 +45,9 @@ def collate(
         `step_rows`, `step_places`, `step_targets`, `step_weights`, `step_members`: one entry per labeled step
         and member.
         `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; both weights are 0 for a chain without a value;
-        the list weight is also 0 for the lowest chains of a group, and sums to 1 over the group.
+        the list weight is also 0 for the lowest chains of a group, and sums to the group's weight over the group.
         `chosen`, `rejected`, `pair_margins`, `pair_weights`: one entry per pair of a higher and a lower chain of a
-        group; the weights sum to 1 over the group.
+        group; the weights sum to the group's weight over the group.
         `end_rows`, `end_places`, `end_values`, `end_weights`: one entry per step of a chain with a value.
         `token_rows`, `token_places`, `token_targets`, `token_weights`: one entry per token of a step: the position that
         predicts it, and its id.
@@ -74,14 +74,17 @@ def _table(rows: Sequence[tuple[float, ...]], **columns: torch.dtype) -> dict[st
 def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str, Tensor]:
     labeled: list[tuple[float, ...]] = []
     ends: list[tuple[float, ...]] = []
-    for row, (chain, shares) in enumerate(
-        (chain, shares) for group in groups for shares in [_shares(group, members, seed)] for chain in group.chains
+    for row, (chain, shares, worth) in enumerate(
+        (chain, shares, group.weight)
+        for group in groups
+        for shares in [_shares(group, members, seed)]
+        for chain in group.chains
     ):
         for end, target, weight in zip(chain.step_ends, chain.targets, chain.weights, strict=True):
             if target is not None:
                 labeled += [(row, end, target, weight * share, member) for member, share in enumerate(shares)]
             if chain.value is not None:
-                ends.append((row, end, chain.value, 1.0))
+                ends.append((row, end, chain.value, worth))
     whole, real = torch.long, torch.float32
     columns = {
         "step_rows": whole,
@@ -119,7 +122,8 @@ def _values(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
             if chain.value is None:
                 rows.append((0.0, 0.0, -1 - len(rows), 0.0))
             else:
-                rows.append((chain.value, 1.0, number, 1 / above if chain.value > lowest else 0.0))
+                listed = group.weight / above if chain.value > lowest else 0.0
+                rows.append((chain.value, group.weight, number, listed))
     whole, real = torch.long, torch.float32
     return _table(rows, values=real, value_weights=real, groups=whole, list_weights=real)
 
@@ -132,7 +136,7 @@ def _pairs(groups: Sequence[GroupExample], margin_scale: float) -> dict[str, Ten
         own = [(i, j, v - w) for i, v in known for j, w in known if v > w]
         for i, j, gap in own:
             margin = gap if group.margin is None else group.margin
-            rows.append((i, j, margin_scale * margin, 1 / len(own)))
+            rows.append((i, j, margin_scale * margin, group.weight / len(own)))
         start += len(group.chains)
     whole, real = torch.long, torch.float32
     return _table(rows, chosen=whole, rejected=whole, pair_margins=real, pair_weights=real)

@@ -77,13 +77,17 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
         heads=frozenset(HEADS[settings.objective]),
         labels_as=settings.labels_as,
         steps=settings.steps,
-        max_length=min(settings.max_length or sys.maxsize, context_length(settings.base)),
+        max_length=settings.max_length or sys.maxsize,
+        context=context_length(settings.base),
         too_long=settings.too_long,
         needs_pairs=need_pairs(settings.terms),
         values=read_values(files["values"]) if "values" in files else None,
     )
-    read = _read_preferences if "preferences" in files else _read_labels
-    groups, texts, labels = read(files, settings.splitter, renderer, recipe, drops)
+    if "preferences" in files:
+        splitter = settings.splitter if settings.form == "steps" else None
+        groups, texts, labels = _read_preferences(files, splitter, renderer, recipe, drops)
+    else:
+        groups, texts, labels = _read_labels(files, settings.splitter, renderer, recipe, drops)
     train, held_out, proof = _split(groups, texts, settings.held_out)
     if settings.class_balance:
         weights = class_weights(train)
@@ -126,7 +130,7 @@ def _read_labels(
 
 
 def _read_preferences(
-    files: Mapping[str, Path], splitter: str, renderer: StepRenderer, recipe: Recipe, drops: Drops
+    files: Mapping[str, Path], splitter: str | None, renderer: StepRenderer, recipe: Recipe, drops: Drops
 ) -> _Read:
     if "step" in recipe.heads:
         raise InputError("preferences hold no step labels", "train an ORM on them")
@@ -141,9 +145,12 @@ def _context_text(preference: Preference) -> str:
 
 
 def _split(
-    groups: Iterable[GroupExample], texts: Mapping[str, str], share: float
+    groups: Sequence[GroupExample], texts: Mapping[str, str], share: float
 ) -> tuple[list[GroupExample], list[GroupExample], SplitProof]:
+    texts = {group.problem_id: texts[group.problem_id] for group in groups}
     out = hold_out(texts, share)
+    if share and not out and texts:
+        raise InputError("there is one problem, which cannot be both trained on and held out", "give held_out=0")
     sides: tuple[list[GroupExample], list[GroupExample]] = ([], [])
     for group in groups:
         sides[group.problem_id in out].append(group)

@@ -14,9 +14,9 @@ from places import ROOT, SAMPLES
 from prm.benchmarks.suites import SUITES, read_suite
 from prm.benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
 from prm.benchmarks.suites.own import read_own
-from prm.benchmarks.suites.sources import read_source
 from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
 from prm.data.drops import Drops
+from prm.data.formats.sources import read_source
 from prm.data.preferences import EMPTY, NO_ANSWER, NO_LABEL, SAME_TEXTS, TIE
 from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError

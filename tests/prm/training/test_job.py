@@ -118,6 +118,36 @@ def test_values_and_preferences_as_rows(base_model):
     assert [drop.reason for drop in made.drops] == ["two answers that are the same"]
 
 
+def test_another_objective_under_one_output_is_named(base_model, files, tmp_path):
+    short = {"lr": 0.0, "batch_size": 48}
+    toolkit.train(TrainSettings(base_model, **short), **files, out=tmp_path / "o")
+    with pytest.raises(toolkit.OutputError, match=r"made with other settings \(form, labels_as, objective\)"):
+        toolkit.train(TrainSettings(base_model, objective="orm", **short), **files, out=tmp_path / "o")
+    swapped = files | {"chains": files["problems"]}
+    with pytest.raises(toolkit.OutputError, match=r"other settings \(epochs\) and inputs \(chains\)"):
+        toolkit.train(TrainSettings(base_model, epochs=2, **short), **swapped, out=tmp_path / "o")
+
+
+def test_a_folder_of_preferences_that_has_changed_is_noticed(base_model, tmp_path):
+    folder, settings = tmp_path / "pairs" / "data", TrainSettings(base_model, objective="orm", held_out=0, lr=0.0)
+    folder.mkdir(parents=True)
+    for answer in ("4", "5"):
+        rows = [{"prompt": "what is 3?", "chosen": "3", "rejected": answer}]
+        datasets.Dataset.from_list(rows).to_parquet(folder / "train-00000-of-00001.parquet")
+        if answer == "4":
+            toolkit.train(settings, preferences=tmp_path / "pairs", out=tmp_path / "o")
+    with pytest.raises(toolkit.OutputError, match=r"made with other inputs \(preferences\)"):
+        toolkit.train(settings, preferences=tmp_path / "pairs", out=tmp_path / "o")
+
+
+def test_something_is_held_out_or_it_is_refused(base_model):
+    few = LISTS["problems"][:2]
+    found = audit_of(TrainSettings(base_model, held_out=0.01), **LISTS | {"problems": few})
+    assert (found["train"]["problems"], found["held_out"]["problems"]) == (1, 1)
+    with pytest.raises(InputError, match="one problem, which cannot be both trained on and held out"):
+        audit_of(TrainSettings(base_model), **LISTS | {"problems": few[:1]})
+
+
 def test_the_audit_alone(base_model, tmp_path):
     found = audit_of(TrainSettings(base_model, held_out=0.5), **LISTS)
     assert found["train"]["chains"] + found["held_out"]["chains"] == 48
@@ -275,7 +305,8 @@ def test_a_prm_learns_from_human_ratings(base_model, tmp_path):
     rows = list(read_public(few, "prm800k", drops=Drops()))
     data = {"problems": {p.id: p for p, _, _ in rows}.values(), "chains": [c for _, c, _ in rows],
             "labels": [label for _, _, label in rows if label is not None]}  # fmt: skip
-    settings = TrainSettings(base_model, lr=3e-3, batch_size=8, epochs=3, too_long="whole-steps", save_every=1000)
+    steps = {"too_long": "whole-steps", "batch_size": 8, "epochs": 3}
+    settings = TrainSettings(base_model, lr=3e-3, held_out=0, save_every=1000, **steps)
     made = toolkit.train(settings, **data)
     log = json.loads((made.path / LOG).read_text())["log"]
     losses = [entry["loss"] for entry in log if "loss" in entry]
