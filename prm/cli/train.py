@@ -40,7 +40,10 @@ def train(
     ] = None,
     preferences: Annotated[
         Path | None,
-        typer.Option(help="rows with prompt, chosen, rejected, in place of the above (orm)", rich_help_panel=DATA),
+        typer.Option(
+            help="rows with prompt, chosen, rejected, in place of the above (orm): JSONL, JSON or Parquet, or a folder",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     held_out: Annotated[
         float,

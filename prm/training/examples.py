@@ -61,10 +61,10 @@ class GroupExample:
     chains: tuple[ChainExample, ...]
     margin: float | None = None
     """How much better the better of two chains is; None where the preference row does not say."""
-    weight: float = 1.0
-    """How much the values of its chains, and the pairs of them, count; above 0."""
     agreement: float | None = None
     """Share of the votes for the better chains, in [0, 1]; None where the preference row does not say."""
+    weight: float = 1.0
+    """How much the values of its chains, and the pairs of them, count; above 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _compared(
     for name, reason, detail in failed:
         drops.add(name, reason, detail)
     return GroupExample(
-        preference.id, prompt_length, tuple(chains), preference.margin, preference.weight, preference.agreement
+        preference.id, prompt_length, tuple(chains), preference.margin, preference.agreement, preference.weight
     )
 
 

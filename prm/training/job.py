@@ -54,7 +54,8 @@ def train(
         chains: of these problems.
         labels: step labels of these chains, from `prm.label`.
         values: rows of `chain_id` and `value`, a real number that replaces right and wrong (orm, joint).
-        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm).
+        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm); see
+            `prm.data.preferences`. A path may be a file or folder of any kind that `prm.data.formats.sources` reads.
         out: checkpoint directory; None for a temporary one (a single process only).
         overwrite: whether to replace an existing output.
 
