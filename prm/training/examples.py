@@ -132,31 +132,40 @@ def preference_examples(
         splitter: cuts an answer into steps; None to give it to the renderer whole.
         drops: see above.
     """
-    answers = [_answers_of(preference) for preference in preferences]
-    contexts = [preference.context for preference, own in zip(preferences, answers, strict=True) for _ in own]
-    texts = (text for own in answers for _, text, _ in own)
-    chains = [(text,) if splitter is None else split_steps(text, splitter) for text in texts]
-    rendered = iter(renderer.render_many(contexts, chains))
     made = (
-        _compared(preference, [(name, value, next(rendered)) for name, _, value in own], recipe, drops)
-        for preference, own in zip(preferences, answers, strict=True)
+        _compared(preference, answers, recipe, drops)
+        for start in range(0, len(preferences), ROUND)
+        for preference, answers in _answers(preferences[start : start + ROUND], renderer, splitter)
     )
     return [group for group in made if group is not None]
 
 
-def _answers_of(preference: Preference) -> list[tuple[str, str, float]]:
-    """Name, text and value of each answer."""
-    sides = (("chosen", 1.0, preference.all_chosen), ("rejected", 0.0, preference.all_rejected))
-    return [
-        (f"{preference.id}/{side}{f'-{number}' if number > 1 else ''}", text, value)
-        for side, value, texts in sides
-        for number, text in enumerate(texts, start=1)
+_Answered = list[tuple[str, float, Rendered | RenderError]]
+"""Name, value and text of each answer of a row."""
+
+
+def _answers(
+    preferences: Sequence[Preference], renderer: StepRenderer, splitter: str | None
+) -> Iterator[tuple[Preference, _Answered]]:
+    named = [
+        [(f"chosen-{n}", 1.0, text) for n, text in enumerate(preference.all_chosen, start=1)]
+        + [(f"rejected-{n}", 0.0, text) for n, text in enumerate(preference.all_rejected, start=1)]
+        for preference in preferences
     ]
+    contexts = [preference.context for preference, own in zip(preferences, named, strict=True) for _ in own]
+    texts = (text for own in named for _, _, text in own)
+    chains = [(text,) if splitter is None else split_steps(text, splitter) for text in texts]
+    rendered = iter(renderer.render_many(contexts, chains))
+    for preference, own in zip(preferences, named, strict=True):
+        yield (
+            preference,
+            [(f"{preference.id}/{name.removesuffix('-1')}", value, next(rendered)) for name, value, _ in own],
+        )
 
 
 def _compared(
     preference: Preference,
-    answers: Iterable[tuple[str, float, Rendered | RenderError]],
+    answers: _Answered,
     recipe: Recipe,
     drops: Drops,
 ) -> GroupExample | None:

@@ -150,7 +150,7 @@ def _split(
     texts = {group.problem_id: texts[group.problem_id] for group in groups}
     out = hold_out(texts, share)
     if share and not out and texts:
-        raise InputError("there is one problem, which cannot be both trained on and held out", "give held_out=0")
+        raise InputError("there is only one problem to learn from: nothing can be held out", "give held_out=0")
     sides: tuple[list[GroupExample], list[GroupExample]] = ([], [])
     for group in groups:
         sides[group.problem_id in out].append(group)

@@ -144,7 +144,7 @@ def test_something_is_held_out_or_it_is_refused(base_model):
     few = LISTS["problems"][:2]
     found = audit_of(TrainSettings(base_model, held_out=0.01), **LISTS | {"problems": few})
     assert (found["train"]["problems"], found["held_out"]["problems"]) == (1, 1)
-    with pytest.raises(InputError, match="one problem, which cannot be both trained on and held out"):
+    with pytest.raises(InputError, match="only one problem to learn from: nothing can be held out"):
         audit_of(TrainSettings(base_model), **LISTS | {"problems": few[:1]})
 
 
