@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from prm.errors import InputError
+from prm.models.rendering import PLACE
 from prm.training import job
 from prm.training.examples import Steps, Targets, TooLong
 from prm.training.objectives import TERMS
@@ -38,7 +40,10 @@ def train(
     ] = None,
     preferences: Annotated[
         Path | None,
-        typer.Option(help="rows with prompt, chosen, rejected, in place of the above (orm)", rich_help_panel=DATA),
+        typer.Option(
+            help="rows with prompt, chosen, rejected, in place of the above (orm): JSONL, JSON or Parquet, or a folder",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     held_out: Annotated[
         float,
@@ -158,6 +163,13 @@ def train(
     separator: Annotated[str, typer.Option(help=r"ends every step; \n is a newline")] = r"\n",
     splitter: Splitter = "newline",
     chat: Chat = False,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="instruction around every problem, with {problem} in it: a file, taken as it is, or a text, whose \\n "
+            "is a newline; without --chat it may end in {solution}"
+        ),
+    ] = None,
     seed: Seed = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print what would be trained on and stop", rich_help_panel=OUTPUT)
@@ -195,6 +207,7 @@ def train(
         separator=separator,
         splitter=splitter,
         chat=chat,
+        template=None if template is None else _template(template),
         seed=seed,
         tokens_per_pass=tokens_per_pass,
         gradient_checkpointing=gradient_checkpointing,
@@ -207,6 +220,18 @@ def train(
         job.show_audit(job.audit_of(settings, **data))
     else:
         job.train(settings, **data, out=out, overwrite=overwrite)
+
+
+def _template(given: str) -> str:
+    r"""A template: the text of a file as it is, or a text in which `\n` is a newline and `\\` a backslash."""
+    if PLACE in given:
+        return re.sub(r"\\([n\\])", lambda match: "\n" if match[1] == "n" else "\\", given)
+    try:
+        return Path(given).read_bytes().decode("utf-8")
+    except (OSError, ValueError) as error:  # ValueError: it is not UTF-8, or no file can have this name
+        raise InputError(
+            f"--template {given!r} is neither a file nor a text with {PLACE}", f"write {PLACE} where the problem goes"
+        ) from error
 
 
 def _losses(given: Sequence[str]) -> dict[str, float]:

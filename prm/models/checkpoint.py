@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, LlamaTokenizer
@@ -25,7 +25,8 @@ from prm.statistics.calibration import Calibration
 from .architectures import GIVE_A_MODEL, first_line, require_complete, require_model
 from .decoders import attention, classifier_class, form_of, length_limit, require_decoder
 from .heads import Kind
-from .rendering import Renderer
+from .layouts import StepRenderer
+from .rendering import PLACE, Renderer, SolutionRenderer, prompt_of
 
 METADATA = "prm.json"
 CHECKPOINT_SCHEMA = "checkpoint/1"
@@ -35,6 +36,8 @@ LABELS: dict[Kind, tuple[str, ...]] = {
     "joint": ("wrong", "right", "reward"),
 }
 """Channels of each kind's head."""
+Form = Literal["steps", "whole"]
+"""How a solution is written; see `Metadata.form`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Metadata:
 
     kind: Kind
     separator: str = "\n"
-    """Ends every step; a PRM is read at the separator's last token."""
+    """In the form `steps`, ends every step; a PRM is read at the separator's last token."""
     chat: bool = False
     """Whether the problem is put into the tokenizer's chat template."""
     labels: str = "hard"
@@ -57,6 +60,11 @@ class Metadata:
     calibration: Mapping[str, Any] | None = None
     """Calibrations as JSON, by level: of "step" scores, of the "chain" scores aggregated from them, and of the
     "reward". None without any."""
+    form: Form = "steps"
+    """`steps`: each one ended by the separator. `whole`: problem and solution as one text, the user's own, which an ORM
+    is read at the end of; see `prm.models.rendering.SolutionRenderer`."""
+    template: str | None = None
+    """The instruction around the problem, see `prm.models.rendering.require_template`; None for the problem alone."""
 
     def __post_init__(self) -> None:
         if self.kind not in LABELS:
@@ -69,6 +77,10 @@ class Metadata:
             raise ValueError(f"members must be a whole number from 1, and 1 without a PRM, not {self.members!r}")
         if not isinstance(self.is_beta, bool):
             raise ValueError(f"is_beta must be true or false, not {self.is_beta!r}")
+        if self.form not in get_args(Form) or (self.form == "whole" and self.kind != "orm"):
+            raise ValueError(f"form must be one of {', '.join(get_args(Form))}, whole for an ORM, not {self.form!r}")
+        if self.template is not None and (not isinstance(self.template, str) or self.template.count(PLACE) != 1):
+            raise ValueError(f"template must have {PLACE} once, not {self.template!r}")
         if self.calibration is not None:
             _require_calibrations(self.calibration)
 
@@ -242,9 +254,12 @@ def context_length(name: str) -> int:
     return length_limit(_base_config(name))
 
 
-def renderer_of(tokenizer: Any, metadata: Metadata) -> Renderer:
+def renderer_of(tokenizer: Any, metadata: Metadata) -> StepRenderer:
     """The renderer that a checkpoint was trained with."""
-    return Renderer(tokenizer, separator=metadata.separator, chat=metadata.chat)
+    prompt = prompt_of(metadata.template)
+    if metadata.form == "whole":
+        return SolutionRenderer(tokenizer, chat=metadata.chat, prompt=prompt)
+    return Renderer(tokenizer, separator=metadata.separator, chat=metadata.chat, prompt=prompt)
 
 
 _NAMES = {"prm": "a PRM", "orm": "an ORM", "joint": "a joint PRM and ORM"}

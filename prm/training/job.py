@@ -55,7 +55,8 @@ def train(
         chains: of these problems.
         labels: step labels of these chains, from `prm.label`.
         values: rows of `chain_id` and `value`, a real number that replaces right and wrong (orm, joint).
-        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm).
+        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm); see
+            `prm.data.preferences`. A path may be a file or folder of any kind that `prm.data.formats.sources` reads.
         out: checkpoint directory; None for a temporary one (a single process only).
         overwrite: whether to replace an existing output.
 
@@ -146,8 +147,8 @@ def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
         "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
         "precision": s.precision, "lora_rank": s.lora_rank, "lora_alpha": s.lora_alpha, "lora_dropout": s.lora_dropout,
         "lora_targets": list(require_texts("lora_targets", s.lora_targets)), "keep_adapter": s.keep_adapter,
-        "fsdp": s.fsdp, "separator": s.separator,
-        "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "members": s.members, "processes": _processes(),
+        "fsdp": s.fsdp, "separator": s.separator, "splitter": s.splitter, "chat": s.chat, "template": s.template,
+        "form": s.form, "seed": s.seed, "members": s.members, "processes": _processes(),
     }  # fmt: skip
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from prm.data.steps import split_steps
 from prm.errors import InputError, require_known, require_number, require_texts
+from prm.models.rendering import require_template
 
 from .examples import Steps, Targets, TooLong
 from .objectives import A_KIND, DEFAULT, TERMS, LossOptions, check_terms, heeded
 
 if TYPE_CHECKING:
+    from prm.models.checkpoint import Form
     from prm.models.heads import Kind
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -76,12 +78,15 @@ class TrainSettings:
     fsdp: bool = False
     """Whether to shard weights and optimizer over the processes of torchrun."""
     separator: str = r"\n"
-    r"""Text that ends every step; escapes such as `\n` are decoded. Not empty."""
+    r"""Text that ends every step, where steps are read (see `form`); escapes such as `\n` are decoded. Not empty."""
     splitter: str = "newline"
     """Cuts solutions that are given as one text into steps: a name in `prm.data.steps.SPLITTERS`, or
     `regex:EXPRESSION`."""
     chat: bool = False
     """Whether the problem becomes the user's turn of the model's chat template."""
+    template: str | None = None
+    """An instruction with {problem} in it, which stands around every problem, and may end in {solution}; None for the
+    problem alone."""
     seed: int = 0
     """Draws the new head and the order of the data; 0 or more."""
     members: int = 1
@@ -114,6 +119,8 @@ class TrainSettings:
         if not self.separator_text:
             raise InputError("separator is empty", r"give a text, such as \n")
         split_steps("", self.splitter)  # refuses an unknown one
+        if self.template is not None:
+            require_template(self.template, chat=self.chat)
         require_texts("report_to", self.report_to or ())
         require_texts("lora_targets", self.lora_targets)
 
@@ -141,6 +148,7 @@ class TrainSettings:
             "steps": is_orm and self.steps != "all",
             "labels_as": is_orm and self.labels_as != "hard",
             "members": self.objective != "prm" and self.members > 1,
+            "separator": self.form == "whole" and self.separator_text not in ("", "\n"),
         }
         for name, is_idle in idle.items():
             if is_idle:
@@ -166,6 +174,12 @@ class TrainSettings:
     def loss_options(self) -> LossOptions:
         """The numbers that the losses depend on."""
         return LossOptions(self.margin, self.label_smoothing, self.zeta)
+
+    @property
+    def form(self) -> Form:
+        """How solutions are written, see `prm.models.checkpoint.Metadata.form`: whole where no step is read."""
+        is_read_at_steps = self.objective != "orm" or any(TERMS[name].reads_ends for name in self.terms)
+        return "steps" if is_read_at_steps else "whole"
 
     @property
     def separator_text(self) -> str:
