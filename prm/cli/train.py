@@ -14,7 +14,8 @@ from prm.models.rendering import PLACE
 from prm.training import job
 from prm.training.examples import Steps, Targets, TooLong
 from prm.training.objectives import TERMS
-from prm.training.settings import Precision, TrainSettings
+from prm.training.options import read_options
+from prm.training.settings import METRICS, Precision, Scheduler, TrainSettings
 
 from .options import Chat, Overwrite, Seed, Splitter, key_values, one_of
 
@@ -24,9 +25,25 @@ if TYPE_CHECKING:
 DATA, LOSS, FIT, OUTPUT = "Data", "What is learned", "Training", "Output"
 
 
+def _from_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the options of a file for defaults."""
+    if path is not None:
+        names = [parameter.name for parameter in context.command.params if parameter.name]
+        context.default_map = read_options(path, names)
+    return path
+
+
 def train(
     base: Annotated[str, typer.Option(help="backbone: Hugging Face directory or Hub name")],
     out: Annotated[Path, typer.Option(help="checkpoint directory to write", rich_help_panel=OUTPUT)],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file with options, such as the train.toml of a checkpoint; those given here go before",
+            callback=_from_config,
+            is_eager=True,
+        ),
+    ] = None,
     problems: Annotated[Path | None, typer.Option(help="problems as JSONL", rich_help_panel=DATA)] = None,
     chains: Annotated[Path | None, typer.Option(help="chains of these problems", rich_help_panel=DATA)] = None,
     labels: Annotated[
@@ -45,10 +62,21 @@ def train(
             rich_help_panel=DATA,
         ),
     ] = None,
+    evaluation: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE of other problems to measure on, such as chains=e.jsonl; repeatable", rich_help_panel=DATA
+        ),
+    ] = None,
     held_out: Annotated[
-        float,
-        typer.Option(min=0.0, max=0.9, help="share of problems to measure on, not train on", rich_help_panel=DATA),
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=0.9,
+            help="share of problems to measure on, not train on; default: 0.05, or 0 with --evaluation",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     max_length: Annotated[
         int | None, typer.Option(min=1, help="longest chain in tokens; default: the model's", rich_help_panel=DATA)
     ] = None,
@@ -70,10 +98,9 @@ def train(
             rich_help_panel=LOSS,
         ),
     ] = None,
-    view: Annotated[
+    labels_as: Annotated[
         str,
         typer.Option(
-            "--labels-as",
             help=f"{one_of(get_args(Targets))} (soft, weighted by number of rollouts)",
             rich_help_panel=LOSS,
         ),
@@ -102,7 +129,17 @@ def train(
         float, typer.Option(min=0.0, help="gap between right and wrong steps, of q-ranking", rich_help_panel=LOSS)
     ] = 4.0,
     epochs: Annotated[float, typer.Option(min=0.001, help="passes over the data", rich_help_panel=FIT)] = 1.0,
+    max_steps: Annotated[
+        int, typer.Option(min=0, help="optimizer steps, in place of --epochs; 0: go by those", rich_help_panel=FIT)
+    ] = 0,
     lr: Annotated[float, typer.Option(min=0.0, help="peak learning rate", rich_help_panel=FIT)] = 1e-5,
+    warmup: Annotated[
+        float, typer.Option(min=0.0, help="share of the steps before the peak", rich_help_panel=FIT)
+    ] = 0.05,
+    scheduler: Annotated[
+        str, typer.Option(help=f"after the peak: {one_of(get_args(Scheduler))}", rich_help_panel=FIT)
+    ] = "cosine",
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="of AdamW", rich_help_panel=FIT)] = 0.0,
     batch_size: Annotated[
         int,
         typer.Option(
@@ -156,6 +193,16 @@ def train(
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
+    best: Annotated[
+        str | None,
+        typer.Option(
+            help=f"keep the best measured state, by {one_of(name for names in METRICS.values() for name in names)}",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(min=0, help="end after so many measurements without a better one", rich_help_panel=OUTPUT)
+    ] = 0,
     report_to: Annotated[
         list[str] | None,
         typer.Option(help="tensorboard (default where installed), wandb, none; repeatable", rich_help_panel=OUTPUT),
@@ -184,7 +231,7 @@ def train(
         base=base,
         objective=cast("Kind", objective),
         losses=_losses(loss or []),
-        labels_as=cast("Targets", view),
+        labels_as=cast("Targets", labels_as),
         steps=cast("Steps", steps),
         class_balance=class_balance,
         members=members,
@@ -192,7 +239,11 @@ def train(
         label_smoothing=label_smoothing,
         zeta=zeta,
         epochs=epochs,
+        max_steps=max_steps,
         lr=lr,
+        warmup=warmup,
+        scheduler=cast("Scheduler", scheduler),
+        weight_decay=weight_decay,
         batch_size=batch_size,
         held_out=held_out,
         max_length=max_length,
@@ -213,13 +264,16 @@ def train(
         gradient_checkpointing=gradient_checkpointing,
         measure_every=measure_every,
         save_every=save_every,
+        best=best,
+        patience=patience,
         report_to=None if report_to is None else tuple(name for name in report_to if name != "none"),
     )
     data = {"problems": problems, "chains": chains, "labels": labels, "values": values, "preferences": preferences}
+    other = key_values("--evaluation", "NAME=FILE", evaluation or [], "such as --evaluation chains=e.jsonl")
     if dry_run:
-        job.show_audit(job.audit_of(settings, **data))
+        job.show_audit(job.audit_of(settings, **data, evaluation=other))
     else:
-        job.train(settings, **data, out=out, overwrite=overwrite)
+        job.train(settings, **data, evaluation=other, out=out, overwrite=overwrite)
 
 
 def _template(given: str) -> str:

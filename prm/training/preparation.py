@@ -31,7 +31,7 @@ from .examples import (
     unlabeled,
 )
 from .objectives import need_pairs
-from .settings import TrainSettings
+from .settings import DEFAULT_SHARE, TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,13 @@ class Prepared:
     """The token that pads; None if the tokenizer has no special token."""
 
 
-def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
+def prepare(settings: TrainSettings, files: Mapping[str, Path], evaluation: Mapping[str, Path]) -> Prepared:
     """Read and split the examples of a job.
 
     Args:
         settings: how to train.
         files: `problems` and `chains` with `labels`, `values` or both; or `preferences`.
+        evaluation: the same of other problems to measure on; empty to hold some out.
 
     Raises:
         PrmError: a file or the model cannot be used.
@@ -83,19 +84,15 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path]) -> Prepared:
         context=context_length(settings.base),
         too_long=settings.too_long,
         needs_pairs=need_pairs(settings.terms),
-        values=read_values(files["values"]) if "values" in files else None,
     )
-    if "preferences" in files:
-        splitter = settings.splitter if settings.form == "steps" else None
-        groups, texts, labels = _read_preferences(files, splitter, renderer, recipe, drops)
-    else:
-        groups, texts, labels = _read_labels(files, settings.splitter, renderer, recipe, drops)
-    train, held_out, proof = _split(groups, texts, settings.held_out)
+    data = _read(settings, files, renderer, recipe, drops)
+    other = _read(settings, evaluation, renderer, recipe, drops) if evaluation else None
+    train, held_out, proof = _split(data, settings.held_out) if other is None else _apart(data, other)
     if settings.class_balance:
         weights = class_weights(train)
         train = [reweighted(group, *weights) for group in train]
-    found = audit(train, held_out, proof, labels, drops)
-    return Prepared(tokenizer, metadata, train, held_out, drops, found, _padding(tokenizer, groups))
+    found = audit(train, held_out, proof, data.labels, drops)
+    return Prepared(tokenizer, metadata, train, held_out, drops, found, _padding(tokenizer, [*train, *held_out]))
 
 
 def _padding(tokenizer: Any, groups: Iterable[GroupExample]) -> int | None:
@@ -113,13 +110,38 @@ def _padding(tokenizer: Any, groups: Iterable[GroupExample]) -> int | None:
     return found
 
 
-_Read = tuple[list[GroupExample], Mapping[str, str], Sequence[StepLabels]]
-"""Examples, the text of each problem by id, and the labels that were read."""
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """What the files of one side hold."""
+
+    groups: list[GroupExample]
+    texts: Mapping[str, str]
+    """Text of each problem by id."""
+    labels: Sequence[StepLabels] = ()
+    """The labels that were read."""
+
+    def distinct(self, prefix: str = "") -> _Data:
+        """The same, with one id for problems of the same text, which count as one."""
+        texts = {group.problem_id: self.texts[group.problem_id] for group in self.groups}
+        first: dict[str, str] = {}
+        ids = {identity: first.setdefault(text_digest(text), prefix + identity) for identity, text in texts.items()}
+        groups = [replace(group, problem_id=ids[group.problem_id]) for group in self.groups]
+        return _Data(groups, {ids[identity]: text for identity, text in texts.items()}, self.labels)
+
+
+def _read(
+    settings: TrainSettings, files: Mapping[str, Path], renderer: StepRenderer, recipe: Recipe, drops: Drops
+) -> _Data:
+    if "values" in files:
+        recipe = replace(recipe, values=read_values(files["values"]))
+    if "preferences" not in files:
+        return _read_labels(files, settings.splitter, renderer, recipe, drops)
+    return _read_preferences(files, settings.splitter if settings.form == "steps" else None, renderer, recipe, drops)
 
 
 def _read_labels(
     files: Mapping[str, Path], splitter: str, renderer: StepRenderer, recipe: Recipe, drops: Drops
-) -> _Read:
+) -> _Data:
     problems = by_id(read_problems(files["problems"]))
     chains = by_id(read_chains(files["chains"], splitter))
     if "labels" in files:
@@ -128,17 +150,17 @@ def _read_labels(
         labels = [unlabeled(chain) for chain in chains.values()]
     rows = join_rows(problems, chains, labels, drops)
     texts = {identity: problem.text for identity, problem in problems.items()}
-    return label_examples(rows, renderer, recipe, drops), texts, labels
+    return _Data(label_examples(rows, renderer, recipe, drops), texts, labels)
 
 
 def _read_preferences(
     files: Mapping[str, Path], splitter: str | None, renderer: StepRenderer, recipe: Recipe, drops: Drops
-) -> _Read:
+) -> _Data:
     if "step" in recipe.heads:
         raise InputError("preferences hold no step labels", "train an ORM on them")
     rows = list(read_preferences(files["preferences"], drops))
     groups = preference_examples(rows, renderer, recipe, splitter, drops)
-    return groups, {row.id: _context_text(row) for row in rows}, ()
+    return _Data(groups, {row.id: _context_text(row) for row in rows})
 
 
 def _context_text(preference: Preference) -> str:
@@ -146,18 +168,24 @@ def _context_text(preference: Preference) -> str:
     return context if isinstance(context, str) else "\n\n".join(f"{m.role}: {m.content}" for m in context)
 
 
-def _split(
-    groups: Sequence[GroupExample], texts: Mapping[str, str], share: float
-) -> tuple[list[GroupExample], list[GroupExample], SplitProof]:
-    """The examples of both sides; those of the same text get one problem id, since they count as one problem."""
-    texts = {group.problem_id: texts[group.problem_id] for group in groups}
-    out = hold_out(texts, share)
-    if share and not out and texts:
+_Sides = tuple[list[GroupExample], list[GroupExample], SplitProof]
+"""Examples to learn from, and to measure on, and that they share no problem."""
+
+
+def _split(data: _Data, share: float | None) -> _Sides:
+    """Hold out a share of the problems."""
+    share = DEFAULT_SHARE if share is None else share
+    data = data.distinct()
+    out = hold_out(data.texts, share)
+    if share and not out and data.texts:
         raise InputError("there is only one problem to learn from: nothing can be held out", "give held_out=0")
-    first: dict[str, str] = {}
-    same = {identity: first.setdefault(text_digest(text), identity) for identity, text in texts.items()}
     sides: tuple[list[GroupExample], list[GroupExample]] = ([], [])
-    for group in groups:
-        sides[group.problem_id in out].append(replace(group, problem_id=same[group.problem_id]))
-    proof = prove(*([(group.problem_id, texts[group.problem_id]) for group in side] for side in sides))
-    return *sides, proof
+    for group in data.groups:
+        sides[group.problem_id in out].append(group)
+    return *sides, prove(*([(group.problem_id, data.texts[group.problem_id]) for group in side] for side in sides))
+
+
+def _apart(data: _Data, other: _Data) -> _Sides:
+    """Learn from the one and measure on the other."""
+    data, other = data.distinct(), other.distinct("evaluation/")
+    return data.groups, other.groups, prove(data.texts.items(), other.texts.items())
