@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 from array import array
+from contextlib import suppress
 from dataclasses import replace
 
 import peft
@@ -28,6 +29,7 @@ import prm as toolkit
 from prm.errors import ModelError
 from prm.models.checkpoint import Metadata, load_model, save_model
 from prm.models.decoders import form_of
+from prm.scoring.vllm_backend import pooling_task
 from prm.training.examples import ChainExample, GroupExample
 from prm.training.job import audit_of
 from prm.training.trainer import ADAPTER, FitSettings, RewardTrainer, fit
@@ -184,19 +186,25 @@ def test_the_document_names_these_backbones():
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_document_says_what_vllm_has(base_of):
-    """vLLM takes a classifier from its causal model of the same family, with a head of the name `score`."""
+    """vLLM takes a classifier from its causal model of the same family; what it would read wrongly is refused."""
     registry = pytest.importorskip("vllm.model_executor.models.registry")
     known = set(registry.ModelRegistry.get_supported_archs())
     for name, row in table().items():
-        config = AutoConfig.from_pretrained(base_of(name))
         found = []
-        for kind in ("prm", "orm"):
-            form = form_of(config, kind)
-            family = re.sub("For(Token|Sequence)Classification", "", form.name)
-            from_causal = form.head == "score" and known & {f"{family}ForCausalLM", f"{family}LMHeadModel"}
-            if form.name in known or from_causal:
+        for kind, labels in (("prm", 2), ("orm", 1)):
+            config = AutoConfig.from_pretrained(base_of(name), num_labels=labels)
+            architecture = form_of(config, kind).name
+            config.architectures = [architecture]
+            family = re.sub("For(Token|Sequence)Classification", "", architecture)
+            if known & {architecture, f"{family}ForCausalLM", f"{family}LMHeadModel"} and is_served(config):
                 found.append(kind)
         assert row["vllm"] == (found or ["-"]), name
+
+
+def is_served(config):
+    with suppress(ModelError):
+        return bool(pooling_task("model", config))
+    return False
 
 
 @pytest.mark.parametrize("name", ["Llama", "GPT-2", "OLMo 2"])
