@@ -23,7 +23,7 @@ from prm.errors import ModelError
 from prm.statistics.calibration import Calibration
 
 from .architectures import GIVE_A_MODEL, first_line, require_complete, require_model
-from .decoders import attention, classifier_class, form_of, length_limit, require_decoder
+from .decoders import attention, classifier_class, decoder_of, form_of, length_limit, require_decoder
 from .heads import Kind
 from .layouts import StepRenderer
 from .rendering import PLACE, Renderer, SolutionRenderer, prompt_of
@@ -210,7 +210,7 @@ def _load(model_class: Any, name: str, config: Any, dtype: torch.dtype) -> tuple
 
 def _load_text_part(model_class: Any, name: str, config: Any, dtype: torch.dtype) -> tuple[Any, list[str]]:
     """The same of a model that also takes images or sound, of which only the decoder is kept."""
-    decoder = AutoModel.from_pretrained(name, dtype=dtype).get_decoder().base_model
+    decoder = decoder_of(AutoModel.from_pretrained(name, dtype=dtype), config)
     with torch.device("meta"):
         model = model_class(config)
     setattr(model, model.base_model_prefix, decoder)
