@@ -108,6 +108,13 @@ def train(
     steps: Annotated[
         str, typer.Option(help="steps to learn from: all, up to the first-error, or one-past it", rich_help_panel=LOSS)
     ] = "all",
+    head_from: Annotated[
+        str | None,
+        typer.Option(
+            help="WRONG,RIGHT: words of one token; the head begins as the language model's choice between them",
+            rich_help_panel=LOSS,
+        ),
+    ] = None,
     members: Annotated[
         int, typer.Option(min=1, help="step heads on the one backbone, each on its own bootstrap sample: an ensemble")
     ] = 1,
@@ -234,6 +241,7 @@ def train(
         labels_as=cast("Targets", labels_as),
         steps=cast("Steps", steps),
         class_balance=class_balance,
+        head_from=None if head_from is None else cast("tuple[str, str]", tuple(head_from.split(","))),
         members=members,
         margin=margin,
         label_smoothing=label_smoothing,

@@ -9,13 +9,13 @@ heads differ only in their channels and read positions.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, LlamaTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, LlamaTokenizer
 from transformers.utils import cached_file
 
 from prm.data.writing import write_json
@@ -199,6 +199,32 @@ def load_model(
     if is_trained:
         require_complete(name, missing)
     return model
+
+
+def begin_head(model: Any, kind: Kind, name: str, words: Sequence[int]) -> None:
+    """Let a new head begin as a language model's choice between two words.
+
+    A step's log-odds, and a chain's reward, are then those of the second word against the first: what Math-Shepherd
+    reads (arXiv 2312.08935, section 3), to train on from.
+
+    Args:
+        model: from `load_model`.
+        kind: its kind.
+        name: the backbone that it was loaded from.
+        words: ids of the words for wrong and right.
+    """
+    if model.config.tie_word_embeddings:
+        rows = model.get_input_embeddings().weight[list(words)]
+    else:
+        causal = AutoModelForCausalLM.from_pretrained(name, dtype=model.dtype)
+        rows = causal.get_output_embeddings().weight[list(words)]
+    wrong, right = rows.detach().float()
+    parts = {"prm": (wrong, right), "orm": (right - wrong,), "joint": (wrong, right, right - wrong)}[kind]
+    with torch.no_grad():
+        head = model.score
+        head.weight.copy_(torch.stack(parts).repeat(head.weight.shape[0] // len(parts), 1))
+        if head.bias is not None:
+            head.bias.zero_()
 
 
 def _load(model_class: Any, name: str, config: Any, dtype: torch.dtype) -> tuple[Any, list[str]]:

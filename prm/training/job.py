@@ -171,6 +171,18 @@ def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def word_id(tokenizer: Any, word: str) -> int:
+    """The id of a word that is one token.
+
+    Raises:
+        ModelError: it is several.
+    """
+    ids = tokenizer(word, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1:
+        raise ModelError(f"head_from: {word!r} is {len(ids)} tokens for this tokenizer", "give words of one token each")
+    return int(ids[0])
+
+
 def _manifest_settings(s: TrainSettings, *, has_evaluation: bool) -> dict[str, Any]:
     """The settings that the result depends on."""
     share = (0.0 if has_evaluation else DEFAULT_SHARE) if s.held_out is None else s.held_out
@@ -184,7 +196,8 @@ def _manifest_settings(s: TrainSettings, *, has_evaluation: bool) -> dict[str, A
         "precision": s.precision, "lora_rank": s.lora_rank, "lora_alpha": s.lora_alpha, "lora_dropout": s.lora_dropout,
         "lora_targets": list(require_texts("lora_targets", s.lora_targets)), "keep_adapter": s.keep_adapter,
         "fsdp": s.fsdp, "separator": s.separator, "splitter": s.splitter, "chat": s.chat, "template": s.template,
-        "form": s.form, "seed": s.seed, "members": s.members, "processes": _processes(),
+        "form": s.form, "seed": s.seed, "head_from": list(s.head_from or ()), "members": s.members,
+        "processes": _processes(),
     }  # fmt: skip
 
 
@@ -247,7 +260,7 @@ def _require_machine(settings: TrainSettings) -> None:
 
 def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: Path, options: str) -> dict[str, Any]:
     """Write a checkpoint; gives the counts of its examples, and its metrics."""
-    from prm.models.checkpoint import load_model
+    from prm.models.checkpoint import begin_head, load_model
 
     from .audit import example_lines
     from .preparation import prepare
@@ -267,6 +280,9 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
         for line in example_lines(prepared.train[0], prepared.tokenizer):
             console.say(line)
         model = load_model(settings.base, settings.objective, prepared.pad_id, settings.seed, members=settings.members)
+        if settings.head_from:
+            words = [word_id(prepared.tokenizer, word) for word in settings.head_from]
+            begin_head(model, settings.objective, settings.base, words)
         trained = fit(model, settings.objective, prepared.train, prepared.held_out, _fit_settings(settings), work)
         counts: dict[str, Any] = {
             "chains": prepared.found["train"]["chains"],

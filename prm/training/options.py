@@ -23,6 +23,8 @@ def options_text(settings: TrainSettings, data: Mapping[str, Source], evaluation
     """The settings that are not the default, and where the data are, as far as these are files: TOML."""
     usual = {field.name: getattr(TrainSettings(settings.base), field.name) for field in fields(settings)}
     row = {name: value for name, value in asdict(settings).items() if name == "base" or value != usual[name]}
+    if settings.head_from:
+        row["head_from"] = ",".join(settings.head_from)
     if settings.report_to == ():
         row["report_to"] = ["none"]
     tables = {"losses": row.pop("losses", {}), "evaluation": _paths(evaluation)}

@@ -105,6 +105,9 @@ class TrainSettings:
     problem alone."""
     seed: int = 0
     """Draws the new head and the order of the data; 0 or more."""
+    head_from: tuple[str, str] | None = None
+    """Two words, one token each, for wrong and right: the new head begins as the language model's choice between them
+    where it is read, in place of random numbers. None for those."""
     members: int = 1
     """Step heads on the one backbone, each from another start and on another bootstrap sample of the problems: an
     ensemble at little more than the cost of one (prm only)."""
@@ -146,6 +149,8 @@ class TrainSettings:
             require_template(self.template, chat=self.chat)
         require_texts("report_to", self.report_to or ())
         require_texts("lora_targets", self.lora_targets)
+        if self.head_from is not None and len(require_texts("head_from", self.head_from)) != 2:
+            raise InputError(f"head_from={self.head_from!r} are not two words", "give one for wrong and one for right")
 
     def _require_ranges(self) -> None:
         losses: object = self.losses

@@ -1,13 +1,16 @@
 """How a training is steered: data to measure on, the best state, an early end, a schedule, options from a file."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from test_job import LISTS, files, options  # noqa: F401 (files is a fixture)
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import prm as toolkit
-from prm import InputError, Problem, TrainSettings, write_records
+from prm import InputError, ModelError, Problem, TrainSettings, write_records
 from prm.training.job import audit_of
 from prm.training.options import OPTIONS, options_text
 from prm.training.trainer import LOG
@@ -114,6 +117,27 @@ def test_the_options_of_a_checkpoint_make_it_again(prm, base_model, files, tmp_p
     assert (tmp_path / "one" / OPTIONS).read_text() == (tmp_path / "two" / OPTIONS).read_text()
     assert prm("train", "--config=one/train.toml", "--epochs=1", "--out=three")[0] == 0
     assert len(logged(tmp_path / "three")) < len(logged(tmp_path / "one")), "what is given goes before the file"
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_head_that_begins_as_a_choice_between_two_words(base_model, tmp_path, tied):
+    """Step scores before any training are the probability of the second word against the first, at each step's end."""
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(base_model, tie_word_embeddings=tied)
+    causal = AutoModelForCausalLM.from_config(config).eval()
+    causal.save_pretrained(tmp_path / "base")
+    tokenizer = AutoTokenizer.from_pretrained(base_model)
+    tokenizer.save_pretrained(tmp_path / "base")
+    settings = TrainSettings(str(tmp_path / "base"), lr=0.0, head_from=("4", "2"), **FEW)
+    scorer = toolkit.load_scorer(str(toolkit.train(settings, **LISTS, out=tmp_path / "prm").path))
+    rendered = scorer.renderer.render("what is 3?", ("So 4.", "thus 12."))
+    with torch.no_grad():
+        logits = causal(torch.tensor([rendered.ids])).logits[0, list(rendered.step_ends)]
+    words = [tokenizer.convert_tokens_to_ids(word) for word in ("4", "2")]
+    expected = logits[:, words].softmax(dim=1)[:, 1].tolist()
+    assert scorer.score(["what is 3?"], [("So 4.", "thus 12.")])[0] == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(ModelError, match=r"'So thus' is \d tokens"):
+        toolkit.train(replace(settings, head_from=("4", "So thus")), **LISTS)
 
 
 @pytest.mark.parametrize(
