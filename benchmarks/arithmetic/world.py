@@ -174,8 +174,11 @@ def is_possible(value: int, operator: str, operand: int) -> bool:
     )
 
 
-def solution(story: Story, rng: random.Random) -> str:
-    """Write a solution with the errors described at the top of this module, one step per line."""
+def solution(story: Story, rng: random.Random, slips: float = 1.0) -> str:
+    """Write a solution with the errors described at the top of this module, one step per line.
+
+    `slips` multiplies the probability of a slip; no product may be over 1.
+    """
     is_careful = rng.random() < CAREFUL_SHARE
     value, lines = story.values[0], []
     for sentence in story.sentences:
@@ -184,7 +187,7 @@ def solution(story: Story, rng: random.Random) -> str:
             operator = _INVERSE[operator]
         result = calculate(value, operator, operand)
         line = f"{sentence.phrase.gist}: {value} {operator} {operand} = "
-        if rng.random() < _slip_probability(value, operator, operand) * (0.25 if is_careful else 1):
+        if rng.random() < slips * _slip_probability(value, operator, operand) * (0.25 if is_careful else 1):
             slip, is_noticed = _slip(rng, result), rng.random() < 0.5
             result, line = (result, f"{line}{slip}, no, ") if is_noticed else (slip, line)
         lines.append(f"{line}{result}")

@@ -5,8 +5,12 @@ from itertools import islice
 
 import pytest
 
+from prm.benchmarks.arithmetic import POLICY, REVIEW, RIGHT, WRONG
+from prm.benchmarks.arithmetic.train_policy import UNREAD, Documents, reviewed, solved
 from prm.benchmarks.arithmetic.world import LARGEST, calculate, is_possible, solution, step_truth, stories
 from prm.data.steps import split_steps
+from prm.models.checkpoint import load_tokenizer
+from prm.models.rendering import Prompt, Renderer
 from prm.verifiers import check
 
 
@@ -89,3 +93,45 @@ def test_random_solutions():
     assert all_true > 400
     assert wrong > 400
     assert right_by_luck < 200
+
+
+def test_solutions_for_review_slip_more_often():
+    def wrong(slips):
+        rng = random.Random(3)
+        plain = [s for s in islice(stories(3), 3000) if not any(sentence.phrase.misread for sentence in s.sentences)]
+        return sum(not all(step_truth(s.values, split_steps(solution(s, rng, slips)))) for s in plain) / len(plain)
+
+    assert wrong(0.0) == 0
+    assert wrong(4.0) > 2 * wrong(1.0)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_tokenizer(str(POLICY))
+
+
+def test_a_review_gives_its_verdicts_where_a_prm_reads_and_is_otherwise_its_input(tokenizer):
+    rng, renderer = random.Random(2), Renderer(tokenizer, prompt=Prompt(REVIEW))
+    judged_to_the_end = 0
+    for story in islice(stories(2), 200):
+        row = reviewed(tokenizer, story, rng)
+        problem, *steps = tokenizer.decode(row["input_ids"][:-1]).removesuffix("\n").split("\n")[1:]
+        rendered = renderer.render(problem, steps)
+        assert problem == story.text
+        assert row["input_ids"] == [*rendered.ids, tokenizer.eos_token_id]
+        asked = {i: tokenizer.decode(target) for i, target in enumerate(row["labels"]) if target != UNREAD}
+        truth = step_truth(story.values, steps)
+        verdicts = [RIGHT if is_right else WRONG for is_right in truth]
+        assert asked == dict(zip((end + 1 for end in rendered.step_ends[: len(asked)]), verdicts, strict=False))
+        assert len(asked) in {len(steps), min(truth.count(True) + 1, len(steps))}
+        judged_to_the_end += len(asked) == len(steps) > truth.count(True) + 1
+    assert 40 < judged_to_the_end < 120
+
+
+def test_kinds_of_batches_take_turns_and_only_reviews_have_the_instruction(tokenizer):
+    rows = list(islice(Documents(tokenizer, 2, [reviewed, reviewed, solved], seed=1), 12))
+    instruction = tokenizer(REVIEW.partition("{")[0])["input_ids"]
+    is_review = [row["input_ids"][: len(instruction)] == instruction for row in rows]
+    assert is_review == [True, True, True, True, False, False] * 2
+    assert all((row["labels"] == row["input_ids"]) != marked for row, marked in zip(rows, is_review, strict=True))
+    assert len({tuple(row["input_ids"]) for row in rows}) == 12
