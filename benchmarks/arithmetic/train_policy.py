@@ -21,7 +21,12 @@ texts of phases 2 and 3 only the verdicts are learned, as is usual in fine-tunin
 one solution come from one pass over it, as in Math-Shepherd (arXiv 2312.08935, section 3): each is the next token after
 the text up to that step, which holds no earlier verdict. That is just what a PRM reads.
 
+A PRM that starts from the result needs no instruction: it finds what the verdicts rest on.
+
 The stories are other than the demo's, and their authors are those of `prm.benchmarks.arithmetic.world`, not the policy.
+
+The weights in this repository began, by `--start`, with an earlier policy, whose solutions had slipped more often: one
+trained by the command above will slip less.
 
 Left out: evaluation, which `prm sample` and `prm eval` do as for any model.
 """
