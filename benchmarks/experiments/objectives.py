@@ -69,10 +69,10 @@ class Fit:
     """Name of a row to options of `prm score`."""
 
 
-_PRM = ("--objective=prm", "--lr=2e-4", "--batch-size=2", "--steps=first-error")
+_PRM = ("--objective=prm", "--lr=1e-4", "--batch-size=8")
 _ORM_LOSS = ("--loss=bradley-terry=1", "--loss=every-step=3", "--loss=language-model=0.2")
 FITS = {
-    **{f"PRM {v}": Fit(2, (*_PRM, f"--labels-as={v}"), {f"PRM, {v} labels": ()}) for v in ("hard", "soft", "counts")},
+    **{f"PRM {v}": Fit(1, (*_PRM, f"--labels-as={v}"), {f"PRM, {v} labels": ()}) for v in ("hard", "soft", "counts")},
     "ORM": Fit(3, ("--objective=orm", "--lr=3e-4", "--batch-size=1", *_ORM_LOSS), {"ORM": ()}),
     "joint": Fit(
         2,
@@ -80,7 +80,7 @@ FITS = {
         {"joint, steps": ("--head=step",), "joint, reward": ("--head=outcome",)},
     ),
 }
-"""The demo's settings. Both objectives start on a plateau; small batches leave it sooner."""
+"""The settings of PRM and ORM are the demo's. An ORM starts on a plateau; small batches leave it sooner."""
 COLUMNS = {
     "step AUROC": "step_auroc",
     "within position": "step_auroc_within_position",
