@@ -61,7 +61,7 @@ _FIT = {
     "prm": ["--epochs=1", "--lr=1e-4", "--batch-size=8", *_JUDGE],
     "orm": ["--epochs=1", "--lr=1e-4", "--batch-size=2", *_JUDGE, "--loss=bradley-terry=1", "--loss=every-step=3"],
 }
-"""Tuned on training problems alone. The policy has read reviews under this instruction; its verdicts begin the heads."""
+"""Tuned on training problems alone. The policy has read reviews under this instruction; heads begin as its verdicts."""
 
 
 def _demo_commands(out: str, policy: str) -> Iterator[list[str]]:
