@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from prm.data.jobs import is_main_process
 from prm.errors import InputError
 from prm.models.rendering import PLACE
-from prm.training import job
+from prm.training import hub, job
 from prm.training.examples import Steps, Targets, TooLong
 from prm.training.objectives import TERMS
 from prm.training.options import read_options
@@ -228,6 +229,13 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print what would be trained on and stop", rich_help_panel=OUTPUT)
     ] = False,
+    push_to: Annotated[
+        str | None,
+        typer.Option(help="repository on the Hub to push the checkpoint to, such as me/my-prm", rich_help_panel=OUTPUT),
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="make that repository a private one", rich_help_panel=OUTPUT)
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Labels or preferences → checkpoint: a step head (PRM), an outcome head (ORM) or both, on a backbone.
@@ -282,6 +290,8 @@ def train(
         job.show_audit(job.audit_of(settings, **data, evaluation=other))
     else:
         job.train(settings, **data, evaluation=other, out=out, overwrite=overwrite)
+        if push_to and is_main_process():
+            hub.push(out, push_to, private=private)
 
 
 def _template(given: str) -> str:
