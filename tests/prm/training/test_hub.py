@@ -26,7 +26,7 @@ def hub(monkeypatch):
         if path.endswith("/commit/main"):
             values = [row["value"] for row in map(json.loads, body.splitlines()) if row["key"] == "file"]
             seen["files"] |= {value["path"]: base64.b64decode(value["content"]) for value in values}
-            return {"commitUrl": "http://h/me/my-prm/commit/1", "commitOid": "1"}
+            return {"commitUrl": f"http://{host}/me/my-prm/commit/1", "commitOid": "1"}
         return {"errors": [], "warnings": []}  # of the card
 
     class Hub(BaseHTTPRequestHandler):
