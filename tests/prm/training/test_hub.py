@@ -68,7 +68,7 @@ def checkpoint(tmp_path):
 def test_a_checkpoint_is_pushed_whole(hub, checkpoint, capsys):
     push(checkpoint, "me/my-prm", private=True)
     assert hub["files"] == {path.name: path.read_bytes() for path in checkpoint.iterdir()}
-    assert hub["repository"]["private"] is True
+    assert hub["repository"]["visibility"] == "private"
     assert "pushed: " in capsys.readouterr().err
 
 
