@@ -260,11 +260,6 @@ def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, dir
     model.save_pretrained(directory)
 
 
-def require_base(name: str) -> None:
-    """Refuse what is no model to train, before anything else is read; raises as `load_model`."""
-    _base_config(name)
-
-
 def _base_config(name: str) -> Any:
     require_model(name, "config.json")
     try:
@@ -276,7 +271,7 @@ def _base_config(name: str) -> Any:
 
 
 def context_length(name: str) -> int:
-    """Most tokens that a model takes; raises as `load_model`."""
+    """Most tokens that a model takes; raises as `load_model` what is no model to train."""
     return length_limit(_base_config(name))
 
 
