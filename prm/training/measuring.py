@@ -6,19 +6,18 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-import torch
+from scipy.special import expit
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from prm.models.heads import token_head
 from prm.scoring.backends import TransformersBackend
 from prm.statistics.arrays import Bools, Floats, Ints
-from prm.statistics.bootstrap import Estimate, Resampling, estimate, harmonic, ratio, resample
+from prm.statistics.bootstrap import Estimate, Resampling, estimate, harmonic, resample
 
 from .examples import ChainExample, GroupExample
 
 Metrics = dict[str, Estimate]
-_BINS = 10
 
 
 def measure(
@@ -77,7 +76,7 @@ def _step_metrics(chains: Sequence[ChainExample], margins: Sequence[Tensor], dra
         "step_auroc": estimate(of_steps.auroc(logits, is_right)),
         "step_auroc_within_position": estimate(of_steps.auroc(logits, is_right, places)),
         "first_error_f1": estimate(_first_error_f1(owners, logits < 0, ~is_right, drawn)),
-        "ece": estimate(_calibration_error(torch.tensor(logits).sigmoid().numpy(), targets, of_steps)),
+        "ece": estimate(of_steps.calibration_error(expit(logits), targets)),
     }
 
 
@@ -90,12 +89,6 @@ def _first_error_f1(owners: Ints, called: Bools, actual: Bools, drawn: Resamplin
     is_hit, has_error = firsts[0] == firsts[1], firsts[1] < len(owners)
     shares = np.stack([np.where(has_error == kind, is_hit, np.nan) for kind in (True, False)], axis=1)
     return harmonic(*drawn.at(rows).means(shares).T)
-
-
-def _calibration_error(scores: Floats, targets: Floats, drawn: Resampling) -> Floats:
-    bins = np.searchsorted(np.arange(1, _BINS) / _BINS, scores, side="left")
-    gaps = np.abs(drawn.binned(scores - targets, bins, _BINS)).sum(axis=1)
-    return ratio(gaps, drawn.sums(np.ones((len(scores), 1)))[:, 0])
 
 
 def _outcome_metrics(groups: Sequence[GroupExample], rewards: Sequence[float], drawn: Resampling) -> Metrics:
