@@ -16,7 +16,7 @@ from prm.data.preferences import Preference, read_preferences
 from prm.data.records import StepLabels
 from prm.data.splits import SplitProof, hold_out, prove, text_digest
 from prm.errors import InputError
-from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of, require_base
+from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of
 from prm.models.heads import HEADS
 from prm.models.layouts import StepRenderer
 
@@ -60,7 +60,7 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path], evaluation: Mapp
     Raises:
         PrmError: a file or the model cannot be used.
     """
-    require_base(settings.base)
+    context = context_length(settings.base)
     drops, metadata = (
         Drops(),
         Metadata(
@@ -81,7 +81,7 @@ def prepare(settings: TrainSettings, files: Mapping[str, Path], evaluation: Mapp
         labels_as=settings.labels_as,
         steps=settings.steps,
         max_length=settings.max_length or sys.maxsize,
-        context=context_length(settings.base),
+        context=context,
         too_long=settings.too_long,
         needs_pairs=need_pairs(settings.terms),
     )
@@ -182,7 +182,8 @@ def _split(data: _Data, share: float | None) -> _Sides:
     sides: tuple[list[GroupExample], list[GroupExample]] = ([], [])
     for group in data.groups:
         sides[group.problem_id in out].append(group)
-    return *sides, prove(*([(group.problem_id, data.texts[group.problem_id]) for group in side] for side in sides))
+    used = [dict.fromkeys(group.problem_id for group in side) for side in sides]
+    return *sides, prove(*([(identity, data.texts[identity]) for identity in ids] for ids in used))
 
 
 def _apart(data: _Data, other: _Data) -> _Sides:

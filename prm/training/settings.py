@@ -139,7 +139,6 @@ class TrainSettings:
         self._require_heeded()
         self._require_counts()
         self._require_best()
-        self._require_best()
         if self.too_long == "whole-steps" and self.objective != "prm":
             raise InputError("too_long='whole-steps' cuts off a chain's outcome", "it needs objective='prm'")
         if not self.separator_text:
@@ -245,9 +244,11 @@ class TrainSettings:
 DEFAULT_SHARE = 0.05
 """Share of the problems that is held out."""
 _RANGES = {
-    **{"margin": "[0, inf)", "label_smoothing": "[0, 0.5)", "zeta": "[0, inf)", "epochs": "(0, inf)", "lr": "[0, inf)"},
-    **{"held_out": "[0, 0.9]", "lora_alpha": "(0, inf)", "lora_dropout": "[0, 1)"},
-    **{"warmup": "[0, 1)", "weight_decay": "[0, inf)"},
+    **dict.fromkeys(("margin", "zeta", "lr", "weight_decay"), "[0, inf)"),
+    **dict.fromkeys(("epochs", "lora_alpha"), "(0, inf)"),
+    **dict.fromkeys(("lora_dropout", "warmup"), "[0, 1)"),
+    "label_smoothing": "[0, 0.5)",
+    "held_out": "[0, 0.9]",
 }
 _WHOLE_RANGES = {
     **dict.fromkeys(("batch_size", "max_length", "tokens_per_pass", "members"), "[1, inf)"),
