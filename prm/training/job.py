@@ -26,7 +26,7 @@ from prm.data.writing import discard, whole_directory, write_json
 from prm.errors import InputError, ModelError, PrmError, require_texts
 from prm.plots import training_curves
 
-from .settings import TrainSettings, makes_no_difference
+from .settings import TrainSettings, Weights, makes_no_difference
 
 if TYPE_CHECKING:
     from .preparation import Prepared
@@ -144,7 +144,8 @@ def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
         "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "label_smoothing": s.label_smoothing,
         "zeta": s.zeta, "epochs": s.epochs, "lr": s.lr,
         "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
-        "precision": s.precision, "lora_rank": s.lora_rank, "lora_alpha": s.lora_alpha, "lora_dropout": s.lora_dropout,
+        "precision": s.computation, "weights": s.weights, "optimizer": s.optimizer, "quantize": s.quantize,
+        "lora_rank": s.lora_rank, "lora_alpha": s.lora_alpha, "lora_dropout": s.lora_dropout,
         "lora_targets": list(require_texts("lora_targets", s.lora_targets)), "keep_adapter": s.keep_adapter,
         "fsdp": s.fsdp, "separator": s.separator,
         "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "members": s.members, "processes": _processes(),
@@ -161,7 +162,9 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         batch_size=s.batch_size,
         tokens_per_pass=s.tokens_per_pass,
         options=s.loss_options,
-        precision=s.precision,
+        precision=s.computation,
+        weights=s.weights,
+        optimizer=s.optimizer,
         gradient_checkpointing=s.gradient_checkpointing,
         lora_rank=s.lora_rank,
         lora_alpha=s.lora_alpha,
@@ -169,6 +172,7 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         lora_targets=require_texts("lora_targets", s.lora_targets),
         keep_adapter=s.keep_adapter,
         fsdp=s.fsdp,
+        offload=s.offload,
         measure_every=s.measure_every,
         save_every=s.save_every,
         report_to=_installed_reporters() if s.report_to is None else require_texts("report_to", s.report_to),
@@ -196,19 +200,27 @@ def _require_machine(settings: TrainSettings) -> None:
             raise ModelError(
                 f"report_to={name!r} is unknown or not installed", f"here are: {', '.join(installed) or 'none'}"
             )
-    if settings.lora_rank and not find_spec("peft"):
-        raise ModelError("lora_rank needs peft, which is not installed", 'pip install "prm-toolkit[lora]"')
-    if settings.precision == "float16" and not torch.accelerator.is_available():
+    needed = {
+        "lora_rank": ("peft", bool(settings.lora_rank), "lora"),
+        "quantize": ("bitsandbytes", bool(settings.quantize), "quantize"),
+        "optimizer='adamw-8bit'": ("torchao", settings.optimizer == "adamw-8bit", "adamw-8bit"),
+    }
+    for what, (package, is_needed, extra) in needed.items():
+        if is_needed and not find_spec(package):
+            raise ModelError(f"{what} needs {package}, which is not installed", f'pip install "prm-toolkit[{extra}]"')
+    if settings.fsdp and "WORLD_SIZE" not in os.environ:
+        raise ModelError("fsdp needs the processes of torchrun", "torchrun --nproc-per-node N -m prm.cli train …")
+    if settings.computation == "float16" and not torch.accelerator.is_available():
         raise ModelError("float16 cannot be trained on a CPU", "choose bfloat16 or float32")
+    if settings.computation == "bfloat16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        raise ModelError("this GPU has no bfloat16", "choose float16 or float32")
 
 
 def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: Path) -> dict[str, Any]:
     """Write a checkpoint; gives the counts of its examples, and its metrics."""
-    from prm.models.checkpoint import load_model
-
     from .audit import example_lines
     from .preparation import prepare
-    from .trainer import fit
+    from .trainer import fit, load_for
 
     _require_machine(settings)
     with _without_progress_bars():
@@ -221,8 +233,11 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
             raise InputError(f"there is nothing to train on: {why}", f"lower held_out, or see {drops_path(job.output)}")
         for line in example_lines(prepared.train[0], prepared.tokenizer):
             console.say(line)
-        model = load_model(settings.base, settings.objective, prepared.pad_id, settings.seed, members=settings.members)
-        trained = fit(model, settings.objective, prepared.train, prepared.held_out, _fit_settings(settings), work)
+        how = _fit_settings(settings)
+        model = load_for(how, lambda: _load(settings, prepared, settings.weights, quantized=bool(settings.quantize)))
+        is_exact = settings.weights == "float32" and not (settings.quantize or settings.fsdp)
+        reload = None if is_exact else lambda: _load(settings, prepared, "float32")
+        trained = fit(model, settings.objective, prepared.train, prepared.held_out, how, work, reload)
         counts: dict[str, Any] = {
             "chains": prepared.found["train"]["chains"],
             "held-out chains": prepared.found["held_out"]["chains"],
@@ -232,6 +247,24 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
             _write(job, work, prepared, trained)
             write_drops(prepared.drops, job.output, counts)
     return counts
+
+
+def _load(settings: TrainSettings, prepared: Prepared, weights: Weights, *, quantized: bool = False) -> Any:
+    """The backbone with its head; quantized, its linear layers compute as the whole does."""
+    import torch
+
+    from prm.models.checkpoint import four_bits, load_model
+
+    quantization = four_bits(getattr(torch, settings.computation)) if quantized else None
+    return load_model(
+        settings.base,
+        settings.objective,
+        prepared.pad_id,
+        settings.seed,
+        getattr(torch, weights),
+        members=settings.members,
+        quantization=quantization,
+    )
 
 
 @contextmanager
