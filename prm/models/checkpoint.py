@@ -192,6 +192,8 @@ def load_model(
         raise ModelError(f"{name}: cannot be loaded as {_NAMES[kind]}: {first_line(error)}", GIVE_A_MODEL) from error
     if is_trained:
         require_complete(name, missing)
+    if quantization is not None:
+        _keep_differentiable(model)
     return model
 
 
@@ -237,6 +239,15 @@ def four_bits(dtype: torch.dtype) -> Any:
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=[name.rstrip(".") for name in HEAD_NAMES],
     )
+
+
+def _keep_differentiable(model: Any) -> None:
+    """Let bitsandbytes not repack the weights for some CPUs at the first pass without gradients: it has none after."""
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, directory: Path) -> None:

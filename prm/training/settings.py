@@ -186,6 +186,8 @@ class TrainSettings:
             raise InputError(f"weights in {self.quantize} cannot be trained themselves", "give lora_rank")
         if self.quantize and self.fsdp:
             raise InputError("quantized weights are not sharded", "omit fsdp or quantize")
+        if self.optimizer != "adamw" and self.fsdp:
+            raise InputError(f"optimizer={self.optimizer!r} does not work with fsdp", "choose adamw")
         if self.offload and not self.fsdp:
             raise InputError("offload makes no difference without fsdp", "omit it, or give fsdp")
 

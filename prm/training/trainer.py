@@ -23,7 +23,7 @@ from accelerate import FullyShardedDataParallelPlugin
 from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 from torch import Tensor
-from torch.distributed.fsdp import MixedPrecisionPolicy
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
@@ -545,8 +545,17 @@ def _sharding(model: Any, settings: FitSettings) -> dict[str, Any]:
         "version": 2,
         "transformer_layer_cls_to_wrap": [*names.intersection(model._no_split_modules or ()), ExactLinear.__name__],
         "cpu_ram_efficient_loading": _is_sent(model),
-        "cpu_offload": settings.offload,
     }
+
+
+def _policies(settings: FitSettings) -> dict[str, Any]:
+    """In which precision the shards are exchanged, and where they are kept."""
+    found: dict[str, Any] = {}
+    if settings.offload:
+        found["cpu_offload"] = CPUOffloadPolicy(pin_memory=torch.accelerator.is_available())
+    if settings.weights == "float32" and settings.precision == "bfloat16":
+        found["mixed_precision_policy"] = MixedPrecisionPolicy(torch.bfloat16, reduce_dtype=torch.float32)
+    return found
 
 
 def _arguments(settings: FitSettings, model: Any, groups: int, held_out: int, work: Path) -> TrainingArguments:
@@ -580,9 +589,8 @@ def _arguments(settings: FitSettings, model: Any, groups: int, held_out: int, wo
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
     )
-    if settings.fsdp and settings.weights == "float32" and settings.precision == "bfloat16":  # half the traffic
-        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-        arguments.fsdp_plugin_args["mixed_precision_policy"] = policy
+    if settings.fsdp:
+        arguments.fsdp_plugin_args |= _policies(settings)
     return arguments
 
 
