@@ -1,7 +1,6 @@
 """Less memory, the same training: weights in bfloat16 or four bits, other optimizers, shards."""
 
 import copy
-import importlib.metadata
 import json
 import subprocess
 import sys
@@ -158,8 +157,7 @@ def test_adapters_are_merged_into_the_base_as_it_is_stored(base_model, tmp_path)
     assert float((kept["model.layers.0.mlp.up_proj.weight"] - before["model.layers.0.mlp.up_proj.weight"]).std()) > 1e-3
 
 
-def test_four_bits_are_those_of_qlora(monkeypatch):
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.50.2")  # which the configuration looks up
+def test_four_bits_are_those_of_qlora():
     row = four_bits(HALF).to_dict()
     assert row["load_in_4bit"]
     assert (row["bnb_4bit_quant_type"], row["bnb_4bit_use_double_quant"]) == ("nf4", True)
@@ -246,7 +244,7 @@ def test_shards_give_what_one_process_gives(base_model, tmp_path):
         assert auroc[0] == pytest.approx(auroc[1], abs=0.05)
 
 
-def test_half_of_the_memory_is_named_in_the_manifest(base_model, tmp_path):
+def test_the_manifest_says_how_weights_were_held(base_model, tmp_path):
     pairs = [{"prompt": "what is 4?", "chosen": "It is 4.", "rejected": "It is 5."}]
     settings = TrainSettings(base_model, objective="orm", held_out=0, weights="bfloat16", lora_rank=2)
     toolkit.train(settings, preferences=pairs, out=tmp_path / "out")
