@@ -12,7 +12,7 @@ err as people do, in two ways:
   consistency hypothesis). It is systematic: many readers misread the same sentence, so a majority vote does not
   remove it.
 * They slip. A result comes out a little off, more often if the step is hard (a carry, or a factor of three).
-  Half of the slips are noticed at once and corrected within the step ("= 18, no, 19").
+  Three in four slips are noticed at once and corrected within the step ("= 18, no, 19").
 
 Left out on purpose: fractions, negative numbers and numbers over 99, so that a model of a million parameters can
 master the arithmetic and makes only the errors above.
@@ -185,17 +185,31 @@ def solution(story: Story, rng: random.Random) -> str:
         result = calculate(value, operator, operand)
         line = f"{sentence.phrase.gist}: {value} {operator} {operand} = "
         if rng.random() < _slip_probability(value, operator, operand) * (0.25 if is_careful else 1):
-            slip, is_noticed = _slip(rng, result), rng.random() < 0.5
+            slip, is_noticed = _slip(rng, result), rng.random() < 0.75
             result, line = (result, f"{line}{slip}, no, ") if is_noticed else (slip, line)
         lines.append(f"{line}{result}")
         value = result
     return "\n".join([*lines, f"The answer is {value}"])
 
 
+def exercise(rng: random.Random) -> tuple[str, bool]:
+    """Write a step without a story, and say whether it is right.
+
+    All phrases are equally frequent; backward ones are misread half of the time.
+    """
+    while True:
+        phrase, value = rng.choice(PLAIN + BACKWARD), rng.randint(1, LARGEST)
+        operand = rng.randint(2, 9) if phrase.operator in "+-" else rng.choice((2, 3))
+        if is_possible(value, phrase.operator, operand):
+            is_right = not phrase.misread or rng.random() < 0.5
+            operator = phrase.operator if is_right else _INVERSE[phrase.operator]
+            return f"{phrase.gist}: {value} {operator} {operand} = {calculate(value, operator, operand)}", is_right
+
+
 def _slip_probability(value: int, operator: str, operand: int) -> float:
     carries = operator in "+-" and value // 10 != calculate(value, operator, operand) // 10
     thirds = operator in "*/" and operand == 3
-    return 0.10 if carries or thirds else 0.02
+    return 0.05 if carries or thirds else 0.01
 
 
 def _slip(rng: random.Random, result: int) -> int:

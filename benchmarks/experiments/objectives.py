@@ -1,4 +1,4 @@
-r"""Compare objectives on the same data: PRMs from hard, soft and count labels, an ORM, and a joint model.
+r"""Compare objectives on the same data: PRMs by views of the labels and by losses, an ORM, and a joint model.
 
     prm world --count 1160 --seed 1 --out runs/world/train.problems.jsonl
     prm world --count 300 --seed 2 --out runs/world/test.problems.jsonl
@@ -25,7 +25,8 @@ reused. Measured on the test chains, against the exact truth:
     best of N        share of problems whose highest-scoring chain, by the same score, is right
     seconds, tokens  of the training loop, with `--jobs` of them sharing the cores; start-up and padding are excluded
 
-One row per head, so the joint model has two; each cell is the mean over the seeds, with minimum and maximum.
+One row per head, so the joint model has two; each cell is the mean over the seeds, with minimum and maximum. A second
+table has differences from the first row, seed by seed, with their intervals.
 `objectives.json` in `--out` holds the figures of every seed.
 """
 
@@ -40,14 +41,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
+
+from scipy.stats import t as student
 
 from prm.data.drops import Drops
 from prm.data.files import by_id, read_chains, read_problems, read_records, write_records
 from prm.data.records import StepLabels
 from prm.data.writing import write_json
 
-from ..arithmetic import POLICY
+from ..arithmetic import POLICY, REVIEW
 from ..numbers import ALL, EvalSettings, Number
 from ..perf.job import machine, run
 from ..pools import Pool, make_pools, of_size
@@ -69,18 +73,28 @@ class Fit:
     """Name of a row to options of `prm score`."""
 
 
-_PRM = ("--objective=prm", "--lr=2e-4", "--batch-size=2", "--steps=first-error")
-_ORM_LOSS = ("--loss=bradley-terry=1", "--loss=every-step=3", "--loss=language-model=0.2")
+_TOLD = f"--template={REVIEW}".replace("\n", r"\n")
+_PRM = ("--objective=prm", "--lr=1e-4", "--batch-size=8", _TOLD)
+_COUNTS = "--labels-as=counts"
+_VIEWS = {f"{view} labels": (f"--labels-as={view}",) for view in ("hard", "soft", "pooled", "counts")}
+_LOSSES = {
+    "beta-binomial": (_COUNTS, "--loss=beta-binomial=1"),
+    "squared error": ("--labels-as=soft", "--loss=step-squared-error=1"),
+    "q-ranking": ("--loss=q-ranking=1",),
+}
+_OUTCOME = ("--lr=1e-4", "--batch-size=2", _TOLD)
+_ORM_LOSSES = ("--loss=bradley-terry=1", "--loss=every-step=3")
 FITS = {
-    **{f"PRM {v}": Fit(2, (*_PRM, f"--labels-as={v}"), {f"PRM, {v} labels": ()}) for v in ("hard", "soft", "counts")},
-    "ORM": Fit(3, ("--objective=orm", "--lr=3e-4", "--batch-size=1", *_ORM_LOSS), {"ORM": ()}),
+    **{f"PRM {name}": Fit(1, (*_PRM, *how), {f"PRM, {name}": ()}) for name, how in {**_VIEWS, **_LOSSES}.items()},
+    "ORM": Fit(1, ("--objective=orm", *_OUTCOME, *_ORM_LOSSES), {"ORM": ()}),
     "joint": Fit(
-        2,
-        ("--objective=joint", "--lr=2e-4", "--batch-size=1", "--steps=first-error"),
+        1,
+        ("--objective=joint", *_OUTCOME),
         {"joint, steps": ("--head=step",), "joint, reward": ("--head=outcome",)},
     ),
 }
-"""The demo's settings. Both objectives start on a plateau; small batches leave it sooner."""
+"""The demo's settings, but heads that begin with random numbers: one that begins as the policy's verdicts leaves the
+objectives little to do."""
 COLUMNS = {
     "step AUROC": "step_auroc",
     "within position": "step_auroc_within_position",
@@ -92,6 +106,8 @@ COLUMNS = {
     "tokens": "tokens",
 }
 """Heading of a column to the name of its figure."""
+COMPARED = ("step_auroc_within_position", "f1", "chain_auroc", "best_of_n")
+"""Figures of which differences are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="directory of the data, made by the commands above")
     parser.add_argument("--out", type=Path, default=Path("runs/objectives"))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2, help="models trained at once, sharing the cores (default: 2)")
     parser.add_argument("--n", type=int, default=16, help="chains per test problem (default: 16)")
     parser.add_argument("--limit", type=int, help="problems to train and test on, for a quick try (default: all)")
@@ -136,6 +152,7 @@ def main() -> None:
     )
     print(f"Best of {arguments.n}: " + ", ".join(f"{name} {value:.1%}" for name, value in plain.items()) + "\n")
     print_table(rows)
+    print_differences(rows)
     write_json(
         out / "objectives.json",
         {
@@ -235,6 +252,26 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     for name in dict.fromkeys(row["model"] for row in rows):
         own = [row for row in rows if row["model"] == name]
         print(f"| {name} | {' | '.join(cell([row.get(figure) for row in own]) for figure in COLUMNS.values())} |")
+
+
+def print_differences(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print how each model differs from the first, seed by seed, with a 95% interval of Student's t over the seeds."""
+    figures = {heading: name for heading, name in COLUMNS.items() if name in COMPARED}
+    names = list(dict.fromkeys(row["model"] for row in rows))
+    print(f"\n| less {names[0]} | {' | '.join(figures)} |\n|{' --- |' * (len(figures) + 1)}")
+    for name in names[1:]:
+        cells = [difference(rows, name, names[0], figure) for figure in figures.values()]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def difference(rows: Sequence[Mapping[str, Any]], name: str, other: str, figure: str) -> str:
+    """The mean difference of two models over the seeds, and its interval."""
+    ours, theirs = ({row["seed"]: row.get(figure) for row in rows if row["model"] == model} for model in (name, other))
+    gaps = [value - theirs[seed] for seed, value in ours.items() if value is not None and theirs.get(seed) is not None]
+    if len(gaps) < 2:
+        return "-"
+    half = float(student.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / len(gaps) ** 0.5
+    return f"{fmean(gaps):+.3f} ({fmean(gaps) - half:+.3f} to {fmean(gaps) + half:+.3f})"
 
 
 def cell(values: Sequence[float | None]) -> str:

@@ -6,7 +6,8 @@ The tokenizer and the model (half a million parameters, with layers that look ba
 training problems and their chains. `prm.data.splits` cuts the problems of the train file into folds; the model trained
 on the other folds scores each fold, and the first fold's model also scores the test file. So every problem is measured
 once, and the test file is never trained on. `--only-first` stops after the first fold: it measures the test file and
-one fold of the train file. The settings were chosen on the first fold; the others played no part in that.
+one fold of the train file. The settings were chosen on the first fold; the others played no part in that. With
+`--base`, a pretrained backbone takes the place of the new one, and LoRA adapters with the head are trained.
 
 Each distinct step counts once. The chains of a problem share their first steps, so that among 36,000 ratings only some
 4,000 are of distinct steps after distinct beginnings; a causal model gives all copies the same score, and counting them
@@ -47,7 +48,7 @@ from prm.data.formats import read_public
 from prm.data.joining import LabeledChain
 from prm.data.splits import hold_out, prove
 from prm.data.writing import write_json
-from prm.models.checkpoint import load_model
+from prm.models.checkpoint import load_model, load_tokenizer
 from prm.models.heads import token_head
 from prm.models.rendering import Renderer
 from prm.scoring.backends import TransformersBackend
@@ -79,6 +80,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folds", type=int, default=5, help="folds of the train file (default: 5)")
     parser.add_argument("--only-first", action="store_true", help="stop after the first fold")
+    parser.add_argument("--base", help="directory of a pretrained backbone, in place of a new model")
+    parser.add_argument("--lora-rank", type=int, default=8, help="of the adapters on a pretrained backbone")
     parser.add_argument("--vocabulary", type=int, default=1024)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=128)
@@ -130,11 +133,11 @@ def one_fold(
 ) -> tuple[list[Step], dict[str, Any]]:
     """Train on some problems, and score the steps of others."""
     proof = prove(*([(problem.id, problem.text) for problem, _, _ in side] for side in (kept, measured)))
-    tokenizer = train_tokenizer(kept, arguments.vocabulary)
+    tokenizer = load_tokenizer(arguments.base) if arguments.base else train_tokenizer(kept, arguments.vocabulary)
     renderer, started = Renderer(tokenizer), time.time()
     train_groups = examples(kept, renderer, arguments.max_length)
-    model = fresh_model(tokenizer, train_groups, arguments)
-    test_groups = examples(measured, renderer, model.config.max_position_embeddings)
+    model = trained(tokenizer, train_groups, arguments)
+    test_groups = examples(measured, renderer, 2048)
     steps = list(score(fold, model, train_groups, test_groups))
     counts = {
         "split": proof.as_json(),
@@ -177,8 +180,8 @@ def examples(rows: Sequence[LabeledChain], renderer: Renderer, max_length: int) 
     return found
 
 
-def fresh_model(tokenizer: Any, groups: Sequence[GroupExample], arguments: argparse.Namespace) -> Any:
-    """Train a model from scratch, with equal total weight on right and wrong ratings."""
+def trained(tokenizer: Any, groups: Sequence[GroupExample], arguments: argparse.Namespace) -> Any:
+    """Train a model from scratch or on a base, with equal total weight on right and wrong ratings."""
     set_seed(arguments.seed)
     weights = class_weights(groups)
     settings = FitSettings(
@@ -187,13 +190,15 @@ def fresh_model(tokenizer: Any, groups: Sequence[GroupExample], arguments: argpa
         batch_size=arguments.batch,
         tokens_per_pass=arguments.tokens_per_pass,
         weight_decay=arguments.weight_decay,
+        lora_rank=arguments.lora_rank if arguments.base else 0,
         save_every=10**9,
         seed=arguments.seed,
     )
     with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder) / "base"
-        build_model(tokenizer, arguments).save_pretrained(base)
-        model = load_model(str(base), "prm", tokenizer.pad_token_id, arguments.seed)
+        base = arguments.base or f"{folder}/base"
+        if not arguments.base:
+            build_model(tokenizer, arguments).save_pretrained(base)
+        model = load_model(base, "prm", tokenizer.pad_token_id, arguments.seed)
         fit(model, "prm", [reweighted(group, *weights) for group in groups], [], settings, Path(folder) / "work")
     return model
 

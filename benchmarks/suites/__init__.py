@@ -19,6 +19,7 @@ from typing import Literal
 
 from prm.data.drops import Drops
 from prm.data.formats.solutions import RowError
+from prm.data.formats.sources import read_source
 from prm.data.records import Chain, Problem
 from prm.data.rows import Row
 from prm.data.steps import split_steps
@@ -29,7 +30,6 @@ from ..results import Protocol
 from . import best_of_n, judging, localization, preference, steps
 from .collecting import Collection, SuiteData
 from .fields import Place
-from .sources import read_source
 from .truth import Found, Rule, Truth
 
 __all__ = ["SUITES", "Suite", "SuiteData", "read_suite", "suite_named"]
@@ -141,7 +141,7 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
 
     Args:
         name: in `SUITES`.
-        source: a file, a folder with files, or a name on the Hub; see `prm.benchmarks.suites.sources`.
+        source: a file, a folder with files, or a name on the Hub; see `prm.data.formats.sources`.
         drops: receives unusable rows, by file and number.
         splitter: what ends a step in responses and solutions; a set with steps of its own keeps them.
 

@@ -20,11 +20,9 @@ UNEQUAL = "lists that differ in number"
 BAD_SCORE = "a score that cannot be read"
 EMPTY_CHAIN = "empty chain"
 BLANK_PROBLEM = "a problem that is blank"
-NOT_JSON = "not a JSON object"
-NOT_TEXT = "text that is not UTF-8"
 TWICE = "the same row twice"
 ID_TWICE = "its id comes twice"
-"""Reasons to drop a row, besides those of `prm.data.formats` and `prm.data.preferences`."""
+"""Reasons to drop a row, besides those of `prm.data.formats`, of its sources, and `prm.data.preferences`."""
 
 _NONE = ("", "n/a", "na", "none", "null")
 _NUMBER = re.compile(r"(?:step\s*)?(-?\d+)", re.IGNORECASE)

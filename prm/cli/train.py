@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from prm.data.jobs import is_main_process
 from prm.errors import InputError
-from prm.training import job
+from prm.models.rendering import PLACE
+from prm.training import hub, job
 from prm.training.examples import Steps, Targets, TooLong
 from prm.training.objectives import TERMS
-from prm.training.settings import Optimizer, Precision, Quantize, TrainSettings, Weights
+from prm.training.options import read_options
+from prm.training.settings import METRICS, Optimizer, Precision, Quantize, Scheduler, TrainSettings, Weights
 
 from .options import Chat, Overwrite, Seed, Splitter, key_values, one_of
 
@@ -22,9 +26,25 @@ if TYPE_CHECKING:
 DATA, LOSS, FIT, OUTPUT = "Data", "What is learned", "Training", "Output"
 
 
+def _from_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the options of a file for defaults."""
+    if path is not None:
+        names = [parameter.name for parameter in context.command.params if parameter.name]
+        context.default_map = read_options(path, names)
+    return path
+
+
 def train(
     base: Annotated[str, typer.Option(help="backbone: Hugging Face directory or Hub name")],
     out: Annotated[Path, typer.Option(help="checkpoint directory to write", rich_help_panel=OUTPUT)],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file with options, such as the train.toml of a checkpoint; those given here go before",
+            callback=_from_config,
+            is_eager=True,
+        ),
+    ] = None,
     problems: Annotated[Path | None, typer.Option(help="problems as JSONL", rich_help_panel=DATA)] = None,
     chains: Annotated[Path | None, typer.Option(help="chains of these problems", rich_help_panel=DATA)] = None,
     labels: Annotated[
@@ -38,12 +58,26 @@ def train(
     ] = None,
     preferences: Annotated[
         Path | None,
-        typer.Option(help="rows with prompt, chosen, rejected, in place of the above (orm)", rich_help_panel=DATA),
+        typer.Option(
+            help="rows with prompt, chosen, rejected, in place of the above (orm): JSONL, JSON or Parquet, or a folder",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    evaluation: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE of other problems to measure on, such as chains=e.jsonl; repeatable", rich_help_panel=DATA
+        ),
     ] = None,
     held_out: Annotated[
-        float,
-        typer.Option(min=0.0, max=0.9, help="share of problems to measure on, not train on", rich_help_panel=DATA),
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=0.9,
+            help="share of problems to measure on, not train on; default: 0.05, or 0 with --evaluation",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     max_length: Annotated[
         int | None, typer.Option(min=1, help="longest chain in tokens; default: the model's", rich_help_panel=DATA)
     ] = None,
@@ -65,10 +99,9 @@ def train(
             rich_help_panel=LOSS,
         ),
     ] = None,
-    view: Annotated[
+    labels_as: Annotated[
         str,
         typer.Option(
-            "--labels-as",
             help=f"{one_of(get_args(Targets))} (soft, weighted by number of rollouts)",
             rich_help_panel=LOSS,
         ),
@@ -76,6 +109,13 @@ def train(
     steps: Annotated[
         str, typer.Option(help="steps to learn from: all, up to the first-error, or one-past it", rich_help_panel=LOSS)
     ] = "all",
+    head_from: Annotated[
+        str | None,
+        typer.Option(
+            help="WRONG,RIGHT: words of one token; the head begins as the language model's choice between them",
+            rich_help_panel=LOSS,
+        ),
+    ] = None,
     members: Annotated[
         int, typer.Option(min=1, help="step heads on the one backbone, each on its own bootstrap sample: an ensemble")
     ] = 1,
@@ -97,7 +137,17 @@ def train(
         float, typer.Option(min=0.0, help="gap between right and wrong steps, of q-ranking", rich_help_panel=LOSS)
     ] = 4.0,
     epochs: Annotated[float, typer.Option(min=0.001, help="passes over the data", rich_help_panel=FIT)] = 1.0,
+    max_steps: Annotated[
+        int, typer.Option(min=0, help="optimizer steps, in place of --epochs; 0: go by those", rich_help_panel=FIT)
+    ] = 0,
     lr: Annotated[float, typer.Option(min=0.0, help="peak learning rate", rich_help_panel=FIT)] = 1e-5,
+    warmup: Annotated[
+        float, typer.Option(min=0.0, help="share of the steps before the peak", rich_help_panel=FIT)
+    ] = 0.05,
+    scheduler: Annotated[
+        str, typer.Option(help=f"after the peak: {one_of(get_args(Scheduler))}", rich_help_panel=FIT)
+    ] = "cosine",
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="of AdamW", rich_help_panel=FIT)] = 0.0,
     batch_size: Annotated[
         int,
         typer.Option(
@@ -173,6 +223,16 @@ def train(
             rich_help_panel=OUTPUT,
         ),
     ] = 0,
+    best: Annotated[
+        str | None,
+        typer.Option(
+            help=f"keep the best measured state, by {one_of(name for names in METRICS.values() for name in names)}",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(min=0, help="end after so many measurements without a better one", rich_help_panel=OUTPUT)
+    ] = 0,
     report_to: Annotated[
         list[str] | None,
         typer.Option(help="tensorboard (default where installed), wandb, none; repeatable", rich_help_panel=OUTPUT),
@@ -180,9 +240,23 @@ def train(
     separator: Annotated[str, typer.Option(help=r"ends every step; \n is a newline")] = r"\n",
     splitter: Splitter = "newline",
     chat: Chat = False,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="instruction around every problem, with {problem} in it: a file, taken as it is, or a text, whose \\n "
+            "is a newline; without --chat it may end in {solution}"
+        ),
+    ] = None,
     seed: Seed = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print what would be trained on and stop", rich_help_panel=OUTPUT)
+    ] = False,
+    push_to: Annotated[
+        str | None,
+        typer.Option(help="repository on the Hub to push the checkpoint to, such as me/my-prm", rich_help_panel=OUTPUT),
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="make that repository a private one", rich_help_panel=OUTPUT)
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -194,15 +268,20 @@ def train(
         base=base,
         objective=cast("Kind", objective),
         losses=_losses(loss or []),
-        labels_as=cast("Targets", view),
+        labels_as=cast("Targets", labels_as),
         steps=cast("Steps", steps),
         class_balance=class_balance,
+        head_from=None if head_from is None else cast("tuple[str, str]", tuple(head_from.split(","))),
         members=members,
         margin=margin,
         label_smoothing=label_smoothing,
         zeta=zeta,
         epochs=epochs,
+        max_steps=max_steps,
         lr=lr,
+        warmup=warmup,
+        scheduler=cast("Scheduler", scheduler),
+        weight_decay=weight_decay,
         batch_size=batch_size,
         held_out=held_out,
         max_length=max_length,
@@ -221,18 +300,36 @@ def train(
         separator=separator,
         splitter=splitter,
         chat=chat,
+        template=None if template is None else _template(template),
         seed=seed,
         tokens_per_pass=tokens_per_pass,
         gradient_checkpointing=gradient_checkpointing,
         measure_every=measure_every,
         save_every=save_every,
+        best=best,
+        patience=patience,
         report_to=None if report_to is None else tuple(name for name in report_to if name != "none"),
     )
     data = {"problems": problems, "chains": chains, "labels": labels, "values": values, "preferences": preferences}
+    other = key_values("--evaluation", "NAME=FILE", evaluation or [], "such as --evaluation chains=e.jsonl")
     if dry_run:
-        job.show_audit(job.audit_of(settings, **data))
+        job.show_audit(job.audit_of(settings, **data, evaluation=other))
     else:
-        job.train(settings, **data, out=out, overwrite=overwrite)
+        job.train(settings, **data, evaluation=other, out=out, overwrite=overwrite)
+        if push_to and is_main_process():
+            hub.push(out, push_to, private=private)
+
+
+def _template(given: str) -> str:
+    r"""A template: the text of a file as it is, or a text in which `\n` is a newline and `\\` a backslash."""
+    if PLACE in given:
+        return re.sub(r"\\([n\\])", lambda match: "\n" if match[1] == "n" else "\\", given)
+    try:
+        return Path(given).read_bytes().decode("utf-8")
+    except (OSError, ValueError) as error:  # ValueError: it is not UTF-8, or no file can have this name
+        raise InputError(
+            f"--template {given!r} is neither a file nor a text with {PLACE}", f"write {PLACE} where the problem goes"
+        ) from error
 
 
 def _losses(given: Sequence[str]) -> dict[str, float]:

@@ -59,9 +59,9 @@ class Job:
             self._require_ours()
         if overwrite or there is None:
             return False
-        if changed := self._changed():
+        if self._changed():
             raise OutputError(
-                f"{there}: already exists, made with other {' and '.join(changed)}",
+                f"{there}: already exists, made with other {' and '.join(self._differences())}",
                 "choose another output, or overwrite it (--overwrite, overwrite=True)",
             )
         return there == self.output and self._stored().get("finished") is not None
@@ -242,6 +242,16 @@ class Job:
         stored = self._stored()
         return [key for key, value in self._identity.items() if stored.get(key) != value]
 
+    def _differences(self) -> Iterator[str]:
+        """What differs from the manifest, by name."""
+        stored = self._stored()
+        for key in self._changed():
+            old, new = stored.get(key), self._identity[key]
+            if isinstance(old, dict) and isinstance(new, dict):
+                yield f"{key} ({', '.join(sorted(name for name in {*old, *new} if old.get(name) != new.get(name)))})"
+            else:
+                yield key
+
     @cached_property
     def _sizes(self) -> dict[str, int]:
         """Sizes of the input files in bytes when the job began."""
@@ -289,10 +299,10 @@ def _holds_something(path: Path) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """Digest of a file, or of a checkpoint's weights and settings; "missing" if there is none."""
+    """Digest of a file, of a checkpoint's weights and settings, or of a folder's rows; "missing" if there is none."""
     try:
         if path.is_dir():
-            parts = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
+            parts = sorted({p for p in path.iterdir() if p.suffix in _OF_A_CHECKPOINT} | set(_files_of_rows(path)))
             return hashlib.sha256("".join(f"{p.name}{_digest_of_part(p)}" for p in parts).encode()).hexdigest()[:16]
         with path.open("rb") as file:
             if path.suffix == ".safetensors" and path.stat().st_size > _LARGE:
@@ -300,6 +310,15 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError:
         return "missing"
+
+
+_OF_A_CHECKPOINT = (".safetensors", ".json")
+_OF_ROWS = (".jsonl", ".ndjson", ".gz", ".parquet", ".arrow")
+
+
+def _files_of_rows(folder: Path) -> Iterator[Path]:
+    """The files of rows in a folder and in those right below it, such as a clone's `data/`."""
+    return (p for each in ("*", "*/*") for p in folder.glob(each) if p.suffix.lower() in _OF_ROWS)
 
 
 def _digest_of_part(path: Path) -> str:

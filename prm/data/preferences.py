@@ -1,24 +1,30 @@
 r"""Preference rows in the usual shapes → records for training an outcome reward model.
 
-A row says which of two answers to the same context is better: `chosen` and `rejected`, as texts or as messages, with
-the context in `prompt` or at the beginning of both ("standard" and "conversational", "explicit" and "implicit prompt"
-in TRL's terms, huggingface.co/docs/trl/dataset_formats); or two answers and a label. Nothing is guessed: an incomplete
-row is dropped, for one of the reasons below.
+A row says which answers to the same context are better: `chosen` and `rejected`, as texts or as messages, or as lists
+of these, with the context in `prompt` or at the beginning of each answer ("standard" and "conversational", "explicit"
+and "implicit prompt" in TRL's terms, huggingface.co/docs/trl/dataset_formats); or two answers and a label. Nothing is
+guessed: an incomplete row is dropped, for one of the reasons below, and fields that are not read are named.
 
-Not supported: rows with more than two answers, and messages whose content is not a text.
+Not supported: messages whose content is not a text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from prm import console
+from prm.errors import InputError
+
 from .drops import Drops
 from .formats.solutions import RowError, objects, typed
+from .formats.sources import read_source, splits_in
 from .records import Message
-from .rows import Row, optional_text, read_rows
+from .rows import Row, optional_text
 
 NO_ANSWER = "lacks a chosen or a rejected answer"
 NO_LABEL = "lacks a label that says which answer is chosen"
@@ -28,10 +34,11 @@ WRONG_ROLES = "roles that make no sense"
 EMPTY = "an empty text"
 SAME_TEXTS = "two answers that are the same"
 TIE = "a tie"
+NO_WEIGHT = "a weight that is not above 0"
 WRONG_WAY_ROUND = "scored the wrong way round"
 TWICE = "the same pair twice"
 BOTH_WAYS = "the same pair in both directions"
-"""The reasons for a drop; the only others are those of `prm.data.formats.solutions.typed`."""
+"""The reasons for a drop; the only others are those of `prm.data.formats.solutions.typed` and `.sources`."""
 
 _PROMPTS = ("prompt", "question", "problem", "instruction", "input")
 _LABELED: Mapping[tuple[str, str], Mapping[str, int | None]] = {
@@ -39,17 +46,21 @@ _LABELED: Mapping[tuple[str, str], Mapping[str, int | None]] = {
     ("output_1", "output_2"): {"1": 0, "2": 1},
 }
 """The two answers in JudgeBench and LLMBar, and which one each label calls better; None for a tie."""
-_TAG = "\n\nAssistant:"
+TAG = "\n\nAssistant:"
 """Precedes an answer in the transcripts of HH-RLHF."""
 _ASKING = ("user", "tool")
 _ROLES = (*_ASKING, "system", "assistant")
 _LARGEST = 1e300
 """Largest score, so that the difference of two scores is finite."""
+_IDS = ("id", "idx", "prompt_id", "pair_id")
+_SCORES = (("score_chosen", "chosen_score"), ("score_rejected", "rejected_score"))
+_SPLIT = "train"
+"""The split that is read where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """Two answers to the same context, one better than the other."""
+    """Answers to the same context, some better than the others: mostly one and one."""
 
     id: str
     """Unique in its file."""
@@ -61,81 +72,162 @@ class Preference:
     """The other answer. Not blank, and different from `chosen` even without the whitespace around them."""
     margin: float | None = None
     """How much better the chosen answer is, above 0, in the row's own unit; None if the row does not say."""
+    other_chosen: tuple[str, ...] = ()
+    """Further answers, each of them as good as `chosen` and better than every rejected one."""
+    other_rejected: tuple[str, ...] = ()
+    """Further answers, each of them as bad as `rejected`."""
+    weight: float = 1.0
+    """How much the row counts in a loss, above 0, however many answers it has."""
+    agreement: float | None = None
+    """Share of the votes for the chosen answer, in [0, 1]; None if the row does not say."""
 
     def __post_init__(self) -> None:
         if not self.id or not self.context:
             raise ValueError("id and context must not be empty")
-        if not self.chosen.strip() or not self.rejected.strip() or self.chosen.strip() == self.rejected.strip():
+        better, worse = ({text.strip() for text in side} for side in (self.all_chosen, self.all_rejected))
+        if "" in better | worse or better & worse:
             raise ValueError("chosen and rejected must be different texts that are not blank")
         if self.margin is not None and not self.margin > 0:
             raise ValueError("margin must be a number above 0, or null")
+        if not 0 < self.weight < float("inf"):
+            raise ValueError("weight must be a number above 0")
+        if self.agreement is not None and not 0 <= self.agreement <= 1:
+            raise ValueError("agreement must be a share in [0, 1], or null")
+
+    @property
+    def all_chosen(self) -> tuple[str, ...]:
+        """The better answers."""
+        return self.chosen, *self.other_chosen
+
+    @property
+    def all_rejected(self) -> tuple[str, ...]:
+        """The worse answers."""
+        return self.rejected, *self.other_rejected
 
 
 def read_preferences(path: Path, drops: Drops) -> Iterator[Preference]:
-    """Yield the preferences of a file, in order.
+    """Yield the preferences of a file or folder, in order.
 
-    A repeated pair is dropped. A pair that occurs in both directions is dropped everywhere, since nothing says which
-    direction is right; so the whole file is read before the first preference is yielded.
+    A repeated pair is dropped. Rows with a pair that occurs in both directions are dropped, since nothing says which
+    direction is right; so all is read before the first preference is yielded. Fields that are not read are named on
+    standard error, with the number of rows that have them.
 
     Args:
-        path: JSONL. A row's id is its `id`, `idx`, `prompt_id` or `pair_id`, followed by the line number if it is
-            repeated; a row without these gets one from the file's name and its line.
-        drops: records the rows that cannot be used, by the file's name and the line.
+        path: see `prm.data.formats.sources`; of several splits, only `train` is read. A row's id is its `id`, `idx`,
+            `prompt_id` or `pair_id`, followed by its number in the file if it is repeated; a row without these gets one
+            from the file's name and its number.
+        drops: records the rows that cannot be used, by the file's name and the number.
 
     Raises:
-        InputError: the file cannot be read, or a line is not one JSON object.
+        InputError: the file cannot be read, or there are several splits, none of them `train`.
     """
     found = list(_preferences(path, drops))
-    lines: dict[_Pair, int] = {}
-    for number, preference in found:
-        lines.setdefault(_pair(preference), number)
-    for number, preference in found:
-        context, chosen, rejected = pair = _pair(preference)
-        reverse = lines.get((context, rejected, chosen))
+    places: dict[_Pair, str] = {}
+    for place, preference in found:
+        for pair in _pairs(preference):
+            places.setdefault(pair, place)
+    for place, preference in found:
+        pairs = _pairs(preference)
+        reverse = next((places[back] for c, a, b in pairs if (back := (c, b, a)) in places), None)
         if reverse is not None:
-            drops.add(f"{path.stem}:{number}", BOTH_WAYS, f"reversed in line {reverse}")
-        elif lines[pair] != number:
-            drops.add(f"{path.stem}:{number}", TWICE, f"first in line {lines[pair]}")
+            drops.add(place, BOTH_WAYS, f"reversed in {reverse}")
+        elif all(places[pair] != place for pair in pairs):
+            drops.add(place, TWICE, f"first in {places[pairs[0]]}")
         else:
             yield preference
 
 
 _Context = str | tuple[Message, ...]
+_Answer = str | tuple[Message, ...]
+"""An answer, or the messages that end in it."""
 _Pair = tuple[_Context, str, str]
 
 
-def _pair(preference: Preference) -> _Pair:
-    return preference.context, preference.chosen.strip(), preference.rejected.strip()
+def _pairs(preference: Preference) -> list[_Pair]:
+    sides = product(preference.all_chosen, preference.all_rejected)
+    return [(preference.context, chosen.strip(), rejected.strip()) for chosen, rejected in sides]
 
 
-def _preferences(path: Path, drops: Drops) -> Iterator[tuple[int, Preference]]:
-    """The rows that can be used, each considered by itself, with their line numbers."""
-    taken = set[str]()
-    for number, row in read_rows(path):
+def _preferences(path: Path, drops: Drops) -> Iterator[tuple[str, Preference]]:
+    """The rows that can be used, each considered by itself, with their places: file and number."""
+    taken, ignored = set[str](), Counter[str]()
+    _tell_splits(path)
+    for stem, number, row in read_source(path, _SPLIT):
+        place = f"{stem}:{number}"
         try:
-            (context, chosen, rejected), margin = pair_of(row), _margin(row)
+            if isinstance(row, RowError):
+                raise row
+            fields = _fields(row)
         except RowError as error:
-            drops.add(f"{path.stem}:{number}", error.reason, error.detail)
+            drops.add(place, error.reason, error.detail)
             continue
-        identity = optional_text(row, "id", "idx", "prompt_id", "pair_id") or f"{path.stem}-{number}"
+        identity = optional_text(row, *_IDS) or f"{stem}-{number}"
         while identity in taken:
             identity += f":{number}"
         taken.add(identity)
-        yield number, Preference(identity, context, chosen, rejected, margin)
+        ignored.update(_unread(row))
+        yield place, Preference(identity, **fields)
+    if ignored:
+        named = ", ".join(f"{name} ({count:,})" for name, count in sorted(ignored.items()))
+        console.say(f"{path}: ignored fields (in so many rows): {named}")
+
+
+def _tell_splits(path: Path) -> None:
+    """Say which splits are left out; refuse to choose between several."""
+    splits = splits_in(path)
+    if len(splits) > 1 and _SPLIT not in splits:
+        raise InputError(f"{path}: holds the splits {', '.join(splits)}", "give the file, or a folder, of one of them")
+    if others := [split for split in splits if split != _SPLIT and len(splits) > 1]:
+        console.say(f"{path}: the split {_SPLIT} is read; left out: {', '.join(others)}")
+
+
+def _unread(row: Row) -> set[str]:
+    """Names of the fields of a row that hold something and are not read."""
+    answers = next((names for names in _LABELED if set(names) <= row.keys()), None)
+    prompt = next((name for name in _PROMPTS if row.get(name) is not None), "")
+    read = {"system", "margin", "weight", *_IDS, prompt, *((*answers, "label") if answers else ("chosen", "rejected"))}
+    read.update(_VOTES if _votes(row) else (), *(_SCORES if None not in _scores(row) else ()))
+    return {name for name, value in row.items() if name not in read and value not in (None, "", [], {})}
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    """The fields of a preference but its id."""
+    context, (chosen, *more_chosen), (rejected, *more_rejected) = _compared(row)
+    return {
+        "context": context,
+        "chosen": chosen,
+        "rejected": rejected,
+        "margin": _margin(row),
+        "other_chosen": tuple(more_chosen),
+        "other_rejected": tuple(more_rejected),
+        "weight": _weight(row),
+        "agreement": _agreement(row),
+    }
 
 
 def pair_of(row: Row) -> _Pair:
-    """Context, chosen and rejected answer."""
-    answers, given = [_answer(row, name) for name in _names(row)], _given_context(row)
-    (before, chosen), (same, rejected) = (_split(answer, given) for answer in answers)
-    if before != same:
-        raise RowError(CONTEXTS_DIFFER, "the texts before the two answers differ")
-    for name, answer in (("chosen", chosen), ("rejected", rejected)):
-        if not answer.strip():
+    """Context, chosen and rejected answer of a row with one of each."""
+    context, chosen, rejected = _compared(row)
+    for name, answers in (("chosen", chosen), ("rejected", rejected)):
+        if len(answers) > 1:
+            raise RowError("a field of the wrong kind", f"{name!r} holds {len(answers)} answers")
+    return context, chosen[0], rejected[0]
+
+
+def _compared(row: Row) -> tuple[_Context, Sequence[str], Sequence[str]]:
+    """Context, better and worse answers, each at least one."""
+    given = _given_context(row)
+    better, worse = ([_split(answer, given) for answer in _answers(row, name)] for name in _names(row))
+    before = better[0][0]
+    if any(other != before for other, _ in (*better, *worse)):
+        raise RowError(CONTEXTS_DIFFER, "the texts before the answers differ")
+    sides = [list(dict.fromkeys(text for _, text in side)) for side in (better, worse)]
+    for name, texts in zip(("chosen", "rejected"), sides, strict=True):
+        if not all(text.strip() for text in texts):
             raise RowError(EMPTY, f"the {name} answer")
-    if chosen.strip() == rejected.strip():
+    if {text.strip() for text in sides[0]} & {text.strip() for text in sides[1]}:
         raise RowError(SAME_TEXTS)
-    return _with_system(row, _checked(_joined(given, before))), chosen, rejected
+    return _with_system(row, _checked(_joined(given, before))), sides[0], sides[1]
 
 
 def _names(row: Row) -> tuple[str, str]:
@@ -152,13 +244,17 @@ def _names(row: Row) -> tuple[str, str]:
     return names[place], names[1 - place]
 
 
-def _answer(row: Row, name: str) -> str | tuple[Message, ...]:
-    if row.get(name) is None:
+def _answers(row: Row, name: str) -> list[_Answer]:
+    """The answers in a field: one, or a list of them. A list of objects is one answer, as messages."""
+    value = row.get(name)
+    if value is None or value == []:
         raise RowError(NO_ANSWER, repr(name))
-    return _text_or_messages(row, name)
+    if isinstance(value, list) and not isinstance(value[0], dict):
+        return [_text_or_messages({name: item}, name) for item in value]
+    return [_text_or_messages(row, name)]
 
 
-def _text_or_messages(row: Row, name: str) -> str | tuple[Message, ...]:
+def _text_or_messages(row: Row, name: str) -> _Answer:
     if not isinstance(row[name], list):
         return typed(row, name, str)
     return tuple(Message(typed(m, "role", str), typed(m, "content", str)) for m in objects(row, name))
@@ -174,7 +270,7 @@ def _given_context(row: Row) -> _Context | None:
     return _text_or_messages(row, name)
 
 
-def _split(answer: str | tuple[Message, ...], given: _Context | None) -> tuple[_Context, str]:
+def _split(answer: _Answer, given: _Context | None) -> tuple[_Context, str]:
     """The context before an answer (`()` if there is none), and the answer itself."""
     if isinstance(answer, tuple):
         if not answer or answer[-1].role != "assistant":
@@ -182,9 +278,9 @@ def _split(answer: str | tuple[Message, ...], given: _Context | None) -> tuple[_
         return answer[:-1], answer[-1].content
     if given is not None:
         return (), answer
-    before, tag, text = answer.rpartition(_TAG)
+    before, tag, text = answer.rpartition(TAG)
     if not tag:
-        raise RowError(NO_CONTEXT, f"no prompt, and no {_TAG.strip()!r} in the text of an answer")
+        raise RowError(NO_CONTEXT, f"no prompt, and no {TAG.strip()!r} in the text of an answer")
     if "\n\nHuman:" in text:
         raise RowError(WRONG_ROLES, "the last turn of an answer is not the assistant's")
     return before + tag, text
@@ -232,13 +328,51 @@ def _with_system(row: Row, context: _Context) -> _Context:
 
 def _margin(row: Row) -> float | None:
     """How much better the chosen answer is: the row's margin, or the difference of its two scores."""
-    chosen, rejected = _number(row, "score_chosen", "chosen_score"), _number(row, "score_rejected", "rejected_score")
+    chosen, rejected = _scores(row)
     difference = None if chosen is None or rejected is None else chosen - rejected
     margin = _number(row, "margin")
     for value, said in ((margin, f"margin {margin}"), (difference, f"scores {chosen} and {rejected}")):
         if value is not None and value <= 0:
             raise RowError(WRONG_WAY_ROUND if value < 0 else TIE, said)
     return difference if margin is None else margin
+
+
+def _scores(row: Row) -> tuple[float | None, float | None]:
+    chosen, rejected = _SCORES
+    return _number(row, *chosen), _number(row, *rejected)
+
+
+def _weight(row: Row) -> float:
+    weight = _number(row, "weight")
+    if weight is not None and weight <= 0:
+        raise RowError(NO_WEIGHT, f"weight {weight}")
+    return 1.0 if weight is None else weight
+
+
+_VOTES = ("votes_chosen", "votes_rejected", "votes")
+
+
+def _votes(row: Row) -> tuple[float, float] | None:
+    """Votes for the chosen and for the rejected answer; `votes` is the number of all. None without both."""
+    if any(isinstance(row.get(name), list | dict | str) for name in _VOTES):
+        return None
+    chosen, rejected, total = (_number(row, name) for name in _VOTES)
+    if rejected is None and chosen is not None and total is not None:
+        rejected = total - chosen
+    return None if chosen is None or rejected is None else (chosen, rejected)
+
+
+def _agreement(row: Row) -> float | None:
+    """Share of the votes for the chosen answer; as with scores, it must have the most."""
+    votes = _votes(row)
+    if votes is None:
+        return None
+    chosen, rejected = votes
+    if min(votes) < 0:
+        raise RowError("a field of the wrong kind", f"votes {chosen:g} and {rejected:g}")
+    if chosen <= rejected:
+        raise RowError(TIE if chosen == rejected else WRONG_WAY_ROUND, f"votes {chosen:g} and {rejected:g}")
+    return chosen / (chosen + rejected)
 
 
 def _number(row: Row, *names: str) -> float | None:

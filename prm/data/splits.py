@@ -2,7 +2,7 @@
 
 Problems are distinguished by their texts, not by their ids: other files have the same question under another id, and
 with an extra space or full stop. The side of a text depends on that text alone, not on the order of the problems or on
-which others there are.
+which others there are, unless a side would stay empty.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from prm.errors import InputError
 
 def is_in_share(identity: str, share: float) -> bool:
     """Whether an id falls into a share, in [0, 1], of all ids. An id in one share is in every greater share."""
-    digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2**64
+    return _place(identity) < share * 2**64
+
+
+def _place(identity: str) -> int:
+    """A random number below 2**64 that depends on the id alone."""
+    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), "big")
 
 
 def normal_text(text: str) -> str:
@@ -43,9 +47,16 @@ def hold_out(texts: Mapping[str, str], share: float) -> frozenset[str]:
 
     Args:
         texts: text of each problem by its id. Problems with the same `normal_text` fall on the same side.
-        share: of distinct texts, in [0, 1]. A problem held out at one share is held out at every greater share.
+        share: of distinct texts, in [0, 1]. A problem held out at one share is held out at every greater share. Between
+            0 and 1, at least one text is held out and at least one is not; a single text is not.
     """
-    return frozenset(identity for identity, text in texts.items() if is_in_share(text_digest(text), share))
+    digests = {identity: text_digest(text) for identity, text in texts.items()}
+    ordered = sorted(set(digests.values()), key=_place)
+    count = sum(is_in_share(digest, share) for digest in ordered)
+    if 0 < share < 1:
+        count = min(max(count, 1), max(len(ordered) - 1, 0))
+    out = set(ordered[:count])
+    return frozenset(identity for identity, digest in digests.items() if digest in out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,20 @@ heads differ only in their channels and read positions.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, BitsAndBytesConfig, LlamaTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    LlamaTokenizer,
+)
 from transformers.utils import cached_file
 
 from prm.data.writing import write_json
@@ -23,9 +30,10 @@ from prm.errors import ModelError
 from prm.statistics.calibration import Calibration
 
 from .architectures import GIVE_A_MODEL, HEAD_NAMES, first_line, require_complete, require_model
-from .decoders import ExactLinear, attention, classifier_class, form_of, length_limit, require_decoder
+from .decoders import ExactLinear, attention, classifier_class, decoder_of, form_of, length_limit, require_decoder
 from .heads import Kind
-from .rendering import Renderer
+from .layouts import StepRenderer
+from .rendering import PLACE, Renderer, SolutionRenderer, prompt_of
 
 METADATA = "prm.json"
 CHECKPOINT_SCHEMA = "checkpoint/1"
@@ -35,6 +43,8 @@ LABELS: dict[Kind, tuple[str, ...]] = {
     "joint": ("wrong", "right", "reward"),
 }
 """Channels of each kind's head."""
+Form = Literal["steps", "whole"]
+"""How a solution is written; see `Metadata.form`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class Metadata:
 
     kind: Kind
     separator: str = "\n"
-    """Ends every step; a PRM is read at the separator's last token."""
+    """In the form `steps`, ends every step; a PRM is read at the separator's last token."""
     chat: bool = False
     """Whether the problem is put into the tokenizer's chat template."""
     labels: str = "hard"
@@ -57,6 +67,11 @@ class Metadata:
     calibration: Mapping[str, Any] | None = None
     """Calibrations as JSON, by level: of "step" scores, of the "chain" scores aggregated from them, and of the
     "reward". None without any."""
+    form: Form = "steps"
+    """`steps`: each one ended by the separator. `whole`: problem and solution as one text, the user's own, which an ORM
+    is read at the end of; see `prm.models.rendering.SolutionRenderer`."""
+    template: str | None = None
+    """The instruction around the problem, see `prm.models.rendering.require_template`; None for the problem alone."""
 
     def __post_init__(self) -> None:
         if self.kind not in LABELS:
@@ -69,6 +84,10 @@ class Metadata:
             raise ValueError(f"members must be a whole number from 1, and 1 without a PRM, not {self.members!r}")
         if not isinstance(self.is_beta, bool):
             raise ValueError(f"is_beta must be true or false, not {self.is_beta!r}")
+        if self.form not in get_args(Form) or (self.form == "whole" and self.kind != "orm"):
+            raise ValueError(f"form must be one of {', '.join(get_args(Form))}, whole for an ORM, not {self.form!r}")
+        if self.template is not None and (not isinstance(self.template, str) or self.template.count(PLACE) != 1):
+            raise ValueError(f"template must have {PLACE} once, not {self.template!r}")
         if self.calibration is not None:
             _require_calibrations(self.calibration)
 
@@ -197,6 +216,32 @@ def load_model(
     return model
 
 
+def begin_head(model: Any, kind: Kind, name: str, words: Sequence[int]) -> None:
+    """Let a new head begin as a language model's choice between two words.
+
+    A step's log-odds, and a chain's reward, are then those of the second word against the first: what Math-Shepherd
+    reads (arXiv 2312.08935, section 3), to train on from.
+
+    Args:
+        model: from `load_model`.
+        kind: its kind.
+        name: the backbone that it was loaded from.
+        words: ids of the words for wrong and right.
+    """
+    if model.config.tie_word_embeddings:
+        rows = model.get_input_embeddings().weight[list(words)]
+    else:
+        causal = AutoModelForCausalLM.from_pretrained(name, dtype=model.dtype)
+        rows = causal.get_output_embeddings().weight[list(words)]
+    wrong, right = rows.detach().float()
+    parts = {"prm": (wrong, right), "orm": (right - wrong,), "joint": (wrong, right, right - wrong)}[kind]
+    with torch.no_grad():
+        head = model.score
+        head.weight.copy_(torch.stack(parts).repeat(head.weight.shape[0] // len(parts), 1))
+        if head.bias is not None:
+            head.bias.zero_()
+
+
 def _load(
     model_class: Any, name: str, config: Any, dtype: torch.dtype, options: Mapping[str, Any]
 ) -> tuple[Any, list[str]]:
@@ -210,7 +255,7 @@ def _load_text_part(
     model_class: Any, name: str, config: Any, dtype: torch.dtype, options: Mapping[str, Any]
 ) -> tuple[Any, list[str]]:
     """The same of a model that also takes images or sound, of which only the decoder is kept."""
-    decoder = AutoModel.from_pretrained(name, dtype=dtype, **options).get_decoder().base_model
+    decoder = decoder_of(AutoModel.from_pretrained(name, dtype=dtype, **options), config)
     with torch.device("meta"):
         model = model_class(config)
     setattr(model, model.base_model_prefix, decoder)
@@ -285,9 +330,12 @@ def context_length(name: str) -> int:
     return length_limit(_base_config(name))
 
 
-def renderer_of(tokenizer: Any, metadata: Metadata) -> Renderer:
+def renderer_of(tokenizer: Any, metadata: Metadata) -> StepRenderer:
     """The renderer that a checkpoint was trained with."""
-    return Renderer(tokenizer, separator=metadata.separator, chat=metadata.chat)
+    prompt = prompt_of(metadata.template)
+    if metadata.form == "whole":
+        return SolutionRenderer(tokenizer, chat=metadata.chat, prompt=prompt)
+    return Renderer(tokenizer, separator=metadata.separator, chat=metadata.chat, prompt=prompt)
 
 
 _NAMES = {"prm": "a PRM", "orm": "an ORM", "joint": "a joint PRM and ORM"}

@@ -57,6 +57,18 @@ def require_decoder(name: str, config: Any) -> None:
         )
 
 
+def decoder_of(model: Any, config: Any) -> Any:
+    """The decoder of `config` within a model that also takes images or sound.
+
+    Raises:
+        ValueError: it has none.
+    """
+    decoder = next((part for part in model.modules() if type(part) is _MODELS[config.__class__]), None)
+    if decoder is None:
+        raise ValueError(f"a {type(model).__name__} has no decoder of text by itself")
+    return decoder
+
+
 def length_limit(config: Any) -> int:
     """Most tokens that a model takes, by its configuration; 2**31 where that sets no limit."""
     text = config.get_text_config()

@@ -1,9 +1,12 @@
 """From (problem, steps) to token ids and the position of each step's end: the one place where text becomes ids.
 
-Steps are tokenized one by one and joined as ids. So a separator can never merge with its neighbors, a step's ids
-never depend on what follows it, and the end of each step is known by construction rather than searched for. A new
-renderer checks that the joined pieces still spell the text: the space that some tokenizers put before every piece is
-removed, and a tokenizer whose pieces cannot be joined is refused.
+`Renderer`, for heads that are read at steps: steps are tokenized one by one and joined as ids. So a separator can never
+merge with its neighbors, a step's ids never depend on what follows it, and the end of each step is known by
+construction rather than searched for. A new renderer checks that the joined pieces still spell the text: the space that
+some tokenizers put before every piece is removed, and a tokenizer whose pieces cannot be joined is refused.
+
+`SolutionRenderer`, for a head that is read at the end: problem and solution are one text, byte for byte the user's, and
+a chat ends as its template ends a turn.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from prm.data.preferences import TAG
 from prm.data.records import Asked, Message
-from prm.errors import RenderError
+from prm.errors import InputError, RenderError
 
 _ANCHOR = "\n"
 _BLANK = "\v"
@@ -41,6 +45,8 @@ class Rendered:
 
 PLACE = "{problem}"
 """Where the problem goes in a prompt."""
+SOLUTION = "{solution}"
+"""Where the solution goes in a template, if it says so: at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,8 @@ class Prompt:
     text: str = f"{PLACE}\n"
     """Without a chat template: everything before the solution."""
     messages: tuple[Message, ...] = (Message("user", PLACE),)
-    """In a chat: the turns before the solution. The turn with the place is replaced by a problem given as messages."""
+    """In a chat: the turns before the solution. Messages take the place of the turn with the place; what stands around
+    it then stands around the last message of the user."""
     template_options: Mapping[str, Any] = field(default_factory=dict)
     """Variables of the chat template."""
     prefix: str = ""
@@ -61,16 +68,59 @@ class Prompt:
         return self.text.replace(PLACE, problem.rstrip("\n")) + self.prefix
 
     def turns(self, problem: str | tuple[Message, ...]) -> tuple[Message, ...]:
-        """The turns of a chat."""
+        """The turns of a chat; raises RenderError if no message of a conversation can hold the prompt."""
         found: list[Message] = []
         for message in self.messages:
-            if PLACE in message.content and not isinstance(problem, str):
-                found += problem
-            elif isinstance(problem, str):
-                found.append(Message(message.role, message.content.replace(PLACE, problem)))
-            else:
+            if PLACE not in message.content:
                 found.append(message)
+            elif isinstance(problem, str):
+                found.append(_holding(message.content, Message(message.role, problem)))
+            else:
+                found += problem if message.content == PLACE else _asked_last(message.content, problem)
         return tuple(found)
+
+
+def _holding(text: str, message: Message) -> Message:
+    """The message with `text` around it."""
+    return Message(message.role, text.replace(PLACE, message.content))
+
+
+def _asked_last(text: str, messages: tuple[Message, ...]) -> list[Message]:
+    """The messages, with `text` around the last one of the user."""
+    last = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
+    if last is None:
+        raise RenderError(
+            "there is no message of the user for the prompt to hold", "drop it", reason="messages without a question"
+        )
+    return [*messages[:last], _holding(text, messages[last]), *messages[last + 1 :]]
+
+
+def require_template(template: str, *, chat: bool) -> None:
+    """Refuse a template that does not say where the problem goes.
+
+    Args:
+        template: an instruction with {problem} in it, and perhaps {solution} at its end.
+        chat: whether it is the user's turn of a chat.
+
+    Raises:
+        InputError: {problem} is missing or occurs twice, or {solution} is not at the end or in a chat.
+    """
+    if (count := template.count(PLACE)) != 1:
+        raise InputError(f"the template has {PLACE} {count} times", "write it once, where the problem goes")
+    if SOLUTION in template.removesuffix(SOLUTION):
+        raise InputError(
+            f"the template has {SOLUTION}, but does not end with it", f"put {SOLUTION} last, or leave it out"
+        )
+    if chat and SOLUTION in template:
+        raise InputError("the solution is the assistant's turn of a chat", f"leave {SOLUTION} out of the template")
+
+
+def prompt_of(template: str | None) -> Prompt:
+    """The prompt that a template spells, see `require_template`; None for the problem alone."""
+    if template is None:
+        return Prompt()
+    text = template.removesuffix(SOLUTION)
+    return Prompt(text, (Message("user", text),))
 
 
 class Renderer:
@@ -203,16 +253,7 @@ class Renderer:
         return [*parts, self._frame_ids(before, anchor)]
 
     def _templated(self, messages: Sequence[Message]) -> str:
-        from jinja2 import TemplateError
-
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            text: str = self.tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=False, **self.prompt.template_options
-            )
-        except (TemplateError, TypeError, ValueError) as error:  # the latter two: an option that it does not take
-            raise RenderError(f"the chat template refuses the messages: {error}", "drop the problem") from error
-        return text
+        return _templated(self.tokenizer, messages, self.prompt, is_open=True)
 
     def _frame_ids(self, text: str, anchor: str) -> list[int]:
         if (text, anchor) not in self._frames:
@@ -225,9 +266,7 @@ class Renderer:
 
     @cached_property
     def _first_ids(self) -> list[int]:
-        """The token that the tokenizer puts before every text, if any."""
-        first = self.tokenizer("a")["input_ids"][:1]
-        return [int(i) for i in first if i == self.tokenizer.bos_token_id]
+        return _first_ids(self.tokenizer)
 
     def _ids_by_text(self, texts: Iterable[str]) -> dict[str, list[int]]:
         """Ids of pieces. Text never becomes a special token: a chain cannot end itself or open another turn."""
@@ -262,10 +301,140 @@ class Renderer:
         return text.lstrip(" ")
 
 
+class SolutionRenderer:
+    r"""Turns a problem and its whole solution into token ids that are read at the last one: for an outcome head.
+
+    Steps are joined as they were split: a line end follows one that does not end in a blank, but for the last. In a
+    chat the ids are those of the tokenizer's `apply_chat_template` for the whole conversation, so the last one is what
+    the template writes after a turn. Otherwise they are those of problem and solution as one text, with a line end
+    between the two unless the problem ends in one or in "\n\nAssistant:" (HH-RLHF); where the prompt has a text of its
+    own, that alone stands around the problem.
+
+    Args:
+        tokenizer: any Hugging Face tokenizer.
+        chat: whether problem and solution are turns of the tokenizer's chat template.
+        prompt: what else stands around the problem.
+
+    Raises:
+        RenderError: there is no chat template.
+    """
+
+    def __init__(self, tokenizer: Any, *, chat: bool = False, prompt: Prompt | None = None) -> None:
+        if chat and not tokenizer.chat_template:
+            raise RenderError("this tokenizer has no chat template", "use chat=False")
+        self.tokenizer = tokenizer
+        self.chat = chat
+        self.prompt = prompt or Prompt()
+
+    def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
+        """Token ids of the problem and the solution; the one step end is the last token.
+
+        Raises:
+            RenderError: there is no step, or a blank one; the chat template refuses the messages, or one of them
+                contains a special token; or the problem is a conversation and `chat` is False.
+        """
+        (rendered,) = self.render_many([problem], [steps])
+        if isinstance(rendered, RenderError):
+            raise rendered
+        return rendered
+
+    def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
+        """See `Renderer.render_many`."""
+        texts = [self._texts(problem, steps) for problem, steps in zip(problems, chains, strict=True)]
+        distinct = dict.fromkeys(text for both in texts if isinstance(both, tuple) for text in both)
+        ids = dict(zip(distinct, self._tokenized([*distinct]), strict=True))
+        return [both if isinstance(both, RenderError) else _read_last(*(ids[text] for text in both)) for both in texts]
+
+    def _texts(self, problem: Asked, steps: Sequence[str]) -> tuple[str, str] | RenderError:
+        """All before the solution, and the whole text."""
+        try:
+            solution = _joined_as_split(steps)
+            if not self.chat:
+                before = self._before(problem)
+                return before, before + solution
+            return self._chat_texts(problem, solution)
+        except RenderError as error:
+            return error
+
+    def _before(self, problem: Asked) -> str:
+        if not isinstance(problem, str):
+            raise _without_chat()
+        if self.prompt.text == Prompt().text:
+            return problem if problem.endswith(("\n", TAG)) else f"{problem}\n"
+        return self.prompt.text.replace(PLACE, problem)
+
+    def _chat_texts(self, problem: Asked, solution: str) -> tuple[str, str]:
+        turns = self.prompt.turns(problem if isinstance(problem, str) else tuple(problem))
+        for where, text in (*(("the problem", turn.content) for turn in turns), ("the solution", solution)):
+            for mark in self._special:
+                if mark in text:
+                    raise RenderError(
+                        f"{where} contains {mark!r}, a special token", "drop the chain", reason="marker in the text"
+                    )
+        whole = (*turns, Message("assistant", solution))
+        return (
+            _templated(self.tokenizer, turns, self.prompt, is_open=True),
+            _templated(self.tokenizer, whole, self.prompt, is_open=False),
+        )
+
+    def _tokenized(self, texts: list[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        first = [] if self.chat else _first_ids(self.tokenizer)
+        found = self.tokenizer(
+            texts, add_special_tokens=False, split_special_tokens=not self.chat, return_attention_mask=False
+        )["input_ids"]
+        return [[*first, *ids] for ids in found]
+
+    @cached_property
+    def _special(self) -> list[str]:
+        """Texts that are special tokens wherever they stand."""
+        return [token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+
+
+def _joined_as_split(steps: Sequence[str]) -> str:
+    if not steps:
+        raise RenderError("there is no step", "drop empty chains", reason="empty chain")
+    for number, step in enumerate(steps, start=1):
+        if not step.strip():
+            raise RenderError(f"step {number} is blank: {step!r}", "drop blank steps", reason="blank step")
+    *before, last = steps
+    return "".join(step if step[-1:].isspace() else f"{step}\n" for step in before) + last
+
+
+def _read_last(before: Sequence[int], ids: Sequence[int]) -> Rendered:
+    """The ids, read at the last one; the prompt is what they share with `before`."""
+    shared = next((i for i, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b), min(len(before), len(ids)))
+    return Rendered(tuple(ids), (len(ids) - 1,), shared)
+
+
+def _first_ids(tokenizer: Any) -> list[int]:
+    """The token that the tokenizer puts before every text, if any."""
+    return [int(i) for i in tokenizer("a")["input_ids"][:1] if i == tokenizer.bos_token_id]
+
+
+def _templated(tokenizer: Any, messages: Sequence[Message], prompt: Prompt, *, is_open: bool) -> str:
+    """A conversation as the chat template writes it; `is_open`: up to the answer that follows."""
+    from jinja2 import TemplateError
+
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    try:
+        text: str = tokenizer.apply_chat_template(
+            turns, add_generation_prompt=is_open, tokenize=False, **prompt.template_options
+        )
+    except (TemplateError, TypeError, ValueError) as error:  # the latter two: an option that it does not take
+        raise RenderError(f"the chat template refuses the messages: {error}", "drop the problem") from error
+    return text
+
+
 def _plain(first: list[int], context: str | tuple[Message, ...], prompt: Prompt) -> list[_Part] | RenderError:
     """The prompt without a chat template."""
     if isinstance(context, str):
         return [first, prompt.plain(context)]
+    return _without_chat()
+
+
+def _without_chat() -> RenderError:
     return RenderError(
         "the problem is given as messages", "use chat=True, or give a text", reason="messages without a chat template"
     )

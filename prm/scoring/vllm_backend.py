@@ -17,6 +17,7 @@ from torch import Tensor
 
 from prm.errors import EngineError, ModelError
 from prm.models.architectures import load_config
+from prm.models.decoders import form_of, is_decoder
 from prm.models.vllm_process import VllmProcess, last_line
 
 from .backends import TokenRow
@@ -28,6 +29,8 @@ _TASKS = {
     "ForSequenceClassification": "classify",
 }
 """vLLM's pooling task by the suffix of the architecture's name, as vLLM itself decides."""
+_UNLIKE = ("gpt_neox", "lfm2")
+"""Types of models of which vLLM 0.32 gives other scores than transformers, at least without a GPU."""
 _ELSE = "use the transformers backend"
 
 
@@ -96,7 +99,8 @@ def pooling_task(model: str, config: Any) -> str:
         config: the model's configuration.
 
     Raises:
-        ModelError: there is none: the model is a causal language model, say, or has several labels per text.
+        ModelError: there is none: the model is a causal language model, say, or has several labels per text, or a head
+            that vLLM does not look for.
     """
     architecture = config.architectures[0]
     task = next((task for end, task in _TASKS.items() if architecture.endswith(end)), None)
@@ -106,4 +110,7 @@ def pooling_task(model: str, config: Any) -> str:
         raise ModelError(f"{model}: vLLM does not serve {architecture} as a reward model", other + _ELSE)
     if task == "classify" and config.num_labels != 1:
         raise ModelError(f"{model}: has {config.num_labels} labels per text, but a reward model has one", _ELSE)
+    has_other_head = is_decoder(config) and form_of(config, "orm" if task == "classify" else "prm").head != "score"
+    if has_other_head or config.model_type in _UNLIKE:
+        raise ModelError(f"{model}: vLLM does not serve a {config.model_type} as such a reward model", _ELSE)
     return task

@@ -122,9 +122,8 @@ def example_lines(group: GroupExample, tokenizer: Any) -> list[str]:
             if target is None
             else f"label {target:.3g}" + (f", weight {weight:.3g}" if weight != 1 else "")
         )
-        lines.append(
-            f"  {_shown(tokenizer, ids[start:end])} then {_shown(tokenizer, ids[end : end + 1])} at {end}: {label}"
-        )
+        read = f"  {_shown(tokenizer, ids[start:end])} then {_shown(tokenizer, ids[end : end + 1])} at {end}"
+        lines.append(f"{read}: {label}" if chain.has_target else read)
         start = end + 1
     if chain.value is not None:
         lines.append(f"  the whole chain at {len(ids) - 1}: value {chain.value:.3g}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prm.models.checkpoint import Metadata
 from prm.models.heads import Kind
 from prm.statistics.bootstrap import Estimate
+
+if TYPE_CHECKING:
+    from prm.models.checkpoint import Metadata
 
 _WHAT = {
     "prm": "A process reward model: it scores every step of a solution with a probability that it is right.",
@@ -32,6 +34,7 @@ _READ = {
     "joint": "The softmax of its first two logits scores a step, class 1, read at the last token of the separator "
     "{separator} that ends it; the third logit, read at the very last token, is the reward.",
 }
+_READ_WHOLE = "Its single logit is the reward, read at the last token of problem and solution as one text{ended}."
 
 
 def model_card(
@@ -45,20 +48,20 @@ def model_card(
     """The text of README.md, with the front matter that the Hub reads.
 
     Args:
-        metadata: of the model.
+        metadata: what the model is, and how it is read.
         is_plain: whether plain transformers has a classifier of its backbone.
         settings: of the training.
         inputs: digests of the training files, by name.
         found: the audit, see `prm.training.audit.audit`.
         metrics: see `prm.training.measuring.measure`.
     """
-    train, held_out, kind = found["train"], found["held_out"], metadata.kind
+    kind, train, held_out = metadata.kind, found["train"], found["held_out"]
     parts = [
         _head(kind, is_plain, str(settings["base"])),
         f"{_WHAT[kind]}\n",
         _RANKED if "q-ranking" in settings["losses"] else "",
         "## Use\n",
-        _use(kind, is_plain, metadata.separator),
+        _use(metadata, is_plain),
         "## Data\n",
         f"{train['chains']:,} chains of {train['problems']:,} problems ({train['tokens']:,} tokens), "
         f"{train['steps']:,} labeled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
@@ -93,18 +96,20 @@ def _head(kind: Kind, is_plain: bool, base: str) -> str:
     )
 
 
-def _use(kind: Kind, is_plain: bool, separator: str) -> str:
+def _use(metadata: Metadata, is_plain: bool) -> str:
     call = "scorer.score([problem], [steps])"
     loads = (
-        f"Plain transformers loads it with `{_AUTO[kind]}`"
+        f"Plain transformers loads it with `{_AUTO[metadata.kind]}`"
         if is_plain
         else "It loads through prm-toolkit only, for plain transformers has no such classifier of its backbone (which "
         "`AutoModel` loads, without the head)"
     )
+    ended = ", as the chat template ends a turn" if metadata.chat else ""
+    read = _READ_WHOLE if metadata.form == "whole" else _READ[metadata.kind]
     return (
         f'```python\nimport prm\n\nscorer = prm.load_scorer("THIS_DIRECTORY")\n{call}\n```\n\n'
         f"{loads}; vLLM serves it as a pooling model, if it has the backbone. "
-        f"{_READ[kind].format(separator=repr(separator))} `prm.json` says how the input is assembled.\n"
+        f"{read.format(separator=repr(metadata.separator), ended=ended)} `prm.json` says how the input is assembled.\n"
     )
 
 

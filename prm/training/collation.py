@@ -46,10 +46,10 @@ def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, se
         bear that weight together.
         `lengths`: ``(n,)``, tokens of each solution.
         `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; both weights are 0 for a chain without a value;
-        the list weight is also 0 for the lowest chains of a group, and sums to 1 over the group.
+        the list weight is also 0 for the lowest chains of a group, and sums to the group's weight over the group.
         `chosen`, `rejected`, `pair_gaps`, `pair_targets`, `pair_weights`: one entry per pair of a higher and a lower
         chain of a group: how much better the higher one is, and the share of annotators who say so (1 if unknown); the
-        weights sum to 1 over the group.
+        weights sum to the group's weight over the group.
         `end_rows`, `end_places`, `end_values`, `end_weights`: one entry per step of a chain with a value.
         `token_rows`, `token_places`, `token_targets`, `token_weights`: one entry per token of a step: the position that
         predicts it, and its id.
@@ -76,8 +76,11 @@ def _table(rows: Sequence[tuple[float, ...]], **columns: torch.dtype) -> dict[st
 def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str, Tensor]:
     labeled: list[tuple[float, ...]] = []
     ends: list[tuple[float, ...]] = []
-    for row, (chain, shares) in enumerate(
-        (chain, shares) for group in groups for shares in [_shares(group, members, seed)] for chain in group.chains
+    for row, (chain, shares, worth) in enumerate(
+        (chain, shares, group.weight)
+        for group in groups
+        for shares in [_shares(group, members, seed)]
+        for chain in group.chains
     ):
         steps = zip(chain.step_ends, chain.targets, chain.weights, strict=True)
         known = [(end, target, weight) for end, target, weight in steps if target is not None]
@@ -87,7 +90,7 @@ def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str,
                 for k, share in enumerate(shares)
             ]
         if chain.value is not None:
-            ends += [(row, end, chain.value, 1.0) for end in chain.step_ends]
+            ends += [(row, end, chain.value, worth) for end in chain.step_ends]
     whole, real = torch.long, torch.float32
     columns = {
         "step_rows": whole,
@@ -136,7 +139,8 @@ def _values(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
             if chain.value is None:
                 rows.append((0.0, 0.0, -1 - len(rows), 0.0))
             else:
-                rows.append((chain.value, 1.0, number, 1 / above if chain.value > lowest else 0.0))
+                listed = group.weight / above if chain.value > lowest else 0.0
+                rows.append((chain.value, group.weight, number, listed))
     whole, real = torch.long, torch.float32
     return _table(rows, values=real, value_weights=real, groups=whole, list_weights=real)
 
@@ -150,7 +154,8 @@ def pairs(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
         own = [(i, j, v - w) for i, v in known for j, w in known if v > w]
         for i, j, gap in own:
             known_gap = gap if group.margin is None else group.margin
-            rows.append((i, j, known_gap, 1.0 if group.agreement is None else group.agreement, 1 / len(own)))
+            target = 1.0 if group.agreement is None else group.agreement
+            rows.append((i, j, known_gap, target, group.weight / len(own)))
         start += len(group.chains)
     whole, real = torch.long, torch.float32
     lengths = [len(chain.ids) - group.prompt_length for group in groups for chain in group.chains]

@@ -15,7 +15,8 @@ from prm.data.preferences import Preference
 from prm.data.records import Chain, Known, StepLabels
 from prm.data.steps import split_steps
 from prm.errors import RenderError
-from prm.models.rendering import Rendered, Renderer
+from prm.models.layouts import StepRenderer
+from prm.models.rendering import Rendered
 
 Targets = Literal["hard", "soft", "pooled", "relative", "denoised", "counts"]
 """A view of step labels; `counts` are soft labels, each weighted by its number of draws."""
@@ -61,7 +62,9 @@ class GroupExample:
     margin: float | None = None
     """How much better the better of two chains is; None where the preference row does not say."""
     agreement: float | None = None
-    """Share of annotators who prefer the better of two chains, in (0.5, 1] mostly; None where unknown."""
+    """Share of the votes for the better chains, in [0, 1]; None where the preference row does not say."""
+    weight: float = 1.0
+    """How much the values of its chains, and the pairs of them, count; above 0."""
 
 
 BLANK = GroupExample("", 1, (ChainExample("", array("i", [0]), (), (), (), None),))
@@ -77,7 +80,9 @@ class Recipe:
     labels_as: Targets = "hard"
     steps: Steps = "all"
     max_length: int = sys.maxsize
-    """Longest chain, in tokens."""
+    """Longest chain that is wanted, in tokens."""
+    context: int = sys.maxsize
+    """Longest chain that the model takes, in tokens."""
     too_long: TooLong = "drop"
     needs_pairs: bool = True
     """Whether a problem whose chains all have the same value teaches nothing."""
@@ -92,7 +97,7 @@ def unlabeled(chain: Chain) -> StepLabels:
 
 
 def label_examples(
-    rows: Sequence[LabeledChain], renderer: Renderer, recipe: Recipe, drops: Drops
+    rows: Sequence[LabeledChain], renderer: StepRenderer, recipe: Recipe, drops: Drops
 ) -> list[GroupExample]:
     """Examples of labeled chains: one group per chain where only steps are learned, else one group per problem.
 
@@ -117,37 +122,84 @@ def label_examples(
 
 
 def preference_examples(
-    preferences: Sequence[Preference], renderer: Renderer, recipe: Recipe, splitter: str, drops: Drops
+    preferences: Sequence[Preference], renderer: StepRenderer, recipe: Recipe, splitter: str | None, drops: Drops
 ) -> list[GroupExample]:
-    """Examples of preference rows: a group of two, the chosen one of value 1 and the rejected one of value 0.
+    """Examples of preference rows: a group each, the chosen answers of value 1 and the rejected ones of value 0.
 
-    A pair goes to `drops` if one of its sides is too long or cannot be rendered.
+    An answer that is too long or cannot be rendered goes to `drops`; if no chosen or no rejected answer is left, the
+    row does in its place.
+
+    Args:
+        preferences: the rows.
+        renderer: writes the answers.
+        recipe: how to make examples.
+        splitter: cuts an answer into steps; None to give it to the renderer whole.
+        drops: see above.
     """
-    contexts = [preference.context for preference in preferences for _ in range(2)]
-    answers = [answer for preference in preferences for answer in (preference.chosen, preference.rejected)]
-    rendered = renderer.render_many(contexts, [split_steps(answer, splitter) for answer in answers])
-    sides = zip(preferences, rendered[::2], rendered[1::2], strict=True)
-    made = (_pair(preference, chosen, rejected, recipe, drops) for preference, chosen, rejected in sides)
+    made = (
+        _compared(preference, answers, recipe, drops)
+        for start in range(0, len(preferences), ROUND)
+        for preference, answers in _answers(preferences[start : start + ROUND], renderer, splitter)
+    )
     return [group for group in made if group is not None]
 
 
-def _pair(
+_Answered = list[tuple[str, float, Rendered | RenderError]]
+"""Name, value and text of each answer of a row."""
+
+
+def _answers(
+    preferences: Sequence[Preference], renderer: StepRenderer, splitter: str | None
+) -> Iterator[tuple[Preference, _Answered]]:
+    named = [
+        [(f"chosen-{n}", 1.0, text) for n, text in enumerate(preference.all_chosen, start=1)]
+        + [(f"rejected-{n}", 0.0, text) for n, text in enumerate(preference.all_rejected, start=1)]
+        for preference in preferences
+    ]
+    contexts = [preference.context for preference, own in zip(preferences, named, strict=True) for _ in own]
+    texts = (text for own in named for _, _, text in own)
+    chains = [(text,) if splitter is None else split_steps(text, splitter) for text in texts]
+    rendered = iter(renderer.render_many(contexts, chains))
+    for preference, own in zip(preferences, named, strict=True):
+        yield (
+            preference,
+            [(f"{preference.id}/{name.removesuffix('-1')}", value, next(rendered)) for name, value, _ in own],
+        )
+
+
+def _compared(
     preference: Preference,
-    chosen: Rendered | RenderError,
-    rejected: Rendered | RenderError,
+    answers: _Answered,
     recipe: Recipe,
     drops: Drops,
 ) -> GroupExample | None:
-    if isinstance(chosen, RenderError):
-        drops.add(preference.id, chosen.reason, str(chosen))
+    chains, failed, prompt_length = list[ChainExample](), list[tuple[str, str, str]](), 0
+    for name, value, rendered in answers:
+        if fault := _fault(rendered, recipe):
+            failed.append((name, *fault))
+        elif isinstance(rendered, Rendered):
+            chains.append(_answer(name, rendered, value))
+            prompt_length = rendered.prompt_length
+    if {chain.value for chain in chains} != {0.0, 1.0}:
+        drops.add(preference.id, *failed[0][1:])
         return None
-    if isinstance(rejected, RenderError):
-        drops.add(preference.id, rejected.reason, str(rejected))
-        return None
-    if any(_is_too_long(preference.id, side, recipe, drops) for side in (chosen, rejected)):
-        return None
-    chains = (_answer(f"{preference.id}/chosen", chosen, 1.0), _answer(f"{preference.id}/rejected", rejected, 0.0))
-    return GroupExample(preference.id, chosen.prompt_length, chains, preference.margin)
+    for name, reason, detail in failed:
+        drops.add(name, reason, detail)
+    return GroupExample(
+        preference.id, prompt_length, tuple(chains), preference.margin, preference.agreement, preference.weight
+    )
+
+
+def _fault(rendered: Rendered | RenderError, recipe: Recipe) -> tuple[str, str] | None:
+    """Reason and detail of a drop; None if there is nothing wrong."""
+    if isinstance(rendered, RenderError):
+        return rendered.reason, str(rendered)
+    length = len(rendered.ids)
+    if length > recipe.context:
+        return "longer than the model's context", f"{length} tokens, but the model takes {recipe.context}"
+    if length > recipe.max_length:
+        return "longer than max_length", f"{length} tokens, max_length {recipe.max_length}"
+    return None
 
 
 def _answer(identity: str, rendered: Rendered, value: float) -> ChainExample:
@@ -155,7 +207,7 @@ def _answer(identity: str, rendered: Rendered, value: float) -> ChainExample:
     return ChainExample(identity, array("i", rendered.ids), rendered.step_ends, (None,) * steps, (1.0,) * steps, value)
 
 
-def _rendered(rows: Sequence[LabeledChain], renderer: Renderer) -> Iterator[Rendered | RenderError]:
+def _rendered(rows: Sequence[LabeledChain], renderer: StepRenderer) -> Iterator[Rendered | RenderError]:
     for start in range(0, len(rows), ROUND):
         part = rows[start : start + ROUND]
         yield from renderer.render_many([problem.text for problem, _, _ in part], [chain.steps for _, chain, _ in part])
@@ -183,17 +235,13 @@ def _fitting(identity: str, rendered: Rendered, recipe: Recipe, drops: Drops) ->
     if not ends:
         drops.add(identity, "empty chain")
         return None
-    kept = sum(end < recipe.max_length for end in ends)
+    kept = sum(end < min(recipe.max_length, recipe.context) for end in ends)
     if recipe.too_long == "whole-steps" and 0 < kept < len(ends):
         drops.add(identity, "steps beyond the longest length", f"{kept} of {len(ends)} steps are kept")
         return replace(rendered, ids=rendered.ids[: ends[kept - 1] + 1], step_ends=ends[:kept])
-    return None if _is_too_long(identity, rendered, recipe, drops) else rendered
-
-
-def _is_too_long(identity: str, rendered: Rendered, recipe: Recipe, drops: Drops) -> bool:
-    if len(rendered.ids) > recipe.max_length:
-        drops.add(identity, "longer than the model's context", f"{len(rendered.ids)} tokens")
-    return len(rendered.ids) > recipe.max_length
+    if fault := _fault(rendered, recipe):
+        drops.add(identity, *fault)
+    return None if fault else rendered
 
 
 def _targets(labels: StepLabels, recipe: Recipe) -> tuple[float | None, ...]:

@@ -26,7 +26,8 @@ from prm.data.writing import discard, whole_directory, write_json
 from prm.errors import InputError, ModelError, PrmError, require_texts
 from prm.plots import training_curves
 
-from .settings import TrainSettings, Weights, makes_no_difference
+from .options import OPTIONS, options_text
+from .settings import DEFAULT_SHARE, TrainSettings, Weights, makes_no_difference
 
 if TYPE_CHECKING:
     from .preparation import Prepared
@@ -41,6 +42,7 @@ def train(
     labels: Source | None = None,
     values: Source | None = None,
     preferences: Source | None = None,
+    evaluation: Mapping[str, Source] | None = None,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Output:
@@ -55,7 +57,9 @@ def train(
         chains: of these problems.
         labels: step labels of these chains, from `prm.label`.
         values: rows of `chain_id` and `value`, a real number that replaces right and wrong (orm, joint).
-        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm).
+        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm); see
+            `prm.data.preferences`. A path may be a file or folder of any kind that `prm.data.formats.sources` reads.
+        evaluation: sources by the same names, of other problems to measure on; None to hold some out.
         out: checkpoint directory; None for a temporary one (a single process only).
         overwrite: whether to replace an existing output.
 
@@ -68,12 +72,14 @@ def train(
     if out is None and _processes() > 1:
         raise InputError(f"out=None with {_processes()} processes, which must share one output", "give a directory")
     place = Workspace(out, "checkpoint")
-    files = _files(place, settings, problems, chains, labels, values, preferences)
+    named = _named(problems, chains, labels, values, preferences)
+    files = _files(place, settings, named, evaluation)
     work = place.out.with_name(place.out.name + ".training")
-    job = Job(place.out, "train", _manifest_settings(settings), files | directories(base=settings.base), (work,))
+    recorded = _manifest_settings(settings, has_evaluation=bool(evaluation))
+    job = Job(place.out, "train", recorded, files | directories(base=settings.base), (work,))
     with making(job, f"{settings.objective.upper()} checkpoint", overwrite) as counts:
         if counts is not None:
-            counts |= _train(settings, files, job, work)
+            counts |= _train(settings, files, job, work, options_text(settings, named, evaluation or {}))
     if is_main_process():
         discard(work)
     return place.output(job)
@@ -87,6 +93,7 @@ def audit_of(
     labels: Source | None = None,
     values: Source | None = None,
     preferences: Source | None = None,
+    evaluation: Mapping[str, Source] | None = None,
 ) -> dict[str, Any]:
     """The audit of what `train` would train on with these arguments; see `prm.training.audit.audit`.
 
@@ -96,7 +103,8 @@ def audit_of(
     from .preparation import prepare
 
     place = Workspace(None, "checkpoint")
-    return prepare(settings, _files(place, settings, problems, chains, labels, values, preferences)).found
+    named = _named(problems, chains, labels, values, preferences)
+    return prepare(settings, *_sides(_files(place, settings, named, evaluation))).found
 
 
 def show_audit(found: Mapping[str, Any]) -> None:
@@ -106,25 +114,51 @@ def show_audit(found: Mapping[str, Any]) -> None:
     console.table("What there is to learn from", ["", "train", "held out"], summary_rows(found))
 
 
-def _files(
-    place: Workspace,
-    settings: TrainSettings,
+def _named(
     problems: Source | None,
     chains: Source | None,
     labels: Source | None,
     values: Source | None,
     preferences: Source | None,
+) -> dict[str, Source]:
+    given = {"problems": problems, "chains": chains, "labels": labels, "values": values, "preferences": preferences}
+    return {name: source for name, source in given.items() if source is not None}
+
+
+_EVALUATION = "evaluation "
+"""Before the names of the files to measure on."""
+
+
+def _files(
+    place: Workspace, settings: TrainSettings, sources: Mapping[str, Source], evaluation: Mapping[str, Source] | None
 ) -> dict[str, Path]:
     """The files of the sources by name."""
     _require_settings(settings)
-    files = place.files(problems=problems, chains=chains, labels=labels, values=values, preferences=preferences)
-    if preferences is not None and len(files) > 1:
-        raise InputError("preferences come with problems and chains of their own", "omit the other data")
-    if preferences is None and not ({"problems", "chains"} <= files.keys() and {"labels", "values"} & files.keys()):
+    _require_whole(sources, settings)
+    if evaluation:
+        _require_whole(evaluation, settings)
+        if settings.held_out:
+            raise InputError("held_out makes no difference with evaluation", "omit one of them")
+    return place.files(**sources, **{_EVALUATION + name: source for name, source in (evaluation or {}).items()})
+
+
+def _sides(files: Mapping[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The files to learn from, and those to measure on."""
+    own = {name: path for name, path in files.items() if not name.startswith(_EVALUATION)}
+    return own, {name.removeprefix(_EVALUATION): path for name, path in files.items() if name not in own}
+
+
+def _require_whole(sources: Mapping[str, Source], settings: TrainSettings) -> None:
+    """Refuse sources that lack one that the others need, or are of no use together."""
+    if unknown := sources.keys() - {"problems", "chains", "labels", "values", "preferences"}:
+        raise InputError(f"unknown data {min(unknown)!r}", "give problems, chains, labels, values or preferences")
+    if "preferences" in sources:
+        if len(sources) > 1:
+            raise InputError("preferences come with problems and chains of their own", "omit the other data")
+    elif not ({"problems", "chains"} <= sources.keys() and {"labels", "values"} & sources.keys()):
         raise InputError("there is nothing to train on", "give problems, chains and labels (or values), or preferences")
-    if values is not None and settings.objective == "prm":
+    if "values" in sources and settings.objective == "prm":
         raise makes_no_difference("values", settings.objective)
-    return files
 
 
 def _require_settings(settings: object) -> None:
@@ -137,18 +171,34 @@ def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _manifest_settings(s: TrainSettings) -> dict[str, Any]:
+def word_id(tokenizer: Any, word: str) -> int:
+    """The id of a word that is one token.
+
+    Raises:
+        ModelError: it is several.
+    """
+    ids = tokenizer(word, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1:
+        raise ModelError(f"head_from: {word!r} is {len(ids)} tokens for this tokenizer", "give words of one token each")
+    return int(ids[0])
+
+
+def _manifest_settings(s: TrainSettings, *, has_evaluation: bool) -> dict[str, Any]:
     """The settings that the result depends on."""
+    share = (0.0 if has_evaluation else DEFAULT_SHARE) if s.held_out is None else s.held_out
     return {
         "base": s.base, "objective": s.objective, "losses": s.terms, "labels_as": s.score_labels,
         "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "label_smoothing": s.label_smoothing,
-        "zeta": s.zeta, "epochs": s.epochs, "lr": s.lr,
-        "batch_size": s.batch_size, "held_out": s.held_out, "max_length": s.max_length, "too_long": s.too_long,
+        "zeta": s.zeta, "epochs": s.epochs, "max_steps": s.max_steps, "lr": s.lr, "warmup": s.warmup,
+        "scheduler": s.scheduler, "weight_decay": s.weight_decay, "best": s.best, "patience": s.patience,
+        "measure_every": s.measure_every if s.best else None,
+        "batch_size": s.batch_size, "held_out": share, "max_length": s.max_length, "too_long": s.too_long,
         "precision": s.computation, "weights": s.weights, "optimizer": s.optimizer, "quantize": s.quantize,
         "lora_rank": s.lora_rank, "lora_alpha": s.lora_alpha, "lora_dropout": s.lora_dropout,
         "lora_targets": list(require_texts("lora_targets", s.lora_targets)), "keep_adapter": s.keep_adapter,
-        "fsdp": s.fsdp, "separator": s.separator,
-        "splitter": s.splitter, "chat": s.chat, "seed": s.seed, "members": s.members, "processes": _processes(),
+        "fsdp": s.fsdp, "separator": s.separator, "splitter": s.splitter, "chat": s.chat, "template": s.template,
+        "form": s.form, "seed": s.seed, "head_from": list(s.head_from or ()), "members": s.members,
+        "processes": _processes(),
     }  # fmt: skip
 
 
@@ -158,7 +208,11 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
     return FitSettings(
         terms=s.terms,
         epochs=s.epochs,
+        max_steps=s.max_steps,
         learning_rate=s.lr,
+        warmup=s.warmup,
+        scheduler=s.scheduler,
+        weight_decay=s.weight_decay,
         batch_size=s.batch_size,
         tokens_per_pass=s.tokens_per_pass,
         options=s.loss_options,
@@ -175,6 +229,8 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         offload=s.offload,
         measure_every=s.measure_every,
         save_every=s.save_every,
+        best=s.best,
+        patience=s.patience,
         report_to=_installed_reporters() if s.report_to is None else require_texts("report_to", s.report_to),
         seed=s.seed,
         members=s.members,
@@ -216,7 +272,7 @@ def _require_machine(settings: TrainSettings) -> None:
         raise ModelError("this GPU has no bfloat16", "choose float16 or float32")
 
 
-def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: Path) -> dict[str, Any]:
+def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: Path, options: str) -> dict[str, Any]:
     """Write a checkpoint; gives the counts of its examples, and its metrics."""
     from .audit import example_lines
     from .preparation import prepare
@@ -224,13 +280,15 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
 
     _require_machine(settings)
     with _without_progress_bars():
-        prepared = prepare(settings, files)
+        prepared = prepare(settings, *_sides(files))
         show_audit(prepared.found)
         if not prepared.train:
             prepared.drops.write(job.output)
             reasons = "; ".join(f"{reason}: {number:,}" for reason, number in prepared.drops.by_reason().items())
             why = "everything is held out" if prepared.held_out else reasons or "there is no example"
             raise InputError(f"there is nothing to train on: {why}", f"lower held_out, or see {drops_path(job.output)}")
+        if settings.best and not prepared.held_out:
+            raise InputError(f"best={settings.best!r} needs something to measure on", "hold out more, or omit best")
         for line in example_lines(prepared.train[0], prepared.tokenizer):
             console.say(line)
         how = _fit_settings(settings)
@@ -244,7 +302,7 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
             **{name.replace("_", " "): one.value for name, one in trained.metrics.items() if one.value is not None},
         }
         if is_main_process():
-            _write(job, work, prepared, trained)
+            _write(job, work, prepared, trained, options)
             write_drops(prepared.drops, job.output, counts)
     return counts
 
@@ -253,18 +311,21 @@ def _load(settings: TrainSettings, prepared: Prepared, weights: Weights, *, quan
     """The backbone with its head; quantized, its linear layers compute as the whole does."""
     import torch
 
-    from prm.models.checkpoint import four_bits, load_model
+    from prm.models.checkpoint import begin_head, four_bits, load_model
 
-    quantization = four_bits(getattr(torch, settings.computation)) if quantized else None
-    return load_model(
+    model = load_model(
         settings.base,
         settings.objective,
         prepared.pad_id,
         settings.seed,
         getattr(torch, weights),
         members=settings.members,
-        quantization=quantization,
+        quantization=four_bits(getattr(torch, settings.computation)) if quantized else None,
     )
+    if settings.head_from:
+        words = [word_id(prepared.tokenizer, word) for word in settings.head_from]
+        begin_head(model, settings.objective, settings.base, words)
+    return model
 
 
 @contextmanager
@@ -281,7 +342,7 @@ def _without_progress_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _write(job: Job, work: Path, prepared: Prepared, trained: Trained) -> None:
+def _write(job: Job, work: Path, prepared: Prepared, trained: Trained, options: str) -> None:
     """Write the checkpoint and all that belongs beside it."""
     from prm.models.checkpoint import save_model
     from prm.models.decoders import form_of
@@ -301,6 +362,7 @@ def _write(job: Job, work: Path, prepared: Prepared, trained: Trained) -> None:
         is_plain = form_of(trained.config, metadata.kind).is_plain
         card = model_card(metadata, is_plain, job.settings, job.digests, prepared.found, trained.metrics)
         (directory / "README.md").write_text(card, encoding="utf-8")
+        (directory / OPTIONS).write_text(options, encoding="utf-8")
         _draw(trained.log, directory / "training.png")
         for part in ("tensorboard", ADAPTER):
             if (work / part).is_dir():

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from prm.data.steps import split_steps
 from prm.errors import InputError, require_known, require_number, require_texts
+from prm.models.rendering import require_template
 
 from .examples import Steps, Targets, TooLong
-from .objectives import A_KIND, DEFAULT, TERMS, LossOptions, check_terms, heeded
+from .objectives import A_KIND, DEFAULT, TERMS, LossOptions, check_terms, heads_of, heeded
 
 if TYPE_CHECKING:
-    from prm.models.heads import Kind
+    from prm.models.checkpoint import Form
+    from prm.models.heads import Head, Kind
 
+Scheduler = Literal["cosine", "linear", "constant"]
+"""Of the learning rate, after the warm-up."""
+METRICS: dict[Head, tuple[str, ...]] = {
+    "step": ("step_auroc", "step_auroc_within_position", "first_error_f1", "ece"),
+    "outcome": ("pair_accuracy", "mean_margin"),
+}
+"""The metrics by which a state can be the best one, for each head; see `prm.training.measuring.measure`."""
 Precision = Literal["float32", "bfloat16", "float16"]
 """Of the computation."""
 Weights = Literal["float32", "bfloat16"]
@@ -55,12 +64,21 @@ class TrainSettings:
     """By how much `q-ranking` wants right steps above wrong ones; 0 or more."""
     epochs: float = 1.0
     """Passes over the data; above 0."""
+    max_steps: int = 0
+    """Optimizer steps to train for, in place of `epochs`; 0 to go by those."""
     lr: float = 1e-5
-    """Peak learning rate, 0 or more; warmed up over the first 5% of the steps, then a cosine to 0."""
+    """Peak learning rate, 0 or more."""
+    warmup: float = 0.05
+    """Share of the steps over which the learning rate rises from 0 to its peak, in [0, 1)."""
+    scheduler: Scheduler = "cosine"
+    """How it goes on: `cosine` or `linear` to 0, or `constant`."""
+    weight_decay: float = 0.0
+    """Of AdamW (arXiv 1711.05101), 0 or more."""
     batch_size: int = 64
     """Chains (prm) or problems (orm, joint) per optimizer step on one device; 1 or more."""
-    held_out: float = 0.05
-    """Share of the problems to measure on and not train on, in [0, 0.9]."""
+    held_out: float | None = None
+    """Share of the problems to measure on and not train on, in [0, 0.9]; None for 0.05, or for 0 where other data are
+    given to measure on."""
     max_length: int | None = None
     """Longest chain in tokens, 1 or more; None for the model's context. A longer chain is `too_long`."""
     too_long: TooLong = "drop"
@@ -90,14 +108,20 @@ class TrainSettings:
     offload: bool = False
     """Whether to keep the shards of `fsdp` in main memory, and update them there."""
     separator: str = r"\n"
-    r"""Text that ends every step; escapes such as `\n` are decoded. Not empty."""
+    r"""Text that ends every step, where steps are read (see `form`); escapes such as `\n` are decoded. Not empty."""
     splitter: str = "newline"
     """Cuts solutions that are given as one text into steps: a name in `prm.data.steps.SPLITTERS`, or
     `regex:EXPRESSION`."""
     chat: bool = False
     """Whether the problem becomes the user's turn of the model's chat template."""
+    template: str | None = None
+    """An instruction with {problem} in it, which stands around every problem, and may end in {solution}; None for the
+    problem alone."""
     seed: int = 0
     """Draws the new head and the order of the data; 0 or more."""
+    head_from: tuple[str, str] | None = None
+    """Two words, one token each, for wrong and right: the new head begins as the language model's choice between them
+    where it is read, in place of random numbers. None for those."""
     members: int = 1
     """Step heads on the one backbone, each from another start and on another bootstrap sample of the problems: an
     ensemble at little more than the cost of one (prm only)."""
@@ -110,6 +134,10 @@ class TrainSettings:
     """Optimizer steps between two measurements on the held-out problems; 0 to measure only at the end."""
     save_every: int = 0
     """Optimizer steps between two states that a killed training resumes from; 0 for ten times per run."""
+    best: str | None = None
+    """Metric by which the best of the states that were measured is kept, a name in `METRICS`; None for the last one."""
+    patience: int = 0
+    """Measurements without a better one after which the training ends; 0 to go on."""
     report_to: str | tuple[str, ...] | None = None
     """Where else to log: `tensorboard`, `wandb`; None for TensorBoard where it is installed."""
 
@@ -123,18 +151,24 @@ class TrainSettings:
         require_known("optimizer", self.optimizer, get_args(Optimizer))
         if self.quantize is not None:
             require_known("quantize", self.quantize, get_args(Quantize))
+        require_known("scheduler", self.scheduler, get_args(Scheduler))
         self._require_ranges()
         check_terms(self.objective, self.terms)
         self._require_heeded()
         self._require_counts()
         self._require_memory()
+        self._require_best()
         if self.too_long == "whole-steps" and self.objective != "prm":
             raise InputError("too_long='whole-steps' cuts off a chain's outcome", "it needs objective='prm'")
         if not self.separator_text:
             raise InputError("separator is empty", r"give a text, such as \n")
         split_steps("", self.splitter)  # refuses an unknown one
+        if self.template is not None:
+            require_template(self.template, chat=self.chat)
         require_texts("report_to", self.report_to or ())
         require_texts("lora_targets", self.lora_targets)
+        if self.head_from is not None and len(require_texts("head_from", self.head_from)) != 2:
+            raise InputError(f"head_from={self.head_from!r} are not two words", "give one for wrong and one for right")
 
     def _require_ranges(self) -> None:
         losses: object = self.losses
@@ -160,6 +194,7 @@ class TrainSettings:
             "steps": is_orm and self.steps != "all",
             "labels_as": is_orm and self.labels_as != "hard",
             "members": self.objective != "prm" and self.members > 1,
+            "separator": self.form == "whole" and self.separator_text not in ("", "\n"),
         }
         for name, is_idle in idle.items():
             if is_idle:
@@ -167,6 +202,19 @@ class TrainSettings:
         for name in ("lora_alpha", "lora_dropout", "lora_targets", "keep_adapter"):
             if getattr(self, name) and not self.lora_rank:
                 raise InputError(f"{name} makes no difference without LoRA", "omit it, or give lora_rank")
+
+    def _require_best(self) -> None:
+        """Refuse to look for the best state where nothing tells which one it is."""
+        if self.best is None:
+            if self.patience:
+                raise InputError("patience makes no difference without a metric", "omit it, or give best")
+            return
+        own = [name for head, names in METRICS.items() if head in heads_of(self.objective) for name in names]
+        require_known("best", self.best, own)
+        if not self.measure_every:
+            raise InputError(f"best={self.best!r} needs measurements during the training", "give measure_every")
+        if self.save_every:
+            raise InputError("save_every makes no difference with best: every measured state is saved", "omit it")
 
     def _require_counts(self) -> None:
         """Refuse a loss of counts where the weights of the labels are not counts."""
@@ -207,6 +255,12 @@ class TrainSettings:
         return LossOptions(self.margin, self.label_smoothing, self.zeta)
 
     @property
+    def form(self) -> Form:
+        """How solutions are written, see `prm.models.checkpoint.Metadata.form`: whole where no step is read."""
+        is_read_at_steps = self.objective != "orm" or any(TERMS[name].reads_ends for name in self.terms)
+        return "steps" if is_read_at_steps else "whole"
+
+    @property
     def separator_text(self) -> str:
         """The separator with its escapes decoded."""
         try:  # as Latin-1, because that is what `unicode_escape` reads; other characters are escaped first
@@ -226,15 +280,18 @@ class TrainSettings:
         return "order" if step_terms == {"q-ranking"} else self.score_labels
 
 
+DEFAULT_SHARE = 0.05
+"""Share of the problems that is held out."""
 _RANGES = {
     **{"margin": "[0, inf)", "label_smoothing": "[0, 0.5)", "zeta": "[0, inf)", "epochs": "(0, inf)", "lr": "[0, inf)"},
     **{"held_out": "[0, 0.9]", "lora_alpha": "(0, inf)", "lora_dropout": "[0, 1)"},
+    **{"warmup": "[0, 1)", "weight_decay": "[0, inf)"},
 }
 _WHOLE_RANGES = {
     **dict.fromkeys(("batch_size", "max_length", "tokens_per_pass", "members"), "[1, inf)"),
-    **dict.fromkeys(("lora_rank", "seed", "measure_every", "save_every"), "[0, inf)"),
+    **dict.fromkeys(("lora_rank", "seed", "max_steps", "measure_every", "save_every", "patience"), "[0, inf)"),
 }
-_OPTIONAL = ("max_length", "tokens_per_pass", "lora_alpha")
+_OPTIONAL = ("held_out", "max_length", "tokens_per_pass", "lora_alpha")
 _SWITCHES = ("class_balance", "fsdp", "offload", "chat", "gradient_checkpointing", "keep_adapter")
 
 

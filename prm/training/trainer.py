@@ -25,7 +25,7 @@ from accelerate.utils import DistributedType
 from torch import Tensor
 from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from prm import console
 from prm.data.jobs import is_main_process
@@ -35,14 +35,14 @@ from prm.models.adapters import LoraForm, give_adapters, with_adapters
 from prm.models.architectures import require_complete
 from prm.models.decoders import ExactLinear, reads_ahead
 from prm.models.heads import HEADS, Kind
+from prm.models.rounding import StochasticAdamW
 
 from .collation import collate, has_items, idle, passes
 from .examples import BLANK, GroupExample, to_last_target
 from .lengths import length_coefficient
 from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, losses, total_weights
-from .optimizers import StochasticAdamW
-from .settings import Optimizer, Precision, Weights
+from .settings import Optimizer, Precision, Scheduler, Weights
 
 LOG = "training_log.json"
 ADAPTER = "adapter"
@@ -58,8 +58,14 @@ class FitSettings:
     """Weight of each loss, see `prm.training.objectives`; empty for the default of the kind."""
     epochs: float = 1.0
     """Passes over the groups."""
+    max_steps: int = 0
+    """Optimizer steps, in place of `epochs`; 0 to go by those."""
     learning_rate: float = 1e-5
-    """Peak; warmed up over the first 5% of the steps, then a cosine to 0."""
+    """Peak."""
+    warmup: float = 0.05
+    """Share of the steps over which the learning rate rises to its peak."""
+    scheduler: Scheduler = "cosine"
+    """How it goes on."""
     batch_size: int = 64
     """Groups (chains for a PRM, else problems) per optimizer step on one device."""
     tokens_per_pass: int | None = None
@@ -95,6 +101,10 @@ class FitSettings:
     """Optimizer steps between two measurements; 0 for one at the end."""
     save_every: int = 0
     """Optimizer steps between two checkpoints that a killed training resumes from; 0 for ten in all."""
+    best: str | None = None
+    """Metric by which the best of the measured states is kept; None for the last one."""
+    patience: int = 0
+    """Measurements without a better one that end the training; 0 to go on."""
     report_to: tuple[str, ...] = ()
     """Where to log besides the log file: `tensorboard`, or another integration of the Trainer, such as `wandb`."""
     seed: int = 0
@@ -368,6 +378,8 @@ class RewardTrainer(Trainer):
             optimizer_cls_and_kwargs=_rounding(settings),
         )
         self.remove_callback(PrinterCallback)
+        if settings.patience:
+            self.add_callback(EarlyStoppingCallback(settings.patience))
         if self.is_world_process_zero():
             for callback in (ProgressBar(), LogFile(work / LOG), *_tensorboard(settings, work)):
                 self.add_callback(callback)
@@ -386,6 +398,13 @@ class RewardTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Order:
         batch, processes = self.args.per_device_train_batch_size, self.args.world_size
         return Order(len(self.train_dataset), batch, processes, self.args.seed)
+
+    def _load_best_model(self) -> None:
+        """Load the weights of the best state as those of any other."""
+        if self.is_fsdp_enabled or self.settings.lora_rank:
+            super()._load_best_model()
+        else:
+            self._load_from_checkpoint(str(self.state.best_model_checkpoint))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Load the weights of a state as `from_pretrained` does.
@@ -472,6 +491,8 @@ class RewardTrainer(Trainer):
         """Measure on the held-out groups, and log it."""
         measured = self.measured(self.model)
         found = {f"{metric_key_prefix}_{k}": one.value for k, one in measured.items() if one.value is not None}
+        if self.settings.best and f"{metric_key_prefix}_{self.settings.best}" not in found:
+            raise InputError(f"the held-out problems have no {self.settings.best}", "hold out more, or omit best")
         self.log(found)
         self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
@@ -560,14 +581,17 @@ def _policies(settings: FitSettings) -> dict[str, Any]:
 
 def _arguments(settings: FitSettings, model: Any, groups: int, held_out: int, work: Path) -> TrainingArguments:
     batches = math.ceil(groups / (settings.batch_size * int(os.environ.get("WORLD_SIZE", "1"))))
+    steps = settings.max_steps or batches * settings.epochs
+    measures = settings.measure_every and held_out
     arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        lr_scheduler_type="cosine",
+        lr_scheduler_type=_SCHEDULERS[settings.scheduler],
         # none in a short training, where it would make the first rate 0
-        warmup_steps=int(batches * settings.epochs * 0.05),
+        warmup_steps=int(steps * settings.warmup),
         per_device_train_batch_size=settings.batch_size,
         remove_unused_columns=False,
         fp16=settings.precision == "float16",
@@ -579,10 +603,14 @@ def _arguments(settings: FitSettings, model: Any, groups: int, held_out: int, wo
         ddp_find_unused_parameters=False,
         logging_steps=0.05,  # numbers below 1 are shares of all steps
         logging_nan_inf_filter=False,
-        eval_strategy="steps" if settings.measure_every and held_out else "no",
+        eval_strategy="steps" if measures else "no",
         eval_steps=settings.measure_every or None,
         save_strategy="steps",
-        save_steps=settings.save_every or 0.1,
+        save_steps=settings.measure_every if settings.best else settings.save_every or 0.1,
+        load_best_model_at_end=bool(settings.best),
+        metric_for_best_model=settings.best,
+        greater_is_better=settings.best != "ece",
+        restore_callback_states_from_checkpoint=bool(settings.patience),
         save_total_limit=1,
         report_to=[name for name in settings.report_to if name != "tensorboard"] or "none",
         seed=settings.seed,
@@ -592,6 +620,14 @@ def _arguments(settings: FitSettings, model: Any, groups: int, held_out: int, wo
     if settings.fsdp:
         arguments.fsdp_plugin_args |= _policies(settings)
     return arguments
+
+
+_SCHEDULERS: dict[Scheduler, str] = {
+    "cosine": "cosine",
+    "linear": "linear",
+    "constant": "constant_with_warmup",
+}
+"""Their names in transformers."""
 
 
 def _tensorboard(settings: FitSettings, work: Path) -> list[TrainerCallback]:

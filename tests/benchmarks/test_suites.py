@@ -14,9 +14,9 @@ from places import ROOT, SAMPLES
 from prm.benchmarks.suites import SUITES, read_suite
 from prm.benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
 from prm.benchmarks.suites.own import read_own
-from prm.benchmarks.suites.sources import read_source
 from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
 from prm.data.drops import Drops
+from prm.data.formats.sources import read_source
 from prm.data.preferences import EMPTY, NO_ANSWER, NO_LABEL, SAME_TEXTS, TIE
 from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError
@@ -675,6 +675,24 @@ def test_parquet(tmp_path, cache):
     path = tmp_path / "gsm8k-00000-of-00001.parquet"
     cache.Dataset.from_list(ARROW).to_parquet(path)
     assert rows_of(path) == [("gsm8k", 1, ARROW[0]), ("gsm8k", 2, ARROW[1])]
+
+
+def test_a_clone_and_what_was_saved_to_disk(tmp_path, cache):
+    (tmp_path / "clone" / "data").mkdir(parents=True)
+    (tmp_path / "clone" / "dataset_infos.json").write_text("{}")
+    sides = {split: cache.Dataset.from_list([{"x": split}]) for split in ("filtered", "raw")}
+    for split, rows in sides.items():
+        rows.to_parquet(tmp_path / "clone" / "data" / f"{split}-00000-of-00001.parquet")
+    cache.DatasetDict(sides).save_to_disk(tmp_path / "saved")
+    for folder in (tmp_path / "clone", tmp_path / "saved"):
+        assert rows_of(folder) == [("filtered", 1, {"x": "filtered"}), ("raw", 1, {"x": "raw"})]
+        assert rows_of(folder, "filtered") == [("filtered", 1, {"x": "filtered"})]
+        assert len(rows_of(folder, "train")) == 2
+
+
+def test_a_byte_order_mark_and_capital_letters(tmp_path):
+    (tmp_path / "S.JSONL").write_bytes(b"\xef\xbb\xbf" + json.dumps(A).encode())
+    assert rows_of(tmp_path) == [("S", 1, A)]
 
 
 def test_the_hub(tmp_path, cache, monkeypatch):

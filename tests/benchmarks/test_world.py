@@ -5,8 +5,22 @@ from itertools import islice
 
 import pytest
 
-from prm.benchmarks.arithmetic.world import LARGEST, calculate, is_possible, solution, step_truth, stories
+from prm.benchmarks.arithmetic import POLICY, REVIEW, RIGHT, WRONG
+from prm.benchmarks.arithmetic.train_policy import UNREAD, Documents, exercises, reviewed, solved
+from prm.benchmarks.arithmetic.world import (
+    BACKWARD,
+    LARGEST,
+    PLAIN,
+    calculate,
+    exercise,
+    is_possible,
+    solution,
+    step_truth,
+    stories,
+)
 from prm.data.steps import split_steps
+from prm.models.checkpoint import load_tokenizer
+from prm.models.rendering import Prompt, Renderer
 from prm.verifiers import check
 
 
@@ -89,3 +103,57 @@ def test_random_solutions():
     assert all_true > 400
     assert wrong > 400
     assert right_by_luck < 200
+
+
+def test_an_exercise_is_wrong_where_its_phrase_is_misread():
+    rng, operators = random.Random(1), {phrase.gist: phrase.operator for phrase in (*PLAIN, *BACKWARD)}
+    wrong = dict.fromkeys(operators, 0)
+    for _ in range(4000):
+        step, is_right = exercise(rng)
+        gist, equation = step.split(": ")
+        value, operator, operand, _, result = equation.split()
+        assert is_right == (operator == operators[gist])
+        assert int(result) == calculate(int(value), operator, int(operand))
+        wrong[gist] += not is_right
+    assert {gist for gist, count in wrong.items() if count} == {phrase.gist for phrase in BACKWARD}
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_tokenizer(str(POLICY))
+
+
+def verdicts(row, tokenizer):
+    """What is asked for, by position."""
+    return {i: tokenizer.decode(target) for i, target in enumerate(row["labels"]) if target != UNREAD}
+
+
+def test_a_review_gives_its_verdicts_where_a_prm_reads_and_is_otherwise_its_input(tokenizer):
+    rng, renderer, source = random.Random(2), Renderer(tokenizer, prompt=Prompt(REVIEW)), stories(2)
+    for story in islice(stories(2), 200):
+        row = reviewed(tokenizer, source, rng)
+        problem, *steps = tokenizer.decode(row["input_ids"][:-1]).removesuffix("\n").split("\n")[1:]
+        rendered = renderer.render(problem, steps)
+        assert problem == story.text
+        assert row["input_ids"] == [*rendered.ids, tokenizer.eos_token_id]
+        truth = [RIGHT if is_right else WRONG for is_right in step_truth(story.values, steps)]
+        assert verdicts(row, tokenizer) == dict(zip((end + 1 for end in rendered.step_ends), truth, strict=True))
+
+
+def test_exercises_have_a_verdict_after_each_step(tokenizer):
+    row = exercises(tokenizer, stories(1), random.Random(4))
+    first, *steps = tokenizer.decode(row["input_ids"][:-1]).splitlines()
+    assert REVIEW.startswith(first + "\n")
+    rng = random.Random(4)
+    asked = [exercise(rng) for _ in range(8)]
+    assert steps == [step for step, _ in asked]
+    assert list(verdicts(row, tokenizer).values()) == [RIGHT if is_right else WRONG for _, is_right in asked]
+
+
+def test_kinds_of_batches_take_turns_and_only_solutions_lack_the_instruction(tokenizer):
+    rows = list(islice(Documents(tokenizer, 2, [exercises, reviewed, solved], seed=1), 12))
+    instruction = tokenizer(REVIEW.partition("{")[0])["input_ids"]
+    has_it = [row["input_ids"][: len(instruction)] == instruction for row in rows]
+    assert has_it == [True, True, True, True, False, False] * 2
+    assert all((row["labels"] == row["input_ids"]) != marked for row, marked in zip(rows, has_it, strict=True))
+    assert len({tuple(row["input_ids"]) for row in rows}) == 12

@@ -255,6 +255,9 @@ def test_the_demo_ends_where_one_of_its_commands_does(prm, monkeypatch):
     assert code == 1
     assert "none.jsonl" in said
     assert "The demo took" not in said
+    assert "step 1 of 3\n" in said
+    assert "step 2 of 3, about " in said
+    assert "step 3" not in said
 
     def interrupted(_):
         raise KeyboardInterrupt

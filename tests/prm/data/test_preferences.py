@@ -1,8 +1,10 @@
 """Preference rows: each usual shape comes out as the same record, and a row that says too little is dropped."""
 
+import gzip
 import json
 
 import pytest
+from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import SAMPLES
@@ -106,6 +108,8 @@ DROPPED = {
         "no chosen": ({"prompt": "p", "rejected": "8"}, "'chosen'"),
         "null": (P | {"chosen": "7", "rejected": None}, "'rejected'"),
         "nothing": ({}, "'chosen'"),
+        "no message": (P | {"chosen": [], "rejected": talk("a: 8")}, "'chosen'"),
+        "no answer in a list": (P | {"chosen": ["7"], "rejected": []}, "'rejected'"),
         "one labeled answer": ({"question": "p", "response_A": "7", "label": "A>B"}, "'chosen'"),
     },
     "lacks a label that says which answer is chosen": {
@@ -116,6 +120,7 @@ DROPPED = {
         "labeled a tie": ({"question": "p", "response_A": "7", "response_B": "8", "label": "A=B"}, "label 'A=B'"),
         "equal scores": (P | TEXTS | {"score_chosen": 3, "score_rejected": 3.0}, "scores 3.0 and 3.0"),
         "no margin": (P | TEXTS | {"margin": 0}, "margin 0.0"),
+        "equal votes": (P | TEXTS | {"votes_chosen": 2, "votes_rejected": 2}, "votes 2 and 2"),
     },
     "has no clear context": {
         "no prompt": (TEXTS, "no prompt, and no 'Assistant:' in the text of an answer"),
@@ -132,17 +137,17 @@ DROPPED = {
     "different contexts": {
         "other transcripts": (
             {"chosen": HUMAN + "7", "rejected": HUMAN.replace("4", "5") + "8"},
-            "the texts before the two answers differ",
+            "the texts before the answers differ",
         ),
         "a transcript that goes on": (
             {"chosen": HUMAN + "7", "rejected": HUMAN + "8\n\nHuman: Sure?\n\nAssistant: 8"},
-            "the texts before the two answers differ",
+            "the texts before the answers differ",
         ),
         "other messages": (
             TALKS | {"chosen": talk("u: 3 + 5?", "a: 7")},
-            "the texts before the two answers differ",
+            "the texts before the answers differ",
         ),
-        "one with messages before": (P | TALKS | {"chosen": "7"}, "the texts before the two answers differ"),
+        "one with messages before": (P | TALKS | {"chosen": "7"}, "the texts before the answers differ"),
         "another prompt": (P | TALKS, "the prompt is not the context before the answers"),
         "another prompt of messages": (
             {"prompt": talk("u: 3?", "a: 3", "u: 4?")} | TALKS,
@@ -162,10 +167,6 @@ DROPPED = {
             P | {"chosen": talk("u: 7"), "rejected": talk("a: 8")},
             "the last message of an answer is not the assistant's",
         ),
-        "no message": (
-            P | {"chosen": [], "rejected": talk("a: 8")},
-            "the last message of an answer is not the assistant's",
-        ),
         "the human has the last word": (
             {side: f"{HUMAN} {answer}\n\nHuman: Thanks." for side, answer in TEXTS.items()},
             "the last turn of an answer is not the assistant's",
@@ -174,6 +175,7 @@ DROPPED = {
         "an unknown role": ({"prompt": talk("h: 3?", "u: 4?")} | ANSWERS, "human, user"),
     },
     "an empty text": {
+        "an empty answer of several": (P | {"chosen": "7", "rejected": ["8", " "]}, "the rejected answer"),
         "an empty answer": (P | {"chosen": " \n", "rejected": "8"}, "the chosen answer"),
         "an empty message": (P | {"chosen": talk("a: 7"), "rejected": talk("a: ")}, "the rejected answer"),
         "an empty transcript": ({"chosen": HUMAN + " ", "rejected": HUMAN + "8"}, "the chosen answer"),
@@ -182,10 +184,12 @@ DROPPED = {
     },
     "two answers that are the same": {
         "the same": (P | {"chosen": "7", "rejected": " 7\n"}, ""),
+        "one of several": (P | {"chosen": ["7", "seven"], "rejected": ["8", "7 "]}, ""),
         "the same transcripts": ({"chosen": HUMAN + " 7", "rejected": HUMAN + "7"}, ""),
     },
     "scored the wrong way round": {
         "the wrong way round": (P | TEXTS | {"chosen_score": 3, "rejected_score": 4}, "scores 3.0 and 4.0"),
+        "fewer votes": (P | TEXTS | {"votes_chosen": 2, "votes": 5}, "votes 2 and 3"),
         "a margin below 0": (P | TEXTS | {"margin": -1}, "margin -1.0"),
         "scores against the margin": (
             P | TEXTS | {"margin": 1, "chosen_score": 3, "rejected_score": 4},
@@ -193,7 +197,13 @@ DROPPED = {
         ),
     },
     "a field of the wrong kind": {
-        "texts in a list": (P | {"chosen": ["7"], "rejected": ["8"]}, "'chosen' does not hold objects only"),
+        "a text among messages": (
+            P | {"chosen": [*talk("a: 7"), "7"], "rejected": "8"},
+            "'chosen' does not hold objects only",
+        ),
+        "votes below 0": (P | TEXTS | {"votes_chosen": 3, "votes_rejected": -1}, "votes 3 and -1"),
+        "more votes than all": (P | TEXTS | {"votes_chosen": 3, "votes": 2}, "votes 3 and -1"),
+        "a weight that is a word": (P | TEXTS | {"weight": "2"}, "'weight' is not a number"),
         "numbers": (P | {"chosen": 7, "rejected": 8}, "'chosen' is not a text"),
         "a prompt that is a number": ({"prompt": 7, **TEXTS}, "'prompt' is not a text"),
         "a system in a list": (P | TEXTS | {"system": ["x"]}, "'system' is not a text"),
@@ -205,6 +215,10 @@ DROPPED = {
         "a score that is a truth": (P | TEXTS | {"margin": True}, "'margin' is not a number"),
         "a score that is no number": (P | TEXTS | {"margin": float("nan")}, "'margin' is not a number"),
         "a score without end": (P | TEXTS | {"rejected_score": 10**400}, "'rejected_score' is not a number"),
+    },
+    "a weight that is not above 0": {
+        "no weight": (P | TEXTS | {"weight": 0}, "weight 0.0"),
+        "a weight below 0": (P | TEXTS | {"weight": -1}, "weight -1.0"),
     },
     "lacks a field": {
         "ShareGPT's names": ({"prompt": [{"from": "human", "value": "p"}]} | ANSWERS, "'role'"),
@@ -230,7 +244,7 @@ def test_the_same_pair_twice_is_kept_once(tmp_path):
     found, drops = read(tmp_path, row, row | {"prompt": "q"}, row | {"chosen": " 7\n", "margin": 2}, row | {"id": "x"})
     assert [(p.id, p.context, p.margin) for p in found] == [("rows-1", "p", None), ("rows-2", "q", None)]
     assert [(d.id, d.reason, d.detail) for d in drops] == [
-        (f"rows:{line}", "the same pair twice", "first in line 1") for line in (3, 4)
+        (f"rows:{line}", "the same pair twice", "first in rows:1") for line in (3, 4)
     ]
 
 
@@ -240,9 +254,9 @@ def test_a_pair_in_both_directions_is_dropped_wherever_it_stands(tmp_path):
     found, drops = read(tmp_path, row, row | {"chosen": "9"}, reverse, row, reverse | {"prompt": "q"})
     assert [(p.context, p.chosen) for p in found] == [("p", "9"), ("q", "8")]
     assert [(d.id, d.detail) for d in drops] == [
-        ("rows:1", "reversed in line 3"),
-        ("rows:3", "reversed in line 1"),
-        ("rows:4", "reversed in line 3"),
+        ("rows:1", "reversed in rows:3"),
+        ("rows:3", "reversed in rows:1"),
+        ("rows:4", "reversed in rows:3"),
     ]
     assert drops.by_reason() == {"the same pair in both directions": 3}
 
@@ -285,29 +299,135 @@ def test_every_row_is_used_or_dropped_for_one_reason(tmp_path_factory, rows):
     assert len({d.id for d in drops}) == len(drops)
 
 
-@pytest.mark.parametrize(
-    ("line", "said"), [("{", "is not JSON"), ("[1]", "is not a JSON object"), ('"a"', "is not a JSON object")]
-)
-def test_a_line_that_is_no_row_is_an_error(tmp_path, line, said):
-    path = tmp_path / "rows.jsonl"
+@pytest.mark.parametrize("line", ["{", "[1]", '"a"'])
+def test_a_line_that_is_no_row_is_dropped(tmp_path, line):
+    path, drops = tmp_path / "rows.jsonl", Drops()
     path.write_text(f"{json.dumps(P | TEXTS)}\n{line}\n")
-    with pytest.raises(InputError, match=rf"rows\.jsonl:2: {said}"):
-        list(read_preferences(path, Drops()))
+    assert len(list(read_preferences(path, drops))) == 1
+    assert [(drop.id, drop.reason) for drop in drops] == [("rows:2", "not a JSON object")]
 
 
-WRONG = {"id": "", "context": (), "chosen": " ", "rejected": "7 ", "margin": 0.0}
+WRONG = {
+    "id": "",
+    "context": (),
+    "chosen": " ",
+    "rejected": "7 ",
+    "margin": 0.0,
+    "other_chosen": ("8",),
+    "other_rejected": ("9", ""),
+    "weight": 0.0,
+    "agreement": 1.5,
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_preference_that_exists_is_consistent(name):
     right = {"id": "a", "context": "p", "chosen": "7", "rejected": "8", "margin": 0.5}
     assert Preference(**right)
-    with pytest.raises(ValueError, match=r"id and context|chosen and rejected|margin"):
+    with pytest.raises(ValueError, match=r"id and context|chosen and rejected|margin|weight|agreement"):
         Preference(**right | {name: WRONG[name]})
 
 
 def lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+LISTS = {"prompt": "p", "chosen": ["7", "seven"], "rejected": ["8", "eight", "8"]}
+
+
+def test_lists_of_answers_are_one_row(tmp_path):
+    several, one_each = LISTS, {"prompt": "q", "chosen": ["7"], "rejected": ["8"]}
+    mixed = {"prompt": "r", "chosen": "7", "rejected": [talk("a: 8"), talk("a: 9")]}
+    messages_each = {"chosen": [talk("u: s", "a: 7")], "rejected": [talk("u: s", "a: 8"), talk("u: s", "a: 9")]}
+    found, drops = read(tmp_path, several, one_each, mixed, messages_each)
+    assert [(p.context, p.all_chosen, p.all_rejected) for p in found] == [
+        ("p", ("7", "seven"), ("8", "eight")),
+        ("q", ("7",), ("8",)),
+        ("r", ("7",), ("8", "9")),
+        (messages("u: s"), ("7",), ("8", "9")),
+    ]
+    assert len(drops) == 0
+
+
+def test_a_row_of_lists_is_dropped_if_a_pair_of_it_is_reversed_or_all_of_them_were_there(tmp_path):
+    twice = LISTS | {"chosen": "seven", "rejected": ["8 "]}
+    new = LISTS | {"chosen": "seven", "rejected": ["8", "9"]}
+    found, drops = read(tmp_path, LISTS, twice, new)
+    assert [p.id for p in found] == ["rows-1", "rows-3"]
+    assert [(d.id, d.reason) for d in drops] == [("rows:2", "the same pair twice")]
+    reverse = {"prompt": "p", "chosen": ["eight"], "rejected": ["7", "none"]}
+    found, drops = read(tmp_path, LISTS, reverse)
+    assert ([p.id for p in found], drops.by_reason()) == ([], {"the same pair in both directions": 2})
+
+
+def test_weights_and_votes(tmp_path):
+    votes = {"votes_chosen": 3, "votes_rejected": 1}, {"votes_chosen": 4, "votes": 5}, {"votes_chosen": 4}
+    rows = [{"prompt": f"p{i}", **TEXTS, **more} for i, more in enumerate((*votes, {"weight": 2}, {"weight": None}))]
+    found, _ = read(tmp_path, *rows)
+    assert [p.agreement for p in found] == [0.75, 0.8, None, None, None]
+    assert [p.weight for p in found] == [1, 1, 1, 2, 1]
+
+
+def test_fields_that_are_not_read_are_named_once(tmp_path, capsys):
+    rows = [
+        {"prompt": "a", **TEXTS, "annotator": "x", "weight": 2, "votes_chosen": 3, "votes": [1, 1], "note": None},
+        {"prompt": "b", "question": "c", **TEXTS, "annotator": "y", "score_chosen": 2, "id": 3},
+        {"prompt": "c", **TEXTS, "votes_chosen": 3, "votes_rejected": 1, "score_chosen": 2, "score_rejected": 1},
+        {"prompt": "d", "other": "of a row that is dropped"},
+    ]
+    read(tmp_path, *rows)
+    said = " ".join(capsys.readouterr().err.split())
+    named = "annotator (2), question (1), score_chosen (1), votes (1), votes_chosen (1)"
+    assert said.endswith(f"ignored fields (in so many rows): {named}")
+    read(tmp_path, P | TEXTS)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl.gz", "rows.json.gz", "rows.parquet", "rows.NDJSON"])
+def test_files_as_they_are_published(tmp_path, name):
+    rows, path = [LISTS, LISTS | {"prompt": "q"}], tmp_path / name
+    if name.endswith(".parquet"):
+        Dataset.from_list(rows).to_parquet(path)
+    else:
+        is_list = ".json" in name and ".jsonl" not in name
+        text = json.dumps(rows, indent=1) if is_list else "".join(json.dumps(row) + "\n" for row in rows)
+        data = text.encode("utf-8-sig")
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    drops = Drops()
+    found = list(read_preferences(path, drops))
+    assert ([p.id for p in found], [p.context for p in found], len(drops)) == (["rows-1", "rows-2"], ["p", "q"], 0)
+    assert found[0].all_rejected == ("8", "eight")
+
+
+def clone(folder, **splits):
+    """A data set as the Hub has it, with a file that describes it."""
+    (folder / "data").mkdir(parents=True)
+    (folder / "dataset_infos.json").write_text("{}")
+    for split, rows in splits.items():
+        Dataset.from_list(rows).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    return folder
+
+
+def test_a_clone_of_the_hub(tmp_path, capsys):
+    row = P | {"chosen": talk("a: 7"), "rejected": talk("a: 8")}
+    folder = clone(tmp_path / "one", test=[row])
+    capsys.readouterr()
+    assert [p.id for p in read_preferences(folder, Drops())] == ["test-1"]
+    assert "split" not in capsys.readouterr().err
+    folder = clone(tmp_path / "two", train=[row], test=[row | {"prompt": "q"}])
+    assert [p.id for p in read_preferences(folder, Drops())] == ["train-1"]
+    assert "the split train is read; left out: test" in " ".join(capsys.readouterr().err.split())
+    folder = clone(tmp_path / "three", train_prefs=[row], test_prefs=[row])
+    with pytest.raises(InputError, match="holds the splits test_prefs, train_prefs"):
+        list(read_preferences(folder, Drops()))
+
+
+def test_what_datasets_saved_to_disk(tmp_path):
+    data = Dataset.from_list([P | TEXTS])
+    data.save_to_disk(tmp_path / "one")
+    DatasetDict(train=data, test=Dataset.from_list([LISTS])).save_to_disk(tmp_path / "two")
+    assert [p.id for p in read_preferences(tmp_path / "one", Drops())] == ["one-1"]
+    assert [p.id for p in read_preferences(tmp_path / "two", Drops())] == ["train-1"]
 
 
 @needs_samples
@@ -334,9 +454,12 @@ def test_llmbar(tmp_path):
 @needs_samples
 @pytest.mark.parametrize(("name", "count"), [("chat", 17), ("code", 26)])
 def test_rm_bench_pair_by_pair(tmp_path, name, count):
-    """A row is three pairs there: as it stands it is dropped."""
-    rows = json.loads((SAMPLES / "rm_bench" / f"{name}_filtered.json").read_text(encoding="utf-8"))
-    assert read(tmp_path, *rows)[1].by_reason() == {"a field of the wrong kind": count}
+    """Three chosen and three rejected answers are nine pairs."""
+    path, drops = SAMPLES / "rm_bench" / f"{name}_filtered.json", Drops()
+    rows, whole = json.loads(path.read_text(encoding="utf-8")), list(read_preferences(path, drops))
+    assert (len(whole), len(drops)) == (count, 0)
+    for row, preference in zip(rows, whole, strict=True):
+        assert (preference.all_chosen, preference.all_rejected) == (tuple(row["chosen"]), tuple(row["rejected"]))
     pairs = [row | {side: row[side][i] for side in ("chosen", "rejected")} for row in rows for i in range(3)]
     found, drops = read(tmp_path, *pairs)
     assert (len(found), len(drops)) == (3 * count, 0)

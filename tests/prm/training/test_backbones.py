@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 from array import array
+from contextlib import suppress
 from dataclasses import replace
 
 import peft
@@ -20,6 +21,8 @@ from transformers import (
     BertModel,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
+    Llama4Config,
+    Llama4ForConditionalGeneration,
     T5Config,
     T5Model,
 )
@@ -28,6 +31,7 @@ import prm as toolkit
 from prm.errors import ModelError
 from prm.models.checkpoint import Metadata, load_model, save_model
 from prm.models.decoders import form_of
+from prm.scoring.vllm_backend import pooling_task
 from prm.training.examples import ChainExample, GroupExample
 from prm.training.job import audit_of
 from prm.training.trainer import ADAPTER, FitSettings, RewardTrainer, fit
@@ -184,19 +188,25 @@ def test_the_document_names_these_backbones():
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_document_says_what_vllm_has(base_of):
-    """vLLM takes a classifier from its causal model of the same family, with a head of the name `score`."""
+    """vLLM takes a classifier from its causal model of the same family; what it would read wrongly is refused."""
     registry = pytest.importorskip("vllm.model_executor.models.registry")
     known = set(registry.ModelRegistry.get_supported_archs())
     for name, row in table().items():
-        config = AutoConfig.from_pretrained(base_of(name))
         found = []
-        for kind in ("prm", "orm"):
-            form = form_of(config, kind)
-            family = re.sub("For(Token|Sequence)Classification", "", form.name)
-            from_causal = form.head == "score" and known & {f"{family}ForCausalLM", f"{family}LMHeadModel"}
-            if form.name in known or from_causal:
+        for kind, labels in (("prm", 2), ("orm", 1)):
+            config = AutoConfig.from_pretrained(base_of(name), num_labels=labels)
+            architecture = form_of(config, kind).name
+            config.architectures = [architecture]
+            family = re.sub("For(Token|Sequence)Classification", "", architecture)
+            if known & {architecture, f"{family}ForCausalLM", f"{family}LMHeadModel"} and is_served(config):
                 found.append(kind)
         assert row["vllm"] == (found or ["-"]), name
+
+
+def is_served(config):
+    with suppress(ModelError):
+        return bool(pooling_task("model", config))
+    return False
 
 
 @pytest.mark.parametrize("name", ["Llama", "GPT-2", "OLMo 2"])
@@ -227,28 +237,43 @@ def test_a_training_that_breaks_off_goes_on_to_the_same_result(name, base_of, tm
     assert max(float((again[key] - whole[key]).abs().max()) for key in whole) == 0
 
 
-def make_multimodal(directory, tokenizer):
+VISION = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "patch_size": 14,
+}
+SEEING = {
+    "gemma3_text": (Gemma3Config, Gemma3ForConditionalGeneration, {"head_dim": 8}, {"image_size": 14}),
+    "llama4_text": (
+        Llama4Config,
+        Llama4ForConditionalGeneration,
+        {"head_dim": 8, "num_local_experts": 2, "intermediate_size_mlp": 32},
+        {"image_size": 28, "vision_output_dim": 16, "projector_input_dim": 16, "projector_output_dim": 16},
+    ),
+}
+"""By the type of its decoder: a model that also takes images."""
+
+
+@pytest.mark.parametrize("model_type", SEEING)
+def test_of_a_model_that_sees_the_decoder_is_trained(model_type, tokenizer, tmp_path):
+    config_class, model_class, text, vision = SEEING[model_type]
     torch.manual_seed(0)
-    text = SMALL | {"vocab_size": len(tokenizer), "head_dim": 8}
-    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = Gemma3Config(text_config=text, vision_config=vision | {"image_size": 14, "patch_size": 14})
-    model = Gemma3ForConditionalGeneration(config)
-    model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return model.eval()
-
-
-def test_of_a_model_that_sees_the_decoder_is_trained(tokenizer, tmp_path):
-    whole = make_multimodal(tmp_path / "base", tokenizer)
+    config = config_class(text_config=SMALL | {"vocab_size": len(tokenizer)} | text, vision_config=VISION | vision)
+    whole = model_class(config).eval()
+    whole.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
     model = load_model(str(tmp_path / "base"), "prm", 0).eval()
     ids = torch.tensor([ROWS[1]])
     with torch.no_grad():
-        theirs = whole.base_model(input_ids=ids).last_hidden_state
+        theirs = whole(input_ids=ids, output_hidden_states=True).hidden_states[-1]
         torch.testing.assert_close(model.base_model(input_ids=ids).last_hidden_state, theirs)
     assert 0 < float(model.score.weight.detach().abs().max()) < 1
     model = trained(str(tmp_path / "base"), "prm", tokenizer, tmp_path)
-    config = AutoConfig.from_pretrained(tmp_path)
-    assert (config.model_type, config.architectures) == ("gemma3_text", ["Gemma3ForTokenClassification"])
+    family = model_type.removesuffix("_text").capitalize()
+    stored = AutoConfig.from_pretrained(tmp_path)
+    assert (stored.model_type, stored.architectures) == (model_type, [f"{family}ForTokenClassification"])
     (found,) = toolkit.load_scorer(str(tmp_path)).backend.outputs([(ROWS[1], range(len(ROWS[1])))])
     torch.testing.assert_close(found, outputs(model, ROWS[1]), atol=1e-5, rtol=0)
 

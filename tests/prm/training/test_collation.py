@@ -103,6 +103,19 @@ def test_gaps_are_those_of_values_or_what_the_row_says():
     assert collate([said], 0)["pair_targets"].tolist() == pytest.approx([0.8])
 
 
+def test_a_groups_weight_is_shared_by_its_pairs():
+    """However many answers a row has, it weighs as much as any other, times its weight."""
+    values = (1.0, 1.0, 0.0, 0.0, 0.0)
+    several = GroupExample(
+        "p", 1, tuple(chain(str(i), [1, 2], [1], [None], v) for i, v in enumerate(values)), weight=3.0
+    )
+    one = GroupExample("q", 1, (chain("a", [1, 2], [1], [None], 1.0), chain("b", [1, 3], [1], [None], 0.0)))
+    batch = collate([several, one], 0)
+    assert batch["pair_weights"].tolist() == pytest.approx([3 / 6] * 6 + [1.0])
+    assert batch["list_weights"].tolist() == pytest.approx([1.5, 1.5, 0, 0, 0, 1, 0])
+    assert batch["value_weights"].tolist() == batch["end_weights"].tolist() == [3.0] * 5 + [1.0] * 2
+
+
 def test_a_batch_without_labels_or_pairs_has_empty_columns():
     batch = collate([GroupExample("p", 0, (chain("a", (1, 2), (1,), (None,), 1.0),))], 0)
     assert batch["step_rows"].shape == batch["chosen"].shape == (0,)

@@ -10,7 +10,7 @@ from prm.data.joining import join_rows
 from prm.data.preferences import Preference
 from prm.data.records import Chain, Problem, StepLabels
 from prm.data.splits import is_in_share
-from prm.models.rendering import Renderer
+from prm.models.rendering import Renderer, SolutionRenderer
 from prm.training.examples import (
     ChainExample,
     Recipe,
@@ -122,7 +122,13 @@ def test_a_long_chain_and_one_without_labels_are_dropped_never_cut(renderer):
     one([(PROBLEM, steps, known)], renderer, drops, max_length=length)
     assert label_examples([(PROBLEM, steps, known)], renderer, Recipe(STEP, max_length=length - 1), drops) == []
     assert label_examples([(PROBLEM, steps, unknown)], renderer, Recipe(STEP, max_length=length), drops) == []
-    assert drops.by_reason() == {"longer than the model's context": 1, "no step has a hard label": 1}
+    assert label_examples([(PROBLEM, steps, known)], renderer, Recipe(STEP, context=length - 1), drops) == []
+    assert drops.by_reason() == {
+        "longer than max_length": 1,
+        "no step has a hard label": 1,
+        "longer than the model's context": 1,
+    }
+    assert next(iter(drops)).detail == f"{length} tokens, max_length {length - 1}"
 
 
 def test_of_a_long_chain_as_many_whole_steps_are_kept_as_fit(renderer):
@@ -139,7 +145,7 @@ def test_of_a_long_chain_as_many_whole_steps_are_kept_as_fit(renderer):
     drops = Drops()
     recipe = Recipe(STEP, max_length=rendered.step_ends[0], too_long="whole-steps")
     assert label_examples([(PROBLEM, steps, counts)], renderer, recipe, drops) == []
-    assert drops.by_reason() == {"longer than the model's context": 1}
+    assert drops.by_reason() == {"longer than max_length": 1}
 
 
 def outcomes(**by_id):
@@ -168,7 +174,7 @@ def test_what_cannot_be_compared_is_dropped_with_its_reason(renderer):
     rows = outcomes(a="correct", b="timeout", c="no_answer")
     assert dropped(rows) == {"its answer is undecided": 2, "all its chains are right": 1}
     assert dropped(outcomes(a="incorrect")) == {"all its chains are wrong": 1}
-    assert dropped(outcomes(a="incorrect"), max_length=3) == {"longer than the model's context": 1}
+    assert dropped(outcomes(a="incorrect"), context=3) == {"longer than the model's context": 1}
     assert dropped(outcomes(a="incorrect", b="correct"), values={"a": 2.0}) == {
         "it has no value": 1,
         "all its chains are worth the same": 1,
@@ -205,10 +211,27 @@ def test_a_pair_is_a_group_of_two(renderer):
         (ids(chosen), chosen.step_ends, 1.0),
         (ids(rejected), rejected.step_ends, 0.0),
     ]
-    assert (group.problem_id, group.margin) == ("r", 0.5)
+    assert (group.problem_id, group.margin, group.weight, group.agreement) == ("r", 0.5, 1.0, None)
     drops = Drops()
     assert preference_examples([pair], renderer, Recipe(OUTCOME, max_length=3), "newline", drops) == []
-    assert drops.by_reason() == {"longer than the model's context": 1}
+    assert [(drop.id, drop.reason) for drop in drops] == [("r", "longer than max_length")]
+
+
+def test_a_row_of_lists_is_a_group_of_all_its_answers(tokenizer):
+    renderer, drops = SolutionRenderer(tokenizer), Drops()
+    row = Preference("r", "q", "a\n\nb", "c", None, ("d",), ("e " * 20,), 3.0, 0.75)
+    (group,) = preference_examples([row], renderer, Recipe(OUTCOME), None, drops)
+    assert [(c.chain_id, c.value) for c in group.chains] == [
+        ("r/chosen", 1.0),
+        ("r/chosen-2", 1.0),
+        ("r/rejected", 0.0),
+        ("r/rejected-2", 0.0),
+    ]
+    assert group.chains[0].ids == ids(renderer.render("q", ("a\n\nb",)))
+    assert (group.weight, group.agreement) == (3.0, 0.75)
+    (group,) = preference_examples([row], renderer, Recipe(OUTCOME, max_length=20), None, drops)
+    assert [c.chain_id for c in group.chains] == ["r/chosen", "r/chosen-2", "r/rejected"]
+    assert [(drop.id, drop.reason) for drop in drops] == [("r/rejected-2", "longer than max_length")]
 
 
 def test_what_follows_the_last_label_is_not_read(renderer):

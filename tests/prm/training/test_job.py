@@ -103,11 +103,13 @@ def test_the_manifest_has_all_that_the_result_depends_on(prm, base_model, files,
     assert manifest(tmp_path / "o")["settings"] == {
         "base": base_model, "objective": "orm", "losses": {"pointwise": 1.0}, "labels_as": "outcome", "steps": "all",
         "class_balance": False, "margin": 0.0, "label_smoothing": 0.0, "zeta": 4.0, "epochs": 1.0, "lr": 0.0,
-        "batch_size": 48, "held_out": 0.05,
+        "batch_size": 48, "held_out": 0.05, "max_steps": 0, "warmup": 0.05, "scheduler": "cosine", "weight_decay": 0.0,
+        "best": None, "patience": 0, "measure_every": None,
         "max_length": None, "too_long": "drop", "precision": "float32", "weights": "float32", "optimizer": "adamw",
         "quantize": None, "lora_rank": 0, "fsdp": False,
-        "lora_alpha": None, "lora_dropout": 0.0, "lora_targets": [], "keep_adapter": False,
-        "separator": "\\n", "splitter": "newline", "chat": False, "members": 1, "seed": 0, "processes": 1,
+        "lora_alpha": None, "lora_dropout": 0.0, "lora_targets": [], "keep_adapter": False, "separator": "\\n",
+        "splitter": "newline", "chat": False, "template": None, "form": "whole", "head_from": [], "members": 1,
+        "seed": 0, "processes": 1,
     }  # fmt: skip
     assert set(manifest(tmp_path / "o")["inputs"]) == {"problems", "chains", "labels", "base"}
 
@@ -157,6 +159,36 @@ def test_a_model_of_counts_says_how_sure_its_scores_are(base_model, tmp_path):
     assert row.scores == pytest.approx(values.mean.tolist(), abs=1e-5)
     assert row.spread == row.deviations == pytest.approx(values.stddev.tolist(), abs=1e-5)
     assert pickle.loads(pickle.dumps(scorer.score([problem], [chain.steps])))[0].deviations == row.deviations
+
+
+def test_another_objective_under_one_output_is_named(base_model, files, tmp_path):
+    short = {"lr": 0.0, "batch_size": 48}
+    toolkit.train(TrainSettings(base_model, **short), **files, out=tmp_path / "o")
+    with pytest.raises(toolkit.OutputError, match=r"made with other settings \(form, labels_as, losses, objective\)"):
+        toolkit.train(TrainSettings(base_model, objective="orm", **short), **files, out=tmp_path / "o")
+    swapped = files | {"chains": files["problems"]}
+    with pytest.raises(toolkit.OutputError, match=r"other settings \(epochs\) and inputs \(chains\)"):
+        toolkit.train(TrainSettings(base_model, epochs=2, **short), **swapped, out=tmp_path / "o")
+
+
+def test_a_folder_of_preferences_that_has_changed_is_noticed(base_model, tmp_path):
+    folder, settings = tmp_path / "pairs" / "data", TrainSettings(base_model, objective="orm", held_out=0, lr=0.0)
+    folder.mkdir(parents=True)
+    for answer in ("4", "5"):
+        rows = [{"prompt": "what is 3?", "chosen": "3", "rejected": answer}]
+        datasets.Dataset.from_list(rows).to_parquet(folder / "train-00000-of-00001.parquet")
+        if answer == "4":
+            toolkit.train(settings, preferences=tmp_path / "pairs", out=tmp_path / "o")
+    with pytest.raises(toolkit.OutputError, match=r"made with other inputs \(preferences\)"):
+        toolkit.train(settings, preferences=tmp_path / "pairs", out=tmp_path / "o")
+
+
+def test_something_is_held_out_or_it_is_refused(base_model):
+    few = LISTS["problems"][:2]
+    found = audit_of(TrainSettings(base_model, held_out=0.01), **LISTS | {"problems": few})
+    assert (found["train"]["problems"], found["held_out"]["problems"]) == (1, 1)
+    with pytest.raises(InputError, match="only one problem to learn from: nothing can be held out"):
+        audit_of(TrainSettings(base_model), **LISTS | {"problems": few[:1]})
 
 
 def test_the_audit_alone(base_model, tmp_path):
@@ -254,6 +286,9 @@ def test_what_the_machine_lacks_is_said_before_anything_is_read(monkeypatch, cha
         ({"objective": "orm", "labels_as": "soft"}, "labels_as makes no difference"),
         ({"objective": "orm", "steps": "one-past"}, "steps makes no difference"),
         ({"objective": "orm", "class_balance": True}, "class_balance makes no difference"),
+        ({"objective": "orm", "separator": "=="}, "separator makes no difference to an ORM"),
+        ({"template": "Judge:"}, "the template has {problem} 0 times"),
+        ({"template": "{problem}{solution}", "chat": True}, "the assistant's turn"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(change, message):
@@ -368,7 +403,8 @@ def test_a_prm_learns_from_human_ratings(base_model, tmp_path):
     rows = list(read_public(few, "prm800k", drops=Drops()))
     data = {"problems": {p.id: p for p, _, _ in rows}.values(), "chains": [c for _, c, _ in rows],
             "labels": [label for _, _, label in rows if label is not None]}  # fmt: skip
-    settings = TrainSettings(base_model, lr=3e-3, batch_size=8, epochs=10, too_long="whole-steps", save_every=1000)
+    steps = {"too_long": "whole-steps", "batch_size": 8, "epochs": 10}
+    settings = TrainSettings(base_model, lr=3e-3, held_out=0, save_every=1000, **steps)
     made = toolkit.train(settings, **data)
     log = json.loads((made.path / LOG).read_text())["log"]
     losses = [entry["loss"] for entry in log if "loss" in entry]

@@ -15,7 +15,7 @@ from test_training import QUICK, STEPS, distance
 import prm as toolkit
 from prm import TrainSettings, write_records
 from prm.models.checkpoint import four_bits, load_model
-from prm.training.optimizers import StochasticAdamW
+from prm.models.rounding import StochasticAdamW
 from prm.training.trainer import ADAPTER, LOG, FitSettings, RewardTrainer, fit
 
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.usefixtures("one_thread")]
