@@ -6,12 +6,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+import torch.distributed as dist
 from scipy.special import expit
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from prm.models.heads import token_head
-from prm.scoring.backends import TransformersBackend
+from prm.scoring.backends import TokenRow, TransformersBackend
+from prm.scoring.batching import batches_by_tokens
 from prm.statistics.arrays import Bools, Floats, Ints
 from prm.statistics.bootstrap import Estimate, Resampling, estimate, harmonic, resample
 
@@ -24,6 +26,8 @@ def measure(
     model: Any, heads: Collection[str], groups: Sequence[GroupExample], tokens_per_pass: int, draws: int = 0
 ) -> Metrics:
     """Metrics of each head; without a value where there is nothing to compare.
+
+    The processes of a distributed training each read a part of the chains, and get the same metrics.
 
     Args:
         model: from `prm.models.checkpoint.load_model`.
@@ -42,7 +46,7 @@ def measure(
     """
     chains = [chain for group in groups for chain in group.chains]
     backend = TransformersBackend(model, token_head, tokens_per_pass=tokens_per_pass)
-    outputs = backend.outputs([(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
+    outputs = _outputs(backend, [(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
     drawn = resample([group.problem_id for group in groups], [""] * len(groups), draws)
     found: Metrics = {}
     if "step" in heads:
@@ -52,6 +56,23 @@ def measure(
     if "outcome" in heads:
         found |= _outcome_metrics(groups, [float(values[-1, -1]) for values in outputs], drawn)
     return found
+
+
+def _outputs(backend: TransformersBackend, rows: Sequence[TokenRow]) -> list[Tensor]:
+    """What `backend.outputs` gives, each process having read every n-th pass.
+
+    All make the same number of passes, for a sharded model is put together by all of them at once.
+    """
+    if not dist.is_initialized():
+        return backend.outputs(rows)
+    passes = list(batches_by_tokens([len(ids) for ids, _ in rows], backend.tokens_per_pass))
+    passes += [passes[0]] * (-len(passes) % dist.get_world_size())
+    own = passes[dist.get_rank() :: dist.get_world_size()]
+    found = [dict(zip(places, backend.outputs([rows[i] for i in places]), strict=True)) for places in own]
+    everywhere: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everywhere, found)
+    merged = {place: values for parts in everywhere for part in parts for place, values in part.items()}
+    return [merged[place] for place in range(len(rows))]
 
 
 def _margins(values: Tensor) -> Tensor:

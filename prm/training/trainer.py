@@ -12,9 +12,8 @@ import atexit
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,21 +23,26 @@ from accelerate import FullyShardedDataParallelPlugin
 from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 from torch import Tensor
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy
+from torch.distributed.tensor import DTensor
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from prm import console
+from prm.data.jobs import is_main_process
 from prm.data.writing import write_json
 from prm.errors import InputError, ModelError
-from prm.models.architectures import first_line, require_complete
-from prm.models.decoders import reads_ahead
+from prm.models.adapters import LoraForm, give_adapters, with_adapters
+from prm.models.architectures import require_complete
+from prm.models.decoders import ExactLinear, reads_ahead
 from prm.models.heads import HEADS, Kind
+from prm.models.rounding import StochasticAdamW
 
 from .collation import collate, has_items, idle, passes
 from .examples import BLANK, GroupExample, to_last_target
 from .lengths import length_coefficient
 from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, losses, total_weights
-from .settings import Precision, Scheduler
+from .settings import Optimizer, Precision, Scheduler, Weights
 
 LOG = "training_log.json"
 ADAPTER = "adapter"
@@ -71,6 +75,11 @@ class FitSettings:
     weight_decay: float = 0.0
     """Of AdamW."""
     precision: Precision = "float32"
+    """Of the computation."""
+    weights: Weights = "float32"
+    """In which the model is held, and the result is given; the head is in float32 in any case."""
+    optimizer: Optimizer = "adamw"
+    """See `prm.training.settings.TrainSettings.optimizer`."""
     gradient_checkpointing: bool = False
     """Whether to recompute activations in the backward pass, to save memory."""
     lora_rank: int = 0
@@ -86,6 +95,8 @@ class FitSettings:
     """Whether to write the adapters, before they are merged, into `ADAPTER` of the working directory."""
     fsdp: bool = False
     """Whether to shard weights and optimizer over the processes (ZeRO, arXiv 1910.02054, stage 3)."""
+    offload: bool = False
+    """Whether to keep the shards in main memory, and update them there (ZeRO-Offload, arXiv 2101.06840)."""
     measure_every: int = 0
     """Optimizer steps between two measurements; 0 for one at the end."""
     save_every: int = 0
@@ -100,6 +111,11 @@ class FitSettings:
     """Draws the order of the groups."""
     members: int = 1
     """Step heads of the model, see `prm.training.collation.collate`."""
+
+    @property
+    def lora(self) -> LoraForm:
+        """The adapters, if there are any."""
+        return LoraForm(self.lora_rank, self.lora_alpha, self.lora_dropout, self.lora_targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +140,20 @@ def fit(
     held_out: Sequence[GroupExample],
     settings: FitSettings,
     work: Path,
+    reload: Callable[[], Any] | None = None,
 ) -> Trained:
     """Fit `model` in place.
 
     Args:
-        model: from `prm.models.checkpoint.load_model`, of that kind.
+        model: from `prm.models.checkpoint.load_model`, of that kind; see `load_for`.
         kind: see `prm.training.objectives`.
         groups: to learn from, at least one.
         held_out: to measure on.
         settings: how to fit.
         work: directory for checkpoints and logs. A killed training resumes from the last checkpoint there, to the same
             result.
+        reload: loads the same model again, in float32 and without quantization, for the adapters to be merged into.
+            None to merge them into `model`, if that is neither sharded nor quantized.
 
     Raises:
         InputError: there are no examples, one of them teaches nothing, or the losses do not fit.
@@ -147,28 +166,79 @@ def fit(
         settings = replace(settings, options=replace(settings.options, length_coefficient=length_coefficient(groups)))
     _require_possible(model, terms, settings)
     set_seed(settings.seed)
-    _keep_head_exact(model)
     if settings.lora_rank:
-        model = _with_adapters(model, kind, settings)
+        model = with_adapters(model, kind, settings.lora)
     if HEADS[kind] == ("step",) and not _reads_tokens(terms):
         groups = [to_last_target(group) for group in groups]
-    try:
-        trainer = RewardTrainer(model, kind, terms, groups, held_out, settings, work)
-    except ValueError as error:  # the Trainer's way to refuse a setting on this machine
-        raise ModelError(f"cannot train on this machine: {error}", "change that setting") from error
-    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
-    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # scored without autocast
-    if settings.keep_adapter and trainer.is_world_process_zero():
-        trained.save_pretrained(work / ADAPTER)
-    if settings.lora_rank:
-        trained = trained.merge_and_unload()
-    metrics = trainer.measured(trained, _DRAWS)
-    weights = trainer.accelerator.get_state_dict(trained) if settings.fsdp else trained.state_dict()
+    with _environment_kept():
+        try:
+            trainer = RewardTrainer(model, kind, terms, groups, held_out, settings, work)
+        except (ValueError, ImportError) as error:  # the Trainer's way to refuse a setting on this machine
+            raise ModelError(f"cannot train on this machine: {error}", "change that setting") from error
+        trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
+        metrics = trainer.measured(trainer.model, _DRAWS)
+    config, weights = _result(trainer, kind, settings, work, reload)
     if not all(torch.isfinite(weight).all() for weight in weights.values()):
         raise ModelError(*_DIVERGED)
     fitted = {"length_coefficient": settings.options.length_coefficient}
     log = trainer.state.log_history + [fitted] * ("length_coefficient" in heeded(terms))
-    return Trained(trained.config, weights, log, metrics)
+    return Trained(config, weights, log, metrics)
+
+
+def _result(
+    trainer: RewardTrainer, kind: Kind, settings: FitSettings, work: Path, reload: Callable[[], Any] | None
+) -> tuple[Any, Mapping[str, Tensor]]:
+    """Configuration and weights of the trained model; in other processes than the main one, the weights of none."""
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    if not settings.lora_rank:
+        weights = trainer.accelerator.get_state_dict(trained) if settings.fsdp else trained.state_dict()
+        return trained.config, weights
+    if reload is not None:
+        adapters = {name: _whole(p.detach()) for name, p in trained.named_parameters() if p.requires_grad}
+        if not trainer.is_world_process_zero():
+            return trained.config, {}
+        trained = with_adapters(reload(), kind, settings.lora)
+        give_adapters(trained, adapters)
+    if settings.keep_adapter and trainer.is_world_process_zero():
+        trained.save_pretrained(work / ADAPTER)
+    merged = trained.merge_and_unload()
+    head, dtype = f"{merged.head_name}.", getattr(torch, settings.weights)
+    weights = {name: w if name.startswith(head) else w.to(dtype) for name, w in merged.state_dict().items()}
+    return merged.config, weights
+
+
+def _whole(parameter: Tensor) -> Tensor:
+    """A parameter on the CPU, gathered from all processes if it is sharded."""
+    return (parameter.full_tensor() if isinstance(parameter, DTensor) else parameter).cpu()
+
+
+def load_for(settings: FitSettings, load: Callable[[], Any]) -> Any:
+    """Call `load`; where the model will be sharded, only the main process really reads the weights."""
+    if not settings.fsdp:
+        return load()
+    with _environment_kept():
+        os.environ |= dict.fromkeys(("ACCELERATE_USE_FSDP", "FSDP_CPU_RAM_EFFICIENT_LOADING"), "true")
+        os.environ["FSDP_OFFLOAD_PARAMS"] = str(settings.offload).lower()
+        PartialState(cpu=not torch.accelerator.is_available())
+        model = load()
+    return model if _is_sent(model) else load()
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Restore the variables by which transformers knows that it need not read weights: later models are not sharded."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))]:
+            del os.environ[name]
+        os.environ |= before
+
+
+def _is_sent(model: Any) -> bool:
+    """Whether the main process can send all weights to the others: accelerate sends parameters, and no buffers."""
+    return set(model.state_dict()) <= {name for name, _ in model.named_parameters(remove_duplicate=False)}
 
 
 _DRAWS = 1000
@@ -222,44 +292,10 @@ def _require_possible(model: Any, terms: Collection[str], settings: FitSettings)
             f"the loss {on_tokens[0]!r} needs a backbone whose output embeddings are its input embeddings",
             "omit that loss",
         )
-    if reads_ahead(model):
+    if is_main_process() and reads_ahead(model):  # others may not have the weights
         raise ModelError("this backbone looks ahead: a step's score would depend on later steps", "choose a decoder")
-    if settings.fsdp and (settings.lora_rank or on_tokens):
-        other = f"lora_rank={settings.lora_rank}" if settings.lora_rank else f"the loss {on_tokens[0]!r}"
-        raise ModelError(f"fsdp does not work with {other}", "omit one of them")
-
-
-class _ExactLinear(torch.nn.Linear):
-    """A head that stays in float32 under half precision, where rewards near 10 would come in steps of 0.06."""
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        with torch.autocast(hidden.device.type, enabled=False):
-            return super().forward(hidden.float())
-
-
-def _keep_head_exact(model: Any) -> None:
-    model.score.__class__ = _ExactLinear
-
-
-def _with_adapters(model: Any, kind: Kind, settings: FitSettings) -> Any:
-    from peft import LoraConfig, get_peft_model
-
-    config = LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha or 2 * settings.lora_rank,
-        lora_dropout=settings.lora_dropout,
-        target_modules=list(settings.lora_targets) or "all-linear",
-        exclude_modules=[model.head_name],
-        modules_to_save=[model.head_name],
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # peft's, of what it does by itself: transposed weights, ranks of experts
-            adapted = get_peft_model(model, config)
-    except ValueError as error:
-        raise ModelError(f"LoRA does not fit this backbone: {first_line(error)}", "give other lora_targets") from error
-    config.task_type = "SEQ_CLS" if kind == "orm" else "TOKEN_CLS"  # for those who load it; no other class here
-    return adapted
+    if settings.fsdp and on_tokens:
+        raise ModelError(f"fsdp does not work with the loss {on_tokens[0]!r}", "omit one of them")
 
 
 def _last_whole_checkpoint(work: Path) -> str | None:
@@ -335,10 +371,11 @@ class RewardTrainer(Trainer):
         self.term_steps = 0
         super().__init__(
             model=model,
-            args=_arguments(settings, len(groups), len(held_out), work),
+            args=_arguments(settings, model, len(groups), len(held_out), work),
             train_dataset=_WithBlank(groups),
             eval_dataset=held_out,
             data_collator=_collator(settings, model.config.pad_token_id or 0),
+            optimizer_cls_and_kwargs=_rounding(settings),
         )
         self.remove_callback(PrinterCallback)
         if settings.patience:
@@ -399,8 +436,7 @@ class RewardTrainer(Trainer):
         whole = torch.zeros((), device=self.args.device)
         for number, part in enumerate(parts, start=1):
             with self._passing(model, is_last=number == len(parts)):
-                with self.compute_loss_context_manager():
-                    found = losses(self.terms, self._read(model, part), part, totals, self.settings.options)
+                found = losses(self.terms, self._read(model, part), part, totals, self.settings.options)
                 loss = torch.stack(list(found.values())).sum()
                 self.accelerator.backward(loss)
             whole += loss.detach()
@@ -408,6 +444,10 @@ class RewardTrainer(Trainer):
                 self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet, which would wait for it
         self.term_steps += 1
         return whole
+
+    def _computing(self) -> AbstractContextManager[Any]:
+        """The precision of a forward pass, in training and in measuring; float16 comes with accelerate's scaling."""
+        return torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     def _totals(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The total weight of each term over all passes, averaged over the processes, as their gradients are."""
@@ -422,12 +462,13 @@ class RewardTrainer(Trainer):
 
     def _read(self, model: Any, part: Mapping[str, Tensor]) -> Read:
         with_hidden = _reads_tokens(self.terms)
-        output = model(
-            input_ids=part["input_ids"],
-            attention_mask=part["attention_mask"],
-            use_cache=False,
-            output_hidden_states=with_hidden,
-        )
+        with self._computing():
+            output = model(
+                input_ids=part["input_ids"],
+                attention_mask=part["attention_mask"],
+                use_cache=False,
+                output_hidden_states=with_hidden,
+            )
         logits, none = output.logits, output.logits.new_zeros(0)
         steps = logits[part["step_rows"], part["step_places"]]
         wrong = 2 * part["step_members"].unsqueeze(1)
@@ -444,7 +485,7 @@ class RewardTrainer(Trainer):
     def _token_logits(self, hidden: Tensor, part: Mapping[str, Tensor]) -> Tensor:
         """Logits of the scored tokens only: those of all tokens take much memory with a large vocabulary."""
         embeddings: Tensor = self.accelerator.unwrap_model(self.model).get_input_embeddings().weight
-        return hidden[part["token_rows"], part["token_places"]] @ embeddings.T
+        return (hidden[part["token_rows"], part["token_places"]].to(embeddings.dtype) @ embeddings.T).float()
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Measure on the held-out groups, and log it."""
@@ -459,7 +500,8 @@ class RewardTrainer(Trainer):
     def measured(self, model: Any, draws: int = 0) -> Metrics:
         """Metrics of a model on the held-out groups; empty where there are none."""
         groups = self.eval_dataset
-        return measure(model, self.heads, groups, _tokens_per_pass(self.settings), draws) if groups else {}
+        with self._computing():
+            return measure(model, self.heads, groups, _tokens_per_pass(self.settings), draws) if groups else {}
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         """Log, with the mean of each term since the last log where there are several.
@@ -502,11 +544,46 @@ def _collator(settings: FitSettings, pad_id: int) -> Callable[[Sequence[GroupExa
     return collate_batch
 
 
-def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) -> TrainingArguments:
+_OPTIMIZERS: dict[Optimizer, dict[str, str]] = {
+    "adamw": {},
+    "adamw-8bit": {"optim": "adamw_torch_8bit", "optim_args": "bf16_stochastic_round=True"},
+    "adafactor": {"optim": "adafactor"},
+}
+"""Arguments of the Trainer for each; stochastic rounding is of weights in bfloat16 only."""
+
+
+def _rounding(settings: FitSettings) -> tuple[type[torch.optim.Optimizer], dict[str, Any]] | None:
+    """The optimizer in place of the Trainer's, if weights in bfloat16 are trained themselves."""
+    if settings.optimizer != "adamw" or settings.weights == "float32" or settings.lora_rank:
+        return None
+    return StochasticAdamW, {"lr": settings.learning_rate, "seed": settings.seed}
+
+
+def _sharding(model: Any, settings: FitSettings) -> dict[str, Any]:
+    """How accelerate shards: layer by layer, and the head by itself, which is in float32."""
+    names = {type(module).__name__ for module in model.modules()}
+    return {
+        "version": 2,
+        "transformer_layer_cls_to_wrap": [*names.intersection(model._no_split_modules or ()), ExactLinear.__name__],
+        "cpu_ram_efficient_loading": _is_sent(model),
+    }
+
+
+def _policies(settings: FitSettings) -> dict[str, Any]:
+    """In which precision the shards are exchanged, and where they are kept."""
+    found: dict[str, Any] = {}
+    if settings.offload:
+        found["cpu_offload"] = CPUOffloadPolicy(pin_memory=torch.accelerator.is_available())
+    if settings.weights == "float32" and settings.precision == "bfloat16":
+        found["mixed_precision_policy"] = MixedPrecisionPolicy(torch.bfloat16, reduce_dtype=torch.float32)
+    return found
+
+
+def _arguments(settings: FitSettings, model: Any, groups: int, held_out: int, work: Path) -> TrainingArguments:
     batches = math.ceil(groups / (settings.batch_size * int(os.environ.get("WORLD_SIZE", "1"))))
     steps = settings.max_steps or batches * settings.epochs
     measures = settings.measure_every and held_out
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
@@ -517,11 +594,12 @@ def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) ->
         warmup_steps=int(steps * settings.warmup),
         per_device_train_batch_size=settings.batch_size,
         remove_unused_columns=False,
-        bf16=settings.precision == "bfloat16",
         fp16=settings.precision == "float16",
         gradient_checkpointing=settings.gradient_checkpointing,
         use_cpu=not torch.accelerator.is_available(),
         fsdp=settings.fsdp or None,
+        fsdp_config=_sharding(model, settings) if settings.fsdp else None,
+        **_OPTIMIZERS[settings.optimizer],
         ddp_find_unused_parameters=False,
         logging_steps=0.05,  # numbers below 1 are shares of all steps
         logging_nan_inf_filter=False,
@@ -539,6 +617,9 @@ def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) ->
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
     )
+    if settings.fsdp:
+        arguments.fsdp_plugin_args |= _policies(settings)
+    return arguments
 
 
 _SCHEDULERS: dict[Scheduler, str] = {
