@@ -75,8 +75,8 @@ def write_data(out: Path) -> list[str]:
 def labels(chain: str, number: int, steps: int) -> StepLabels:
     """Labels that are right and wrong by turns."""
     right = tuple((number + place) % 2 for place in range(steps))
-    known: tuple[Known, ...] = ("drawn",) * steps
-    return StepLabels(chain, "p", right, tuple(1 - one for one in right), (0,) * steps, known, "incorrect")
+    known: list[Known] = ["drawn"] * steps
+    return StepLabels(chain, "p", right, tuple(1 - one for one in right), (0,) * steps, tuple(known), "incorrect")
 
 
 def write_base(directory: Path) -> None:
