@@ -52,7 +52,7 @@ def main() -> None:
     data, base = write_data(arguments.out), arguments.out / "base"
     if not base.exists():
         write_base(base)
-    fixed = ["--batch-size=16", "--held-out=0", "--save-every=1000000"]
+    fixed = ["--batch-size=4", "--held-out=0", "--save-every=1000000"]
     sizes = [f"--max-steps={arguments.steps}", f"--tokens-per-pass={arguments.tokens_per_pass}"]
     job = ["train", f"--base={base}", *data, *sizes, *fixed]
     print(f"{machine()}\n\n| mode | peak in training, GiB | peak of the command, GiB |\n| --- | --- | --- |")
