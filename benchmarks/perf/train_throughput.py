@@ -169,7 +169,7 @@ def read_data(peer: Any, arguments: argparse.Namespace) -> Data:
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     recipe = Recipe(heads=frozenset({"step"}), max_length=context_length(arguments.model))
     rows = [row for name, form in SOURCES.items() for row in public_rows(name, form)]
-    groups = label_examples(rows, Renderer(tokenizer), recipe, Drops())
+    groups = list(label_examples(rows, Renderer(tokenizer), recipe, Drops()))
     wanted = max(arguments.steps, PARITY_STEPS) * arguments.batch
     if len(groups) < wanted:
         raise SystemExit(f"only {len(groups)} chains fit, but {wanted} are needed: lower --steps or --batch")

@@ -34,7 +34,8 @@ from prm.models.decoders import reads_ahead
 from prm.models.heads import HEADS, Kind
 
 from .collation import collate, has_items, idle, passes
-from .examples import BLANK, GroupExample, to_last_target
+from .data.storage import Changed
+from .examples import BLANK, ChainExample, GroupExample, to_last_target
 from .lengths import length_coefficient
 from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, losses, total_weights
@@ -151,7 +152,7 @@ def fit(
     if settings.lora_rank:
         model = _with_adapters(model, kind, settings)
     if HEADS[kind] == ("step",) and not _reads_tokens(terms):
-        groups = [to_last_target(group) for group in groups]
+        groups = Changed(groups, to_last_target)
     try:
         trainer = RewardTrainer(model, kind, terms, groups, held_out, settings, work)
     except ValueError as error:  # the Trainer's way to refuse a setting on this machine
@@ -183,36 +184,36 @@ def _reads_tokens(terms: Iterable[str]) -> bool:
 def _require_scored(groups: Sequence[GroupExample], kind: Kind, terms: Collection[str]) -> None:
     if not groups:
         raise InputError("there is nothing to train on", "see which rows were dropped, and why")
+    of_shares = next((name for name in terms if TERMS[name].needs_shares), None)
+    of_hard = next((name for name in terms if TERMS[name].needs_hard), None)
     for chain in (chain for group in groups for chain in group.chains):
         if (chain.value is None or HEADS[kind] == ("step",)) and not chain.has_target:
             raise InputError(f"chain {chain.chain_id!r} has no scored position: it would teach nothing", "omit it")
-    _require_shares(groups, [name for name in terms if TERMS[name].needs_shares])
-    _require_hard(groups, [name for name in terms if TERMS[name].needs_hard])
+        if of_shares:
+            _require_share(chain, of_shares)
+        if of_hard:
+            _require_hard(chain, of_hard)
     for name in terms:
         if not any(has_items(TERMS[name].weights, group) for group in groups):
             raise InputError(f"the loss {name!r} has nothing to learn from", "omit it, or give the data it needs")
 
 
-def _require_shares(groups: Sequence[GroupExample], terms: Sequence[str]) -> None:
-    """Refuse values outside [0, 1] if there are terms that need them inside."""
-    for chain in (chain for group in groups for chain in group.chains):
-        if terms and chain.value is not None and not 0 <= chain.value <= 1:
-            raise InputError(
-                f"chain {chain.chain_id!r} has the value {chain.value}, but the loss {terms[0]!r} takes values "
-                "from 0 to 1",
-                "rescale the values, or use a loss that takes any number",
-            )
+def _require_share(chain: ChainExample, term: str) -> None:
+    """Refuse a value outside [0, 1] for a term that needs it inside."""
+    if chain.value is not None and not 0 <= chain.value <= 1:
+        raise InputError(
+            f"chain {chain.chain_id!r} has the value {chain.value}, but the loss {term!r} takes values from 0 to 1",
+            "rescale the values, or use a loss that takes any number",
+        )
 
 
-def _require_hard(groups: Sequence[GroupExample], terms: Sequence[str]) -> None:
-    """Refuse step labels between 0 and 1 if there are terms that cannot use them."""
-    for chain in (chain for group in groups for chain in group.chains):
-        if terms and not set(chain.targets) <= {0.0, 1.0, None}:
-            raise InputError(
-                f"chain {chain.chain_id!r} has a step label between 0 and 1, but the loss {terms[0]!r} takes "
-                "right and wrong",
-                "give labels_as='hard' and labels without shares, or use another loss",
-            )
+def _require_hard(chain: ChainExample, term: str) -> None:
+    """Refuse step labels between 0 and 1 for a term that cannot use them."""
+    if not set(chain.targets) <= {0.0, 1.0, None}:
+        raise InputError(
+            f"chain {chain.chain_id!r} has a step label between 0 and 1, but the loss {term!r} takes right and wrong",
+            "give labels_as='hard' and labels without shares, or use another loss",
+        )
 
 
 def _require_possible(model: Any, terms: Collection[str], settings: FitSettings) -> None:

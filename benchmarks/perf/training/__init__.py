@@ -1,0 +1,1 @@
+"""Measurements of training: the preparation of its examples, and passes without padding."""
