@@ -14,8 +14,9 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,13 @@ from prm.models.architectures import first_line, require_complete
 from prm.models.decoders import reads_ahead
 from prm.models.heads import HEADS, Kind
 
-from .collation import collate, has_items, idle, passes
+from .collation import collate, forwards, has_items, passes
 from .data.storage import Changed
 from .examples import BLANK, ChainExample, GroupExample, to_last_target
 from .lengths import length_coefficient
 from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, losses, total_weights
+from .packing import INPUTS, can_pack, unpadded
 from .settings import Precision, Scheduler
 
 LOG = "training_log.json"
@@ -334,12 +336,13 @@ class RewardTrainer(Trainer):
         self.settings = settings
         self.term_sums: dict[str, Any] = dict.fromkeys(terms, 0.0)
         self.term_steps = 0
+        self.is_packed = can_pack(model)
         super().__init__(
             model=model,
             args=_arguments(settings, len(groups), len(held_out), work),
             train_dataset=_WithBlank(groups),
             eval_dataset=held_out,
-            data_collator=_collator(settings, model.config.pad_token_id or 0),
+            data_collator=_collator(settings, model.config.pad_token_id or 0, is_packed=self.is_packed),
         )
         self.remove_callback(PrinterCallback)
         if settings.patience:
@@ -387,28 +390,68 @@ class RewardTrainer(Trainer):
         own.load_state_dict(stored.state_dict())
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Forward and backward over all passes of an optimizer step.
-
-        Every process makes the same number of passes, because sharded weights are gathered by all of them at once.
-        """
+        """Forward and backward over all passes of an optimizer step."""
         model.train()
         parts = self._prepare_inputs(inputs)["passes"]
         totals = self._totals(parts)
-        if self.args.world_size > 1:
-            most = int(self.accelerator.gather(torch.tensor([len(parts)], device=self.args.device)).max())
-            parts += [idle(parts[-1])] * (most - len(parts))
-        whole = torch.zeros((), device=self.args.device)
-        for number, part in enumerate(parts, start=1):
-            with self._passing(model, is_last=number == len(parts)):
-                with self.compute_loss_context_manager():
-                    found = losses(self.terms, self._read(model, part), part, totals, self.settings.options)
-                loss = torch.stack(list(found.values())).sum()
-                self.accelerator.backward(loss)
-            whole += loss.detach()
-            for name, value in found.items():
-                self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet, which would wait for it
+        self.step_loss = torch.zeros((), device=self.args.device)
+        with unpadded(self.model) if self.is_packed else nullcontext():
+            self._keep_step(model, parts)
+            work = [one for part in parts for one in self._work(model, part, totals)]
+            lacking = self._most(len(work)) - len(work)
+            work += [replace(work[-1], loss=_idle)] * lacking
+            for number, one in enumerate(work, start=1):
+                with self._passing(model, is_last=number == len(work)), _drawing_as(one.random):
+                    self.accelerator.backward(self._loss_of(model, one))
         self.term_steps += 1
-        return whole
+        return self.step_loss
+
+    def _work(self, model: Any, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Iterator[_Forward]:
+        """The forward passes with gradients that a part of the batch needs.
+
+        One, if it is within the budget. Else the chains are read twice (GradCache, arXiv 2101.06983): first without
+        gradients, for the loss and its gradients with respect to what is read; then again, budget by budget, each time
+        to pass these gradients on.
+        """
+        if len(part["forwards"]) == 1:
+            yield _Forward(part["forwards"][0], lambda read: self._loss(read, part, totals))
+            return
+        states, reads = [], []
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for inputs in part["forwards"]:
+                states.append(_random_state())
+                reads.append(self._read(model, inputs))
+        whole = Read(*(torch.cat(column).float().requires_grad_() for column in _columns(reads)))
+        with torch.enable_grad():
+            torch.autograd.backward([self._loss(whole, part, totals)])
+        for inputs, state, gradients in zip(part["forwards"], states, _gradients(whole, reads), strict=True):
+            yield _Forward(inputs, partial(_along, gradients), state)
+
+    def _loss_of(self, model: Any, one: _Forward) -> Tensor:
+        with self.compute_loss_context_manager():
+            return one.loss(self._read(model, one.inputs))
+
+    def _loss(self, read: Read, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Tensor:
+        """The loss of a part of the batch, which is also added to the sums for the log."""
+        found = losses(self.terms, read, part, totals, self.settings.options)
+        for name, value in found.items():
+            self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet, which would wait for it
+        loss = torch.stack(list(found.values())).sum()
+        self.step_loss += loss.detach()
+        return loss
+
+    def _most(self, number: int) -> int:
+        """The largest of the processes' numbers: each makes as many passes, as sharded weights are gathered by all."""
+        if self.args.world_size == 1:
+            return number
+        return int(self.accelerator.gather(torch.tensor([number], device=self.args.device)).max())
+
+    def _keep_step(self, model: Any, parts: Sequence[Mapping[str, Any]]) -> None:
+        """Make the passes without gradients that other processes make more of, see `_work`."""
+        own = sum(len(part["forwards"]) for part in parts if len(part["forwards"]) > 1)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for _ in range(self._most(own) - own):
+                self._read(model, parts[-1]["forwards"][-1])
 
     def _totals(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The total weight of each term over all passes, averaged over the processes, as their gradients are."""
@@ -421,23 +464,18 @@ class RewardTrainer(Trainer):
         """Exchange gradients only after the last pass; sharded ones after each, since no process holds all of them."""
         return nullcontext() if is_last or self.settings.fsdp else self.accelerator.no_sync(model)
 
-    def _read(self, model: Any, part: Mapping[str, Tensor]) -> Read:
+    def _read(self, model: Any, part: Mapping[str, Any]) -> Read:
         with_hidden = _reads_tokens(self.terms)
-        output = model(
-            input_ids=part["input_ids"],
-            attention_mask=part["attention_mask"],
-            use_cache=False,
-            output_hidden_states=with_hidden,
-        )
+        inputs = {name: part[name] for name in INPUTS if name in part}
+        output = model(**inputs, use_cache=False, output_hidden_states=with_hidden)
         logits, none = output.logits, output.logits.new_zeros(0)
         steps = logits[part["step_rows"], part["step_places"]]
         wrong = 2 * part["step_members"].unsqueeze(1)
-        rows = torch.arange(len(logits), device=logits.device)
         has_steps, has_outcome = "step" in self.heads, "outcome" in self.heads
         with_ends = has_outcome and any(TERMS[name].reads_ends for name in self.terms)
         return Read(
             step_logits=torch.cat([steps.gather(1, wrong), steps.gather(1, wrong + 1)], dim=1) if has_steps else none,
-            rewards=logits[rows, part["last"], -1] if has_outcome else none,
+            rewards=logits[part["last_rows"], part["last_places"], -1] if has_outcome else none,
             end_rewards=logits[part["end_rows"], part["end_places"], -1] if with_ends else none,
             token_logits=self._token_logits(output.hidden_states[-1], part) if with_hidden else none,
         )
@@ -483,6 +521,62 @@ class RewardTrainer(Trainer):
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Forward:
+    """A forward pass with gradients."""
+
+    inputs: Mapping[str, Any]
+    """See `prm.training.collation.forwards`."""
+    loss: Callable[[Read], Tensor]
+    """Of what the model outputs."""
+    random: tuple[Tensor, ...] | None = None
+    """State of the random numbers to draw, such as those of dropout; None to go on with the present one."""
+
+
+def _idle(read: Read) -> Tensor:
+    """A loss of 0: for a process with fewer passes than another, which must keep in step."""
+    return 0 * torch.stack([column.sum() for (column,) in _columns([read])]).sum()
+
+
+def _along(gradients: Read, read: Read) -> Tensor:
+    """A loss with these gradients."""
+    pairs = _columns([read, gradients])
+    return torch.stack([(column.float() * gradient).sum() for column, gradient in pairs]).sum()
+
+
+def _columns(reads: Sequence[Read]) -> list[list[Tensor]]:
+    """The tensors of each kind."""
+    return [[getattr(read, column.name) for read in reads] for column in fields(Read)]
+
+
+def _gradients(whole: Read, reads: Sequence[Read]) -> Iterator[Read]:
+    """The gradients of a read, for each of the reads that it was put together from."""
+    split = []
+    for (column,), parts in zip(_columns([whole]), _columns(reads), strict=True):
+        gradient = torch.zeros_like(column) if column.grad is None else column.grad
+        split.append(torch.split(gradient, [len(part) for part in parts]))
+    return (Read(*one) for one in zip(*split, strict=True))
+
+
+def _random_state() -> tuple[Tensor, ...]:
+    """Of the CPU and, where there is one, of the GPU."""
+    return (torch.get_rng_state(), *([torch.cuda.get_rng_state()] if torch.cuda.is_available() else []))
+
+
+@contextmanager
+def _drawing_as(state: tuple[Tensor, ...] | None) -> Iterator[None]:
+    """Draw random numbers as from this state, and afterward go on as if none had been drawn."""
+    if state is None:
+        yield
+        return
+    cpu, *gpu = state
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if gpu else []):
+        torch.set_rng_state(cpu)
+        for one in gpu:
+            torch.cuda.set_rng_state(one)
+        yield
+
+
 def _leave_group() -> None:
     """Let the processes part in order: a process group that is left to the interpreter's exit aborts it at times."""
     if torch.distributed.is_initialized():
@@ -493,14 +587,23 @@ def _tokens_per_pass(settings: FitSettings) -> int:
     return settings.tokens_per_pass or (GPU_TOKENS if torch.accelerator.is_available() else CPU_TOKENS)
 
 
-def _collator(settings: FitSettings, pad_id: int) -> Callable[[Sequence[GroupExample]], dict[str, Any]]:
+def _collator(
+    settings: FitSettings, pad_id: int, *, is_packed: bool
+) -> Callable[[Sequence[GroupExample]], dict[str, Any]]:
     budget = _tokens_per_pass(settings)
 
     def collate_batch(groups: Sequence[GroupExample]) -> dict[str, Any]:
-        settled = {"members": settings.members, "seed": settings.seed}
-        return {"passes": [collate(part, pad_id, **settled) for part in passes(groups, budget)]}
+        parts = passes(groups, budget, is_packed=is_packed)
+        batches = (collate(part, pad_id, members=settings.members, seed=settings.seed) for part in parts)
+        return {"passes": [_divided(batch, budget, is_packed=is_packed) for batch in batches]}
 
     return collate_batch
+
+
+def _divided(batch: Mapping[str, Tensor], budget: int, *, is_packed: bool) -> dict[str, Any]:
+    """The columns of a batch that losses need, and its forward passes."""
+    columns = {name: column for name, column in batch.items() if name not in INPUTS}
+    return {**columns, "forwards": forwards(batch, budget, is_packed=is_packed)}
 
 
 def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) -> TrainingArguments:

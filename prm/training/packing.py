@@ -1,0 +1,123 @@
+"""Passes without padding: the chains of a pass stand end to end in one row, and none sees another.
+
+Positions begin anew with each chain. Flash attention for rows of several texts (`flash_attention_2`) takes such rows as
+they are. In place of torch's own attention (`sdpa`), which would compute and discard the attention between chains, the
+attention of each chain is computed by itself here; all else, which is most of the work, is done for the row at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+NAME = "sdpa_of_each_chain"
+"""Of the attention, for transformers. It makes no mask for a name that it does not know one for."""
+_FLASH = "flash_attention"
+INPUTS = ("input_ids", "attention_mask", "position_ids", "chain_starts")
+"""What a model takes, padded or packed."""
+
+
+def attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    chain_starts: Sequence[int],
+    sliding_window: int | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Causal attention within each chain; as `sdpa_attention_forward`.
+
+    Args:
+        module: the layer.
+        query: ``(1, heads, length, width)``.
+        key: the same, perhaps with fewer heads.
+        value: as `key`.
+        attention_mask: of no use here.
+        chain_starts: where each chain of the row begins, and at the end where the last ends.
+        sliding_window: most tokens that a token sees, itself included; None for all before it.
+        options: of `sdpa_attention_forward`.
+    """
+    found = []
+    for start, end in pairwise(chain_starts):
+        parts = (states[:, :, start:end] for states in (query, key, value))
+        band = _band(end - start, sliding_window, query.device)
+        found.append(sdpa_attention_forward(module, *parts, band, **options)[0])
+    return torch.cat(found, dim=1), None
+
+
+def _band(length: int, window: int | None, device: torch.device) -> Tensor | None:
+    """The mask of a chain that is longer than the window; None where being causal is enough."""
+    if window is None or length <= window:
+        return None
+    places = torch.arange(length, device=device)
+    ages = places[:, None] - places[None, :]
+    return ((ages >= 0) & (ages < window))[None, None]
+
+
+AttentionInterface.register(NAME, attend)
+
+
+@contextmanager
+def unpadded(model: Any) -> Iterator[None]:
+    """Let a model read packed rows until the context ends; its backward passes belong in it too."""
+    config, usual = model.config, model.config._attn_implementation
+    config._attn_implementation = usual if usual.startswith(_FLASH) else NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = usual
+
+
+def packed(batch: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A batch of `prm.training.collation.collate` without its padding: `input_ids` and all places are in one row.
+
+    In place of the `attention_mask`, it has `position_ids`, ``(1, tokens)``, and `chain_starts`.
+    """
+    mask = batch["attention_mask"].bool()
+    lengths = mask.sum(dim=1)
+    starts = torch.cat([lengths.new_zeros(1), lengths.cumsum(dim=0)])
+    found: dict[str, Any] = {name: column for name, column in batch.items() if name != "attention_mask"}
+    for rows in [name for name in batch if name.endswith("_rows")]:
+        places = rows.replace("_rows", "_places")
+        found[places] = batch[places] + starts[batch[rows]]
+        found[rows] = torch.zeros_like(batch[rows])
+    positions = torch.arange(mask.shape[1]).expand_as(mask)
+    return found | {
+        "input_ids": batch["input_ids"][mask][None],
+        "position_ids": positions[mask][None],
+        "chain_starts": starts.tolist(),
+    }
+
+
+@torch.no_grad()
+def can_pack(model: Any) -> bool:
+    """Whether a model reads a packed row as it reads the chains of it one by one, which is tried.
+
+    A model that carries a state along the row does not, nor one with an attention of its own.
+    """
+    kinds = set(getattr(model.config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
+    usual = model.config._attn_implementation or ""
+    if kinds or not getattr(model, "_supports_flash_attn", False) or not usual.startswith(("sdpa", _FLASH)):
+        return False
+    ids = torch.tensor([[1, 2, 3, 4, 5]], device=model.device)
+    model.eval()
+    alone = [model(input_ids=part).logits for part in (ids[:, :3], ids[:, 2:])]
+    row = torch.cat([ids[:, :3], ids[:, 2:]], dim=1)
+    places = torch.tensor([[0, 1, 2, 0, 1, 2]], device=model.device)
+    try:
+        with unpadded(model):
+            together = model(input_ids=row, position_ids=places, chain_starts=[0, 3, 6]).logits
+    except (TypeError, ValueError, RuntimeError):  # of a model that does not take these arguments
+        return False
+    one, other = torch.cat(alone, dim=1).float(), together.float()
+    return torch.allclose(one, other, rtol=0, atol=1e-3 * float(one.abs().max()))
