@@ -22,7 +22,7 @@ CHAINS = [
 ] * 8
 
 
-@pytest.mark.parametrize("dialect", ["math-shepherd", "rlhflow", "openr"])
+@pytest.mark.parametrize("dialect", ["math-shepherd", "rlhflow"])
 def test_a_converted_causal_model_scores_the_same_in_vllm(dialect, tmp_path, monkeypatch):
     monkeypatch.setattr(families, "SIZES", families.SIZES | SERVABLE)
     path = MADE[dialect](tmp_path / "model")
