@@ -29,13 +29,15 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import AutoModelForTokenClassification, PrinterCallback, TrainerCallback, set_seed
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from prm.data.drops import Drops
@@ -44,6 +46,7 @@ from prm.data.writing import write_json
 from prm.errors import ModelError
 from prm.models.checkpoint import context_length, load_model, load_tokenizer
 from prm.models.rendering import Renderer
+from prm.training import trainer as training
 from prm.training.examples import ChainExample, GroupExample, Recipe, label_examples
 from prm.training.trainer import FitSettings, RewardTrainer
 
@@ -208,8 +211,8 @@ def peer_row(example: ChainExample) -> dict[str, list[int]]:
     return {"input_ids": list(example.ids), "labels": labels}
 
 
-def make_ours(data: Data, arguments: argparse.Namespace, work: str) -> RewardTrainer:
-    """Make our trainer, with a new model."""
+def make_ours(data: Data, arguments: argparse.Namespace, work: str, *, padded: bool = False) -> RewardTrainer:
+    """Make our trainer, with a new model; `padded`: even if it can do without padding."""
     settings = FitSettings(
         learning_rate=arguments.lr,
         batch_size=arguments.batch,
@@ -218,12 +221,22 @@ def make_ours(data: Data, arguments: argparse.Namespace, work: str) -> RewardTra
         save_every=10**9,
         seed=arguments.seed,
     )
-    return RewardTrainer(new_model(data, arguments), "prm", {"step": 1.0}, data.groups, [], settings, Path(work))
+    model = new_model(data, arguments)
+    with patch.object(training, "can_pack", lambda _: False) if padded else nullcontext():
+        return RewardTrainer(model, "prm", {"step": 1.0}, data.groups, [], settings, Path(work))
 
 
 def new_model(data: Data, arguments: argparse.Namespace) -> Any:
     """Load the model, with a head initialized from the seed."""
     return load_model(arguments.model, "prm", data.tokenizer.pad_token_id, arguments.seed)
+
+
+def new_peer_model(data: Data, arguments: argparse.Namespace) -> Any:
+    """The same as transformers' own class, which computes the loss."""
+    ours = new_model(data, arguments)
+    theirs = AutoModelForTokenClassification.from_config(ours.config)
+    theirs.load_state_dict(ours.state_dict())
+    return theirs
 
 
 def make_peer(
@@ -241,7 +254,7 @@ def make_peer(
     )
     rows = Dataset.from_list([peer_row(group.chains[0]) for group in data.groups])
     trainer = peer.PRMTrainer(
-        model=new_model(data, arguments), args=config, train_dataset=rows, processing_class=data.tokenizer
+        model=new_peer_model(data, arguments), args=config, train_dataset=rows, processing_class=data.tokenizer
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -254,9 +267,9 @@ def watch(trainer: Any) -> Run:
 
     def collate_seen(rows: Sequence[Any]) -> Any:
         batch = collate(rows)
-        tensors = batch.get("passes", [batch])
+        tensors = [one for part in batch.get("passes", []) for one in part["forwards"]] or [batch]
         run.batches.append([ids_of(row) for row in rows])
-        run.real.append(sum(int(part["attention_mask"].sum()) for part in tensors))
+        run.real.append(sum(len(ids) for ids in run.batches[-1]))
         run.padded.append(sum(part["input_ids"].numel() for part in tensors))
         return batch
 
@@ -315,6 +328,7 @@ def measure_throughput(peer: Any, data: Data, arguments: argparse.Namespace) -> 
     grouped = {"train_sampling_strategy": "group_by_length"}
     sides: dict[str, Callable[[str], Any]] = {
         "ours": lambda work: make_ours(data, arguments, work),
+        "ours, padded": lambda work: make_ours(data, arguments, work, padded=True),
         f"TRL, passes of {arguments.batch} chains": lambda w: make_peer(peer, data, arguments, w, arguments.batch),
         f"TRL, passes of {small} chains": lambda w: make_peer(peer, data, arguments, w, small),
         f"TRL, passes of {small}, by length": lambda w: make_peer(peer, data, arguments, w, small, **grouped),

@@ -46,7 +46,7 @@ from .settings import Precision, Scheduler
 LOG = "training_log.json"
 ADAPTER = "adapter"
 CPU_TOKENS, GPU_TOKENS = 1024, 8192
-"""Padded tokens per forward pass. More are slower on a CPU, see `prm.benchmarks.perf.train_throughput`."""
+"""Tokens per forward pass. More are slower on a CPU, see `prm.benchmarks.perf.train_throughput`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class FitSettings:
     batch_size: int = 64
     """Groups (chains for a PRM, else problems) per optimizer step on one device."""
     tokens_per_pass: int | None = None
-    """Padded tokens per forward pass; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
+    """Tokens per forward pass, any padding included; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
     options: LossOptions = field(default_factory=LossOptions)
     """Of the losses; a loss that heeds `length_coefficient` has it fitted to the groups."""
     weight_decay: float = 0.0
