@@ -61,6 +61,8 @@ from ..perf.job import machine
 
 SAMPLES = Path(os.environ.get("PRM_SAMPLE_DATA", "../shared/data"))
 TRAIN, TEST = "prm800k_phase1/phase1_train_chains.jsonl.gz", "prm800k_phase1/phase1_test_chains.jsonl"
+CONTEXT = 2048
+"""Longest chain that is measured, in tokens."""
 SCORERS = ("model", "position", "step length")
 
 
@@ -137,7 +139,7 @@ def one_fold(
     renderer, started = Renderer(tokenizer), time.time()
     train_groups = examples(kept, renderer, arguments.max_length)
     model = trained(tokenizer, train_groups, arguments)
-    test_groups = examples(measured, renderer, 2048)
+    test_groups = examples(measured, renderer, CONTEXT)
     steps = list(score(fold, model, train_groups, test_groups))
     counts = {
         "split": proof.as_json(),
@@ -213,7 +215,7 @@ def build_model(tokenizer: Any, arguments: argparse.Namespace) -> Any:
             num_hidden_layers=arguments.layers,
             num_attention_heads=arguments.hidden // 32,
             num_key_value_heads=arguments.hidden // 32,
-            max_position_embeddings=2048,
+            max_position_embeddings=CONTEXT,
             sliding_window=arguments.window,
             tie_word_embeddings=True,
             bos_token_id=None,

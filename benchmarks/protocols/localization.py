@@ -386,10 +386,8 @@ def calibration(scorer: str, variant: str, scores: Floats, labels: Floats, drawn
     """Expected calibration error and Brier score; nothing for scores that are not probabilities."""
     if not is_probability(scores):
         return
-    bins = np.searchsorted(np.arange(1, BINS) / BINS, scores, side="left")
-    gaps = np.abs(drawn.binned(scores - labels, bins, BINS)).sum(axis=1)
     count, squares = drawn.sums(np.stack([np.ones_like(scores), (scores - labels) ** 2], axis=1)).T
-    yield Number(scorer, "ece", ALL, variant, ratio(gaps, count), len(scores))
+    yield Number(scorer, "ece", ALL, variant, drawn.calibration_error(scores, labels, BINS), len(scores))
     yield Number(scorer, "brier", ALL, variant, ratio(squares, count), len(scores))
 
 

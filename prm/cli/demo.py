@@ -51,9 +51,11 @@ _SECONDS = {"sample": 30.0, "label": 40.0, "train": 90.0, "score": 10.0, "eval":
 
 def _minutes_left(commands: Sequence[Sequence[str]], done: int, elapsed: float) -> str:
     """How long the rest will take, by what the first commands took; "" before the first."""
+    if not done:
+        return ""
     usual = [_SECONDS.get(command[0], 1.0) for command in commands]
-    left = sum(usual[done:]) * elapsed / sum(usual[:done]) / 60 if done else 0.0
-    return f", about {max(round(left), 1)} minutes left" if done else ""
+    left = sum(usual[done:]) * elapsed / sum(usual[:done]) / 60
+    return f", about {max(round(left), 1)} minutes left"
 
 
 _JUDGE = [f"--template={REVIEW}".replace("\n", r"\n"), f"--head-from={WRONG},{RIGHT}"]

@@ -16,7 +16,7 @@ from prm.training import hub, job
 from prm.training.examples import Steps, Targets, TooLong
 from prm.training.objectives import TERMS
 from prm.training.options import read_options
-from prm.training.settings import METRICS, Precision, Scheduler, TrainSettings
+from prm.training.settings import METRICS, Optimizer, Precision, Quantize, Scheduler, TrainSettings, Weights
 
 from .options import Chat, Overwrite, Seed, Splitter, key_values, one_of
 
@@ -163,11 +163,29 @@ def train(
         ),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="float32, or mixed precision: bfloat16 or float16", rich_help_panel=FIT)
+        str | None,
+        typer.Option(
+            help="of the computation: float32, or mixed: bfloat16 or float16; default: as the weights",
+            rich_help_panel=FIT,
+        ),
+    ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(help=f"in which weights are held and stored: {one_of(get_args(Weights))}", rich_help_panel=FIT),
     ] = "float32",
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            help=f"{one_of(get_args(Optimizer))}: less memory for moments from left to right", rich_help_panel=FIT
+        ),
+    ] = "adamw",
     gradient_checkpointing: Annotated[
         bool, typer.Option("--gradient-checkpointing", help="less memory, more time", rich_help_panel=FIT)
     ] = False,
+    quantize: Annotated[
+        str | None,
+        typer.Option(help="4bit: hold the backbone under the adapters in four bits (QLoRA)", rich_help_panel=FIT),
+    ] = None,
     lora_rank: Annotated[
         int, typer.Option(min=0, help="train adapters of this rank, merged at the end; 0: all", rich_help_panel=FIT)
     ] = 0,
@@ -189,6 +207,10 @@ def train(
     fsdp: Annotated[
         bool,
         typer.Option("--fsdp", help="shard weights and optimizer over the processes of torchrun", rich_help_panel=FIT),
+    ] = False,
+    offload: Annotated[
+        bool,
+        typer.Option("--offload", help="keep the shards of --fsdp in main memory: less on GPUs", rich_help_panel=FIT),
     ] = False,
     measure_every: Annotated[
         int, typer.Option(min=0, help="optimizer steps between measurements; 0: at the end", rich_help_panel=OUTPUT)
@@ -264,13 +286,17 @@ def train(
         held_out=held_out,
         max_length=max_length,
         too_long=cast("TooLong", too_long),
-        precision=cast("Precision", precision),
+        precision=cast("Precision | None", precision),
+        weights=cast("Weights", weights),
+        optimizer=cast("Optimizer", optimizer),
+        quantize=cast("Quantize | None", quantize),
         lora_rank=lora_rank,
         lora_alpha=lora_alpha,
         lora_dropout=lora_dropout,
         lora_targets=tuple(lora_targets or ()),
         keep_adapter=keep_adapter,
         fsdp=fsdp,
+        offload=offload,
         separator=separator,
         splitter=splitter,
         chat=chat,

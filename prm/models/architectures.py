@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,7 @@ class ReasonEval_7B(MistralPreTrainedModel):  # noqa: N801 (its name in config.j
         self.score_head = nn.Linear(config.hidden_size, config.score_dimension, bias=config.use_bias)
         self.post_init()
 
-    @property
-    def score(self) -> nn.Module:
-        """The head."""
-        return self.score_head
+    score = property(attrgetter("score_head"))
 
 
 class ReasonEval_34B(LlamaPreTrainedModel):  # noqa: N801 (its name in config.json)
@@ -98,10 +96,7 @@ class ReasonEval_34B(LlamaPreTrainedModel):  # noqa: N801 (its name in config.js
         self.score_head = nn.Linear(config.hidden_size, config.score_dim, bias=config.bias)
         self.post_init()
 
-    @property
-    def score(self) -> nn.Module:
-        """The head."""
-        return self.score_head
+    score = property(attrgetter("score_head"))
 
 
 class LlamaForSequenceClassificationWithNormal_Weights(LlamaPreTrainedModel):  # noqa: N801 (its name in config.json)

@@ -15,15 +15,22 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, LlamaTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    LlamaTokenizer,
+)
 from transformers.utils import cached_file
 
 from prm.data.writing import write_json
 from prm.errors import ModelError
 from prm.statistics.calibration import Calibration
 
-from .architectures import GIVE_A_MODEL, first_line, require_complete, require_model
-from .decoders import attention, classifier_class, decoder_of, form_of, length_limit, require_decoder
+from .architectures import GIVE_A_MODEL, HEAD_NAMES, first_line, require_complete, require_model
+from .decoders import ExactLinear, attention, classifier_class, decoder_of, form_of, length_limit, require_decoder
 from .heads import Kind
 from .layouts import StepRenderer
 from .rendering import PLACE, Renderer, SolutionRenderer, prompt_of
@@ -167,10 +174,12 @@ def load_model(
     *,
     members: int = 1,
     is_trained: bool = False,
+    quantization: Any | None = None,
 ) -> Any:
     """Load a backbone with the head of `kind`: the stored head, or on a base model a new one, initialized from `seed`.
 
-    `is_trained` refuses a model whose file lacks the head or any other weight. `members`: see `Metadata.members`.
+    `dtype` is that of the backbone; the head is in float32. `is_trained` refuses a model whose file lacks the head or
+    any other weight. `members`: see `Metadata.members`. `quantization`: see `four_bits`.
 
     Returns:
         A token classifier with logits ``(chains, length, channels)``; see `LABELS` for the channels.
@@ -191,13 +200,19 @@ def load_model(
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model, missing = load(model_class, name, text, dtype)
+            options = {} if quantization is None else {"quantization_config": quantization}
+            model, missing = load(model_class, name, text, dtype, options)
+            if model.score.weight.dtype != torch.float32:  # a stored one would be
+                torch.manual_seed(seed)
+                _draw_head(model)
     except ImportError as error:  # of a package that only this model needs
         raise ModelError(f"{name}: {first_line(error)}", "install that package") from error
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{name}: cannot be loaded as {_NAMES[kind]}: {first_line(error)}", GIVE_A_MODEL) from error
     if is_trained:
         require_complete(name, missing)
+    if quantization is not None:
+        _keep_differentiable(model)
     return model
 
 
@@ -227,22 +242,57 @@ def begin_head(model: Any, kind: Kind, name: str, words: Sequence[int]) -> None:
             head.bias.zero_()
 
 
-def _load(model_class: Any, name: str, config: Any, dtype: torch.dtype) -> tuple[Any, list[str]]:
+def _load(
+    model_class: Any, name: str, config: Any, dtype: torch.dtype, options: Mapping[str, Any]
+) -> tuple[Any, list[str]]:
     """A model, and the names of its weights that the file lacks."""
-    options = {"dtype": dtype, "output_loading_info": True, **attention(config)}
+    options = {"dtype": dtype, "output_loading_info": True, **attention(config), **options}
     model, found = model_class.from_pretrained(name, config=config, **options)
     return model, found["missing_keys"]
 
 
-def _load_text_part(model_class: Any, name: str, config: Any, dtype: torch.dtype) -> tuple[Any, list[str]]:
+def _load_text_part(
+    model_class: Any, name: str, config: Any, dtype: torch.dtype, options: Mapping[str, Any]
+) -> tuple[Any, list[str]]:
     """The same of a model that also takes images or sound, of which only the decoder is kept."""
-    decoder = decoder_of(AutoModel.from_pretrained(name, dtype=dtype), config)
+    decoder = decoder_of(AutoModel.from_pretrained(name, dtype=dtype, **options), config)
     with torch.device("meta"):
         model = model_class(config)
     setattr(model, model.base_model_prefix, decoder)
-    model.score.to_empty(device="cpu").to(dtype)
-    model.score.apply(model._init_weights)
+    _draw_head(model)
     return model, ["every weight of its head"]
+
+
+def _draw_head(model: Any) -> None:
+    """Replace the head by a new one in float32."""
+    outputs, width = model.score.weight.shape
+    with torch.device("meta"):
+        head = ExactLinear(width, outputs, bias=model.score.bias is not None)
+    setattr(model, model.head_name, head.to_empty(device=model.device))
+    head.apply(model._init_weights)
+
+
+def four_bits(dtype: torch.dtype) -> Any:
+    """How `load_model` holds the linear layers of a decoder in 4 bits, and computes with them in `dtype`.
+
+    As QLoRA does: NF4, with quantized constants (arXiv 2305.14314, section 3). The head is left as it is.
+    """
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=[name.rstrip(".") for name in HEAD_NAMES],
+    )
+
+
+def _keep_differentiable(model: Any) -> None:
+    """Let bitsandbytes not repack the weights for some CPUs at the first pass without gradients: it has none after."""
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, directory: Path) -> None:
@@ -260,11 +310,6 @@ def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, dir
     model.save_pretrained(directory)
 
 
-def require_base(name: str) -> None:
-    """Refuse what is no model to train, before anything else is read; raises as `load_model`."""
-    _base_config(name)
-
-
 def _base_config(name: str) -> Any:
     require_model(name, "config.json")
     try:
@@ -276,7 +321,7 @@ def _base_config(name: str) -> Any:
 
 
 def context_length(name: str) -> int:
-    """Most tokens that a model takes; raises as `load_model`."""
+    """Most tokens that a model takes; raises as `load_model` what is no model to train."""
     return length_limit(_base_config(name))
 
 

@@ -115,6 +115,17 @@ def _family(config_class: Any) -> tuple[str, Any]:
     return base.__name__.removesuffix("PreTrainedModel"), base
 
 
+class ExactLinear(nn.Linear):
+    """A head in float32 whatever the decoder is in: in half precision, rewards near 10 would come in steps of 0.06."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """The outputs, in float32."""
+        bias = None if self.bias is None else self.bias.float()
+        with torch.autocast(hidden.device.type, enabled=False):
+            outputs = nn.functional.linear(hidden.float(), self.weight.float(), bias)
+        return outputs.clone()  # not a view, which sharding warns of
+
+
 class DecoderWithHead:
     """A decoder and a linear head: logits ``(chains, length, channels)``. See `classifier_class`."""
 
@@ -126,7 +137,7 @@ class DecoderWithHead:
         width = getattr(config, "word_embed_proj_dim", config.hidden_size)  # of OPT, which projects its outputs
         setattr(self, self.base_model_prefix, AutoModel.from_config(config))
         has_bias = getattr(config, "token_classification_bias", True)
-        setattr(self, self.head_name, nn.Linear(width, config.num_labels, bias=has_bias))
+        setattr(self, self.head_name, ExactLinear(width, config.num_labels, bias=has_bias))
         self.post_init()  # type: ignore[attr-defined]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **options: Any) -> TokenClassifierOutput:
@@ -158,7 +169,8 @@ def classifier_class(config: Any, form: Form) -> Any:
 @cache
 def _class(config_class: Any, name: str, head: str) -> Any:
     _, family = _family(config_class)
-    fields = {"base_model_prefix": family.base_model_prefix or "model", "head_name": head}
+    fields: dict[str, Any] = {"base_model_prefix": family.base_model_prefix or "model", "head_name": head}
+    fields["_keep_in_fp32_modules_strict"] = [head]
     # transformers looks at the source of a model's module to find out what it can do
     return type(name, (DecoderWithHead, family), {"__module__": family.__module__, **fields})
 
@@ -182,4 +194,5 @@ def reads_ahead(model: Any) -> bool:
     """Whether the outputs at a token depend on the tokens after it."""
     ids = torch.tensor([[1, 2, 3, 4], [1, 2, 3, 5]], device=model.device)
     one, other = model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, :3].float()
-    return not torch.allclose(one, other, rtol=0, atol=1e-4 * float(one.abs().max()))
+    within = max(1e-4, 4 * torch.finfo(model.dtype).eps)
+    return not torch.allclose(one, other, rtol=0, atol=within * float(one.abs().max()))

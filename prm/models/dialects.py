@@ -42,6 +42,7 @@ from .layouts import (
     chat_whole,
     plain_marked,
 )
+from .rendering import special_texts
 
 Layout = Literal["plain", "chat", "turns", "spans", "pieces", "whole"]
 """How a problem and its steps become token ids; see `Dialect.layout`."""
@@ -160,7 +161,7 @@ class Dialect:
             raise ValueError(
                 f"it reads {least} outputs, but its models have {count}: see answers, answer_ids and labels"
             )
-        if count not in (None, 2) and self.readout in ("softmax", "difference") and not self.outputs:
+        if count not in (None, 2) and self._reads_two:
             raise ValueError(f"its models have {count} outputs: say which ones make the score, see outputs")
 
     @property
@@ -200,6 +201,11 @@ class Dialect:
         """Whether it reads the logits of a language model, not the classes of a classifier."""
         return self.labels is None and (self.answers is not None or bool(self.answer_ids) or self.needs_reference)
 
+    @property
+    def _reads_two(self) -> bool:
+        """Whether a head must have two outputs, and no more: nothing says what others would mean."""
+        return self.readout in ("softmax", "difference") and not self.outputs
+
     def misfit(self, architecture: str, labels: int) -> str | None:
         """What of a model does not fit, in words; None if all does.
 
@@ -215,7 +221,7 @@ class Dialect:
         if not self.is_causal and architecture.endswith(_LANGUAGE_MODELS):
             return f"a {architecture}, which has no head, but the dialect names no answers"
         exactly = self.labels
-        if exactly is None and is_classifier and self.readout in ("softmax", "difference") and not self.outputs:
+        if exactly is None and is_classifier and self._reads_two:
             exactly = 2
         least = outputs_read(self.readout, self.outputs.values()) if is_classifier else 0
         if exactly not in (None, labels) or labels < least:
@@ -405,8 +411,7 @@ def with_system(dialect: Dialect, system: str | None) -> Dialect:
 
 def _special(tokenizer: Any, *more: str) -> tuple[str, ...]:
     """Texts that the tokenizer always turns into special tokens, and `more`."""
-    added = (token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
-    return (*more, *added)
+    return (*more, *special_texts(tokenizer))
 
 
 _CONFIG = "load the model with its own config.json"

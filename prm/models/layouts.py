@@ -11,7 +11,6 @@ ids end with the last of them: these models are causal, so nothing after it matt
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -20,7 +19,7 @@ from typing import Any, Protocol
 from prm.data.records import Asked
 from prm.errors import RenderError
 
-from .rendering import Rendered
+from .rendering import BatchRenderer, Rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +52,6 @@ class StepRenderer(Protocol):
         self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]
     ) -> Sequence[Rendered | RenderError]:
         """Render many chains, in order; a chain that cannot be rendered yields its error."""
-
-
-class _BatchRenderer(ABC):
-    """A renderer whose `render` follows from its `render_many`."""
-
-    def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
-        """See `StepRenderer.render`.
-
-        Raises:
-            RenderError: a step is blank, the text spells a special token or marker, or a read token is missing.
-        """
-        (item,) = self.render_many([problem], [steps])
-        if isinstance(item, RenderError):
-            raise item
-        return item
-
-    @abstractmethod
-    def render_many(
-        self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]
-    ) -> Sequence[Rendered | RenderError]:
-        """See `StepRenderer.render_many`."""
 
 
 def start_steps(steps: Sequence[str], start: str) -> list[str]:
@@ -221,7 +199,7 @@ _CHANGES = "the chat template changes the text of a message"
 _OTHER_TOKENIZER = "load the tokenizer that belongs to the model"
 
 
-class TextRenderer(_BatchRenderer):
+class TextRenderer(BatchRenderer):
     """Tokenizes the whole text once and finds the read positions by character offset.
 
     Args:
@@ -284,7 +262,7 @@ class TextRenderer(_BatchRenderer):
         return Rendered(tuple(ids[: places[-1] + 1 if places else prompt_length]), tuple(places), prompt_length)
 
 
-class WholeRenderer(_BatchRenderer):
+class WholeRenderer(BatchRenderer):
     """Writes a problem and its solution as a chat that is read at its last token: for outcome reward models.
 
     Args:
@@ -334,7 +312,7 @@ class WholeRenderer(_BatchRenderer):
         return Rendered(tuple(ids[:length]), (length - 1,), 0)
 
 
-class PieceRenderer(_BatchRenderer):
+class PieceRenderer(BatchRenderer):
     r"""Tokenizes the problem and each step separately and joins the ids; reads the last token of each separator.
 
     Without a separator, it reads the last token of each step.

@@ -12,6 +12,7 @@ a chat ends as its template ends a turn.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -123,7 +124,28 @@ def prompt_of(template: str | None) -> Prompt:
     return Prompt(text, (Message("user", text),))
 
 
-class Renderer:
+class BatchRenderer(ABC):
+    """A renderer whose `render` follows from its `render_many`."""
+
+    def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
+        """Token ids of the problem and its steps, and where they are read.
+
+        Raises:
+            RenderError: the chain cannot be rendered; `render_many` says why.
+        """
+        (rendered,) = self.render_many([problem], [steps])
+        if isinstance(rendered, RenderError):
+            raise rendered
+        return rendered
+
+    @abstractmethod
+    def render_many(
+        self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]
+    ) -> Sequence[Rendered | RenderError]:
+        """Render many chains, in order; a chain that cannot be rendered yields its error."""
+
+
+class Renderer(BatchRenderer):
     r"""Turns problems and steps into token ids.
 
     A problem is a text or, in a chat, the messages of a conversation. The ids of a conversation are those of the
@@ -160,18 +182,6 @@ class Renderer:
                 "this tokenizer does not spell a text that is tokenized in pieces", "use another tokenizer"
             )
 
-    def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
-        """Token ids of the problem and all steps, and where each step ends.
-
-        Raises:
-            RenderError: a step has no token; the chat template refuses, hides or changes a message; or the problem is
-                a conversation and `chat` is False.
-        """
-        (rendered,) = self.render_many([problem], [steps])
-        if isinstance(rendered, RenderError):
-            raise rendered
-        return rendered
-
     def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
         """Render many chains with one call of the tokenizer, which sees each distinct piece once.
 
@@ -181,7 +191,8 @@ class Renderer:
 
         Returns:
             For each chain, in order, the result of `render`, or the error that `render` would raise, so that the caller
-            can drop that chain alone.
+            can drop that chain alone: a step has no token; the chat template refuses, hides or changes a message; or
+            the problem is a conversation and `chat` is False.
         """
         contexts = [problem if isinstance(problem, str) else tuple(problem) for problem in problems]
         prompts = {context: self._prompt(context) for context in dict.fromkeys(contexts)}
@@ -297,7 +308,7 @@ class Renderer:
         return text.lstrip(" ")
 
 
-class SolutionRenderer:
+class SolutionRenderer(BatchRenderer):
     r"""Turns a problem and its whole solution into token ids that are read at the last one: for an outcome head.
 
     Steps are joined as they were split: a line end follows one that does not end in a blank, but for the last. In a
@@ -322,20 +333,12 @@ class SolutionRenderer:
         self.chat = chat
         self.prompt = prompt or Prompt()
 
-    def render(self, problem: Asked, steps: Sequence[str]) -> Rendered:
-        """Token ids of the problem and the solution; the one step end is the last token.
-
-        Raises:
-            RenderError: there is no step, or a blank one; the chat template refuses the messages, or one of them
-                contains a special token; or the problem is a conversation and `chat` is False.
-        """
-        (rendered,) = self.render_many([problem], [steps])
-        if isinstance(rendered, RenderError):
-            raise rendered
-        return rendered
-
     def render_many(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | RenderError]:
-        """See `Renderer.render_many`."""
+        """See `BatchRenderer.render_many`. The one step end is the last token.
+
+        A chain is refused that has no step, or a blank one; if the chat template refuses the messages, or one of them
+        contains a special token; or if the problem is a conversation and `chat` is False.
+        """
         texts = [self._texts(problem, steps) for problem, steps in zip(problems, chains, strict=True)]
         distinct = dict.fromkeys(text for both in texts if isinstance(both, tuple) for text in both)
         ids = dict(zip(distinct, self._tokenized([*distinct]), strict=True))
@@ -381,8 +384,12 @@ class SolutionRenderer:
 
     @cached_property
     def _special(self) -> list[str]:
-        """Texts that are special tokens wherever they stand."""
-        return [token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        return special_texts(self.tokenizer)
+
+
+def special_texts(tokenizer: Any) -> list[str]:
+    """Texts that a tokenizer always turns into special tokens."""
+    return [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
 
 
 def _joined_as_split(steps: Sequence[str]) -> str:

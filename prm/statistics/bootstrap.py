@@ -80,6 +80,18 @@ class Resampling:
             wins, pairs = wins + won, pairs + all_pairs
         return ratio(wins, pairs)
 
+    def calibration_error(self, scores: Floats, labels: Floats, bins: int = 10) -> Floats:
+        """`prm.statistics.metrics.expected_calibration_error` of each draw, (draws + 1,).
+
+        Args:
+            scores: one per row, in [0, 1].
+            labels: one per row, in [0, 1].
+            bins: of equal width.
+        """
+        places = np.searchsorted(np.arange(1, bins) / bins, scores, side="left")
+        gaps = np.abs(self.binned(scores - labels, places, bins)).sum(axis=1)
+        return ratio(gaps, self.sums(np.ones((len(scores), 1)))[:, 0])
+
     def _pairs_won(self, scores: Floats, labels: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """In each draw: the (positive, negative) pairs that the positive wins, ties as half, and the number of pairs.
 

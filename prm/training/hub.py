@@ -21,14 +21,15 @@ def push(directory: Path, name: str, *, private: bool = False) -> None:
     """
     from huggingface_hub import HfApi
 
+    from prm.models.architectures import first_line
+
     api = HfApi()
     try:
         made = api.create_repo(name, private=private, exist_ok=True)
         api.upload_folder(repo_id=made.repo_id, folder_path=directory, commit_message="A checkpoint of prm-toolkit")
     except Exception as error:  # the client's, and those of the HTTP library under it, which changes
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{directory} is finished, but cannot be pushed to {name}: {reason}",
+            f"{directory} is finished, but cannot be pushed to {name}: {first_line(error)}",
             "log in with `hf auth login`, and run the same command again: it only pushes",
         ) from error
     console.say(f"pushed: {made}")

@@ -27,7 +27,7 @@ from prm.errors import InputError, ModelError, PrmError, require_texts
 from prm.plots import training_curves
 
 from .options import OPTIONS, options_text
-from .settings import DEFAULT_SHARE, TrainSettings, makes_no_difference
+from .settings import DEFAULT_SHARE, TrainSettings, Weights, makes_no_difference
 
 if TYPE_CHECKING:
     from .data.preparation import Prepared
@@ -202,7 +202,8 @@ def _manifest_settings(s: TrainSettings, *, has_evaluation: bool) -> dict[str, A
         "scheduler": s.scheduler, "weight_decay": s.weight_decay, "best": s.best, "patience": s.patience,
         "measure_every": s.measure_every if s.best else None,
         "batch_size": s.batch_size, "held_out": share, "max_length": s.max_length, "too_long": s.too_long,
-        "precision": s.precision, "lora_rank": s.lora_rank, "lora_alpha": s.lora_alpha, "lora_dropout": s.lora_dropout,
+        "precision": s.computation, "weights": s.weights, "optimizer": s.optimizer, "quantize": s.quantize,
+        "lora_rank": s.lora_rank, "lora_alpha": s.lora_alpha, "lora_dropout": s.lora_dropout,
         "lora_targets": list(require_texts("lora_targets", s.lora_targets)), "keep_adapter": s.keep_adapter,
         "fsdp": s.fsdp, "separator": s.separator, "splitter": s.splitter, "chat": s.chat, "template": s.template,
         "form": s.form, "seed": s.seed, "head_from": list(s.head_from or ()), "members": s.members,
@@ -224,7 +225,9 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         batch_size=s.batch_size,
         tokens_per_pass=s.tokens_per_pass,
         options=s.loss_options,
-        precision=s.precision,
+        precision=s.computation,
+        weights=s.weights,
+        optimizer=s.optimizer,
         gradient_checkpointing=s.gradient_checkpointing,
         lora_rank=s.lora_rank,
         lora_alpha=s.lora_alpha,
@@ -232,6 +235,7 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         lora_targets=require_texts("lora_targets", s.lora_targets),
         keep_adapter=s.keep_adapter,
         fsdp=s.fsdp,
+        offload=s.offload,
         measure_every=s.measure_every,
         save_every=s.save_every,
         best=s.best,
@@ -261,19 +265,27 @@ def _require_machine(settings: TrainSettings) -> None:
             raise ModelError(
                 f"report_to={name!r} is unknown or not installed", f"here are: {', '.join(installed) or 'none'}"
             )
-    if settings.lora_rank and not find_spec("peft"):
-        raise ModelError("lora_rank needs peft, which is not installed", 'pip install "prm-toolkit[lora]"')
-    if settings.precision == "float16" and not torch.accelerator.is_available():
+    needed = {
+        "lora_rank": ("peft", bool(settings.lora_rank), "lora"),
+        "quantize": ("bitsandbytes", bool(settings.quantize), "quantize"),
+        "optimizer='adamw-8bit'": ("torchao", settings.optimizer == "adamw-8bit", "adamw-8bit"),
+    }
+    for what, (package, is_needed, extra) in needed.items():
+        if is_needed and not find_spec(package):
+            raise ModelError(f"{what} needs {package}, which is not installed", f'pip install "prm-toolkit[{extra}]"')
+    if settings.fsdp and "WORLD_SIZE" not in os.environ:
+        raise ModelError("fsdp needs the processes of torchrun", "torchrun --nproc-per-node N -m prm.cli train …")
+    if settings.computation == "float16" and not torch.accelerator.is_available():
         raise ModelError("float16 cannot be trained on a CPU", "choose bfloat16 or float32")
+    if settings.computation == "bfloat16" and torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        raise ModelError("this GPU has no bfloat16", "choose float16 or float32")
 
 
 def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: Path, options: str) -> dict[str, Any]:
     """Write a checkpoint; gives the counts of its examples, and its metrics."""
-    from prm.models.checkpoint import begin_head, load_model
-
     from .data.audit import example_lines
     from .data.preparation import prepare
-    from .trainer import fit
+    from .trainer import fit, load_for
 
     _require_machine(settings)
     with _without_progress_bars():
@@ -288,11 +300,11 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
             raise InputError(f"best={settings.best!r} needs something to measure on", "hold out more, or omit best")
         for line in example_lines(prepared.train[0], prepared.tokenizer):
             console.say(line)
-        model = load_model(settings.base, settings.objective, prepared.pad_id, settings.seed, members=settings.members)
-        if settings.head_from:
-            words = [word_id(prepared.tokenizer, word) for word in settings.head_from]
-            begin_head(model, settings.objective, settings.base, words)
-        trained = fit(model, settings.objective, prepared.train, prepared.held_out, _fit_settings(settings), work)
+        how = _fit_settings(settings)
+        model = load_for(how, lambda: _load(settings, prepared, settings.weights, quantized=bool(settings.quantize)))
+        is_exact = settings.weights == "float32" and not (settings.quantize or settings.fsdp)
+        reload = None if is_exact else lambda: _load(settings, prepared, "float32")
+        trained = fit(model, settings.objective, prepared.train, prepared.held_out, how, work, reload)
         counts: dict[str, Any] = {
             "chains": prepared.found["train"]["chains"],
             "held-out chains": prepared.found["held_out"]["chains"],
@@ -302,6 +314,27 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
             _write(job, work, prepared, trained, options)
             write_drops(prepared.drops, job.output, counts)
     return counts
+
+
+def _load(settings: TrainSettings, prepared: Prepared, weights: Weights, *, quantized: bool = False) -> Any:
+    """The backbone with its head; quantized, its linear layers compute as the whole does."""
+    import torch
+
+    from prm.models.checkpoint import begin_head, four_bits, load_model
+
+    model = load_model(
+        settings.base,
+        settings.objective,
+        prepared.pad_id,
+        settings.seed,
+        getattr(torch, weights),
+        members=settings.members,
+        quantization=four_bits(getattr(torch, settings.computation)) if quantized else None,
+    )
+    if settings.head_from:
+        words = [word_id(prepared.tokenizer, word) for word in settings.head_from]
+        begin_head(model, settings.objective, settings.base, words)
+    return model
 
 
 @contextmanager

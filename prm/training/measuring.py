@@ -6,25 +6,28 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-import torch
+import torch.distributed as dist
+from scipy.special import expit
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from prm.models.heads import token_head
-from prm.scoring.backends import TransformersBackend
+from prm.scoring.backends import TokenRow, TransformersBackend
+from prm.scoring.batching import batches_by_tokens
 from prm.statistics.arrays import Bools, Floats, Ints
-from prm.statistics.bootstrap import Estimate, Resampling, estimate, harmonic, ratio, resample
+from prm.statistics.bootstrap import Estimate, Resampling, estimate, harmonic, resample
 
 from .examples import ChainExample, GroupExample
 
 Metrics = dict[str, Estimate]
-_BINS = 10
 
 
 def measure(
     model: Any, heads: Collection[str], groups: Sequence[GroupExample], tokens_per_pass: int, draws: int = 0
 ) -> Metrics:
     """Metrics of each head; without a value where there is nothing to compare.
+
+    The processes of a distributed training each read a part of the chains, and get the same metrics.
 
     Args:
         model: from `prm.models.checkpoint.load_model`.
@@ -43,7 +46,7 @@ def measure(
     """
     chains = [chain for group in groups for chain in group.chains]
     backend = TransformersBackend(model, token_head, tokens_per_pass=tokens_per_pass)
-    outputs = backend.outputs([(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
+    outputs = _outputs(backend, [(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
     drawn = resample([group.problem_id for group in groups], [""] * len(groups), draws)
     found: Metrics = {}
     if "step" in heads:
@@ -53,6 +56,23 @@ def measure(
     if "outcome" in heads:
         found |= _outcome_metrics(groups, [float(values[-1, -1]) for values in outputs], drawn)
     return found
+
+
+def _outputs(backend: TransformersBackend, rows: Sequence[TokenRow]) -> list[Tensor]:
+    """What `backend.outputs` gives, each process having read every n-th pass.
+
+    All make the same number of passes, for a sharded model is put together by all of them at once.
+    """
+    if not dist.is_initialized():
+        return backend.outputs(rows)
+    passes = list(batches_by_tokens([len(ids) for ids, _ in rows], backend.tokens_per_pass))
+    passes += [passes[0]] * (-len(passes) % dist.get_world_size())
+    own = passes[dist.get_rank() :: dist.get_world_size()]
+    found = [dict(zip(places, backend.outputs([rows[i] for i in places]), strict=True)) for places in own]
+    everywhere: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everywhere, found)
+    merged = {place: values for parts in everywhere for part in parts for place, values in part.items()}
+    return [merged[place] for place in range(len(rows))]
 
 
 def _margins(values: Tensor) -> Tensor:
@@ -77,7 +97,7 @@ def _step_metrics(chains: Sequence[ChainExample], margins: Sequence[Tensor], dra
         "step_auroc": estimate(of_steps.auroc(logits, is_right)),
         "step_auroc_within_position": estimate(of_steps.auroc(logits, is_right, places)),
         "first_error_f1": estimate(_first_error_f1(owners, logits < 0, ~is_right, drawn)),
-        "ece": estimate(_calibration_error(torch.tensor(logits).sigmoid().numpy(), targets, of_steps)),
+        "ece": estimate(of_steps.calibration_error(expit(logits), targets)),
     }
 
 
@@ -90,12 +110,6 @@ def _first_error_f1(owners: Ints, called: Bools, actual: Bools, drawn: Resamplin
     is_hit, has_error = firsts[0] == firsts[1], firsts[1] < len(owners)
     shares = np.stack([np.where(has_error == kind, is_hit, np.nan) for kind in (True, False)], axis=1)
     return harmonic(*drawn.at(rows).means(shares).T)
-
-
-def _calibration_error(scores: Floats, targets: Floats, drawn: Resampling) -> Floats:
-    bins = np.searchsorted(np.arange(1, _BINS) / _BINS, scores, side="left")
-    gaps = np.abs(drawn.binned(scores - targets, bins, _BINS)).sum(axis=1)
-    return ratio(gaps, drawn.sums(np.ones((len(scores), 1)))[:, 0])
 
 
 def _outcome_metrics(groups: Sequence[GroupExample], rewards: Sequence[float], drawn: Resampling) -> Metrics:

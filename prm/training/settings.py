@@ -25,7 +25,11 @@ METRICS: dict[Head, tuple[str, ...]] = {
 }
 """The metrics by which a state can be the best one, for each head; see `prm.training.measuring.measure`."""
 Precision = Literal["float32", "bfloat16", "float16"]
-"""Of the computation; weights and optimizer stay in float32."""
+"""Of the computation."""
+Weights = Literal["float32", "bfloat16"]
+"""In which weights are held."""
+Optimizer = Literal["adamw", "adamw-8bit", "adafactor"]
+Quantize = Literal["4bit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,16 @@ class TrainSettings:
     """Longest chain in tokens, 1 or more; None for the model's context. A longer chain is `too_long`."""
     too_long: TooLong = "drop"
     """What to do with a longer chain: `drop` it, or keep the `whole-steps` that fit (prm only)."""
-    precision: Precision = "float32"
-    """`float32`, or `bfloat16` or `float16` mixed with it."""
+    precision: Precision | None = None
+    """Of the computation: `float32`, or `bfloat16` or `float16` mixed with it. None for that of the weights."""
+    weights: Weights = "float32"
+    """In which weights are held and stored: `float32`, or `bfloat16`, where updates are rounded stochastically, or with
+    `lora_rank` the frozen backbone alone is in it. The head and adapters are in float32."""
+    optimizer: Optimizer = "adamw"
+    """`adamw`, with moments in the form of the weights; `adamw-8bit`, with moments in 8 bits (needs torchao); or
+    `adafactor`, with moments of rows and columns (arXiv 1804.04235)."""
+    quantize: Quantize | None = None
+    """`4bit` to hold the frozen backbone in four bits (needs `lora_rank` and bitsandbytes); None for not."""
     lora_rank: int = 0
     """Rank of the adapters to train, merged into the backbone at the end; 0 to train all weights."""
     lora_alpha: float | None = None
@@ -93,6 +105,8 @@ class TrainSettings:
     """Whether to keep the adapter beside the merged model, in `adapter/`, as peft writes it."""
     fsdp: bool = False
     """Whether to shard weights and optimizer over the processes of torchrun."""
+    offload: bool = False
+    """Whether to keep the shards of `fsdp` in main memory, and update them there."""
     separator: str = r"\n"
     r"""Text that ends every step, where steps are read (see `form`); escapes such as `\n` are decoded. Not empty."""
     splitter: str = "newline"
@@ -132,13 +146,17 @@ class TrainSettings:
         require_known("labels_as", self.labels_as, get_args(Targets))
         require_known("steps", self.steps, get_args(Steps))
         require_known("too_long", self.too_long, get_args(TooLong))
-        require_known("precision", self.precision, get_args(Precision))
+        require_known("weights", self.weights, get_args(Weights))
+        require_known("precision", self.computation, get_args(Precision))
+        require_known("optimizer", self.optimizer, get_args(Optimizer))
+        if self.quantize is not None:
+            require_known("quantize", self.quantize, get_args(Quantize))
         require_known("scheduler", self.scheduler, get_args(Scheduler))
         self._require_ranges()
         check_terms(self.objective, self.terms)
         self._require_heeded()
         self._require_counts()
-        self._require_best()
+        self._require_memory()
         self._require_best()
         if self.too_long == "whole-steps" and self.objective != "prm":
             raise InputError("too_long='whole-steps' cuts off a chain's outcome", "it needs objective='prm'")
@@ -206,6 +224,26 @@ class TrainSettings:
         if counted and self.class_balance:
             raise InputError(f"class_balance changes the counts that the loss {counted[0]!r} needs", "omit it")
 
+    def _require_memory(self) -> None:
+        """Refuse ways to hold weights that exclude each other."""
+        if self.weights == "bfloat16" and self.computation != "bfloat16":
+            raise InputError(f"precision={self.precision!r} with weights in bfloat16", "omit precision")
+        if self.weights == "bfloat16" and self.optimizer == "adafactor" and not self.lora_rank:
+            raise InputError("adafactor would round away small updates of weights in bfloat16", "choose an adamw")
+        if self.quantize and not self.lora_rank:
+            raise InputError(f"weights in {self.quantize} cannot be trained themselves", "give lora_rank")
+        if self.quantize and self.fsdp:
+            raise InputError("quantized weights are not sharded", "omit fsdp or quantize")
+        if self.optimizer != "adamw" and self.fsdp:
+            raise InputError(f"optimizer={self.optimizer!r} does not work with fsdp", "choose adamw")
+        if self.offload and not self.fsdp:
+            raise InputError("offload makes no difference without fsdp", "omit it, or give fsdp")
+
+    @property
+    def computation(self) -> Precision:
+        """The precision of the computation, that of the weights where none is given."""
+        return self.precision or self.weights
+
     @property
     def terms(self) -> dict[str, float]:
         """The weight of each loss, the default where none are given."""
@@ -245,16 +283,18 @@ class TrainSettings:
 DEFAULT_SHARE = 0.05
 """Share of the problems that is held out."""
 _RANGES = {
-    **{"margin": "[0, inf)", "label_smoothing": "[0, 0.5)", "zeta": "[0, inf)", "epochs": "(0, inf)", "lr": "[0, inf)"},
-    **{"held_out": "[0, 0.9]", "lora_alpha": "(0, inf)", "lora_dropout": "[0, 1)"},
-    **{"warmup": "[0, 1)", "weight_decay": "[0, inf)"},
+    **dict.fromkeys(("margin", "zeta", "lr", "weight_decay"), "[0, inf)"),
+    **dict.fromkeys(("epochs", "lora_alpha"), "(0, inf)"),
+    **dict.fromkeys(("lora_dropout", "warmup"), "[0, 1)"),
+    "label_smoothing": "[0, 0.5)",
+    "held_out": "[0, 0.9]",
 }
 _WHOLE_RANGES = {
     **dict.fromkeys(("batch_size", "max_length", "tokens_per_pass", "members"), "[1, inf)"),
     **dict.fromkeys(("lora_rank", "seed", "max_steps", "measure_every", "save_every", "patience"), "[0, inf)"),
 }
 _OPTIONAL = ("held_out", "max_length", "tokens_per_pass", "lora_alpha")
-_SWITCHES = ("class_balance", "fsdp", "chat", "gradient_checkpointing", "keep_adapter")
+_SWITCHES = ("class_balance", "fsdp", "offload", "chat", "gradient_checkpointing", "keep_adapter")
 
 
 def makes_no_difference(name: str, objective: Kind) -> InputError:

@@ -12,10 +12,9 @@ import atexit
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,21 @@ from accelerate import FullyShardedDataParallelPlugin
 from accelerate.state import PartialState
 from accelerate.utils import DistributedType
 from torch import Tensor
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy
+from torch.distributed.tensor import DTensor
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from prm import console
+from prm.data.jobs import is_main_process
 from prm.data.writing import write_json
 from prm.errors import InputError, ModelError
-from prm.models.architectures import first_line, require_complete
-from prm.models.decoders import reads_ahead
+from prm.models.adapters import LoraForm, give_adapters, with_adapters
+from prm.models.architectures import require_complete
+from prm.models.decoders import ExactLinear, reads_ahead
 from prm.models.heads import HEADS, Kind
+from prm.models.rounding import StochasticAdamW
 
+from .caching import Forward, cached, drawing_as, idle
 from .collation import collate, forwards, has_items, passes
 from .data.storage import Changed
 from .examples import BLANK, ChainExample, GroupExample, to_last_target
@@ -41,7 +46,7 @@ from .lengths import length_coefficient
 from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, losses, total_weights
 from .packing import INPUTS, can_pack, unpadded
-from .settings import Precision, Scheduler
+from .settings import Optimizer, Precision, Scheduler, Weights
 
 LOG = "training_log.json"
 ADAPTER = "adapter"
@@ -68,12 +73,17 @@ class FitSettings:
     batch_size: int = 64
     """Groups (chains for a PRM, else problems) per optimizer step on one device."""
     tokens_per_pass: int | None = None
-    """Tokens per forward pass, any padding included; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
+    """Tokens per forward pass, with any padding; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
     options: LossOptions = field(default_factory=LossOptions)
     """Of the losses; a loss that heeds `length_coefficient` has it fitted to the groups."""
     weight_decay: float = 0.0
     """Of AdamW."""
     precision: Precision = "float32"
+    """Of the computation."""
+    weights: Weights = "float32"
+    """In which the model is held, and the result is given; the head is in float32 in any case."""
+    optimizer: Optimizer = "adamw"
+    """See `prm.training.settings.TrainSettings.optimizer`."""
     gradient_checkpointing: bool = False
     """Whether to recompute activations in the backward pass, to save memory."""
     lora_rank: int = 0
@@ -89,6 +99,8 @@ class FitSettings:
     """Whether to write the adapters, before they are merged, into `ADAPTER` of the working directory."""
     fsdp: bool = False
     """Whether to shard weights and optimizer over the processes (ZeRO, arXiv 1910.02054, stage 3)."""
+    offload: bool = False
+    """Whether to keep the shards in main memory, and update them there (ZeRO-Offload, arXiv 2101.06840)."""
     measure_every: int = 0
     """Optimizer steps between two measurements; 0 for one at the end."""
     save_every: int = 0
@@ -103,6 +115,11 @@ class FitSettings:
     """Draws the order of the groups."""
     members: int = 1
     """Step heads of the model, see `prm.training.collation.collate`."""
+
+    @property
+    def lora(self) -> LoraForm:
+        """The adapters, if there are any."""
+        return LoraForm(self.lora_rank, self.lora_alpha, self.lora_dropout, self.lora_targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +144,20 @@ def fit(
     held_out: Sequence[GroupExample],
     settings: FitSettings,
     work: Path,
+    reload: Callable[[], Any] | None = None,
 ) -> Trained:
     """Fit `model` in place.
 
     Args:
-        model: from `prm.models.checkpoint.load_model`, of that kind.
+        model: from `prm.models.checkpoint.load_model`, of that kind; see `load_for`.
         kind: see `prm.training.objectives`.
         groups: to learn from, at least one.
         held_out: to measure on.
         settings: how to fit.
         work: directory for checkpoints and logs. A killed training resumes from the last checkpoint there, to the same
             result.
+        reload: loads the same model again, in float32 and without quantization, for the adapters to be merged into.
+            None to merge them into `model`, if that is neither sharded nor quantized.
 
     Raises:
         InputError: there are no examples, one of them teaches nothing, or the losses do not fit.
@@ -150,28 +170,79 @@ def fit(
         settings = replace(settings, options=replace(settings.options, length_coefficient=length_coefficient(groups)))
     _require_possible(model, terms, settings)
     set_seed(settings.seed)
-    _keep_head_exact(model)
     if settings.lora_rank:
-        model = _with_adapters(model, kind, settings)
+        model = with_adapters(model, kind, settings.lora)
     if HEADS[kind] == ("step",) and not _reads_tokens(terms):
         groups = Changed(groups, to_last_target)
-    try:
-        trainer = RewardTrainer(model, kind, terms, groups, held_out, settings, work)
-    except ValueError as error:  # the Trainer's way to refuse a setting on this machine
-        raise ModelError(f"cannot train on this machine: {error}", "change that setting") from error
-    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
-    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # scored without autocast
-    if settings.keep_adapter and trainer.is_world_process_zero():
-        trained.save_pretrained(work / ADAPTER)
-    if settings.lora_rank:
-        trained = trained.merge_and_unload()
-    metrics = trainer.measured(trained, _DRAWS)
-    weights = trainer.accelerator.get_state_dict(trained) if settings.fsdp else trained.state_dict()
+    with _environment_kept():
+        try:
+            trainer = RewardTrainer(model, kind, terms, groups, held_out, settings, work)
+        except (ValueError, ImportError) as error:  # the Trainer's way to refuse a setting on this machine
+            raise ModelError(f"cannot train on this machine: {error}", "change that setting") from error
+        trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
+        metrics = trainer.measured(trainer.model, _DRAWS)
+    config, weights = _result(trainer, kind, settings, work, reload)
     if not all(torch.isfinite(weight).all() for weight in weights.values()):
         raise ModelError(*_DIVERGED)
     fitted = {"length_coefficient": settings.options.length_coefficient}
     log = trainer.state.log_history + [fitted] * ("length_coefficient" in heeded(terms))
-    return Trained(trained.config, weights, log, metrics)
+    return Trained(config, weights, log, metrics)
+
+
+def _result(
+    trainer: RewardTrainer, kind: Kind, settings: FitSettings, work: Path, reload: Callable[[], Any] | None
+) -> tuple[Any, Mapping[str, Tensor]]:
+    """Configuration and weights of the trained model; in other processes than the main one, the weights of none."""
+    trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    if not settings.lora_rank:
+        weights = trainer.accelerator.get_state_dict(trained) if settings.fsdp else trained.state_dict()
+        return trained.config, weights
+    if reload is not None:
+        adapters = {name: _whole(p.detach()) for name, p in trained.named_parameters() if p.requires_grad}
+        if not trainer.is_world_process_zero():
+            return trained.config, {}
+        trained = with_adapters(reload(), kind, settings.lora)
+        give_adapters(trained, adapters)
+    if settings.keep_adapter and trainer.is_world_process_zero():
+        trained.save_pretrained(work / ADAPTER)
+    merged = trained.merge_and_unload()
+    head, dtype = f"{merged.head_name}.", getattr(torch, settings.weights)
+    weights = {name: w if name.startswith(head) else w.to(dtype) for name, w in merged.state_dict().items()}
+    return merged.config, weights
+
+
+def _whole(parameter: Tensor) -> Tensor:
+    """A parameter on the CPU, gathered from all processes if it is sharded."""
+    return (parameter.full_tensor() if isinstance(parameter, DTensor) else parameter).cpu()
+
+
+def load_for(settings: FitSettings, load: Callable[[], Any]) -> Any:
+    """Call `load`; where the model will be sharded, only the main process really reads the weights."""
+    if not settings.fsdp:
+        return load()
+    with _environment_kept():
+        os.environ |= dict.fromkeys(("ACCELERATE_USE_FSDP", "FSDP_CPU_RAM_EFFICIENT_LOADING"), "true")
+        os.environ["FSDP_OFFLOAD_PARAMS"] = str(settings.offload).lower()
+        PartialState(cpu=not torch.accelerator.is_available())
+        model = load()
+    return model if _is_sent(model) else load()
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Restore the variables by which transformers knows that it need not read weights: later models are not sharded."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))]:
+            del os.environ[name]
+        os.environ |= before
+
+
+def _is_sent(model: Any) -> bool:
+    """Whether the main process can send all weights to the others: accelerate sends parameters, and no buffers."""
+    return set(model.state_dict()) <= {name for name, _ in model.named_parameters(remove_duplicate=False)}
 
 
 _DRAWS = 1000
@@ -225,44 +296,10 @@ def _require_possible(model: Any, terms: Collection[str], settings: FitSettings)
             f"the loss {on_tokens[0]!r} needs a backbone whose output embeddings are its input embeddings",
             "omit that loss",
         )
-    if reads_ahead(model):
+    if is_main_process() and reads_ahead(model):  # others may not have the weights
         raise ModelError("this backbone looks ahead: a step's score would depend on later steps", "choose a decoder")
-    if settings.fsdp and (settings.lora_rank or on_tokens):
-        other = f"lora_rank={settings.lora_rank}" if settings.lora_rank else f"the loss {on_tokens[0]!r}"
-        raise ModelError(f"fsdp does not work with {other}", "omit one of them")
-
-
-class _ExactLinear(torch.nn.Linear):
-    """A head that stays in float32 under half precision, where rewards near 10 would come in steps of 0.06."""
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        with torch.autocast(hidden.device.type, enabled=False):
-            return super().forward(hidden.float())
-
-
-def _keep_head_exact(model: Any) -> None:
-    model.score.__class__ = _ExactLinear
-
-
-def _with_adapters(model: Any, kind: Kind, settings: FitSettings) -> Any:
-    from peft import LoraConfig, get_peft_model
-
-    config = LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha or 2 * settings.lora_rank,
-        lora_dropout=settings.lora_dropout,
-        target_modules=list(settings.lora_targets) or "all-linear",
-        exclude_modules=[model.head_name],
-        modules_to_save=[model.head_name],
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # peft's, of what it does by itself: transposed weights, ranks of experts
-            adapted = get_peft_model(model, config)
-    except ValueError as error:
-        raise ModelError(f"LoRA does not fit this backbone: {first_line(error)}", "give other lora_targets") from error
-    config.task_type = "SEQ_CLS" if kind == "orm" else "TOKEN_CLS"  # for those who load it; no other class here
-    return adapted
+    if settings.fsdp and on_tokens:
+        raise ModelError(f"fsdp does not work with the loss {on_tokens[0]!r}", "omit one of them")
 
 
 def _last_whole_checkpoint(work: Path) -> str | None:
@@ -336,20 +373,26 @@ class RewardTrainer(Trainer):
         self.settings = settings
         self.term_sums: dict[str, Any] = dict.fromkeys(terms, 0.0)
         self.term_steps = 0
-        self.is_packed = can_pack(model)
         super().__init__(
             model=model,
-            args=_arguments(settings, len(groups), len(held_out), work),
+            args=_arguments(settings, model, len(groups), len(held_out), work),
             train_dataset=_WithBlank(groups),
             eval_dataset=held_out,
-            data_collator=_collator(settings, model.config.pad_token_id or 0, is_packed=self.is_packed),
+            optimizer_cls_and_kwargs=_rounding(settings),
         )
+        self.is_packed = self._can_pack(model)
+        self.data_collator = _collator(settings, model.config.pad_token_id or 0, is_packed=self.is_packed)
         self.remove_callback(PrinterCallback)
         if settings.patience:
             self.add_callback(EarlyStoppingCallback(settings.patience))
         if self.is_world_process_zero():
             for callback in (ProgressBar(), LogFile(work / LOG), *_tensorboard(settings, work)):
                 self.add_callback(callback)
+
+    def _can_pack(self, model: Any) -> bool:
+        """See `can_pack`; the main process says, for others may not have the weights."""
+        with self._computing():
+            return bool(self._most(int(is_main_process() and can_pack(model))))
 
     def create_accelerator_and_postprocess(self) -> None:
         """Shard on CPUs too, which accelerate can do but does not offer."""
@@ -399,37 +442,20 @@ class RewardTrainer(Trainer):
             self._keep_step(model, parts)
             work = [one for part in parts for one in self._work(model, part, totals)]
             lacking = self._most(len(work)) - len(work)
-            work += [replace(work[-1], loss=_idle)] * lacking
+            work += [replace(work[-1], loss=idle)] * lacking
             for number, one in enumerate(work, start=1):
-                with self._passing(model, is_last=number == len(work)), _drawing_as(one.random):
-                    self.accelerator.backward(self._loss_of(model, one))
+                with self._passing(model, is_last=number == len(work)), drawing_as(one.random):
+                    self.accelerator.backward(one.loss(self._read(model, one.inputs)))
         self.term_steps += 1
         return self.step_loss
 
-    def _work(self, model: Any, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Iterator[_Forward]:
-        """The forward passes with gradients that a part of the batch needs.
-
-        One, if it is within the budget. Else the chains are read twice (GradCache, arXiv 2101.06983): first without
-        gradients, for the loss and its gradients with respect to what is read; then again, budget by budget, each time
-        to pass these gradients on.
-        """
+    def _work(self, model: Any, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Iterator[Forward]:
+        """The forward passes with gradients that a part of the batch needs: one, if it is within the budget."""
+        loss = partial(self._loss, part=part, totals=totals)
         if len(part["forwards"]) == 1:
-            yield _Forward(part["forwards"][0], lambda read: self._loss(read, part, totals))
-            return
-        states, reads = [], []
-        with torch.no_grad(), self.compute_loss_context_manager():
-            for inputs in part["forwards"]:
-                states.append(_random_state())
-                reads.append(self._read(model, inputs))
-        whole = Read(*(torch.cat(column).float().requires_grad_() for column in _columns(reads)))
-        with torch.enable_grad():
-            torch.autograd.backward([self._loss(whole, part, totals)])
-        for inputs, state, gradients in zip(part["forwards"], states, _gradients(whole, reads), strict=True):
-            yield _Forward(inputs, partial(_along, gradients), state)
-
-    def _loss_of(self, model: Any, one: _Forward) -> Tensor:
-        with self.compute_loss_context_manager():
-            return one.loss(self._read(model, one.inputs))
+            yield Forward(part["forwards"][0], loss)
+        else:
+            yield from cached(part["forwards"], partial(self._read, model), loss)
 
     def _loss(self, read: Read, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Tensor:
         """The loss of a part of the batch, which is also added to the sums for the log."""
@@ -447,11 +473,15 @@ class RewardTrainer(Trainer):
         return int(self.accelerator.gather(torch.tensor([number], device=self.args.device)).max())
 
     def _keep_step(self, model: Any, parts: Sequence[Mapping[str, Any]]) -> None:
-        """Make the passes without gradients that other processes make more of, see `_work`."""
+        """Make the passes without gradients that other processes make more of, see `cached`."""
         own = sum(len(part["forwards"]) for part in parts if len(part["forwards"]) > 1)
-        with torch.no_grad(), self.compute_loss_context_manager():
+        with torch.no_grad():
             for _ in range(self._most(own) - own):
                 self._read(model, parts[-1]["forwards"][-1])
+
+    def _computing(self) -> AbstractContextManager[Any]:
+        """The precision of a forward pass, in training and in measuring; float16 comes with accelerate's scaling."""
+        return torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
 
     def _totals(self, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The total weight of each term over all passes, averaged over the processes, as their gradients are."""
@@ -467,7 +497,8 @@ class RewardTrainer(Trainer):
     def _read(self, model: Any, part: Mapping[str, Any]) -> Read:
         with_hidden = _reads_tokens(self.terms)
         inputs = {name: part[name] for name in INPUTS if name in part}
-        output = model(**inputs, use_cache=False, output_hidden_states=with_hidden)
+        with self._computing():
+            output = model(**inputs, use_cache=False, output_hidden_states=with_hidden)
         logits, none = output.logits, output.logits.new_zeros(0)
         steps = logits[part["step_rows"], part["step_places"]]
         wrong = 2 * part["step_members"].unsqueeze(1)
@@ -483,7 +514,7 @@ class RewardTrainer(Trainer):
     def _token_logits(self, hidden: Tensor, part: Mapping[str, Tensor]) -> Tensor:
         """Logits of the scored tokens only: those of all tokens take much memory with a large vocabulary."""
         embeddings: Tensor = self.accelerator.unwrap_model(self.model).get_input_embeddings().weight
-        return hidden[part["token_rows"], part["token_places"]] @ embeddings.T
+        return (hidden[part["token_rows"], part["token_places"]].to(embeddings.dtype) @ embeddings.T).float()
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Measure on the held-out groups, and log it."""
@@ -498,7 +529,8 @@ class RewardTrainer(Trainer):
     def measured(self, model: Any, draws: int = 0) -> Metrics:
         """Metrics of a model on the held-out groups; empty where there are none."""
         groups = self.eval_dataset
-        return measure(model, self.heads, groups, _tokens_per_pass(self.settings), draws) if groups else {}
+        with self._computing():
+            return measure(model, self.heads, groups, _tokens_per_pass(self.settings), draws) if groups else {}
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         """Log, with the mean of each term since the last log where there are several.
@@ -519,62 +551,6 @@ class RewardTrainer(Trainer):
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted."""
         return 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Forward:
-    """A forward pass with gradients."""
-
-    inputs: Mapping[str, Any]
-    """See `prm.training.collation.forwards`."""
-    loss: Callable[[Read], Tensor]
-    """Of what the model outputs."""
-    random: tuple[Tensor, ...] | None = None
-    """State of the random numbers to draw, such as those of dropout; None to go on with the present one."""
-
-
-def _idle(read: Read) -> Tensor:
-    """A loss of 0: for a process with fewer passes than another, which must keep in step."""
-    return 0 * torch.stack([column.sum() for (column,) in _columns([read])]).sum()
-
-
-def _along(gradients: Read, read: Read) -> Tensor:
-    """A loss with these gradients."""
-    pairs = _columns([read, gradients])
-    return torch.stack([(column.float() * gradient).sum() for column, gradient in pairs]).sum()
-
-
-def _columns(reads: Sequence[Read]) -> list[list[Tensor]]:
-    """The tensors of each kind."""
-    return [[getattr(read, column.name) for read in reads] for column in fields(Read)]
-
-
-def _gradients(whole: Read, reads: Sequence[Read]) -> Iterator[Read]:
-    """The gradients of a read, for each of the reads that it was put together from."""
-    split = []
-    for (column,), parts in zip(_columns([whole]), _columns(reads), strict=True):
-        gradient = torch.zeros_like(column) if column.grad is None else column.grad
-        split.append(torch.split(gradient, [len(part) for part in parts]))
-    return (Read(*one) for one in zip(*split, strict=True))
-
-
-def _random_state() -> tuple[Tensor, ...]:
-    """Of the CPU and, where there is one, of the GPU."""
-    return (torch.get_rng_state(), *([torch.cuda.get_rng_state()] if torch.cuda.is_available() else []))
-
-
-@contextmanager
-def _drawing_as(state: tuple[Tensor, ...] | None) -> Iterator[None]:
-    """Draw random numbers as from this state, and afterward go on as if none had been drawn."""
-    if state is None:
-        yield
-        return
-    cpu, *gpu = state
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if gpu else []):
-        torch.set_rng_state(cpu)
-        for one in gpu:
-            torch.cuda.set_rng_state(one)
-        yield
 
 
 def _leave_group() -> None:
@@ -606,11 +582,46 @@ def _divided(batch: Mapping[str, Tensor], budget: int, *, is_packed: bool) -> di
     return {**columns, "forwards": forwards(batch, budget, is_packed=is_packed)}
 
 
-def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) -> TrainingArguments:
+_OPTIMIZERS: dict[Optimizer, dict[str, str]] = {
+    "adamw": {},
+    "adamw-8bit": {"optim": "adamw_torch_8bit", "optim_args": "bf16_stochastic_round=True"},
+    "adafactor": {"optim": "adafactor"},
+}
+"""Arguments of the Trainer for each; stochastic rounding is of weights in bfloat16 only."""
+
+
+def _rounding(settings: FitSettings) -> tuple[type[torch.optim.Optimizer], dict[str, Any]] | None:
+    """The optimizer in place of the Trainer's, if weights in bfloat16 are trained themselves."""
+    if settings.optimizer != "adamw" or settings.weights == "float32" or settings.lora_rank:
+        return None
+    return StochasticAdamW, {"lr": settings.learning_rate, "seed": settings.seed}
+
+
+def _sharding(model: Any, settings: FitSettings) -> dict[str, Any]:
+    """How accelerate shards: layer by layer, and the head by itself, which is in float32."""
+    names = {type(module).__name__ for module in model.modules()}
+    return {
+        "version": 2,
+        "transformer_layer_cls_to_wrap": [*names.intersection(model._no_split_modules or ()), ExactLinear.__name__],
+        "cpu_ram_efficient_loading": _is_sent(model),
+    }
+
+
+def _policies(settings: FitSettings) -> dict[str, Any]:
+    """In which precision the shards are exchanged, and where they are kept."""
+    found: dict[str, Any] = {}
+    if settings.offload:
+        found["cpu_offload"] = CPUOffloadPolicy(pin_memory=torch.accelerator.is_available())
+    if settings.weights == "float32" and settings.precision == "bfloat16":
+        found["mixed_precision_policy"] = MixedPrecisionPolicy(torch.bfloat16, reduce_dtype=torch.float32)
+    return found
+
+
+def _arguments(settings: FitSettings, model: Any, groups: int, held_out: int, work: Path) -> TrainingArguments:
     batches = math.ceil(groups / (settings.batch_size * int(os.environ.get("WORLD_SIZE", "1"))))
     steps = settings.max_steps or batches * settings.epochs
     measures = settings.measure_every and held_out
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
@@ -621,11 +632,12 @@ def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) ->
         warmup_steps=int(steps * settings.warmup),
         per_device_train_batch_size=settings.batch_size,
         remove_unused_columns=False,
-        bf16=settings.precision == "bfloat16",
         fp16=settings.precision == "float16",
         gradient_checkpointing=settings.gradient_checkpointing,
         use_cpu=not torch.accelerator.is_available(),
         fsdp=settings.fsdp or None,
+        fsdp_config=_sharding(model, settings) if settings.fsdp else None,
+        **_OPTIMIZERS[settings.optimizer],
         ddp_find_unused_parameters=False,
         logging_steps=0.05,  # numbers below 1 are shares of all steps
         logging_nan_inf_filter=False,
@@ -643,6 +655,9 @@ def _arguments(settings: FitSettings, groups: int, held_out: int, work: Path) ->
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
     )
+    if settings.fsdp:
+        arguments.fsdp_plugin_args |= _policies(settings)
+    return arguments
 
 
 _SCHEDULERS: dict[Scheduler, str] = {

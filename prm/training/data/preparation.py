@@ -30,7 +30,7 @@ from prm.data.records import StepLabels
 from prm.data.splits import SplitProof, hold_out, prove, text_digest
 from prm.data.writing import whole_directory, write_json
 from prm.errors import InputError
-from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of, require_base
+from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of
 from prm.models.heads import HEADS
 from prm.models.layouts import StepRenderer
 from prm.statistics.arrays import Bools
@@ -89,7 +89,7 @@ def prepare(
     Raises:
         PrmError: a file or the model cannot be used.
     """
-    require_base(settings.base)
+    context = context_length(settings.base)
     metadata = Metadata(
         settings.objective,
         settings.separator_text,
@@ -106,7 +106,7 @@ def prepare(
         labels_as=settings.labels_as,
         steps=settings.steps,
         max_length=settings.max_length or sys.maxsize,
-        context=context_length(settings.base),
+        context=context,
         too_long=settings.too_long,
         needs_pairs=need_pairs(settings.terms),
     )
