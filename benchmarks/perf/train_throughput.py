@@ -15,8 +15,8 @@ into the same ids and labels. On a GPU: `--precision bfloat16 --steps 70`.
     padding     share of padding among the tokens that went through the model
     parity      largest difference between the losses of the first optimizer steps, in float32
 
-TRL runs unchanged (all chains of an optimizer step in one pass) and in smaller passes, and both also with chains that
-its sampler grouped by length, which changes the contents of a step. Gradient checkpointing, on by default in TRL,
+TRL runs unchanged (all chains of an optimizer step in one pass), in smaller passes, and in smaller passes of chains
+that its sampler grouped by length, which changes the contents of a step. Gradient checkpointing, on by default in TRL,
 is off on both sides.
 """
 
@@ -344,9 +344,6 @@ def measure_throughput(peer: Any, data: Data, arguments: argparse.Namespace) -> 
         "ours, padded": lambda work: make_ours(data, arguments, work, padded=True),
         f"TRL, passes of {arguments.batch} chains": lambda w: make_peer(peer, data, arguments, w, arguments.batch),
         f"TRL, passes of {small} chains": lambda w: make_peer(peer, data, arguments, w, small),
-        f"TRL, passes of {arguments.batch}, by length": lambda w: make_peer(
-            peer, data, arguments, w, arguments.batch, **grouped
-        ),
         f"TRL, passes of {small}, by length": lambda w: make_peer(peer, data, arguments, w, small, **grouped),
     }
     runs: dict[str, list[Run]] = {name: [] for name in sides}
