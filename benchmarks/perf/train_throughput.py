@@ -11,6 +11,7 @@ into the same ids and labels. On a GPU: `--precision bfloat16 --steps 70`.
 
     throughput  tokens without padding, divided by the time from the end of the first optimizer step to the end of the
                 last, so that loading, tokenization and the first step do not count. The sides take turns.
+                Per CPU second: the same by the CPU time of the process, the fairer comparison on a busy machine.
     padding     share of padding among the tokens that went through the model
     parity      largest difference between the losses of the first optimizer steps, in float32
 
@@ -29,13 +30,16 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import AutoModelForTokenClassification, PrinterCallback, TrainerCallback, set_seed
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from prm.data.drops import Drops
@@ -44,6 +48,7 @@ from prm.data.writing import write_json
 from prm.errors import ModelError
 from prm.models.checkpoint import context_length, load_model, load_tokenizer
 from prm.models.rendering import Renderer
+from prm.training import trainer as training
 from prm.training.examples import ChainExample, GroupExample, Recipe, label_examples
 from prm.training.trainer import FitSettings, RewardTrainer
 
@@ -92,12 +97,22 @@ class Run:
     """Tokens per batch with padding."""
     ends: list[float] = field(default_factory=list)
     """End time of each optimizer step, in seconds."""
+    computed: list[float] = field(default_factory=list)
+    """The same in CPU seconds of this process."""
 
     @property
     def rate(self) -> float:
         """Real tokens per second, without the first optimizer step."""
-        first = len(self.real) // len(self.ends)
-        return sum(self.real[first:]) / (self.ends[-1] - self.ends[0])
+        return self._tokens / (self.ends[-1] - self.ends[0])
+
+    @property
+    def cpu_rate(self) -> float:
+        """Real tokens per CPU second, without the first optimizer step."""
+        return self._tokens / (self.computed[-1] - self.computed[0])
+
+    @property
+    def _tokens(self) -> int:
+        return sum(self.real[len(self.real) // len(self.ends) :])
 
     @property
     def padding(self) -> float:
@@ -169,7 +184,7 @@ def read_data(peer: Any, arguments: argparse.Namespace) -> Data:
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     recipe = Recipe(heads=frozenset({"step"}), max_length=context_length(arguments.model))
     rows = [row for name, form in SOURCES.items() for row in public_rows(name, form)]
-    groups = label_examples(rows, Renderer(tokenizer), recipe, Drops())
+    groups = list(label_examples(rows, Renderer(tokenizer), recipe, Drops()))
     wanted = max(arguments.steps, PARITY_STEPS) * arguments.batch
     if len(groups) < wanted:
         raise SystemExit(f"only {len(groups)} chains fit, but {wanted} are needed: lower --steps or --batch")
@@ -208,8 +223,8 @@ def peer_row(example: ChainExample) -> dict[str, list[int]]:
     return {"input_ids": list(example.ids), "labels": labels}
 
 
-def make_ours(data: Data, arguments: argparse.Namespace, work: str) -> RewardTrainer:
-    """Make our trainer, with a new model."""
+def make_ours(data: Data, arguments: argparse.Namespace, work: str, *, padded: bool = False) -> RewardTrainer:
+    """Make our trainer, with a new model; `padded`: even if it can do without padding."""
     settings = FitSettings(
         learning_rate=arguments.lr,
         batch_size=arguments.batch,
@@ -218,12 +233,22 @@ def make_ours(data: Data, arguments: argparse.Namespace, work: str) -> RewardTra
         save_every=10**9,
         seed=arguments.seed,
     )
-    return RewardTrainer(new_model(data, arguments), "prm", {"step": 1.0}, data.groups, [], settings, Path(work))
+    model = new_model(data, arguments)
+    with patch.object(training, "can_pack", lambda _: False) if padded else nullcontext():
+        return RewardTrainer(model, "prm", {"step": 1.0}, data.groups, [], settings, Path(work))
 
 
 def new_model(data: Data, arguments: argparse.Namespace) -> Any:
     """Load the model, with a head initialized from the seed."""
     return load_model(arguments.model, "prm", data.tokenizer.pad_token_id, arguments.seed)
+
+
+def new_peer_model(data: Data, arguments: argparse.Namespace) -> Any:
+    """The same as transformers' own class, which computes the loss."""
+    ours = new_model(data, arguments)
+    theirs = AutoModelForTokenClassification.from_config(ours.config)
+    theirs.load_state_dict(ours.state_dict())
+    return theirs
 
 
 def make_peer(
@@ -241,7 +266,7 @@ def make_peer(
     )
     rows = Dataset.from_list([peer_row(group.chains[0]) for group in data.groups])
     trainer = peer.PRMTrainer(
-        model=new_model(data, arguments), args=config, train_dataset=rows, processing_class=data.tokenizer
+        model=new_peer_model(data, arguments), args=config, train_dataset=rows, processing_class=data.tokenizer
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -254,9 +279,9 @@ def watch(trainer: Any) -> Run:
 
     def collate_seen(rows: Sequence[Any]) -> Any:
         batch = collate(rows)
-        tensors = batch.get("passes", [batch])
+        tensors = [one for part in batch.get("passes", []) for one in part["forwards"]] or [batch]
         run.batches.append([ids_of(row) for row in rows])
-        run.real.append(sum(int(part["attention_mask"].sum()) for part in tensors))
+        run.real.append(sum(len(ids) for ids in run.batches[-1]))
         run.padded.append(sum(part["input_ids"].numel() for part in tensors))
         return batch
 
@@ -266,7 +291,7 @@ def watch(trainer: Any) -> Run:
         return loss
 
     trainer.data_collator, trainer.training_step = collate_seen, step_seen
-    trainer.add_callback(StopWatch(run.ends))
+    trainer.add_callback(StopWatch(run))
     set_seed(trainer.args.seed)
     trainer.train()
     run.losses = [float(loss) for loss in run.losses]
@@ -281,14 +306,15 @@ def ids_of(row: Any) -> tuple[int, ...]:
 class StopWatch(TrainerCallback):  # type: ignore[misc]
     """Records when optimizer steps end."""
 
-    def __init__(self, ends: list[float]) -> None:
-        self.ends = ends
+    def __init__(self, run: Run) -> None:
+        self.run = run
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Record the time, once the device has finished the step."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self.ends.append(time.perf_counter())
+        self.run.ends.append(time.perf_counter())
+        self.run.computed.append(time.process_time())
 
 
 def measure_parity(peer: Any, data: Data, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -315,6 +341,7 @@ def measure_throughput(peer: Any, data: Data, arguments: argparse.Namespace) -> 
     grouped = {"train_sampling_strategy": "group_by_length"}
     sides: dict[str, Callable[[str], Any]] = {
         "ours": lambda work: make_ours(data, arguments, work),
+        "ours, padded": lambda work: make_ours(data, arguments, work, padded=True),
         f"TRL, passes of {arguments.batch} chains": lambda w: make_peer(peer, data, arguments, w, arguments.batch),
         f"TRL, passes of {small} chains": lambda w: make_peer(peer, data, arguments, w, small),
         f"TRL, passes of {small}, by length": lambda w: make_peer(peer, data, arguments, w, small, **grouped),
@@ -324,18 +351,26 @@ def measure_throughput(peer: Any, data: Data, arguments: argparse.Namespace) -> 
         for name, make in sides.items():
             with tempfile.TemporaryDirectory() as work:
                 runs[name].append(watch(make(work)))
-    print("| side | real tokens per second, median | minimum and maximum | padding | speedup of ours |")
-    print("| --- | --- | --- | --- | --- |")
+    print(
+        "| side | real tokens per second, median | minimum and maximum | per CPU second | padding | speedup of ours |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
     return {name: print_row(name, own, runs["ours"]) for name, own in runs.items()}
 
 
 def print_row(name: str, own: Sequence[Run], ours: Sequence[Run]) -> dict[str, Any]:
     """Print and return one row; the speedup is the median over repeats, as neighboring runs share the load."""
     rates = [run.rate for run in own]
-    times = statistics.median(our.rate / rate for our, rate in zip(ours, rates, strict=True))
-    median, padding = statistics.median(rates), own[0].padding
-    print(f"| {name} | {median:,.0f} | {min(rates):,.0f}, {max(rates):,.0f} | {padding:.1%} | {times:.2f} |")
-    return {"rates": rates, "median": median, "padding": padding, "ours_by_this": times}
+    times, cpu_times = (
+        statistics.median(rate(our) / rate(run) for our, run in zip(ours, own, strict=True))
+        for rate in (attrgetter("rate"), attrgetter("cpu_rate"))
+    )
+    median, cpu, padding = statistics.median(rates), statistics.median(run.cpu_rate for run in own), own[0].padding
+    print(
+        f"| {name} | {median:,.0f} | {min(rates):,.0f}, {max(rates):,.0f} | {cpu:,.0f} | {padding:.1%} "
+        f"| {times:.2f}; {cpu_times:.2f} per CPU second |"
+    )
+    return {"rates": rates, "median": median, "per_cpu_second": cpu, "padding": padding, "ours_by_this": times}
 
 
 if __name__ == "__main__":

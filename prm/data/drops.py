@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from .files import write_records
+from .files import read_records, write_records
 from .records import Drop
 
 
@@ -34,6 +34,14 @@ class Drops:
     def by_reason(self) -> dict[str, int]:
         """Number of dropped rows for each reason."""
         return dict(Counter(row.reason for row in self._rows))
+
+    @classmethod
+    def read(cls, output: Path) -> Drops:
+        """The drops that `write` left beside `output`."""
+        drops, path = cls(), drops_path(output)
+        if path.exists():
+            drops._rows.extend(read_records(path, Drop))
+        return drops
 
     def write(self, output: Path) -> Path | None:
         """Write the drops beside `output`; if nothing was dropped, write no file and return None."""

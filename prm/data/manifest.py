@@ -260,7 +260,7 @@ class Job:
     @cached_property
     def _identity(self) -> dict[str, Any]:
         """Taken once, so that the manifest records the inputs as they were when the job began."""
-        inputs = {name: _digest(path) for name, path in self.inputs.items()}
+        inputs = {name: content_digest(path) for name, path in self.inputs.items()}
         settings = json.loads(json.dumps(dict(self.settings), default=str))
         return {"command": self.command, "settings": settings, "inputs": inputs}
 
@@ -298,7 +298,7 @@ def _holds_something(path: Path) -> bool:
     return _exists(path) and path.stat().st_size > 0
 
 
-def _digest(path: Path) -> str:
+def content_digest(path: Path) -> str:
     """Digest of a file, of a checkpoint's weights and settings, or of a folder's rows; "missing" if there is none."""
     try:
         if path.is_dir():
@@ -324,7 +324,7 @@ def _files_of_rows(folder: Path) -> Iterator[Path]:
 def _digest_of_part(path: Path) -> str:
     """Digest of a file of a checkpoint; that of its metadata leaves a calibration out."""
     if path.name != "prm.json":
-        return _digest(path)
+        return content_digest(path)
     return hashlib.sha256(_without_calibration(path.read_bytes())).hexdigest()[:16]
 
 

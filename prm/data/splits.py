@@ -33,8 +33,14 @@ def normal_text(text: str) -> str:
     True
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    kept = [i for i, c in enumerate(folded) if not c.isspace() and not unicodedata.category(c).startswith("P")]
-    return " ".join(folded[kept[0] : kept[-1] + 1].split()) if kept else ""
+    first = next((i for i, c in enumerate(folded) if _identifies(c)), len(folded))
+    end = next((i for i in range(len(folded), first, -1) if _identifies(folded[i - 1])), first)
+    return " ".join(folded[first:end].split())
+
+
+def _identifies(character: str) -> bool:
+    """Whether it is neither space nor punctuation."""
+    return not character.isspace() and not unicodedata.category(character).startswith("P")
 
 
 def text_digest(text: str) -> str:

@@ -289,14 +289,10 @@ class Renderer(BatchRenderer):
 
     def _tokenized(self, texts: Sequence[str], anchor: str, *, split_special_tokens: bool) -> list[list[int]]:
         """Ids of texts, each tokenized after `anchor`, whose own ids are then removed."""
-        found = self.tokenizer(
-            [anchor + text for text in [*texts, ""]],
-            add_special_tokens=False,
-            split_special_tokens=split_special_tokens,
-            return_attention_mask=False,
-        )["input_ids"]
+        anchored = [anchor + text for text in [*texts, ""]]
+        found = _bare_ids(self.tokenizer, anchored, split_special_tokens=split_special_tokens)
         length = len(found.pop())
-        return [list(ids[length:]) for ids in found]
+        return [ids[length:] for ids in found] if length else found
 
     @cached_property
     def _anchor(self) -> str:
@@ -384,10 +380,7 @@ class SolutionRenderer(BatchRenderer):
         if not texts:
             return []
         first = [] if self.chat else _first_ids(self.tokenizer)
-        found = self.tokenizer(
-            texts, add_special_tokens=False, split_special_tokens=not self.chat, return_attention_mask=False
-        )["input_ids"]
-        return [[*first, *ids] for ids in found]
+        return [[*first, *ids] for ids in _bare_ids(self.tokenizer, texts, split_special_tokens=not self.chat)]
 
     @cached_property
     def _special(self) -> list[str]:
@@ -413,6 +406,20 @@ def _read_last(before: Sequence[int], ids: Sequence[int]) -> Rendered:
     """The ids, read at the last one; the prompt is what they share with `before`."""
     shared = next((i for i, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b), min(len(before), len(ids)))
     return Rendered(tuple(ids), (len(ids) - 1,), shared)
+
+
+def _bare_ids(tokenizer: Any, texts: list[str], *, split_special_tokens: bool) -> list[list[int]]:
+    """Ids of texts, without any around them.
+
+    After the first text, the tokenizers library is called directly: what transformers makes of its output, most of it
+    of no use here, takes as long again.
+    """
+    options = {"add_special_tokens": False, "split_special_tokens": split_special_tokens}
+    if not tokenizer.is_fast:
+        return [list(ids) for ids in tokenizer(texts, **options)["input_ids"]]
+    first = tokenizer(texts[:1], **options)["input_ids"]  # this sets the library's tokenizer to these options
+    rest = tokenizer.backend_tokenizer.encode_batch_fast(texts[1:], add_special_tokens=False)
+    return [*first, *(encoding.ids for encoding in rest)]
 
 
 def _first_ids(tokenizer: Any) -> list[int]:

@@ -36,6 +36,25 @@ def batches_by_tokens(lengths: Sequence[int], budget: int, sizes: Sequence[int] 
         yield batch
 
 
+def packs_by_tokens(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Index lists that cover `lengths`, longest first, of at most `budget` tokens each without any padding.
+
+    Each item goes to the first list that has room for it (first-fit decreasing). One over the budget has its own.
+
+    >>> packs_by_tokens([3, 9, 4, 1], 10)
+    [[1, 3], [2, 0]]
+    """
+    packs, room = list[list[int]](), list[int]()
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        place = next((i for i, free in enumerate(room) if lengths[index] <= free), len(packs))
+        if place == len(packs):
+            packs.append([])
+            room.append(budget)
+        packs[place].append(index)
+        room[place] -= lengths[index]
+    return packs
+
+
 def pad(rows: Sequence[Sequence[int]], pad_id: int, side: Side = "right") -> tuple[Tensor, Tensor]:
     """Stack rows of ids into a ``(rows, longest)`` tensor, with `pad_id` on one side.
 

@@ -52,7 +52,7 @@ def model_card(
         is_plain: whether plain transformers has a classifier of its backbone.
         settings: of the training.
         inputs: digests of the training files, by name.
-        found: the audit, see `prm.training.audit.audit`.
+        found: the audit, see `prm.training.data.audit.audit`.
         metrics: see `prm.training.measuring.measure`.
     """
     kind, train, held_out = metadata.kind, found["train"], found["held_out"]

@@ -4,27 +4,73 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from math import exp, factorial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from prm.scoring.batching import batches_by_tokens, pad
+from prm.scoring.batching import batches_by_tokens, packs_by_tokens, pad
 
 from .examples import GroupExample
+from .packing import packed
 
 
-def passes(groups: Sequence[GroupExample], tokens_per_pass: int) -> Iterator[list[GroupExample]]:
-    """Divide groups into forward passes of similar lengths, longest first, of at most `tokens_per_pass` padded tokens.
+def passes(
+    groups: Sequence[GroupExample], tokens_per_pass: int, *, is_packed: bool = False
+) -> Iterator[list[GroupExample]]:
+    """Divide groups into passes of at most `tokens_per_pass` tokens, longest first, padding included if there is any.
 
-    A group is never split: a larger one becomes a pass of its own.
+    A group is never split, since its chains may be compared: a larger one becomes a pass of its own, see `forwards`.
     """
-    lengths = [max(len(chain.ids) for chain in group.chains) for group in groups]
-    for batch in batches_by_tokens(lengths, tokens_per_pass, [len(group.chains) for group in groups]):
+    if is_packed:
+        batches: Iterable[list[int]] = packs_by_tokens(
+            [sum(len(chain.ids) for chain in group.chains) for group in groups], tokens_per_pass
+        )
+    else:
+        lengths = [max(len(chain.ids) for chain in group.chains) for group in groups]
+        batches = batches_by_tokens(lengths, tokens_per_pass, [len(group.chains) for group in groups])
+    for batch in batches:
         yield [groups[i] for i in batch]
+
+
+def forwards(batch: Mapping[str, Tensor], tokens_per_pass: int, *, is_packed: bool = False) -> list[dict[str, Any]]:
+    """What a model reads for a batch of `collate`: one forward pass, or several if it has more tokens than the budget.
+
+    Returns:
+        For each: the inputs and the columns of `_rows` and `_places`, with `step_members`, of some of the chains. All
+        that is read for the batch is, in its order, what is read for the first of them, then for the second, and so on.
+    """
+    mask = batch["attention_mask"]
+    lengths = mask.sum(dim=1).tolist()
+    costs = lengths if is_packed else [mask.shape[1]] * len(lengths)
+    parts = [_of_rows(batch, start, end) for start, end in pairwise([*_cuts(costs, tokens_per_pass), len(lengths)])]
+    return [packed(part) for part in parts] if is_packed else list[dict[str, Any]](parts)
+
+
+def _cuts(costs: Sequence[int], budget: int) -> Iterator[int]:
+    """Where each run of at most `budget` begins; a cost above it is a run of its own."""
+    total = budget
+    for place, cost in enumerate(costs):
+        total += cost
+        if total > budget:
+            yield place
+            total = cost
+
+
+def _of_rows(batch: Mapping[str, Tensor], start: int, end: int) -> dict[str, Tensor]:
+    """The inputs, and what is read, of the rows from `start` to before `end`, without columns that only pad."""
+    longest = int(batch["attention_mask"][start:end].sum(dim=1).max())
+    found = {name: batch[name][start:end, :longest] for name in ("input_ids", "attention_mask")}
+    for name in (name.removesuffix("_rows") for name in batch if name.endswith("_rows")):
+        rows = batch[f"{name}_rows"]
+        is_here = (rows >= start) & (rows < end)
+        found |= {f"{name}_rows": rows[is_here] - start, f"{name}_places": batch[f"{name}_places"][is_here]}
+        if name == "step":
+            found["step_members"] = batch["step_members"][is_here]
+    return found
 
 
 def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, seed: int = 0) -> dict[str, Tensor]:
@@ -38,7 +84,7 @@ def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, se
         seed: of these draws.
 
     Returns:
-        `input_ids`, `attention_mask`: ``(n, length)``; `last`: ``(n,)``, position of each chain's last token.
+        `input_ids`, `attention_mask`: ``(n, length)``; `last_rows`, `last_places`: ``(n,)``, each chain's last token.
         `step_rows`, `step_places`, `step_targets`, `step_weights`, `step_members`: one entry per labeled step
         and member, in the order of the steps; for the same, `step_chains`, a number of its chain and member;
         `step_draws` and `count_weights`: its rollouts, and a weight that leaves them out; `rank_weights`: they sum to 1
@@ -59,7 +105,8 @@ def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, se
     return {
         "input_ids": ids,
         "attention_mask": mask,
-        "last": mask.sum(dim=1) - 1,
+        "last_rows": torch.arange(len(chains)),
+        "last_places": mask.sum(dim=1) - 1,
         **_tokens(groups, ids, mask),
         **_steps(groups, members, seed),
         **_values(groups),
@@ -185,8 +232,3 @@ def has_items(weights: str, group: GroupExample) -> bool:
     if weights in ("pair_weights", "list_weights"):
         return len(values) > 1
     return weights == "token_weights" or bool(values)
-
-
-def idle(batch: dict[str, Any]) -> dict[str, Any]:
-    """The same pass with weights of 0: for a process with fewer passes than another, which must keep in step."""
-    return {name: value * 0 if name.endswith("_weights") else value for name, value in batch.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from itertools import islice
+from typing import Literal, TypeVar
 
 from prm.data.drops import Drops
 from prm.data.joining import LabeledChain
@@ -25,7 +27,7 @@ Steps = Literal["all", "first-error", "one-past"]
 TooLong = Literal["drop", "whole-steps"]
 """What to do with a chain that is too long: drop it, or keep the whole steps that fit. No step is ever cut."""
 
-ROUND = 1024
+ROUND = 256
 """Chains rendered at a time."""
 
 
@@ -44,6 +46,8 @@ class ChainExample:
     """Weight of each target."""
     value: float | None
     """Value of the chain: 1 right, 0 wrong, or a given number; None where it is unknown or not learned."""
+    known: tuple[Known, ...] = ()
+    """How each label is known; empty if there are none."""
 
     @property
     def has_target(self) -> bool:
@@ -97,33 +101,35 @@ def unlabeled(chain: Chain) -> StepLabels:
 
 
 def label_examples(
-    rows: Sequence[LabeledChain], renderer: StepRenderer, recipe: Recipe, drops: Drops
-) -> list[GroupExample]:
+    rows: Iterable[LabeledChain], renderer: StepRenderer, recipe: Recipe, drops: Drops
+) -> Iterator[GroupExample]:
     """Examples of labeled chains: one group per chain where only steps are learned, else one group per problem.
 
     Whatever teaches nothing goes to `drops`: a chain that is empty or too long, a chain whose step labels or answer
     (whichever is learned) are unknown, and, where chains are only compared, a problem whose chains all have the same
     value.
     """
-    alone = recipe.heads == {"step"}
     groups: defaultdict[str, list[ChainExample]] = defaultdict(list)
-    owners: dict[str, tuple[str, int]] = {}
-    for (problem, chain, labels), rendered in zip(rows, _rendered(rows, renderer), strict=True):
+    lengths: dict[str, int] = {}
+    for (problem, chain, labels), rendered in _rendered(rows, renderer):
         if isinstance(rendered, RenderError):
             drops.add(chain.id, rendered.reason, str(rendered))
             continue
         example = _example(labels, rendered, recipe, drops)
-        if example is not None:
-            key = chain.id if alone else problem.id
-            groups[key].append(example)
-            owners[key] = problem.id, rendered.prompt_length
-    made = [GroupExample(*owners[key], tuple(members)) for key, members in groups.items()]
-    return [group for group in made if _teaches(group, recipe, drops)]
+        if example is None:
+            continue
+        if recipe.heads == {"step"}:
+            yield GroupExample(problem.id, rendered.prompt_length, (example,))
+        else:
+            groups[problem.id].append(example)
+            lengths[problem.id] = rendered.prompt_length
+    made = (GroupExample(identity, lengths[identity], tuple(chains)) for identity, chains in groups.items())
+    yield from (group for group in made if _teaches(group, recipe, drops))
 
 
 def preference_examples(
-    preferences: Sequence[Preference], renderer: StepRenderer, recipe: Recipe, splitter: str | None, drops: Drops
-) -> list[GroupExample]:
+    preferences: Iterable[Preference], renderer: StepRenderer, recipe: Recipe, splitter: str | None, drops: Drops
+) -> Iterator[GroupExample]:
     """Examples of preference rows: a group each, the chosen answers of value 1 and the rejected ones of value 0.
 
     An answer that is too long or cannot be rendered goes to `drops`; if no chosen or no rejected answer is left, the
@@ -136,12 +142,9 @@ def preference_examples(
         splitter: cuts an answer into steps; None to give it to the renderer whole.
         drops: see above.
     """
-    made = (
-        _compared(preference, answers, recipe, drops)
-        for start in range(0, len(preferences), ROUND)
-        for preference, answers in _answers(preferences[start : start + ROUND], renderer, splitter)
-    )
-    return [group for group in made if group is not None]
+    for part in _ahead(lambda rows: _answers(rows, renderer, splitter), _rounds(preferences)):
+        made = (_compared(preference, answers, recipe, drops) for preference, answers in part)
+        yield from (group for group in made if group is not None)
 
 
 _Answered = list[tuple[str, float, Rendered | RenderError]]
@@ -150,7 +153,7 @@ _Answered = list[tuple[str, float, Rendered | RenderError]]
 
 def _answers(
     preferences: Sequence[Preference], renderer: StepRenderer, splitter: str | None
-) -> Iterator[tuple[Preference, _Answered]]:
+) -> list[tuple[Preference, _Answered]]:
     named = [
         [(f"chosen-{n}", 1.0, text) for n, text in enumerate(preference.all_chosen, start=1)]
         + [(f"rejected-{n}", 0.0, text) for n, text in enumerate(preference.all_rejected, start=1)]
@@ -160,11 +163,10 @@ def _answers(
     texts = (text for own in named for _, _, text in own)
     chains = [(text,) if splitter is None else split_steps(text, splitter) for text in texts]
     rendered = iter(renderer.render_many(contexts, chains))
-    for preference, own in zip(preferences, named, strict=True):
-        yield (
-            preference,
-            [(f"{preference.id}/{name.removesuffix('-1')}", value, next(rendered)) for name, value, _ in own],
-        )
+    return [
+        (preference, [(f"{preference.id}/{name.removesuffix('-1')}", value, next(rendered)) for name, value, _ in own])
+        for preference, own in zip(preferences, named, strict=True)
+    ]
 
 
 def _compared(
@@ -207,10 +209,41 @@ def _answer(identity: str, rendered: Rendered, value: float) -> ChainExample:
     return ChainExample(identity, array("i", rendered.ids), rendered.step_ends, (None,) * steps, (1.0,) * steps, value)
 
 
-def _rendered(rows: Sequence[LabeledChain], renderer: StepRenderer) -> Iterator[Rendered | RenderError]:
-    for start in range(0, len(rows), ROUND):
-        part = rows[start : start + ROUND]
-        yield from renderer.render_many([problem.text for problem, _, _ in part], [chain.steps for _, chain, _ in part])
+def _rendered(
+    rows: Iterable[LabeledChain], renderer: StepRenderer
+) -> Iterator[tuple[LabeledChain, Rendered | RenderError]]:
+    def render(part: Sequence[LabeledChain]) -> list[tuple[LabeledChain, Rendered | RenderError]]:
+        found = renderer.render_many([problem.text for problem, _, _ in part], [chain.steps for _, chain, _ in part])
+        return list(zip(part, found, strict=True))
+
+    for part in _ahead(render, _rounds(rows)):
+        yield from part
+
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+def _rounds(rows: Iterable[_T]) -> Iterator[list[_T]]:
+    rest = iter(rows)
+    while part := list(islice(rest, ROUND)):
+        yield part
+
+
+def _ahead(function: Callable[[_T], _R], parts: Iterable[_T]) -> Iterator[_R]:
+    """The function's value for each part, in order.
+
+    It is computed in another thread while the caller uses the one before and the next part is read: the tokenizers
+    library leaves the interpreter free.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        pending: deque[Future[_R]] = deque()
+        for part in parts:
+            pending.append(thread.submit(function, part))
+            if len(pending) > 1:
+                yield pending.popleft().result()
+        for last in pending:
+            yield last.result()
 
 
 def _example(labels: StepLabels, rendered: Rendered, recipe: Recipe, drops: Drops) -> ChainExample | None:
@@ -222,7 +255,8 @@ def _example(labels: StepLabels, rendered: Rendered, recipe: Recipe, drops: Drop
     targets = _targets(labels, recipe)[:steps] if "step" in recipe.heads else (None,) * steps
     value = _value(labels, recipe) if "outcome" in recipe.heads else None
     weights = tuple(map(float, labels.evidence[:steps])) if recipe.labels_as == "counts" else (1.0,) * steps
-    example = ChainExample(labels.chain_id, array("i", fitting.ids), fitting.step_ends, targets, weights, value)
+    ids = array("i", fitting.ids)
+    example = ChainExample(labels.chain_id, ids, fitting.step_ends, targets, weights, value, labels.known[:steps])
     if value is None and not example.has_target:
         drops.add(labels.chain_id, _nothing_known(recipe))
         return None
@@ -250,7 +284,8 @@ def _targets(labels: StepLabels, recipe: Recipe) -> tuple[float | None, ...]:
     The hard labels decide the first error in every view: a low value marks a hard way on, not an error.
     """
     found = labels.view("soft" if recipe.labels_as == "counts" else recipe.labels_as)
-    wrong = next((i for i, is_right in enumerate(labels.hard) if is_right is False), len(found))
+    hard = () if recipe.steps == "all" else labels.hard
+    wrong = next((i for i, is_right in enumerate(hard) if is_right is False), len(found))
     stop = {"all": len(found), "first-error": wrong + 1, "one-past": wrong + 2}[recipe.steps]
     return tuple(float(value) if value is not None and i < stop else None for i, value in enumerate(found))
 
@@ -298,6 +333,7 @@ def _to_last_target(chain: ChainExample) -> ChainExample:
         step_ends=chain.step_ends[:kept],
         targets=chain.targets[:kept],
         weights=chain.weights[:kept],
+        known=chain.known[:kept],
     )
 
 

@@ -30,7 +30,7 @@ from .options import OPTIONS, options_text
 from .settings import DEFAULT_SHARE, TrainSettings, Weights, makes_no_difference
 
 if TYPE_CHECKING:
-    from .preparation import Prepared
+    from .data.preparation import Prepared
     from .trainer import FitSettings, Trained
 
 
@@ -82,6 +82,7 @@ def train(
             counts |= _train(settings, files, job, work, options_text(settings, named, evaluation or {}))
     if is_main_process():
         discard(work)
+        discard(_kept(place.out))
     return place.output(job)
 
 
@@ -95,21 +96,29 @@ def audit_of(
     preferences: Source | None = None,
     evaluation: Mapping[str, Source] | None = None,
 ) -> dict[str, Any]:
-    """The audit of what `train` would train on with these arguments; see `prm.training.audit.audit`.
+    """The audit of what `train` would train on with these arguments; see `prm.training.data.audit.audit`.
 
     Raises:
         PrmError: an input or the model cannot be used.
     """
-    from .preparation import prepare
+    from .data.preparation import prepare
 
     place = Workspace(None, "checkpoint")
     named = _named(problems, chains, labels, values, preferences)
-    return prepare(settings, *_sides(_files(place, settings, named, evaluation))).found
+    return prepare(settings, *_sides(_files(place, settings, named, evaluation)), _kept(place.out)).found
+
+
+def _kept(out: Path) -> Path:
+    """Where the examples are kept until the training is over.
+
+    Not with its state: examples that a job was refused on, or stopped at, are no work that another must not replace.
+    """
+    return out.with_name(out.name + ".prepared")
 
 
 def show_audit(found: Mapping[str, Any]) -> None:
     """Print an audit as a table."""
-    from .audit import summary_rows
+    from .data.audit import summary_rows
 
     console.table("What there is to learn from", ["", "train", "held out"], summary_rows(found))
 
@@ -274,13 +283,13 @@ def _require_machine(settings: TrainSettings) -> None:
 
 def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: Path, options: str) -> dict[str, Any]:
     """Write a checkpoint; gives the counts of its examples, and its metrics."""
-    from .audit import example_lines
-    from .preparation import prepare
+    from .data.audit import example_lines
+    from .data.preparation import prepare
     from .trainer import fit, load_for
 
     _require_machine(settings)
     with _without_progress_bars():
-        prepared = prepare(settings, *_sides(files))
+        prepared = prepare(settings, *_sides(files), _kept(job.output), waits=not is_main_process())
         show_audit(prepared.found)
         if not prepared.train:
             prepared.drops.write(job.output)

@@ -126,7 +126,7 @@ class TrainSettings:
     """Step heads on the one backbone, each from another start and on another bootstrap sample of the problems: an
     ensemble at little more than the cost of one (prm only)."""
     tokens_per_pass: int | None = None
-    """Padded tokens per forward pass, 1 or more: changes memory and speed, not the result. None for 8,192 on a GPU and
+    """Tokens per forward pass, 1 or more: changes memory and speed, not the result. None for 8,192 on a GPU and
     1,024 without."""
     gradient_checkpointing: bool = False
     """Whether to recompute activations in the backward pass: less memory, more time."""

@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,20 @@ from prm.models.decoders import ExactLinear, reads_ahead
 from prm.models.heads import HEADS, Kind
 from prm.models.rounding import StochasticAdamW
 
-from .collation import collate, has_items, idle, passes
-from .examples import BLANK, GroupExample, to_last_target
+from .caching import Forward, cached, drawing_as, idle
+from .collation import collate, forwards, has_items, passes
+from .data.storage import Changed
+from .examples import BLANK, ChainExample, GroupExample, to_last_target
 from .lengths import length_coefficient
 from .measuring import Metrics, measure
 from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, losses, total_weights
+from .packing import INPUTS, can_pack, unpadded
 from .settings import Optimizer, Precision, Scheduler, Weights
 
 LOG = "training_log.json"
 ADAPTER = "adapter"
 CPU_TOKENS, GPU_TOKENS = 1024, 8192
-"""Padded tokens per forward pass. More are slower on a CPU, see `prm.benchmarks.perf.train_throughput`."""
+"""Tokens per forward pass. More are slower on a CPU, see `prm.benchmarks.perf.train_throughput`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class FitSettings:
     batch_size: int = 64
     """Groups (chains for a PRM, else problems) per optimizer step on one device."""
     tokens_per_pass: int | None = None
-    """Padded tokens per forward pass; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
+    """Tokens per forward pass, with any padding; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
     options: LossOptions = field(default_factory=LossOptions)
     """Of the losses; a loss that heeds `length_coefficient` has it fitted to the groups."""
     weight_decay: float = 0.0
@@ -169,7 +173,7 @@ def fit(
     if settings.lora_rank:
         model = with_adapters(model, kind, settings.lora)
     if HEADS[kind] == ("step",) and not _reads_tokens(terms):
-        groups = [to_last_target(group) for group in groups]
+        groups = Changed(groups, to_last_target)
     with _environment_kept():
         try:
             trainer = RewardTrainer(model, kind, terms, groups, held_out, settings, work)
@@ -253,36 +257,36 @@ def _reads_tokens(terms: Iterable[str]) -> bool:
 def _require_scored(groups: Sequence[GroupExample], kind: Kind, terms: Collection[str]) -> None:
     if not groups:
         raise InputError("there is nothing to train on", "see which rows were dropped, and why")
+    of_shares = next((name for name in terms if TERMS[name].needs_shares), None)
+    of_hard = next((name for name in terms if TERMS[name].needs_hard), None)
     for chain in (chain for group in groups for chain in group.chains):
         if (chain.value is None or HEADS[kind] == ("step",)) and not chain.has_target:
             raise InputError(f"chain {chain.chain_id!r} has no scored position: it would teach nothing", "omit it")
-    _require_shares(groups, [name for name in terms if TERMS[name].needs_shares])
-    _require_hard(groups, [name for name in terms if TERMS[name].needs_hard])
+        if of_shares:
+            _require_share(chain, of_shares)
+        if of_hard:
+            _require_hard(chain, of_hard)
     for name in terms:
         if not any(has_items(TERMS[name].weights, group) for group in groups):
             raise InputError(f"the loss {name!r} has nothing to learn from", "omit it, or give the data it needs")
 
 
-def _require_shares(groups: Sequence[GroupExample], terms: Sequence[str]) -> None:
-    """Refuse values outside [0, 1] if there are terms that need them inside."""
-    for chain in (chain for group in groups for chain in group.chains):
-        if terms and chain.value is not None and not 0 <= chain.value <= 1:
-            raise InputError(
-                f"chain {chain.chain_id!r} has the value {chain.value}, but the loss {terms[0]!r} takes values "
-                "from 0 to 1",
-                "rescale the values, or use a loss that takes any number",
-            )
+def _require_share(chain: ChainExample, term: str) -> None:
+    """Refuse a value outside [0, 1] for a term that needs it inside."""
+    if chain.value is not None and not 0 <= chain.value <= 1:
+        raise InputError(
+            f"chain {chain.chain_id!r} has the value {chain.value}, but the loss {term!r} takes values from 0 to 1",
+            "rescale the values, or use a loss that takes any number",
+        )
 
 
-def _require_hard(groups: Sequence[GroupExample], terms: Sequence[str]) -> None:
-    """Refuse step labels between 0 and 1 if there are terms that cannot use them."""
-    for chain in (chain for group in groups for chain in group.chains):
-        if terms and not set(chain.targets) <= {0.0, 1.0, None}:
-            raise InputError(
-                f"chain {chain.chain_id!r} has a step label between 0 and 1, but the loss {terms[0]!r} takes "
-                "right and wrong",
-                "give labels_as='hard' and labels without shares, or use another loss",
-            )
+def _require_hard(chain: ChainExample, term: str) -> None:
+    """Refuse step labels between 0 and 1 for a term that cannot use them."""
+    if not set(chain.targets) <= {0.0, 1.0, None}:
+        raise InputError(
+            f"chain {chain.chain_id!r} has a step label between 0 and 1, but the loss {term!r} takes right and wrong",
+            "give labels_as='hard' and labels without shares, or use another loss",
+        )
 
 
 def _require_possible(model: Any, terms: Collection[str], settings: FitSettings) -> None:
@@ -374,15 +378,21 @@ class RewardTrainer(Trainer):
             args=_arguments(settings, model, len(groups), len(held_out), work),
             train_dataset=_WithBlank(groups),
             eval_dataset=held_out,
-            data_collator=_collator(settings, model.config.pad_token_id or 0),
             optimizer_cls_and_kwargs=_rounding(settings),
         )
+        self.is_packed = self._can_pack(model)
+        self.data_collator = _collator(settings, model.config.pad_token_id or 0, is_packed=self.is_packed)
         self.remove_callback(PrinterCallback)
         if settings.patience:
             self.add_callback(EarlyStoppingCallback(settings.patience))
         if self.is_world_process_zero():
             for callback in (ProgressBar(), LogFile(work / LOG), *_tensorboard(settings, work)):
                 self.add_callback(callback)
+
+    def _can_pack(self, model: Any) -> bool:
+        """See `can_pack`; the main process says, for others may not have the weights."""
+        with self._computing():
+            return bool(self._most(int(is_main_process() and can_pack(model))))
 
     def create_accelerator_and_postprocess(self) -> None:
         """Shard on CPUs too, which accelerate can do but does not offer."""
@@ -423,27 +433,51 @@ class RewardTrainer(Trainer):
         own.load_state_dict(stored.state_dict())
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Forward and backward over all passes of an optimizer step.
-
-        Every process makes the same number of passes, because sharded weights are gathered by all of them at once.
-        """
+        """Forward and backward over all passes of an optimizer step."""
         model.train()
         parts = self._prepare_inputs(inputs)["passes"]
         totals = self._totals(parts)
-        if self.args.world_size > 1:
-            most = int(self.accelerator.gather(torch.tensor([len(parts)], device=self.args.device)).max())
-            parts += [idle(parts[-1])] * (most - len(parts))
-        whole = torch.zeros((), device=self.args.device)
-        for number, part in enumerate(parts, start=1):
-            with self._passing(model, is_last=number == len(parts)):
-                found = losses(self.terms, self._read(model, part), part, totals, self.settings.options)
-                loss = torch.stack(list(found.values())).sum()
-                self.accelerator.backward(loss)
-            whole += loss.detach()
-            for name, value in found.items():
-                self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet, which would wait for it
+        self.step_loss = torch.zeros((), device=self.args.device)
+        with unpadded(self.model) if self.is_packed else nullcontext():
+            self._keep_step(model, parts)
+            work = [one for part in parts for one in self._work(model, part, totals)]
+            lacking = self._most(len(work)) - len(work)
+            work += [replace(work[-1], loss=idle)] * lacking
+            for number, one in enumerate(work, start=1):
+                with self._passing(model, is_last=number == len(work)), drawing_as(one.random):
+                    self.accelerator.backward(one.loss(self._read(model, one.inputs)))
         self.term_steps += 1
-        return whole
+        return self.step_loss
+
+    def _work(self, model: Any, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Iterator[Forward]:
+        """The forward passes with gradients that a part of the batch needs: one, if it is within the budget."""
+        loss = partial(self._loss, part=part, totals=totals)
+        if len(part["forwards"]) == 1:
+            yield Forward(part["forwards"][0], loss)
+        else:
+            yield from cached(part["forwards"], partial(self._read, model), loss)
+
+    def _loss(self, read: Read, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Tensor:
+        """The loss of a part of the batch, which is also added to the sums for the log."""
+        found = losses(self.terms, read, part, totals, self.settings.options)
+        for name, value in found.items():
+            self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet, which would wait for it
+        loss = torch.stack(list(found.values())).sum()
+        self.step_loss += loss.detach()
+        return loss
+
+    def _most(self, number: int) -> int:
+        """The largest of the processes' numbers: each makes as many passes, as sharded weights are gathered by all."""
+        if self.args.world_size == 1:
+            return number
+        return int(self.accelerator.gather(torch.tensor([number], device=self.args.device)).max())
+
+    def _keep_step(self, model: Any, parts: Sequence[Mapping[str, Any]]) -> None:
+        """Make the passes without gradients that other processes make more of, see `cached`."""
+        own = sum(len(part["forwards"]) for part in parts if len(part["forwards"]) > 1)
+        with torch.no_grad():
+            for _ in range(self._most(own) - own):
+                self._read(model, parts[-1]["forwards"][-1])
 
     def _computing(self) -> AbstractContextManager[Any]:
         """The precision of a forward pass, in training and in measuring; float16 comes with accelerate's scaling."""
@@ -460,24 +494,19 @@ class RewardTrainer(Trainer):
         """Exchange gradients only after the last pass; sharded ones after each, since no process holds all of them."""
         return nullcontext() if is_last or self.settings.fsdp else self.accelerator.no_sync(model)
 
-    def _read(self, model: Any, part: Mapping[str, Tensor]) -> Read:
+    def _read(self, model: Any, part: Mapping[str, Any]) -> Read:
         with_hidden = _reads_tokens(self.terms)
+        inputs = {name: part[name] for name in INPUTS if name in part}
         with self._computing():
-            output = model(
-                input_ids=part["input_ids"],
-                attention_mask=part["attention_mask"],
-                use_cache=False,
-                output_hidden_states=with_hidden,
-            )
+            output = model(**inputs, use_cache=False, output_hidden_states=with_hidden)
         logits, none = output.logits, output.logits.new_zeros(0)
         steps = logits[part["step_rows"], part["step_places"]]
         wrong = 2 * part["step_members"].unsqueeze(1)
-        rows = torch.arange(len(logits), device=logits.device)
         has_steps, has_outcome = "step" in self.heads, "outcome" in self.heads
         with_ends = has_outcome and any(TERMS[name].reads_ends for name in self.terms)
         return Read(
             step_logits=torch.cat([steps.gather(1, wrong), steps.gather(1, wrong + 1)], dim=1) if has_steps else none,
-            rewards=logits[rows, part["last"], -1] if has_outcome else none,
+            rewards=logits[part["last_rows"], part["last_places"], -1] if has_outcome else none,
             end_rewards=logits[part["end_rows"], part["end_places"], -1] if with_ends else none,
             token_logits=self._token_logits(output.hidden_states[-1], part) if with_hidden else none,
         )
@@ -534,14 +563,23 @@ def _tokens_per_pass(settings: FitSettings) -> int:
     return settings.tokens_per_pass or (GPU_TOKENS if torch.accelerator.is_available() else CPU_TOKENS)
 
 
-def _collator(settings: FitSettings, pad_id: int) -> Callable[[Sequence[GroupExample]], dict[str, Any]]:
+def _collator(
+    settings: FitSettings, pad_id: int, *, is_packed: bool
+) -> Callable[[Sequence[GroupExample]], dict[str, Any]]:
     budget = _tokens_per_pass(settings)
 
     def collate_batch(groups: Sequence[GroupExample]) -> dict[str, Any]:
-        settled = {"members": settings.members, "seed": settings.seed}
-        return {"passes": [collate(part, pad_id, **settled) for part in passes(groups, budget)]}
+        parts = passes(groups, budget, is_packed=is_packed)
+        batches = (collate(part, pad_id, members=settings.members, seed=settings.seed) for part in parts)
+        return {"passes": [_divided(batch, budget, is_packed=is_packed) for batch in batches]}
 
     return collate_batch
+
+
+def _divided(batch: Mapping[str, Tensor], budget: int, *, is_packed: bool) -> dict[str, Any]:
+    """The columns of a batch that losses need, and its forward passes."""
+    columns = {name: column for name, column in batch.items() if name not in INPUTS}
+    return {**columns, "forwards": forwards(batch, budget, is_packed=is_packed)}
 
 
 _OPTIMIZERS: dict[Optimizer, dict[str, str]] = {

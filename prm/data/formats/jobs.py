@@ -163,7 +163,7 @@ def export_labels(
     with making(job, "export", overwrite) as counts:
         if counts is not None:
             drops, known = Drops(), by_id(read_problems(files["problems"]))
-            split = by_id(read_chains(files["chains"], splitter))
+            split = read_chains(files["chains"], splitter)
             joined = join_rows(known, split, read_records(files["labels"], StepLabels), drops)
             rows = list(export_rows(joined, format, labels_as, drops, tag))
             if not rows:

@@ -5,7 +5,7 @@ from array import array
 import pytest
 import torch
 
-from prm.training.collation import collate, idle, passes
+from prm.training.collation import collate, forwards, passes
 from prm.training.examples import BLANK, ChainExample, GroupExample
 from prm.training.objectives import TERMS, LossOptions, Read, losses, total_weights
 
@@ -42,7 +42,7 @@ def test_a_pass_by_hand():
     batch = lists(collate([PAIR, THREE], pad_id=9))
     assert batch["input_ids"] == [[5, 6, 7], [5, 8, 9], [1, 2, 9], [1, 9, 9], [1, 3, 9], [1, 4, 9]]
     assert batch["attention_mask"] == [[1, 1, 1], [1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 1, 0], [1, 1, 0]]
-    assert batch["last"] == [2, 1, 1, 0, 1, 1]
+    assert batch["last_places"] == [2, 1, 1, 0, 1, 1]
     steps = [batch[f"step_{name}"] for name in ("rows", "places", "targets", "weights")]
     assert list(zip(*steps, strict=True)) == [(0, 1, 1.0, 1.0), (1, 1, 0.25, 4.0), (5, 1, 0.0, 1.0)]
     assert batch["values"] == [0.0, 1.0, 1.0, 0.0, 1.0, 0.0]
@@ -131,11 +131,24 @@ def test_passes_keep_groups_whole_and_within_the_budget(budget):
         assert len(part) == 1 or len(chains) * max(len(c.ids) for c in chains) <= budget
 
 
-def test_an_idle_pass_weighs_nothing():
-    batch = collate([PAIR, THREE], 0)
-    quiet = idle(batch)
-    assert all(float(total) == 0 for total in total_weights(TERMS, quiet).values())
-    assert torch.equal(quiet["input_ids"], batch["input_ids"])
+def test_passes_without_padding_are_counted_without_it():
+    """Groups of 5, 7 and 5 tokens: padded they would count 6, 8 and 6."""
+    assert list(passes([PAIR, THREE, PAIR], 12, is_packed=True)) == [[THREE, PAIR], [PAIR]]
+    assert list(passes([PAIR, THREE, PAIR], 12)) == [[PAIR, PAIR], [THREE]]
+
+
+def test_a_pass_beyond_the_budget_is_several_forward_passes_in_order():
+    batch = collate([THREE], 0)
+    padded, tight = forwards(batch, 4), forwards(batch, 4, is_packed=True)
+    assert [part["input_ids"].tolist() for part in padded] == [[[1, 2], [1, 0]], [[1, 3], [1, 4]]]
+    assert [part["input_ids"].tolist() for part in tight] == [[[1, 2, 1]], [[1, 3, 1, 4]]]
+    assert [part["position_ids"].tolist() for part in tight] == [[[0, 1, 0]], [[0, 1, 0, 1]]]
+    assert [part["chain_starts"] for part in tight] == [[0, 2, 3], [0, 2, 4]]
+    for parts in (padded, tight):
+        ends = [part["input_ids"][part["last_rows"], part["last_places"]].tolist() for part in parts]
+        assert ends == [[2, 1], [3, 4]]
+    assert len(forwards(batch, 1)) == 4, "one chain is never cut"
+    assert len(forwards(batch, 8)) == len(forwards(batch, 7, is_packed=True)) == 1
 
 
 def read(batch):
@@ -143,10 +156,9 @@ def read(batch):
     places = torch.arange(batch["input_ids"].shape[1])
     outputs = torch.sin(batch["input_ids"].float() * 3 + places)
     logits = torch.stack([torch.cos(batch["input_ids"].float() * k + places) for k in range(10)], dim=-1)
-    rows = torch.arange(len(outputs))
     return Read(
         step_logits=logits[batch["step_rows"], batch["step_places"], :2],
-        rewards=outputs[rows, batch["last"]],
+        rewards=outputs[batch["last_rows"], batch["last_places"]],
         end_rewards=outputs[batch["end_rows"], batch["end_places"]],
         token_logits=logits[batch["token_rows"], batch["token_places"]],
     )

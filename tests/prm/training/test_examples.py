@@ -56,7 +56,7 @@ def test_what_belongs_together_is_joined_and_the_rest_written_down():
         label("e", (1,), (0,)),
     ]
     drops = Drops()
-    rows = join_rows({"p": PROBLEM}, chains, given, drops)
+    rows = list(join_rows({"p": PROBLEM}, made, given, drops))
     assert rows == [(PROBLEM, chains["a"], given[1])]
     assert drops.by_reason() == {
         "labels and steps differ in number": 1,
@@ -91,7 +91,8 @@ def test_a_step_example_has_the_label_of_each_step_that_is_known(renderer):
     ):
         rendered = renderer.render(PROBLEM.text, steps.steps)
         example = one([(PROBLEM, steps, counts)], renderer, drops, labels_as=view)
-        assert example == ChainExample("a", ids(rendered), rendered.step_ends, targets, weights, None)
+        known = ("drawn", "drawn", "answer")
+        assert example == ChainExample("a", ids(rendered), rendered.step_ends, targets, weights, None, known)
     assert len(drops) == 0
 
 
@@ -120,9 +121,9 @@ def test_a_long_chain_and_one_without_labels_are_dropped_never_cut(renderer):
     unknown = label("a", (0,), (0,), outcome="timeout")
     known = label("a", (0,), (0,))
     one([(PROBLEM, steps, known)], renderer, drops, max_length=length)
-    assert label_examples([(PROBLEM, steps, known)], renderer, Recipe(STEP, max_length=length - 1), drops) == []
-    assert label_examples([(PROBLEM, steps, unknown)], renderer, Recipe(STEP, max_length=length), drops) == []
-    assert label_examples([(PROBLEM, steps, known)], renderer, Recipe(STEP, context=length - 1), drops) == []
+    assert list(label_examples([(PROBLEM, steps, known)], renderer, Recipe(STEP, max_length=length - 1), drops)) == []
+    assert list(label_examples([(PROBLEM, steps, unknown)], renderer, Recipe(STEP, max_length=length), drops)) == []
+    assert list(label_examples([(PROBLEM, steps, known)], renderer, Recipe(STEP, context=length - 1), drops)) == []
     assert drops.by_reason() == {
         "longer than max_length": 1,
         "no step has a hard label": 1,
@@ -144,7 +145,7 @@ def test_of_a_long_chain_as_many_whole_steps_are_kept_as_fit(renderer):
         assert drops.by_reason() == {"steps beyond the longest length": 1}
     drops = Drops()
     recipe = Recipe(STEP, max_length=rendered.step_ends[0], too_long="whole-steps")
-    assert label_examples([(PROBLEM, steps, counts)], renderer, recipe, drops) == []
+    assert list(label_examples([(PROBLEM, steps, counts)], renderer, recipe, drops)) == []
     assert drops.by_reason() == {"longer than max_length": 1}
 
 
@@ -168,7 +169,7 @@ def test_the_chains_of_a_problem_are_one_group(renderer):
 def test_what_cannot_be_compared_is_dropped_with_its_reason(renderer):
     def dropped(rows, **recipe):
         drops = Drops()
-        assert label_examples(rows, renderer, Recipe(OUTCOME, **recipe), drops) == []
+        assert list(label_examples(rows, renderer, Recipe(OUTCOME, **recipe), drops)) == []
         return drops.by_reason()
 
     rows = outcomes(a="correct", b="timeout", c="no_answer")
@@ -213,7 +214,7 @@ def test_a_pair_is_a_group_of_two(renderer):
     ]
     assert (group.problem_id, group.margin, group.weight, group.agreement) == ("r", 0.5, 1.0, None)
     drops = Drops()
-    assert preference_examples([pair], renderer, Recipe(OUTCOME, max_length=3), "newline", drops) == []
+    assert list(preference_examples([pair], renderer, Recipe(OUTCOME, max_length=3), "newline", drops)) == []
     assert [(drop.id, drop.reason) for drop in drops] == [("r", "longer than max_length")]
 
 
@@ -245,7 +246,7 @@ def test_what_follows_the_last_label_is_not_read(renderer):
 def test_class_weights_make_both_kinds_weigh_the_same(renderer):
     counts = label("a", (4, 3, 1), (0, 1, 3), known=("drawn",) * 3)
     row = PROBLEM, chain("a", "x", "y", "z"), counts
-    groups = label_examples([row], renderer, Recipe(STEP, labels_as="counts"), Drops())
+    groups = list(label_examples([row], renderer, Recipe(STEP, labels_as="counts"), Drops()))
     wrong, right = class_weights(groups)  # 8 of 12 draws are right
     assert (wrong, right) == pytest.approx((12 / 8, 12 / 16))
     assert 8 * right == pytest.approx(4 * wrong)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prm.data.drops import Drops
-from prm.data.records import StepLabels
-from prm.data.splits import SplitProof
+import numpy as np
 
-from .examples import GroupExample
+from prm.data.drops import Drops
+from prm.data.splits import SplitProof
+from prm.statistics.arrays import Bools, Floats, Ints
+
+from ..examples import GroupExample
+from .storage import KNOWN, Columns
 
 POSITIONS = 12
 """Number of first steps of a chain that are shown by position."""
 
 
-def side(groups: Sequence[GroupExample], problems: int) -> dict[str, Any]:
+def side(columns: Columns, groups: Bools, problems: int) -> dict[str, Any]:
     """Summarize one side of the split.
 
     Args:
-        groups: its examples.
+        columns: the examples.
+        groups: whether each group is on this side.
         problems: number of distinct texts of problems among them.
 
     Returns:
@@ -28,69 +31,71 @@ def side(groups: Sequence[GroupExample], problems: int) -> dict[str, Any]:
         among them; numbers of `chains_with_value` and of `pairs` of chains with different values; `by_position`: for
         each of the first positions, the number of labeled steps and the share right.
     """
-    chains = [chain for group in groups for chain in group.chains]
-    labeled = [(i, t) for chain in chains for i, t in enumerate(chain.targets) if t is not None]
-    by_position = {position: [t for i, t in labeled if i == position] for position in range(POSITIONS)}
+    lengths = np.diff(columns.token_starts)[columns.chains_in(groups)]
+    steps = _labeled(columns, groups)
+    targets, positions = columns.targets[steps], _positions(columns)[steps]
+    by_position = {position: targets[positions == position] for position in range(POSITIONS)}
     return {
         "problems": problems,
-        "chains": len(chains),
-        "tokens": sum(len(chain.ids) for chain in chains),
-        "longest": max((len(chain.ids) for chain in chains), default=0),
-        "steps": len(labeled),
-        "share_right": _mean([t for _, t in labeled]),
-        "chains_with_value": sum(chain.value is not None for chain in chains),
-        "pairs": sum(_pairs(group) for group in groups),
+        "chains": len(lengths),
+        "tokens": int(lengths.sum()),
+        "longest": int(lengths.max(initial=0)),
+        "steps": len(targets),
+        "share_right": _mean(targets),
+        "chains_with_value": int(np.isfinite(columns.values[columns.chains_in(groups)]).sum()),
+        "pairs": _pairs(columns, groups),
         "by_position": [
             {"position": position, "steps": len(found), "share_right": _mean(found)}
             for position, found in by_position.items()
-            if found
+            if len(found)
         ],
     }
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _labeled(columns: Columns, groups: Bools) -> Bools:
+    """Whether each step is in one of these groups and learned from."""
+    found: Bools = columns.steps_in(groups) & ~np.isnan(columns.targets)
+    return found
 
 
-def _pairs(group: GroupExample) -> int:
-    counts = Counter(chain.value for chain in group.chains if chain.value is not None)
-    total = counts.total()
-    return sum(n * (total - n) for n in counts.values()) // 2
+def _positions(columns: Columns) -> Ints:
+    """Position of each step in its chain, from 0."""
+    return np.arange(len(columns.targets)) - np.repeat(columns.step_starts[:-1], np.diff(columns.step_starts))
 
 
-def audit(
-    train: Sequence[GroupExample],
-    held_out: Sequence[GroupExample],
-    proof: SplitProof,
-    labels: Iterable[StepLabels],
-    drops: Drops,
-) -> dict[str, Any]:
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _pairs(columns: Columns, groups: Bools) -> int:
+    """Pairs of chains of a group whose values differ: all pairs but those of equal values."""
+    known = columns.chains_in(groups) & ~np.isnan(columns.values)
+    owners = np.repeat(np.arange(len(columns)), np.diff(columns.chain_starts))[known]
+    _, of_groups = np.unique(owners, return_counts=True)
+    _, alike = np.unique(np.stack([owners, columns.values[known]]), axis=1, return_counts=True)
+    return int((of_groups**2).sum() - (alike**2).sum()) // 2
+
+
+def audit(columns: Columns, held_out: Bools, proof: SplitProof, drops: Drops) -> dict[str, Any]:
     """The whole audit as JSON.
 
     Args:
-        train: examples to learn from.
-        held_out: examples to measure on.
-        proof: that the two share no problem.
-        labels: the step labels that were read.
+        columns: the examples.
+        held_out: whether each group is measured on and not learned from.
+        proof: that the two sides share no problem.
         drops: the dropped rows.
 
     Returns:
         `train`, `held_out`: see `side`; `split`: the proof; `known`: number of steps trained on per source of their
         label; `dropped`: number of rows per reason.
     """
-    learned = {chain.chain_id: chain.targets for group in train for chain in group.chains}
-    known = Counter(
-        source
-        for record in labels
-        for source, target in zip(record.known, learned.get(record.chain_id, ()), strict=False)  # cut to whole steps
-        if target is not None
-    )
+    sources, counts = np.unique(columns.known[_labeled(columns, ~held_out)], return_counts=True)
     return {
         "schema": "audit/1",
-        "train": side(train, proof.train_texts),
-        "held_out": side(held_out, proof.held_out_texts),
+        "train": side(columns, ~held_out, proof.train_texts),
+        "held_out": side(columns, held_out, proof.held_out_texts),
         "split": proof.as_json(),
-        "known": dict(known),
+        "known": {KNOWN[source]: int(count) for source, count in zip(sources, counts, strict=True)},
         "dropped": drops.by_reason(),
     }
 
