@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from prm.data.formats.solutions import RowError, objects, texts, typed
+from prm.data.formats.solutions import objects, texts, typed
 from prm.data.records import Chain, Problem, StepScores
-from prm.data.rows import Row, optional_text
+from prm.data.rows import Row, RowError, optional_text
 from prm.data.steps import split_steps
 
 from .building import make_problem, score

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from prm.data.drops import Drops
-from prm.data.formats.solutions import RowError
 from prm.data.records import Chain, Problem, StepScores
+from prm.data.rows import RowError
 
 from ..results import Protocol
 from .fields import ID_TWICE, TWICE, Place

@@ -22,8 +22,9 @@ from prm import console
 from prm.data.drops import Drops
 from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
+from prm.data.reading import read_rows
 from prm.data.records import Problem
-from prm.data.rows import Row, first_field, golds_of, optional_text, read_rows
+from prm.data.rows import Row, first_field, golds_of, optional_text
 from prm.data.writing import write_lines
 from prm.errors import InputError, require_number
 from prm.statistics.intervals import credible_interval

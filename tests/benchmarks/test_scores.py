@@ -295,8 +295,8 @@ def test_pools_lack_nothing_and_come_once(tmp_path):
     del row["split"]
     refused(read_pools, write(tmp_path / "pools.jsonl", json.dumps(row)), ":1: must have the fields")
     refused(read_pools, write(tmp_path / "pools.jsonl", *[pool_to_json(POOL)] * 2), ":2: chain id 'p/0' comes twice")
-    refused(read_pools, write(tmp_path / "pools.jsonl", "{"), ":1: is not JSON")
-    refused(read_pools, tmp_path / "no.jsonl", "cannot be read")
+    refused(read_pools, write(tmp_path / "pools.jsonl", "{"), ":1: cannot be read: not a JSON")
+    refused(read_pools, tmp_path / "no.jsonl", "there is no such file")
 
 
 def test_pools_of_one_problem_from_several_files(tmp_path):
@@ -380,7 +380,7 @@ def test_a_shown_chain_that_lacks_a_field(tmp_path):
     refused(
         read_shown, write(tmp_path / "shown.jsonl", '{"schema": "shown-chain/1"}'), ":1: the field 'scores' is missing"
     )
-    refused(read_shown, write(tmp_path / "shown.jsonl", "{"), ":1: is not JSON")
+    refused(read_shown, write(tmp_path / "shown.jsonl", "{"), ":1: cannot be read: not a JSON")
 
 
 def test_an_aggregator_that_fails_is_named(monkeypatch):

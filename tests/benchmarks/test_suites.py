@@ -16,8 +16,8 @@ from prm.benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
 from prm.benchmarks.suites.own import read_own
 from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
 from prm.data.drops import Drops
-from prm.data.formats.sources import read_source
 from prm.data.preferences import EMPTY, NO_ANSWER, NO_LABEL, SAME_TEXTS, TIE
+from prm.data.reading import read_source, rows_by_key
 from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError
 
@@ -601,7 +601,7 @@ def test_an_id_that_another_row_has(tmp_path):
 
 
 def test_the_rest_goes_on(tmp_path):
-    """What cannot be used is named by file and line, with the reason."""
+    """What cannot be used is named by file and line, blank ones counted, with the reason."""
     path = tmp_path / "gsm8k.jsonl"
     row = ROWS["processbench"]
     lines = [json.dumps(row), "", "{", "[1]", '{"problem": "\\ud800"}', json.dumps(row | {"id": "gsm8k-8", "label": 9})]
@@ -609,11 +609,11 @@ def test_the_rest_goes_on(tmp_path):
     drops = Drops()
     assert list(read_suite("processbench", path, drops).chains) == ["gsm8k-7", "gsm8k-9"]
     assert [(d.id, d.reason) for d in drops] == [
-        ("gsm8k:2", "not a JSON object"),
         ("gsm8k:3", "not a JSON object"),
-        ("gsm8k:4", "text that is not UTF-8"),
-        ("gsm8k:5", NO_SUCH),
-        ("gsm8k:6", "text that is not UTF-8"),
+        ("gsm8k:4", "not a JSON object"),
+        ("gsm8k:5", "text that is not UTF-8"),
+        ("gsm8k:6", NO_SUCH),
+        ("gsm8k:7", "text that is not UTF-8"),
     ]
     assert [d.detail for d in drops][3] == "9, counted from 0, of 3 steps"
 
@@ -637,7 +637,7 @@ def test_files(tmp_path, name):
     content = FILES[name].encode()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     stem = re.sub(r"\.jsonl?(\.gz)?$", "", name)
-    assert rows_of(tmp_path / name) == [(stem, 1, A), (stem, 2, B)]
+    assert rows_of(tmp_path / name) == [(stem, 1, A), (stem, 3 if name == "s.jsonl" else 2, B)]
     assert rows_of(str(tmp_path / name)) == rows_of(tmp_path / name)
 
 
@@ -646,7 +646,7 @@ def test_one_object_is_one_row(tmp_path):
     path = tmp_path / "s.json"
     path.write_text(json.dumps({"k": [A], "l": [B, A]}, indent=1))
     assert rows_of(path) == [("s", 1, {"k": [A], "l": [B, A]})]
-    assert [(number, row) for _, number, row in read_source(path, is_grouped=True)] == [(1, A), (2, B), (3, A)]
+    assert [(number, row) for _, number, row in read_source(path, unpack=rows_by_key)] == [(1, A), (2, B), (3, A)]
     path.write_text(json.dumps({"q-1": [ROWS["mr-ben"]], "q-2": [ROWS["mr-ben"] | {"Question_UUID": "q-2"}]}))
     assert list(read_suite("mr-ben", path, Drops()).chains) == ["q-1/M", "q-2/M"]
 
@@ -752,11 +752,11 @@ def test_wrong_use(tmp_path):
     with pytest.raises(InputError, match="unknown splitter 'word'"):
         read_suite("pairs", path, Drops(), splitter="word")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no file that ends in"):
+    with pytest.raises(InputError, match="holds no file of rows"):
         read_suite("pairs", tmp_path / "empty", Drops())
-    (tmp_path / "rows.csv").write_text("a,b")
+    (tmp_path / "rows.txt").write_text("a,b")
     with pytest.raises(InputError, match="is not a file of rows"):
-        read_suite("pairs", tmp_path / "rows.csv", Drops())
+        read_suite("pairs", tmp_path / "rows.txt", Drops())
     (tmp_path / "broken.jsonl.gz").write_bytes(gzip.compress(b'{"x": 1}' * 999)[:20])
     with pytest.raises(InputError, match="cannot be read"):
         read_suite("pairs", tmp_path / "broken.jsonl.gz", Drops())

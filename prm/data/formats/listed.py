@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..rows import Row, optional_text
+from ..rows import Row, RowError, optional_text
 from ..steps import split_steps
-from .solutions import Labels, Reading, RowError, Solution, Written, as_labels, ended, texts, typed
+from .solutions import Labels, Reading, Solution, Written, as_labels, ended, texts, typed
 
 
 def trl(row: Row, _: Reading) -> Iterator[Solution]:

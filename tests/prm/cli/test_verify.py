@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from prm.data.rows import read_rows
+from prm.data.reading import read_rows
 from prm.verifiers import Outcome, Verdict, check
 
 ROWS = [
@@ -227,7 +227,7 @@ def test_a_broken_line_is_found_before_any_work(prm, write, options):
         file.write('{"completion":\n')
     code, out, err = prm("verify", "r.jsonl", *options)
     assert (code, out) == (1, "")
-    assert "error: r.jsonl:6: is not JSON" in err
+    assert "error: r.jsonl:6: cannot be read: not a JSON object" in err
     assert "checking" not in err
     assert not (path / "v.jsonl").exists()
 
