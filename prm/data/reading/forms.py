@@ -197,7 +197,7 @@ def _has_rows_by_line(data: IO[bytes]) -> bool:
 
 
 def _lines(_: File, data: IO[bytes]) -> Iterator[tuple[int, Value]]:
-    return ((number, parsed(line)) for number, line in numbered(data))
+    return ((number, parsed(line)) for number, line in enumerate(data, start=1) if not line.isspace())
 
 
 def _json(file: File, data: IO[bytes], unpack: Unpack) -> Iterator[tuple[int, Value]]:

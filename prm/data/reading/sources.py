@@ -28,6 +28,7 @@ _SPLITS, _STATE = "dataset_dict.json", "state.json"
 """In a folder that `datasets` saved: the names of its splits, and of one split's files."""
 _DESCRIBING = re.compile(r"[._].*|dataset_infos?\.json|.*\.(manifest\.json|dropped\.jsonl)")
 """Names of files beside the rows that only describe them."""
+_NOT_THERE = "there is no such file or folder"
 
 
 def read_source(source: str | Path, split: str | None = None, *, unpack: Unpack = rows_in) -> Iterator[Numbered]:
@@ -43,11 +44,10 @@ def read_source(source: str | Path, split: str | None = None, *, unpack: Unpack 
         InputError: the source does not exist, or a file cannot be read.
     """
     path = Path(source)
-    if path.exists():
+    if isinstance(source, Path) or path.exists():
         yield from _numbered(files_in(path), split, unpack)
-    elif isinstance(source, Path) or _looks_like_a_path(source):
-        or_name = "" if isinstance(source, Path) else ", or a name on the Hub (owner/name)"
-        raise InputError(f"{source}: there is no such file or folder", f"give a file or a folder{or_name}")
+    elif _looks_like_a_path(source):
+        raise InputError(f"{source}: {_NOT_THERE}", "give a file, a folder, or a name on the Hub (owner/name)")
     else:
         yield from _hub(source, split)
 
@@ -67,6 +67,8 @@ def files_in(path: Path) -> list[tuple[str, File]]:
     Raises:
         InputError: there are none.
     """
+    if not path.exists():
+        raise InputError(f"{path}: {_NOT_THERE}", "give a file or a folder")
     if not path.is_dir():
         return _parts(path)
     if (path / _SPLITS).is_file():
@@ -167,8 +169,8 @@ def read_rows(source: Path) -> Iterator[tuple[int, Row]]:
     Raises:
         InputError: the source cannot be read, a row is not an object, or a folder has several splits.
     """
-    for number, row in read_each_row(source):
-        yield number, sound(source, number, row)
+    each = read_each_row(source)
+    return ((n, row if type(row) is dict else sound(source, n, row)) for n, row in each)
 
 
 def read_each_row(source: Path) -> Iterator[tuple[int, Row | RowError]]:
@@ -177,15 +179,15 @@ def read_each_row(source: Path) -> Iterator[tuple[int, Row | RowError]]:
     Raises:
         InputError: the source cannot be read, or a folder has several splits.
     """
-    before, last, number = 0, "", 0
     splits = splits_in(source)
     if len(splits) > 1:
         raise InputError(f"{source}: holds the splits {', '.join(splits)}", "give the file, or folder, of one of them")
-    for stem, own, row in read_source(source):
-        if stem != last:
-            before, last = number, stem
-        number = before + own
-        yield number, row
+    number = 0
+    for _, file in files_in(source):
+        before = number
+        for own, row in values(file):
+            number = before + own
+            yield number, row if type(row) is dict else _checked(row)
 
 
 def sound(source: Path, number: int, row: Row | RowError) -> Row:
