@@ -51,7 +51,7 @@ def _parsed(text: bytes) -> Any:
 
 def numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield (line number from 1, line) for every line that is not blank."""
-    return ((number, line) for number, line in enumerate(lines, start=1) if not line.isspace())
+    return ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
