@@ -25,6 +25,7 @@ from .protocols.localization import require_split
 from .results import Result, ShownChain
 from .scores import ScoreTable
 from .suites import SuiteData
+from .suites.fields import BAD_SCORE
 
 _UNHEEDED = {
     "thresholds": "calls no step wrong, so it has no threshold",
@@ -92,7 +93,9 @@ def _scored(items: Iterable[Item], scorers: Mapping[str, ScoreTable], drops: Dro
         if lacking is None:
             kept.append(item)
         else:
-            drops.add(item.id, "no score", f"of {lacking}")
+            faults = scorers[lacking].faults
+            fault = next((faults[chain_id] for chain_id in item.to_score if chain_id in faults), None)
+            drops.add(item.id, "no score" if fault is None else BAD_SCORE, f"of {lacking}" if fault is None else fault)
     if not kept:
         raise InputError("no row has a score of every scorer", "do the chain ids of the scores belong to this suite?")
     return kept

@@ -32,6 +32,7 @@ from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES, Named
 
 from .evaluation import measure_suite, require_used
+from .foreign import Links
 from .numbers import EvalSettings
 from .pools import Pool, make_pools, pool_to_json, read_pools
 from .protocols import PROTOCOLS
@@ -306,7 +307,8 @@ def evaluate(
             read = sources.read(drops, judge)
             tables = _stored(read, {*files, *models}) if stored else {}
             require_used(read, [*tables, *files, *models], how)
-            tables |= {name: read_scores(path) for name, path in files.items()}
+            links = Links(read.truths, {identity: problem.text for identity, problem in read.problems.items()})
+            tables |= {name: read_scores(path, drops, links) for name, path in files.items()}
             checked = _pools(read, sources.files.get("pools"), judge, place.out, drops)
             tables |= {
                 name: read_scores(_score(name, given, read, place.out, overwrite)) for name, given in scorers.items()

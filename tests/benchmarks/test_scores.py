@@ -106,28 +106,27 @@ def test_more_scores_than_are_held_as_a_list(tmp_path):
 
 
 WRONG_SCORES = {
-    "not JSON": ('{"id": "a", "scores": [0.5]', ":2: is not JSON"),
-    "not UTF-8": (b'{"id": "\xff", "scores": [0.5]}', ":2: is not JSON"),
-    "nested": ("[" * 100_000, ":2: Expected `object`, got `array`"),
-    "a list": ("[1]", ":2: Expected `object`, got `array`"),
-    "no id": ('{"scores": [0.5]}', ":2: has no chain id"),
-    "an id that is null": ('{"id": null, "scores": [0.5]}', ":2: has no chain id"),
-    "an id that is a list": ('{"id": ["b"], "scores": [0.5]}', "got `array` - at `\\$.id`"),
-    "an id that is empty": ('{"chain_id": "", "scores": [0.5]}', ":2: has no chain id"),
-    "no scores": ('{"id": "b"}', ":2: has no scores"),
-    "one score": ('{"id": "b", "scores": 0.5}', "got `float` - at `\\$.scores`"),
-    "a text": ('{"id": "b", "scores": ["0.5"]}', ":2: Expected `float`, got `str` - at `\\$.scores"),
-    "true": ('{"id": "b", "scores": [true]}', ":2: Expected `float`, got `bool`"),
-    "null": ('{"id": "b", "scores": [0.5, null]}', ":2: Expected `float`, got `null`"),
-    "no score": ('{"id": "b", "score": null}', ":2: has no scores"),
-    "nan": ('{"id": "b", "scores": [0.5, NaN]}', ":2: is not JSON"),
-    "inf": ('{"id": "b", "scores": [-Infinity]}', ":2: is not JSON"),
-    "too large": ('{"id": "b", "scores": [1e999]}', ":2: Number out of range"),
-    "too large a whole number": (f'{{"id": "b", "scores": [1{"0" * 400}]}}', ":2: Number out of range"),
+    "not JSON": ('{"id": "a", "scores": [0.5]', ":2: not a JSON object"),
+    "not UTF-8": (b'{"id": "\xff", "scores": [0.5]}', ":2: text that is not UTF-8"),
+    "nested": ("[" * 100_000, ":2: not a JSON object: nested too deeply"),
+    "a list": ("[1]", ":2: not a JSON object: it is \\[1\\]"),
+    "no id": ('{"scores": [0.5]}', ":2: a row of scores without a chain"),
+    "an id that is null": ('{"id": null, "scores": [0.5]}', ":2: a row of scores without a chain"),
+    "an id that is a list": ('{"id": ["b"], "scores": [0.5]}', ":2: a row of scores without a chain"),
+    "an id that is empty": ('{"chain_id": "", "scores": [0.5]}', ":2: a row of scores without a chain"),
+    "no scores": ('{"id": "b"}', ":2: no scores in it"),
+    "a word": ('{"id": "b", "scores": ["good"]}', ":2: a score that cannot be read: 'good'"),
+    "true": ('{"id": "b", "scores": [true]}', ":2: a score that cannot be read: True"),
+    "null": ('{"id": "b", "scores": [0.5, null]}', ":2: a score that cannot be read: null"),
+    "no score": ('{"id": "b", "score": null}', ":2: no scores in it"),
+    "nan": ('{"id": "b", "scores": [0.5, NaN]}', ":2: a score that cannot be read: nan"),
+    "inf": ('{"id": "b", "scores": [-Infinity]}', ":2: a score that cannot be read: -inf"),
+    "too large": ('{"id": "b", "scores": [1e999]}', ":2: a score that cannot be read: inf"),
+    "too large a whole number": (f'{{"id": "b", "scores": [1{"0" * 400}]}}', ":2: a score that cannot be read: 1000"),
     "twice": (GOOD, ":2: chain id 'a' comes twice"),
     "another kind": ('{"id": "b", "score": 0.5}', ":2: mixes PRM and ORM scores"),
-    "no kind": ('{"id": "b", "scores": [0.5], "kind": "rm"}', ":2: Invalid enum value 'rm'"),
-    "a kind that is a list": ('{"id": "b", "scores": [0.5], "kind": []}', ":2: Expected `str`, got `array`"),
+    "no kind": ('{"id": "b", "scores": [0.5], "kind": "rm"}', ":2: a kind of scores that is neither prm nor orm: 'rm'"),
+    "a kind that is a list": ('{"id": "b", "scores": [0.5], "kind": []}', ":2: a kind of scores that is neither"),
 }
 
 
@@ -157,8 +156,8 @@ def test_a_file_without_use(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    refused(lambda path: read_scores(path).rows, tmp_path / "scores.jsonl", "cannot be read")
-    refused(lambda path: read_scores(path).rows, tmp_path, "cannot be read")
+    refused(lambda path: read_scores(path).rows, tmp_path / "scores.jsonl", "there is no such file")
+    refused(lambda path: read_scores(path).rows, tmp_path, "holds no file of rows")
 
 
 def test_stored_scores_of_two_kinds_are_refused():
