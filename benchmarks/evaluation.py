@@ -14,6 +14,8 @@ import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
+import numpy as np
+
 from prm.data.drops import Drops
 from prm.errors import InputError
 
@@ -84,6 +86,35 @@ def require_used(data: SuiteData, scorers: Collection[str], settings: EvalSettin
             raise InputError(f"the suite {data.name} {_UNHEEDED[name]}", f"omit {name}")
     if settings.threshold_split is not None:
         require_split(settings.threshold_split, [truth.split for truth in data.truths])
+
+
+def strange_scores(name: str, table: ScoreTable, settings: EvalSettings) -> str | None:
+    """What to say of step scores outside [0, 1] that are compared with a threshold nobody chose; None for all others.
+
+    A few are named as faults of the file; with many the scale is another, and a threshold that fits it is offered: 0
+    where scores lie on both sides of it, else their median.
+    """
+    if table.kind == "orm" or name in settings.thresholds or not len(table.values):
+        return None
+    outside = (table.values < 0) | (table.values > 1)
+    if not outside.any():
+        return None
+    if outside.mean() < _FEW:
+        owners = np.searchsorted(table.starts, np.flatnonzero(outside), side="right") - 1
+        ids = list(table.rows)
+        named = ", ".join(dict.fromkeys(ids[row] for row in owners[:_NAMED]))
+        return f"{name}: {outside.sum():,} of {len(outside):,} scores are outside [0, 1], such as those of {named}"
+    low, high = table.values.min(), table.values.max()
+    fitting = 0.0 if low < 0 < high else float(np.median(table.values))
+    return (
+        f"{name}: scores from {low:g} to {high:g} are measured at the threshold {settings.threshold(name):g}; "
+        f"set the one that they are meant for, such as --threshold {name}={fitting:g}"
+    )
+
+
+_FEW = 0.01
+"""Share of the scores below which they count as faults."""
+_NAMED = 5
 
 
 def _scored(items: Iterable[Item], scorers: Mapping[str, ScoreTable], drops: Drops) -> list[Item]:

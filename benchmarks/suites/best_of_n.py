@@ -14,9 +14,6 @@ from .building import make_problem, score
 from .fields import UNEQUAL, Place, answer_text, real_number, require_equal, verdict
 from .truth import Candidates, Found
 
-STORED = "stored"
-"""The name of a scorer if the file that holds its scores gives none."""
-
 _BETWEEN = ("\n\n", "\n")
 """Where search-and-learn cuts: RLHFlow's models at blank lines, Skywork's at newlines (models/reward_models.py)."""
 
@@ -44,7 +41,7 @@ def search_and_learn(row: Row, place: Place) -> Iterator[Found]:
         for chain, parts in zip(chains, scored, strict=True)
         if chain.steps
     ]
-    yield Found(problem, chains, (_candidates(place, chains, problem),), {STORED: tuple(stored)})
+    yield Found(problem, chains, (_candidates(place, chains, problem),), {place.stem: tuple(stored)})
 
 
 def qwen_harness(row: Row, place: Place) -> Iterator[Found]:
@@ -59,7 +56,7 @@ def qwen_harness(row: Row, place: Place) -> Iterator[Found]:
     chains = _chains(identity, problem, [split_steps(text, place.splitter) for text in solutions])
     verdicts, answers, rewards = (_list(row, name, len(chains)) for name in ("score", "pred", "pred_score"))
     truth = _candidates(place, chains, problem, verdicts, answers)
-    stored = {STORED: _rewards(chains, rewards)} if rewards is not None else {}
+    stored = {place.stem: _rewards(chains, rewards)} if rewards is not None else {}
     yield Found(problem, chains, (truth,), stored)
 
 

@@ -183,7 +183,7 @@ def test_a_suite_in_a_directory_is_taken_up(tmp_path):
 def test_stored_scores_are_measured():
     row = {"id": "a", "problem": "?", "completions": ["1", "2"], "answer": "1", "scores": [[0.9], [0.2]]}
     found = prm.evaluate("search-and-learn", [row], stored=True, **FEW)
-    assert value(found, "stored", "best-of-2", "all", "min") == 1.0
+    assert value(found, "data", "best-of-2", "all", "min") == 1.0
 
 
 def test_reading_alone_gives_what_is_known_of_the_chains():

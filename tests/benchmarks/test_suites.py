@@ -437,18 +437,30 @@ def test_search_and_learn(tmp_path):
     ids = ("rows/t/1.json/0", "rows/t/1.json/1")
     assert data.truths == (Candidates("rows/t/1.json", "rows", ids),)
     assert [data.chains[i].steps for i in ids] == [("a\n\n", "b\nb too\n\n"), ("c",)]
-    assert [data.stored["stored"][i].scores for i in ids] == [(0.5, 0.75), (1.0,)]
+    assert [data.stored["rows"][i].scores for i in ids] == [(0.5, 0.75), (1.0,)]
     assert (data.problems["rows/t/1.json"].answer, drops) == ("6", {})
     plain, _ = read(tmp_path, "search-and-learn", ROWS["search-and-learn"] | {"scores": None})
     assert plain.chains[ids[0]].steps == ("a\n\n", "b\n", "b too\n\n")
     assert plain.stored == {}
 
 
+def test_the_scores_of_two_files_are_two_scorers(tmp_path):
+    """The same solutions are the same chains, whichever file they stand in; others are further chains."""
+    row = ROWS["search-and-learn"]
+    write(tmp_path / "a.jsonl", row)
+    write(tmp_path / "b.jsonl", row | {"scores": [[0.0, 0.25, 0.5], [0.75]]})
+    data = read_suite("search-and-learn", tmp_path, Drops())
+    assert list(data.chains) == ["a/t/1.json/0", "a/t/1.json/1"]
+    assert [own["a/t/1.json/1"].scores for own in (data.stored["a"], data.stored["b"])] == [(1.0,), (0.75,)]
+    write(tmp_path / "b.jsonl", row | {"completions": ["other", "texts"], "scores": [[0.0], [0.75]]})
+    assert len(read_suite("search-and-learn", tmp_path, Drops()).chains) == 4
+
+
 def test_search_and_learn_with_scores_of_lines(tmp_path):
     row = ROWS["search-and-learn"] | {"completions": ["\na\nb", ""], "scores": [[0, 0.25, 0.5], [0.75]]}
     data, _ = read(tmp_path, "search-and-learn", row)
     assert [chain.steps for chain in data.chains.values()] == [("\na\n", "b"), ()]
-    assert [own.scores for own in data.stored["stored"].values()] == [(0.25, 0.5)], "an empty completion has none"
+    assert [own.scores for own in data.stored["rows"].values()] == [(0.25, 0.5)], "an empty completion has none"
 
 
 def test_qwen_harness(tmp_path):
@@ -456,8 +468,8 @@ def test_qwen_harness(tmp_path):
     ids = ("rows/2/0", "rows/2/1", "rows/2/2")
     assert data.truths == (Candidates("rows/2", "rows", ids, (T, F, N), ("6", None, "7")),)
     assert [data.chains[i].steps for i in ids] == [("a\n", "b"), ("c",), ()]
-    assert [data.stored["stored"][i].scores for i in ids] == [(4.5,), (-1.0,), (0.0,)]
-    assert {own.kind for own in data.stored["stored"].values()} == {"orm"}
+    assert [data.stored["rows"][i].scores for i in ids] == [(4.5,), (-1.0,), (0.0,)]
+    assert {own.kind for own in data.stored["rows"].values()} == {"orm"}
     assert data.problems["rows/2"].answer == "6"
     bare = {"question": "How many?", "answer": "6", "response": ["a b"]}
     data, _ = read(tmp_path, "qwen-harness", bare, splitter=r"regex:\s")
@@ -927,7 +939,7 @@ def test_the_last_stored_score_is_the_aggregated_one(name):
     rows = [json.loads(line) for line in lines(path)]
     data = read_suite("search-and-learn", path, Drops())
     for row, truth in zip(rows, data.truths, strict=True):
-        assert [data.stored["stored"][i].scores[-1] for i in truth.chain_ids] == row["agg_scores"]
+        assert [data.stored["rows"][i].scores[-1] for i in truth.chain_ids] == row["agg_scores"]
         assert [data.chains[i].text for i in truth.chain_ids] == row["completions"]
 
 
