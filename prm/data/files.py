@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -287,6 +287,41 @@ def read_each_chain(
             yield chain
     if first and not seen:
         raise first
+
+
+def sound_chains(
+    path: Path, splitter: str, problems: ProblemFile | None, add: Callable[[str, str, str], None] | None = None
+) -> Iterator[Chain]:
+    """The chains of `read_each_chain` that can be used; `add` receives id, reason and detail of each other row."""
+    for chain in read_each_chain(path, splitter, problems):
+        if isinstance(chain, Chain):
+            yield chain
+        elif add is not None:
+            add(chain.id, chain.drop.reason, chain.drop.detail)
+
+
+def require_linked(path: Path, chains: Iterable[Chain | Unreadable], problems: Mapping[str, Problem]) -> int:
+    """The number of chains, if any of them belongs to a problem.
+
+    Raises:
+        InputError: none does.
+    """
+    total, owner = 0, None
+    for chain in chains:
+        total += 1
+        if isinstance(chain, Chain):
+            if chain.problem_id in problems:
+                owner = ""
+            elif owner is None:
+                owner = chain.problem_id
+    if owner:
+        known = next(iter(problems), None)
+        raise InputError(
+            f"{path}: no chain belongs to a problem: the first one is of {owner!r}, the first problem is {known!r}",
+            "give chains the `problem_id` of their problem; a row without one is linked by the problem's text or by "
+            "its row, to a problem without an id",
+        )
+    return total
 
 
 def _chains_of(

@@ -10,7 +10,7 @@ from typing import Any
 
 from prm.data.comparisons import read_values
 from prm.data.drops import Drops
-from prm.data.files import by_id, read_chains, read_problems, read_records
+from prm.data.files import ProblemFile, by_id, read_records, sound_chains
 from prm.data.joining import join_rows
 from prm.data.preferences import Preference, read_preferences
 from prm.data.records import StepLabels
@@ -142,8 +142,8 @@ def _read(
 def _read_labels(
     files: Mapping[str, Path], splitter: str, renderer: StepRenderer, recipe: Recipe, drops: Drops
 ) -> _Data:
-    problems = by_id(read_problems(files["problems"]))
-    chains = by_id(read_chains(files["chains"], splitter))
+    problems = ProblemFile(files["problems"])
+    chains = by_id(sound_chains(files["chains"], splitter, problems, drops.add))
     if "labels" in files:
         labels = list(read_records(files["labels"], StepLabels))
     else:

@@ -135,7 +135,8 @@ def is_archive(path: Path) -> bool:
 def is_lines(file: File) -> bool:
     """Whether a file is lines of JSON on disk, each of which can be found by its position."""
     with file.opened() as data:
-        return _is_on_disk(data) and _form(file, data) is _lines
+        is_archived = peeked(data).startswith(_ZIP)
+        return not is_archived and _is_on_disk(data) and _form(file, data) is _lines
 
 
 def _is_on_disk(data: IO[bytes]) -> bool:

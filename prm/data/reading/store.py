@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from ..rows import Row
 from .forms import File, is_lines
@@ -21,9 +24,13 @@ class RowStore:
     """
 
     def __init__(self, source: Path) -> None:
-        self.source = source
-        self._copy = None if not source.is_dir() and is_lines(File(source)) else _copied(source)
-        self._lines = source if self._copy is None else Path(self._copy.name)
+        self.source = self._lines = source
+        if source.is_dir() or not is_lines(File(source)):
+            handle, name = tempfile.mkstemp(suffix=".jsonl", prefix="prm-")
+            self._lines = Path(name)
+            weakref.finalize(self, _delete, self._lines, os.getpid())
+            with os.fdopen(handle, "w", encoding="utf-8") as copy:
+                _write(copy, source)
 
     def __iter__(self) -> Iterator[tuple[int, int, Row]]:
         """Yield (number, position, row)."""
@@ -37,12 +44,15 @@ class RowStore:
             return sound(self.source, number, parsed(file.readline()))
 
 
-def _copied(source: Path) -> tempfile._TemporaryFileWrapper[str]:
-    """The rows as lines of JSON; blank lines keep their numbers."""
-    copy = tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".jsonl")  # noqa: SIM115  # deleted with the store
+def _write(copy: TextIO, source: Path) -> None:
+    """Write the rows as lines of JSON, each in the line of its number."""
     at = 1
     for number, row in read_rows(source):
         copy.write("\n" * (number - at) + json.dumps(row, ensure_ascii=False, default=str) + "\n")
         at = number + 1
-    copy.flush()
-    return copy
+
+
+def _delete(path: Path, owner: int) -> None:
+    """Delete a copy at the end of the process that made it, not of one forked from it."""
+    if os.getpid() == owner:
+        path.unlink(missing_ok=True)
