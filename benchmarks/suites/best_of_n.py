@@ -7,7 +7,7 @@ from typing import Any
 
 from prm.data.formats.solutions import objects, texts, typed
 from prm.data.records import Chain, Problem, StepScores
-from prm.data.rows import Row, RowError, optional_text
+from prm.data.rows import Row, RowError, optional_text, question_of
 from prm.data.steps import split_steps
 
 from .building import make_problem, score
@@ -66,7 +66,7 @@ def candidates(row: Row, place: Place) -> Iterator[Found]:
     name = next((name for name in ("question", "problem", "prompt") if name in row), "question")
     identity = place.id(optional_text(row, "id", "idx", "unique_id"))
     gold = answer_text(next((row[name] for name in ("gold", "answer") if row.get(name) is not None), None))
-    problem = make_problem(identity, typed(row, name, str), gold)
+    problem = make_problem(identity, question_of({**row, "question": typed(row, name, str)}), gold)
     chains = _chains(identity, problem, [split_steps(typed(c, "solution", str), place.splitter) for c in rows])
     verdicts = [c.get("is_correct") for c in rows] if any("is_correct" in c for c in rows) else None
     answers = [c.get("answer") for c in rows] if any("answer" in c for c in rows) else None

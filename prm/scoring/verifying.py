@@ -24,7 +24,7 @@ from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.reading import read_rows
 from prm.data.records import Problem
-from prm.data.rows import Row, first_field, golds_of, optional_text
+from prm.data.rows import Row, golds_of, optional_text, question_of
 from prm.data.writing import write_lines
 from prm.errors import InputError, require_number
 from prm.statistics.intervals import credible_interval
@@ -271,7 +271,7 @@ def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
 def _problem(file: Path, number: int, row: Row, golds: tuple[str, ...]) -> Problem:
     """The problem of a row, with all that the row holds; without a text of its own, the row's id stands for it."""
     identity = optional_text(row, "id") or f"{file.stem}-{number}"
-    text, meta = first_field(row, "question", "problem", "prompt"), row.get("meta")
+    text, meta = question_of(row), row.get("meta")
     is_text = isinstance(text, str) and text.strip()
     about = row | (meta if isinstance(meta, dict) else {})
     return Problem(identity, text if is_text else identity, next(iter(golds), None), about, golds[1:])
