@@ -52,7 +52,7 @@ def import_rows(
     """Read chains and step labels of another tool. Labels stay as the rows have them.
 
     Args:
-        rows: of another tool, see `prm.Source`; a file may be JSONL, or `.json` with a list of objects.
+        rows: of another tool, see `prm.Source`.
         out: directory for problems.jsonl, chains.jsonl and labels.jsonl; None for a temporary one.
         format: name in `prm.data.formats.FORMATS_READ`; None to recognize it by the fields of the first row.
         problems: known problems, which keep their ids and answers, and show where a solution begins.
