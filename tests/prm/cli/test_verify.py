@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from prm.data.reading import read_rows
+from prm.data.reading import read_each_row
 from prm.verifiers import Outcome, Verdict, check
 
 ROWS = [
