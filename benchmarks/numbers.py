@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -95,6 +95,16 @@ class Findings:
     """Such as undecided rows."""
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Picture, ...] = ()
+
+
+def headline_of(numbers: Sequence[Number], wanted: Iterable[tuple[str, str]]) -> Callable[[Number], bool]:
+    """Whether a number is one of these, and of the first metric and split that has a value for any scorer."""
+    named = {(number.name, number.split) for number in numbers}
+    valued = {(number.name, number.split) for number in numbers if np.isfinite(number.drawn[0])}
+    there = [pair for pair in wanted if pair in named]
+    main = next((pair for pair in there if pair in valued), there[0] if there else None)
+    variants = {number.variant for number in numbers}
+    return lambda number: (number.name, number.split) == main and number.variant in variants
 
 
 def require_different(labels: Iterable[str]) -> None:

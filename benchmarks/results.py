@@ -16,6 +16,8 @@ from prm.data.reading import read_rows
 from prm.data.rows import Row
 from prm.errors import InputError
 
+from .conventions import ConventionName
+
 RESULT_SCHEMA = "eval/1"
 SHOWN_SCHEMA = "shown-chain/1"
 Protocol = Literal["localization", "steps", "best-of-n", "preference"]
@@ -138,6 +140,8 @@ class Result:
     differences: tuple[Difference, ...] = ()
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    convention: ConventionName = "exact"
+    """Whose way of counting; see `prm.benchmarks.conventions`. A file that names none is from before there were two."""
     schema: str = field(default=RESULT_SCHEMA)
 
 

@@ -52,6 +52,7 @@ def processbench(row: Row, place: Place) -> Iterator[Found]:
         up_to(error, len(steps)),
         subset if subset in _PROCESSBENCH else place.stem,
         is_answer_right=verdict(row.get("final_answer_correct")),
+        judges_blank=place.takes_all,
     )
 
 
@@ -72,6 +73,7 @@ def mr_gsm8k(row: Row, place: Place) -> Iterator[Found]:
         optional_text(row, "question_type") or place.stem,
         is_answer_right=verdict(row.get("model_output_answer_correctness")),
         scores=line_scores(row, range(len(steps)), len(steps), validity),
+        judges_blank=place.takes_all,
     )
 
 

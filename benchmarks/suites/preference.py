@@ -93,7 +93,7 @@ def judgebench(row: Row, place: Place) -> Iterator[Found]:
     """`response_A`, `response_B` and `label`, "A>B" or "B>A".
 
     If the row has judgments of a reward model, the first one holds the scores of A and B; the second, with A and B
-    swapped, is ignored.
+    swapped, is ignored. Two identical responses are a tie, which only the official convention counts.
     """
     source = typed(row, "source", str)
     section = next((name for start, name in _JUDGEBENCH_SECTIONS.items() if source.startswith(start)), "")
@@ -119,7 +119,7 @@ def pairs(row: Row, place: Place) -> Iterator[Found]:
 
 
 def _pair(row: Row, place: Place, identity: str, split: str, section: str = "", weight: float = 1.0) -> Found:
-    context, chosen, rejected = read_pair(row)
+    context, chosen, rejected = read_pair(row, may_be_same=place.takes_all)
     messages = () if isinstance(context, str) else context
     meta = {"messages": [{"role": m.role, "content": m.content} for m in messages]} if messages else {}
     problem = make_problem(identity, context if isinstance(context, str) else _transcript(context), meta=meta)
@@ -148,7 +148,7 @@ def _compared(
         raise RowError(NO_ANSWER, "an empty list")
     if not all(text.strip() for text in (*better, *worse)):
         raise RowError(EMPTY, "of a response")
-    if {text.strip() for text in better} & {text.strip() for text in worse}:
+    if not place.takes_all and {text.strip() for text in better} & {text.strip() for text in worse}:
         raise RowError(SAME_TEXTS)
     chains = tuple(
         Chain(f"{identity}/{i}", problem.id, split_steps(text, place.splitter))

@@ -11,30 +11,47 @@ from prm.data.records import Chain
 from prm.data.rows import Row, RowError, optional_text
 
 from .building import Judged, judged_chain, make_problem
-from .fields import UNREADABLE, Place, answer_text, require_equal, step_index, verdict
+from .fields import UNREADABLE, Place, answer_text, require_equal, step_index, verdict, whole_number
 from .stored import line_scores, lines_of, usefulness
 from .truth import Found, StepTruth, Truth
+
+_ORIGINAL, _WITH_ORIGINALS = "correct", "redundency"
+"""PRMBench's name for the solutions as they were, and the class from whose rows its code takes them."""
 
 
 def prmbench(row: Row, place: Place) -> Iterator[Found]:
     """`error_steps` counts from 1 over `modified_process`; it is empty in the class multi_solutions.
 
-    A row with a step beyond the end is dropped. Differs from ssmisya/PRMBench, mr_eval: it ignores such a step and
-    keeps the row, and of rows with the same idx and class it keeps only the first; here each different solution stays.
+    A row with a step beyond the end is dropped. Differs from ssmisya/PRMBench, mr_eval, whose convention is official:
+    it ignores such a step and keeps the row, and of rows with the same idx and class it keeps only the first; and it
+    compares each solution with the original one, which it takes from the rows of the class redundency.
     """
     steps, kind = texts(row, "modified_process"), typed(row, "classification", str)
-    wrong = {step_index(number, 1, len(steps)) for number in typed(row, "error_steps", list)}
+    wrong = [whole_number(number) for number in typed(row, "error_steps", list)]
     if None in wrong:
         raise RowError(UNREADABLE, f"error_steps: {row['error_steps']!r}")
+    if not place.takes_all:
+        for number in wrong:
+            step_index(number, 1, len(steps))
     own = typed(row, "idx", str)
     identity = place.id(own if own.startswith(kind) else f"{kind}/{own}", is_unique=True)
+    original = place.id(f"{_ORIGINAL}/{own.removeprefix(f'{kind}_')}", is_unique=True) if place.takes_all else None
     yield judged_chain(
         make_problem(identity, typed(row, "modified_question", str)),
         identity,
         steps,
-        tuple(i not in wrong for i in range(len(steps))),
+        tuple(i not in wrong for i in range(1, len(steps) + 1)),
         kind,
+        original=original,
+        judges_blank=place.takes_all,
     )
+    if original is not None and kind == _WITH_ORIGINALS:
+        before = texts(row, "original_process")
+        problem = make_problem(original, typed(row, "original_question", str))
+        all_right = (True,) * len(before)
+        yield judged_chain(
+            problem, original, before, all_right, _ORIGINAL, original=original, judges_blank=place.takes_all
+        )
 
 
 def prm800k(row: Row, place: Place) -> Iterator[Found]:

@@ -96,6 +96,19 @@ def test_a_threshold_is_of_its_scorer_alone(prm, bench, scored, tmp_path):
     assert (oracle["a"], oracle["b"], oracle["value"], oracle["low"], oracle["high"]) == ("Y", "X", 0, 0, 0)
 
 
+def test_by_the_official_convention_a_step_at_the_threshold_is_wrong(prm, bench, scored, tmp_path):
+    given = ["processbench", bench, "--scores", f"A={scored}", "--threshold", "A=0.8"]
+    exact, official = tmp_path / "exact.json", tmp_path / "official.json"
+    assert prm("eval", *given, "--out", exact)[0] == 0
+    code, shown, _ = prm("eval", *given, "--convention", "official", "--out", official)
+    assert code == 0
+    assert "official convention" in shown
+    key = ("A", "all_right_accuracy", "macro", "fixed 0.8")
+    assert metrics(exact)[key]["value"] == 1  # their only step scores 0.8
+    assert metrics(official)[key]["value"] == 0
+    assert json.loads(official.read_text())["settings"]["official"].startswith("QwenLM/ProcessBench")
+
+
 def test_a_row_without_a_score_is_left_out_for_all(prm, bench, scored, tmp_path):
     rows = lines(scored)
     few, out = write(tmp_path / "few.jsonl", rows[1:]), tmp_path / "result.json"
