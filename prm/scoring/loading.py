@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from prm.errors import ModelError, require_number
+from prm.errors import ModelError, require_number, require_texts
 from prm.models.architectures import ARCHITECTURES, first_line, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
@@ -67,9 +67,10 @@ def load_scorer(
         revision: of a model on the Hub: branch, tag or commit.
         subfolder: where the model lies in its repository or directory.
         token: for the Hub.
-        backend: "transformers", in this process; or "vllm", for classifiers and Qwen's process reward models.
+        backend: "transformers", in this process; "vllm", for classifiers and Qwen's process reward models; or "server",
+            for the same on a running vLLM server, see docs/serving.md.
         tokens_per_pass: for transformers: padded tokens in one forward pass.
-        engine_options: for vLLM: passed to `vllm.LLM` unchanged.
+        engine_options: for vLLM: passed to `vllm.LLM` unchanged; for a server: `url` (or several), `model` and `token`.
         is_calibrated: whether to apply the calibration that `prm calibrate --scorer` stored with our own model: that
             of step scores or, for an outcome head, that of rewards.
 
@@ -139,7 +140,7 @@ def _require_backend(wanted: _Wanted, backend: str) -> None:
     if backend not in BACKENDS:
         raise ModelError(f"unknown backend {backend!r}", f"choose from {', '.join(BACKENDS)}")
     for other, loader in BACKENDS.items():
-        for argument in loader.arguments if other != backend else ():
+        for argument in set(loader.arguments) - set(BACKENDS[backend].arguments):
             if value := wanted.given[argument]:
                 raise ModelError(
                     f"{wanted.model.name}: {argument}={value!r} has no effect on the backend {backend}",
@@ -202,6 +203,24 @@ def _own_on_vllm(wanted: _Wanted, _: Metadata) -> Backend:
     return _served(wanted, "float32")
 
 
+def _public_on_server(wanted: _Wanted) -> Public:
+    renderer, dialect = load_reading(wanted.model)
+    return _upstream(wanted), renderer, dialect
+
+
+def _own_on_server(wanted: _Wanted, _: Metadata) -> Backend:
+    return _upstream(wanted)
+
+
+def _upstream(wanted: _Wanted) -> Backend:
+    from .remote.upstream import ServerBackend
+
+    options = dict(wanted.engine_options)
+    if not (urls := require_texts("url", options.pop("url", ()))):
+        raise ModelError(f"{wanted.model.name}: no server is given", "such as url=http://localhost:8000")
+    return ServerBackend(wanted.model.name, urls, **options)
+
+
 def _served(wanted: _Wanted, usual: str) -> Backend:
     """The model in vLLM; `usual`: its dtype, if none is asked for."""
     from .vllm_backend import VllmBackend
@@ -219,7 +238,7 @@ class BackendLoader:
     load_own: Callable[[_Wanted, Metadata], Backend]
     """Load a checkpoint that `prm train` wrote, with this metadata."""
     arguments: tuple[str, ...]
-    """The arguments of `load_scorer` that no other backend uses."""
+    """The arguments of `load_scorer` that not every backend uses."""
 
 
 BACKENDS = {
@@ -227,6 +246,7 @@ BACKENDS = {
         _public_on_transformers, _own_on_transformers, ("tokens_per_pass", "reference", "device", "device_map")
     ),
     "vllm": BackendLoader(_public_on_vllm, _own_on_vllm, ("engine_options",)),
+    "server": BackendLoader(_public_on_server, _own_on_server, ("engine_options",)),
 }
 """Name to loader; a new backend is one more row."""
 
