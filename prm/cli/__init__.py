@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from prm import console
 from prm.errors import PrmError
 
-from . import calibrate, demo, evaluate, formats, label, models, rank, report, sample, serve, train, verify
+from . import calibrate, demo, evaluate, formats, label, models, rank, report, sample, train, verify
 
 Examples = dict[Callable[..., None], str]
 """Command functions, which also name the commands, and the example at the end of each help text."""
@@ -44,7 +44,7 @@ _COMMANDS: Examples = {
     verify.verify: "prm verify outputs.jsonl --prediction completion --gold answer --out verdicts.jsonl\n\n"
     "With a grader of your own: prm verify outputs.jsonl --checker 'command: python grader.py'\n\n"
     "Before a run, only the gold answers: prm verify problems.jsonl --audit-golds",
-    serve.serve: "prm serve --scorer prm=runs/prm --scorer orm=runs/orm --port 8400",
+    rank.serve: "prm serve --scorer prm=runs/prm --scorer orm=runs/orm --port 8400",
     demo.demo: "prm demo --out runs/demo",
 }
 _LABEL_COMMANDS: Examples = {

@@ -53,7 +53,7 @@ def load_scorer(
     """Load a scorer that `prm train` wrote, or a public reward model.
 
     Args:
-        name: directory or name on the Hub.
+        name: directory or name on the Hub; or the address of `prm serve`, with `#NAME` for one of several scorers.
         head: head of our own joint model to score with, "step" or "outcome"; None for the step head.
         dialect: how a public model is fed and read: a name in `prm.models.families.DIALECTS`, a file, or a `Dialect`.
             Needed for a causal language model that is not on the list, whose name and architecture do not tell.
@@ -66,7 +66,7 @@ def load_scorer(
         device_map: of a public model over several GPUs, as transformers takes it, such as "auto".
         revision: of a model on the Hub: branch, tag or commit.
         subfolder: where the model lies in its repository or directory.
-        token: for the Hub.
+        token: for the Hub, or for `prm serve`.
         backend: "transformers", in this process; "vllm", for classifiers and Qwen's process reward models; or "server",
             for the same on a running vLLM server, see docs/serving.md.
         tokens_per_pass: for transformers: padded tokens in one forward pass.
@@ -79,15 +79,23 @@ def load_scorer(
             backend does not fit the model; or its file lacks weights or has unexpected ones.
         InputError: `tokens_per_pass` is not a whole number of at least 1.
     """
+    if name.startswith(("http://", "https://")):
+        given: dict[str, Any] = {
+            "head": head, "dialect": dialect, "system": system is not None, "output": output, "how": how,
+            "reference": reference, "dtype": dtype != "auto", "device": device, "device_map": device_map,
+            "revision": revision, "subfolder": subfolder, "backend": backend != "transformers",
+            "tokens_per_pass": tokens_per_pass, "engine_options": engine_options, "is_calibrated": is_calibrated,
+        }  # fmt: skip
+        return _remote(name, given, token)
     if dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
     if tokens_per_pass is not None:
         require_number("tokens_per_pass", tokens_per_pass, "[1, inf)", whole=True)
     if Path(name).is_dir():
         name, subfolder = str(Path(name) / subfolder), ""
-    files = {"revision": revision, "subfolder": subfolder, "token": token}
-    given = {key: value for key, value in files.items() if value}
-    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", given, device_map=device_map)
+    named = {"revision": revision, "subfolder": subfolder, "token": token}
+    files = {key: value for key, value in named.items() if value}
+    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", files, device_map=device_map)
     wanted = _Wanted(model, device, tokens_per_pass, engine_options or {})
     require_model(name)
     _require_backend(wanted, backend)
@@ -107,6 +115,16 @@ def load_scorer(
     what |= {"is_calibrated": is_calibrated or None}
     scorer.name, scorer.settings = name, {key: value for key, value in what.items() if value is not None}
     return scorer
+
+
+def _remote(address: str, given: Mapping[str, Any], token: str | None) -> Scorer:
+    """A scorer of a server, which has loaded it."""
+    from .remote.client import RemoteScorer
+
+    if wrong := [argument for argument, value in given.items() if value]:
+        raise ModelError(f"{address}: {wrong[0]} has no effect on a scorer that is served", "give it to prm serve")
+    url, _, name = address.partition("#")
+    return RemoteScorer(url, name or None, token=token)
 
 
 def _recorded(dialect: str | Dialect | None) -> Any:

@@ -26,18 +26,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from prm.errors import PrmError
 
 from . import own
+from .contracts import nemo_gym, openrlhf, slime, vllm
 from .limits import STATUSES, DeniedError, Gate, Limits, TooMuchError
 from .metrics import Metrics
 from .process import ScorerFailureError, ScorerGoneError
-from .service import Service
+from .service import Handler, Routes, Service
 
-Handler = Callable[[Service, Any, Mapping[str, str]], Awaitable[Any]]
-ROUTES: dict[str, tuple[Any, Handler]] = {
+ROUTES: Routes = {
     "/v1/score": (own.ScoreBody, own.score),
     "/v1/rerank": (own.RerankBody, own.rerank),
     "/v1/verify": (own.VerifyBody, own.verify),
+    **vllm.ROUTES,
+    **openrlhf.ROUTES,
+    **slime.ROUTES,
+    **nemo_gym.ROUTES,
 }
-"""By path: the type of the body, and the handler."""
 OPEN = ("/health", "/ready")
 """Paths that need no token."""
 UNREAD = 128 * 2**20

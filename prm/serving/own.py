@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from prm.data.records import Choice, Message
+from prm.data.records import Asked, Choice, Message
 from prm.data.rows import golds_of
 from prm.errors import InputError
 from prm.scoring.reranking import choose, require_options
@@ -131,7 +131,8 @@ async def rerank(service: Service, body: RerankBody, _: Mapping[str, str]) -> di
     require_options(by, body.selection)
     if not body.solutions:
         raise InputError("there is no solution to choose from", "give at least one text")
-    found = await scored_texts(service, card, [body.problem] * len(body.solutions), body.solutions, body.splitter)
+    chains = split_texts(service, body.solutions, body.splitter)
+    found = await scored(service, card, [body.problem] * len(chains), chains)
 
     def chosen(_: threading.Event) -> Choice:
         problem = problem_with(plain_text(body.problem), ())
@@ -146,14 +147,18 @@ async def rerank(service: Service, body: RerankBody, _: Mapping[str, str]) -> di
     }  # fmt: skip
 
 
-async def scored_texts(
-    service: Service, card: Card, problems: Sequence[Asking], texts: Sequence[str], splitter: str | None
-) -> list[Scores | Refusal]:
-    """One result for each text, in order; an empty one is refused."""
+def split_texts(service: Service, texts: Sequence[str], splitter: str | None) -> list[list[str]]:
+    """The steps of each text, once all are known to be within the limits."""
     service.limits.require_chains(len(texts))
     for place, text in enumerate(texts):
         service.limits.require_size(place, (text,))
-    chains = [service.split(text, splitter) for text in texts]
+    return [service.split(text, splitter) for text in texts]
+
+
+async def scored(
+    service: Service, card: Card, problems: Sequence[Asked], chains: Sequence[Sequence[str]]
+) -> list[Scores | Refusal]:
+    """One result for each chain, in order; one without steps is refused."""
     pairs = [(problem, steps) for problem, steps in zip(problems, chains, strict=True) if steps]
     found = iter(await service.scores(card, [problem for problem, _ in pairs], [steps for _, steps in pairs]))
     return [next(found) if steps else Refusal(EMPTY) for steps in chains]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import takewhile
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prm.data.records import Asked, Message, Problem
 from prm.data.steps import SPLITTERS, split_steps
@@ -24,6 +24,10 @@ from .process import ScorerGoneError, ScorerProcess
 from .wire import Card
 
 T = TypeVar("T")
+Handler = Callable[["Service", Any, Mapping[str, str]], Awaitable[Any]]
+"""From the body and the parameters of the address to what is sent as JSON."""
+Routes = dict[str, tuple[Any, Handler]]
+"""By path: the type of the body, and the handler."""
 THREADS = 8
 """In which answers are checked; the algebra of a check runs in processes of its own."""
 

@@ -53,16 +53,11 @@ class RemoteScorer(Scorer):
         self._again: Callable[[], RemoteScorer] = partial(RemoteScorer, url, scorer, token=token, patience=patience)
         self._connection = Connection(url, token, patience)
         try:
-            found = self._connection.ask("/v1/scorers")
-            cards, limits = {card["name"]: card for card in found["scorers"]}, found["limits"]
-            self._most = int(limits["steps"]), int(limits["characters"])
-        except (KeyError, TypeError) as error:
-            raise EngineError(f"{url}: does not answer as prm serve does", "is it the right server?") from error
-        name = next(iter(cards), "") if scorer is None else scorer
-        if name not in cards:
-            raise InputError(f"{url}: does not serve {name!r}", f"choose from {', '.join(cards) or 'none'}")
-        card = cards[name]
-        self._scorer = name
+            self._scorer, card, limits = _served(url, self._connection.ask("/v1/scorers"), scorer)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._most = limits["steps"], limits["characters"]
         self.kind, self.threshold, self.aggregator = card["kind"], card["threshold"], card["aggregator"]
         self.name, self.settings = card["scorer"], card["settings"]
 
@@ -89,11 +84,14 @@ class RemoteScorer(Scorer):
         items = self._items(problems, chains)
         free = asyncio.Semaphore(CONNECTIONS)
 
-        async def asked(request: list[Chain]) -> list[Answer]:
-            async with free:
-                return _results(await self._connection.ask_async("/v1/score", self._body(request)), request)
+        async with self._connection.session() as session:
 
-        return _merged(items, iter(await asyncio.gather(*map(asked, _requests(items)))))
+            async def asked(request: list[Chain]) -> list[Answer]:
+                async with free:
+                    reply = await self._connection.ask_async(session, "/v1/score", self._body(request))
+                    return _results(reply, request)
+
+            return _merged(items, iter(await asyncio.gather(*map(asked, _requests(items)))))
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -119,6 +117,23 @@ class RemoteScorer(Scorer):
 
     def _asked(self, chains: list[Chain]) -> list[Answer]:
         return _results(self._connection.ask("/v1/score", self._body(chains)), chains)
+
+
+def _served(url: str, found: Any, scorer: str | None) -> tuple[str, dict[str, Any], dict[str, int]]:
+    """The name of the scorer, what it is, and the limits of the server.
+
+    Raises:
+        EngineError: the answer is not that of `prm serve`.
+        InputError: the scorer is not served.
+    """
+    try:
+        cards, limits = {card["name"]: card for card in found["scorers"]}, found["limits"]
+    except (KeyError, TypeError) as error:
+        raise EngineError(f"{url}: does not answer as prm serve does", "is it the right server?") from error
+    name = next(iter(cards), "") if scorer is None else scorer
+    if name not in cards:
+        raise InputError(f"{url}: does not serve {name!r}", f"choose from {', '.join(cards) or 'none'}")
+    return name, cards[name], limits
 
 
 def _characters(problem: Asked, steps: Sequence[str]) -> int:

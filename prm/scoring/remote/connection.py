@@ -56,7 +56,6 @@ class Connection:
         }
         self._broken: type[Exception] = httpx.TransportError
         self._client = httpx.Client(**self._options)
-        self._of_loop: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
 
     def ask(self, path: str, body: Any = None) -> Any:
         """The answer to a POST of `body`, or to a GET if there is none.
@@ -73,32 +72,28 @@ class Connection:
                 return tries.read(reply.status_code, reply.content)
         raise tries.over()
 
-    async def ask_async(self, path: str, body: Any = None) -> Any:
+    def session(self) -> Any:
+        """Connections for coroutines, an async context manager: they belong to one event loop."""
+        import httpx
+
+        return httpx.AsyncClient(**self._options)
+
+    async def ask_async(self, session: Any, path: str, body: Any) -> Any:
         """As `ask`, for coroutines; if it is canceled, the server stops working on it."""
         tries = _Tries(self, path)
         for rest in tries:
             await asyncio.sleep(rest)
             with tries.watching(self._broken):
-                reply = await self._async().request(*self._request(path, body), content=_content(body))
+                reply = await session.request(*self._request(path, body), content=_content(body))
                 return tries.read(reply.status_code, reply.content)
         raise tries.over()
 
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
-        self._of_loop = None
 
     def _request(self, path: str, body: Any) -> tuple[str, str]:
         return "GET" if body is None else "POST", self.url + path
-
-    def _async(self) -> Any:
-        """The client of the running loop: connections belong to one."""
-        import httpx
-
-        loop = asyncio.get_running_loop()
-        if self._of_loop is None or self._of_loop[0] is not loop:
-            self._of_loop = loop, httpx.AsyncClient(**self._options)
-        return self._of_loop[1]
 
 
 def _content(body: Any) -> bytes | None:
