@@ -158,15 +158,15 @@ class ScorerProcess:
             how = f"the process of the scorers {await self._ended()}"
             await self._end(f"{how}; it is being started again")
             console.say(f"{how}; starting it again")
-            rest = 0.0 if time.monotonic() - started > STEADY else min(2 * rest + 1, LONGEST_REST)
+            rest = rest if time.monotonic() - started < STEADY else 0.0
             while not self._is_ready:
                 await asyncio.sleep(rest)
+                rest = min(2 * rest + 1, LONGEST_REST)
                 self._observer.restarted()
                 try:
                     await self._begin()
                 except ModelError as error:
                     self.trouble = str(error)
-                    rest = min(2 * rest + 1, LONGEST_REST)
 
     def _hand_out(self, done: Done) -> None:
         for result in done.results:

@@ -47,9 +47,9 @@ def main() -> None:
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what libraries print is no message
     incoming = frames(sys.stdin.buffer)
-    loaders = _loaders(next(incoming))
     worker = _Worker(output)
     try:
+        loaders = _loaders(next(incoming))
         scorers = {name: load() for name, load in loaders.scorers.items()}
     except PrmError as error:
         worker.send(Failed(str(error), error.hint))

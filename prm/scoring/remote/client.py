@@ -18,6 +18,8 @@ CHAINS = 64
 """Chains of a request: enough to fill a pass, and few enough that several clients take turns."""
 CHARACTERS = 500_000
 """Characters of a request, from which no further chain is added."""
+BYTES = 6
+"""Of a character in JSON, at most."""
 OVER = "over a limit of the server"
 
 Chain = dict[str, Any]
@@ -58,6 +60,8 @@ class RemoteScorer(Scorer):
             self._connection.close()
             raise
         self._most = limits["steps"], limits["characters"]
+        self._chains = min(CHAINS, limits["chains"])
+        self._characters = min(CHARACTERS, limits["body"] // (2 * BYTES))
         self.kind, self.threshold, self.aggregator = card["kind"], card["threshold"], card["aggregator"]
         self.name, self.settings = card["scorer"], card["settings"]
 
@@ -73,7 +77,7 @@ class RemoteScorer(Scorer):
             EngineError: the server gives no answer, or its scorer fails.
         """
         items = self._items(problems, chains)
-        requests = list(_requests(items))
+        requests = list(self._requests(items))
         if len(requests) < 2:
             return _merged(items, map(self._asked, requests))
         with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -91,7 +95,7 @@ class RemoteScorer(Scorer):
                     reply = await self._connection.ask_async(session, "/v1/score", self._body(request))
                     return _results(reply, request)
 
-            return _merged(items, iter(await asyncio.gather(*map(asked, _requests(items)))))
+            return _merged(items, iter(await asyncio.gather(*map(asked, self._requests(items)))))
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -111,6 +115,20 @@ class RemoteScorer(Scorer):
             detail = f"{len(steps):,} steps, {characters:,} characters; it takes {most_steps:,} and {most_characters:,}"
             return Refusal(OVER, detail, "raise the limits of the server, or drop the chain")
         return {"problem": asked if isinstance(asked, str) else list(asked), "steps": list(steps)}
+
+    def _requests(self, items: Sequence[Chain | Refusal]) -> Iterator[list[Chain]]:
+        """The chains in parts that one request holds."""
+        part, size = list[Chain](), 0
+        for item in items:
+            if isinstance(item, Refusal):
+                continue
+            if len(part) == self._chains or size >= self._characters:
+                yield part
+                part, size = [], 0
+            part.append(item)
+            size += _characters(item["problem"], item["steps"])
+        if part:
+            yield part
 
     def _body(self, chains: list[Chain]) -> dict[str, Any]:
         return {"scorer": self._scorer, "chains": chains}
@@ -139,21 +157,6 @@ def _served(url: str, found: Any, scorer: str | None) -> tuple[str, dict[str, An
 def _characters(problem: Asked, steps: Sequence[str]) -> int:
     texts = [problem] if isinstance(problem, str) else [message.content for message in problem]
     return sum(map(len, texts)) + sum(map(len, steps))
-
-
-def _requests(items: Sequence[Chain | Refusal]) -> Iterator[list[Chain]]:
-    """The chains in parts that one request holds."""
-    part, size = list[Chain](), 0
-    for item in items:
-        if isinstance(item, Refusal):
-            continue
-        if len(part) == CHAINS or size >= CHARACTERS:
-            yield part
-            part, size = [], 0
-        part.append(item)
-        size += _characters(item["problem"], item["steps"])
-    if part:
-        yield part
 
 
 def _results(reply: Any, chains: Sequence[Chain]) -> list[Answer]:

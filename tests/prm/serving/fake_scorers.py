@@ -1,8 +1,9 @@
 """Scorers of a few lines for a server, and servers that run in processes of their own.
 
-As a script, it serves: `python fake_scorers.py NAME`.
+As a script, it serves: `python fake_scorers.py NAME`, or JSON in place of a name, with the arguments of `prm.serve`.
 """
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from prm.errors import ModelError
 from prm.scoring.scorer import Prepared, PreparingScorer, Refusal, Scorer
 
 
@@ -58,6 +60,17 @@ class Whole(Scorer):
         return [(10 * number(str(p) + "".join(c)) - 5,) for p, c in zip(problems, chains, strict=True)]
 
 
+def _refuse():
+    raise ModelError("there is no such model", "give another")
+
+
+class Unloadable(Whole):
+    """A scorer that cannot be had in another process."""
+
+    def __reduce__(self):
+        return _refuse, ()
+
+
 def settings(name):
     from prm.serving.limits import Limits
 
@@ -101,4 +114,5 @@ if __name__ == "__main__":
     import prm
 
     sys.stderr.reconfigure(line_buffering=True)
-    prm.serve(**fake_scorers.settings(sys.argv[1]), port=0)
+    given = sys.argv[1]
+    prm.serve(**(json.loads(given) if given[0] == "{" else fake_scorers.settings(given)), port=0)
