@@ -42,9 +42,11 @@ if TYPE_CHECKING:
     from prm.scoring.ensembles import Ensemble, combine
     from prm.scoring.jobs import rerank_chains, score
     from prm.scoring.loading import load_scorer
+    from prm.scoring.remote.client import RemoteScorer
     from prm.scoring.reranking import SELECTIONS, choose, rerank
     from prm.scoring.scorer import Refusal, Scorer
     from prm.scoring.verifying import audit_golds, verify
+    from prm.serving.job import serve
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
     from prm.training.job import train
     from prm.training.settings import TrainSettings
@@ -76,9 +78,11 @@ _HOMES = {
     "prm.scoring.ensembles": ("Ensemble", "combine"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
     "prm.scoring.loading": ("load_scorer",),
+    "prm.scoring.remote.client": ("RemoteScorer",),
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),
     "prm.scoring.scorer": ("Refusal", "Scorer"),
     "prm.scoring.verifying": ("audit_golds", "verify"),
+    "prm.serving.job": ("serve",),
     "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
     "prm.verifiers": ("Checker", "check", "check_many", "extract_answer"),
     "prm.training.job": ("train",),

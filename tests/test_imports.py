@@ -24,8 +24,9 @@ MAY_IMPORT = {
     **{room: set(ROOMS[:i]) for i, room in enumerate(ROOMS) if i >= ROOMS.index("statistics")},
     "labeling": set(ROOMS) - {"training"},
     "benchmarks": set(ROOMS),
-    "": {*ROOMS, "labeling", "benchmarks"},  # the façade
-    "cli": {*ROOMS, "labeling", "benchmarks"},
+    "serving": set(ROOMS) - {"training", "generation"},
+    "": {*ROOMS, "labeling", "benchmarks", "serving"},  # the façade
+    "cli": {*ROOMS, "labeling", "benchmarks", "serving"},
 }
 MAY_IMPORT["generation"] -= {"training"}
 

@@ -44,6 +44,7 @@ _COMMANDS: Examples = {
     verify.verify: "prm verify outputs.jsonl --prediction completion --gold answer --out verdicts.jsonl\n\n"
     "With a grader of your own: prm verify outputs.jsonl --checker 'command: python grader.py'\n\n"
     "Before a run, only the gold answers: prm verify problems.jsonl --audit-golds",
+    rank.serve: "prm serve --scorer prm=runs/prm --scorer orm=runs/orm --port 8400",
     demo.demo: "prm demo --out runs/demo",
 }
 _LABEL_COMMANDS: Examples = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from prm.errors import ModelError, require_number
+from prm.errors import ModelError, require_number, require_texts
 from prm.models.architectures import ARCHITECTURES, first_line, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
@@ -53,7 +53,7 @@ def load_scorer(
     """Load a scorer that `prm train` wrote, or a public reward model.
 
     Args:
-        name: directory or name on the Hub.
+        name: directory or name on the Hub; or the address of `prm serve`, with `#NAME` for one of several scorers.
         head: head of our own joint model to score with, "step" or "outcome"; None for the step head.
         dialect: how a public model is fed and read: a name in `prm.models.families.DIALECTS`, a file, or a `Dialect`.
             Needed for a causal language model that is not on the list, whose name and architecture do not tell.
@@ -66,10 +66,11 @@ def load_scorer(
         device_map: of a public model over several GPUs, as transformers takes it, such as "auto".
         revision: of a model on the Hub: branch, tag or commit.
         subfolder: where the model lies in its repository or directory.
-        token: for the Hub.
-        backend: "transformers", in this process; or "vllm", for classifiers and Qwen's process reward models.
+        token: for the Hub, or for `prm serve`.
+        backend: "transformers", in this process; "vllm", for classifiers and Qwen's process reward models; or "server",
+            for the same on a running vLLM server, see docs/serving.md.
         tokens_per_pass: for transformers: padded tokens in one forward pass.
-        engine_options: for vLLM: passed to `vllm.LLM` unchanged.
+        engine_options: for vLLM: passed to `vllm.LLM` unchanged; for a server: `url` (or several), `model` and `token`.
         is_calibrated: whether to apply the calibration that `prm calibrate --scorer` stored with our own model: that
             of step scores or, for an outcome head, that of rewards.
 
@@ -78,15 +79,23 @@ def load_scorer(
             backend does not fit the model; or its file lacks weights or has unexpected ones.
         InputError: `tokens_per_pass` is not a whole number of at least 1.
     """
+    if name.startswith(("http://", "https://")):
+        given: dict[str, Any] = {
+            "head": head, "dialect": dialect, "system": system is not None, "output": output, "how": how,
+            "reference": reference, "dtype": dtype != "auto", "device": device, "device_map": device_map,
+            "revision": revision, "subfolder": subfolder, "backend": backend != "transformers",
+            "tokens_per_pass": tokens_per_pass, "engine_options": engine_options, "is_calibrated": is_calibrated,
+        }  # fmt: skip
+        return _remote(name, given, token)
     if dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
     if tokens_per_pass is not None:
         require_number("tokens_per_pass", tokens_per_pass, "[1, inf)", whole=True)
     if Path(name).is_dir():
         name, subfolder = str(Path(name) / subfolder), ""
-    files = {"revision": revision, "subfolder": subfolder, "token": token}
-    given = {key: value for key, value in files.items() if value}
-    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", given, device_map=device_map)
+    named = {"revision": revision, "subfolder": subfolder, "token": token}
+    files = {key: value for key, value in named.items() if value}
+    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", files, device_map=device_map)
     wanted = _Wanted(model, device, tokens_per_pass, engine_options or {})
     require_model(name)
     _require_backend(wanted, backend)
@@ -106,6 +115,16 @@ def load_scorer(
     what |= {"is_calibrated": is_calibrated or None}
     scorer.name, scorer.settings = name, {key: value for key, value in what.items() if value is not None}
     return scorer
+
+
+def _remote(address: str, given: Mapping[str, Any], token: str | None) -> Scorer:
+    """A scorer of a server, which has loaded it."""
+    from .remote.client import RemoteScorer
+
+    if wrong := [argument for argument, value in given.items() if value]:
+        raise ModelError(f"{address}: {wrong[0]} has no effect on a scorer that is served", "give it to prm serve")
+    url, _, name = address.partition("#")
+    return RemoteScorer(url, name or None, token=token)
 
 
 def _recorded(dialect: str | Dialect | None) -> Any:
@@ -139,7 +158,7 @@ def _require_backend(wanted: _Wanted, backend: str) -> None:
     if backend not in BACKENDS:
         raise ModelError(f"unknown backend {backend!r}", f"choose from {', '.join(BACKENDS)}")
     for other, loader in BACKENDS.items():
-        for argument in loader.arguments if other != backend else ():
+        for argument in set(loader.arguments) - set(BACKENDS[backend].arguments):
             if value := wanted.given[argument]:
                 raise ModelError(
                     f"{wanted.model.name}: {argument}={value!r} has no effect on the backend {backend}",
@@ -202,6 +221,24 @@ def _own_on_vllm(wanted: _Wanted, _: Metadata) -> Backend:
     return _served(wanted, "float32")
 
 
+def _public_on_server(wanted: _Wanted) -> Public:
+    renderer, dialect = load_reading(wanted.model)
+    return _upstream(wanted), renderer, dialect
+
+
+def _own_on_server(wanted: _Wanted, _: Metadata) -> Backend:
+    return _upstream(wanted)
+
+
+def _upstream(wanted: _Wanted) -> Backend:
+    from .remote.upstream import ServerBackend
+
+    options = dict(wanted.engine_options)
+    if not (urls := require_texts("url", options.pop("url", ()))):
+        raise ModelError(f"{wanted.model.name}: no server is given", "such as url=http://localhost:8000")
+    return ServerBackend(wanted.model.name, urls, **options)
+
+
 def _served(wanted: _Wanted, usual: str) -> Backend:
     """The model in vLLM; `usual`: its dtype, if none is asked for."""
     from .vllm_backend import VllmBackend
@@ -219,7 +256,7 @@ class BackendLoader:
     load_own: Callable[[_Wanted, Metadata], Backend]
     """Load a checkpoint that `prm train` wrote, with this metadata."""
     arguments: tuple[str, ...]
-    """The arguments of `load_scorer` that no other backend uses."""
+    """The arguments of `load_scorer` that not every backend uses."""
 
 
 BACKENDS = {
@@ -227,6 +264,7 @@ BACKENDS = {
         _public_on_transformers, _own_on_transformers, ("tokens_per_pass", "reference", "device", "device_map")
     ),
     "vllm": BackendLoader(_public_on_vllm, _own_on_vllm, ("engine_options",)),
+    "server": BackendLoader(_public_on_server, _own_on_server, ("engine_options",)),
 }
 """Name to loader; a new backend is one more row."""
 
