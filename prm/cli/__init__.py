@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from prm import console
 from prm.errors import PrmError
 
-from . import calibrate, demo, evaluate, formats, label, models, rank, report, sample, train, verify
+from . import calibrate, demo, evaluate, formats, gate, label, models, rank, report, sample, train, verify
 
 Examples = dict[Callable[..., None], str]
 """Command functions, which also name the commands, and the example at the end of each help text."""
@@ -64,14 +64,22 @@ _DIALECT_COMMANDS: Examples = {
     models.show: "prm dialect show math-shepherd > my-dialect.json",
 }
 
+_GATE_COMMANDS: Examples = {
+    gate.run: "prm gate --problems p.jsonl --chains c.jsonl --scorer PRM=runs/prm --out card.json\n\n"
+    "With scores of any tool: prm gate --probes runs/probes --scores PRM=scores.jsonl --out card.json",
+    gate.probes: "prm gate probes --problems p.jsonl --chains c.jsonl --out runs/probes",
+    gate.limits: "prm gate limits > gate.toml",
+}
+
 
 class _InOrderOfUse(TyperGroup):
     """The commands in the order of use; Typer lists groups, such as `label`, after all commands."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names, with `label` after `sample`."""
-        names = [name for name in self.commands if name != "label"]
+        """The names, with `label` after `sample` and `gate` after `eval`."""
+        names = [name for name in self.commands if name not in ("label", "gate")]
         names.insert(names.index("sample") + 1, "label")
+        names.insert(names.index("eval") + 1, "gate")
         return names
 
 
@@ -107,6 +115,12 @@ app.add_typer(labeling, name="label")
 dialects = typer.Typer(help="How a reward model is fed and read: `dialect check` renders an example, `dialect show`.")
 _register(dialects, _DIALECT_COMMANDS)
 app.add_typer(dialects, name="dialect")
+gates = typer.Typer(
+    cls=_FirstByDefault,
+    help="Scorer → is it fit to be optimized against? Also `gate probes`, what to score, and `gate limits`.",
+)
+_register(gates, _GATE_COMMANDS)
+app.add_typer(gates, name="gate")
 
 
 def _say_version(is_wanted: bool) -> None:
@@ -131,7 +145,5 @@ def main() -> None:
     try:
         app()
     except PrmError as error:
-        console.say(f"error: {error}")
-        if error.hint:
-            console.say(f"\nhint: {error.hint}")
+        console.failure(error)
         sys.exit(1)
