@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from prm.scoring.reranking import SELECTIONS, choose, rerank
     from prm.scoring.scorer import Refusal, Scorer
     from prm.scoring.verifying import audit_golds, verify
+    from prm.search.job import solve
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
     from prm.training.job import train
     from prm.training.settings import TrainSettings
@@ -79,6 +80,7 @@ _HOMES = {
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),
     "prm.scoring.scorer": ("Refusal", "Scorer"),
     "prm.scoring.verifying": ("audit_golds", "verify"),
+    "prm.search.job": ("solve",),
     "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
     "prm.verifiers": ("Checker", "check", "check_many", "extract_answer"),
     "prm.training.job": ("train",),

@@ -27,6 +27,8 @@ Examples = dict[Callable[..., None], str]
 _COMMANDS: Examples = {
     demo.world: "prm world --count 300 --seed 2 --out runs/problems.jsonl",
     sample.sample: "prm sample --model Qwen/Qwen2.5-Math-7B --problems gsm8k.jsonl -n 16 --out chains.jsonl",
+    sample.solve: "prm solve --model M --scorer runs/prm --method dvts --budget-tokens 2048 --problems p.jsonl "
+    "--out chains.jsonl",
     formats.import_: "prm import math-shepherd.jsonl --format math-shepherd --out runs/shepherd",
     train.train: "prm train --objective prm --base M --problems p.jsonl --chains c.jsonl --labels l.jsonl --out prm",
     formats.export: "prm export --problems p.jsonl --chains c.jsonl --labels l.jsonl --format trl --out trl.jsonl",
