@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from prm.scoring.scorer import Refusal, Scorer
     from prm.scoring.verifying import audit_golds, verify
     from prm.search.job import solve
+    from prm.search.pruning import fit_pruning
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
     from prm.training.job import train
     from prm.training.settings import TrainSettings
@@ -81,6 +82,7 @@ _HOMES = {
     "prm.scoring.scorer": ("Refusal", "Scorer"),
     "prm.scoring.verifying": ("audit_golds", "verify"),
     "prm.search.job": ("solve",),
+    "prm.search.pruning": ("fit_pruning",),
     "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
     "prm.verifiers": ("Checker", "check", "check_many", "extract_answer"),
     "prm.training.job": ("train",),

@@ -36,6 +36,7 @@ _COMMANDS: Examples = {
     rank.combine: "prm combine --scores a=a.jsonl --scores b=b.jsonl --how mean-sd:1 --out combined.jsonl",
     rank.rerank: "prm rerank --problems p.jsonl --chains c.jsonl --scores s.jsonl --aggregate min --out best.jsonl",
     calibrate.calibrate: "prm calibrate --scores s.jsonl --labels l.jsonl --method platt --out calibration.json",
+    calibrate.pruning: "prm pruning --problems p.jsonl --chains c.jsonl --scores s.jsonl --lost 0.05 --out t.json",
     calibrate.strengths: "prm strengths pairs.jsonl --model bradley-terry --out values.jsonl",
     models.convert: "prm convert --scorer runs/prm --to qwen2-process-reward --out runs/prm-qwen",
     evaluate.suite: "prm suite processbench Qwen/ProcessBench --out runs/processbench",

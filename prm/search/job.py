@@ -17,7 +17,7 @@ from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Choice, Drop, Problem, StepScores
 from prm.data.steps import split_steps, step_stops
-from prm.data.writing import write_lines
+from prm.data.writing import partial_path, write_lines
 from prm.errors import InputError, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
@@ -114,7 +114,7 @@ def solve(
         selection: name in `prm.SELECTIONS`: how the answer is chosen at the end; None for that of the method.
         rebase_temperature: for `rebase`: in which the softmax measures values, above 0.
         threshold: for `prune`: a chain is given up at its first step that scores less; None for that of the scorer.
-            See `prm.search.pruning.fit_threshold`.
+            See `prm.fit_pruning`.
         settled: for `refine`: probability of the first answer to stay the first, in (0.5, 1).
         temperature: sampling temperature, above 0.
         top_p: nucleus, in (0, 1].
@@ -162,7 +162,13 @@ def solve(
         **asked.recorded(), **asdict(sampling), **recorded(judge),
     }  # fmt: skip
     inputs = files | directories(model=model, scorer=name) | command_files(judge)
-    beside = (journal_path(place.out), scores_path(place.out), choices_path(place.out), drops_path(place.out))
+    beside = (
+        partial_path(place.out),
+        journal_path(place.out),
+        scores_path(place.out),
+        choices_path(place.out),
+        drops_path(place.out),
+    )
     job = Job(place.out, "solve", settings, inputs, beside)
     engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
     with making(job, "chains", overwrite) as counts:
@@ -183,7 +189,7 @@ def solve(
                         )
                         counts |= _search(searcher, files["problems"], journal, total)
                 counts |= _write(journal, files["problems"], place.out, judge)
-            journal.path.unlink()
+    journal_path(place.out).unlink(missing_ok=True)
     return Solutions(job.output, Chain, job.counts(), place)
 
 
@@ -212,7 +218,7 @@ def _fitted(
     if method.is_stepwise and scorer.kind != "prm":
         raise InputError(f"the method {name!r} scores steps, which an ORM cannot", "give a PRM")
     if name == "prune" and threshold is None and scorer.threshold is None:
-        raise InputError("the scorer has no threshold", "give one: threshold=…, see prm.search.pruning")
+        raise InputError("the scorer has no threshold", "give one: threshold=…, see prm.fit_pruning")
     return replace(
         plan,
         is_orm=scorer.kind == "orm",
