@@ -79,6 +79,9 @@ def solve(
     scorer_option: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE for the scorer, such as backend=vllm; repeatable")
     ] = None,
+    engine: Engine = "vllm",
+    workers: Workers = 1,
+    worker_gpus: WorkerGpus = 0.0,
     overwrite: Overwrite = False,
     **settings: Any,
 ) -> None:
@@ -90,5 +93,6 @@ def solve(
         problems, out,
         model=model, scorer=scorer, scorer_options=engine_options(scorer_option or []), method=method, n=n,
         width=width, budget_tokens=budget_tokens, aggregate=aggregate, selection=selection,
-        rebase_temperature=rebase_temperature, threshold=threshold, settled=settled, overwrite=overwrite, **settings,
+        rebase_temperature=rebase_temperature, threshold=threshold, settled=settled,
+        **on_ray(engine, workers, worker_gpus), overwrite=overwrite, **settings,
     )  # fmt: skip

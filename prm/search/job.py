@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Choice, Drop, Problem, StepScores
 from prm.data.steps import split_steps, step_stops
 from prm.data.writing import partial_path, write_lines
-from prm.errors import InputError, require_texts
-from prm.generation.choice import EngineChoice
+from prm.errors import InputError, require_number, require_texts
+from prm.generation.choice import EngineChoice, ray_at_hand
 from prm.generation.engine import Sampling
 from prm.generation.prompts import asking, merged
 from prm.scoring.checking import command_files, job_checker, recorded, solution_verdicts
@@ -30,9 +30,10 @@ from prm.verifiers.checkers import Named
 
 from .ending import Solved
 from .journal import Journal, journal_path
-from .methods import Method, method_named
+from .methods import method_named
 from .plan import Plan
-from .searcher import Drawn, Searcher
+from .searcher import Event
+from .setup import Setup
 
 
 class Solutions(Records[Chain]):
@@ -90,6 +91,8 @@ def solve(
     checker: Named = "exact",
     endpoints: str | Sequence[str] = (),
     engine_options: Mapping[str, Any] | None = None,
+    ray_workers: int = 0,
+    ray_gpus: float = 0.0,
     overwrite: bool = False,
 ) -> Solutions:
     """Solve problems by search: a scorer says which beginnings of solutions to go on with.
@@ -131,11 +134,15 @@ def solve(
         checker: decides which answers are equal, in votes, and which are right, for the summary.
         endpoints: base URLs of vLLM servers of the model, instead of vLLM in this process.
         engine_options: see `EngineChoice.options`.
+        ray_workers: number of Ray workers that search, each with its own engine and scorer; 0 for this process alone.
+        ray_gpus: GPUs of each Ray worker.
         overwrite: whether to replace an existing output.
 
     Raises:
         PrmError: an argument, an input, a model, the engine or the output cannot be used.
     """
+    require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
+    require_number("ray_gpus", ray_gpus, "[0, inf)")
     chosen, judge, asked = method_named(method), job_checker(checker), asking(prompt, chat=chat)
     split_steps("", splitter)
     if chosen.is_stepwise:
@@ -171,95 +178,75 @@ def solve(
     )
     job = Job(place.out, "solve", settings, inputs, beside)
     engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
+    setup = Setup(
+        engine, method, plan, sampling, scorer, scorer_options or {}, aggregate, threshold, asked, splitter
+    )  # fmt: skip
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
             with closing(Journal(journal_path(place.out))) as journal:
-                total = sum(1 for _ in read_problems(files["problems"]))
-                if journal.places or journal.earlier:
-                    console.say(f"resuming after {len(journal.places):,} problems")
-                if len(journal.places) < total:
-                    engine.announce()
-                    engine = engine.settled(job)
-                    with ExitStack() as stack:
-                        scoring = stack.enter_context(_opened(scorer, scorer_options or {}, chosen))
-                        fitted = _fitted(plan, method, chosen, scoring, aggregate, threshold)
-                        started = stack.enter_context(closing(engine.start()))
-                        searcher = Searcher(
-                            started, engine.renderer(asked), scoring, chosen, fitted, sampling, splitter
-                        )
-                        counts |= _search(searcher, files["problems"], journal, total)
+                counts |= _go_on(journal, job, setup, files["problems"], ray_workers, ray_gpus)
                 counts |= _write(journal, files["problems"], place.out, judge)
     journal_path(place.out).unlink(missing_ok=True)
     return Solutions(job.output, Chain, job.counts(), place)
 
 
-@contextmanager
-def _opened(
-    scorer: str | os.PathLike[str] | Scorer | None, options: Mapping[str, Any], method: Method
-) -> Iterator[Scorer | None]:
-    if scorer is None or not method.is_scored:
-        yield None
-    elif isinstance(scorer, Scorer):
-        yield scorer
-    else:
-        from prm.scoring.loading import load_scorer
-
-        console.say(f"loading {os.fspath(scorer)} …")
-        with closing(load_scorer(os.fspath(scorer), **options)) as loaded:
-            yield loaded
-
-
-def _fitted(
-    plan: Plan, name: str, method: Method, scorer: Scorer | None, aggregate: str | None, threshold: float | None
-) -> Plan:
-    """The plan with what the scorer says."""
-    if scorer is None:
-        return plan
-    if method.is_stepwise and scorer.kind != "prm":
-        raise InputError(f"the method {name!r} scores steps, which an ORM cannot", "give a PRM")
-    if name == "prune" and threshold is None and scorer.threshold is None:
-        raise InputError("the scorer has no threshold", "give one: threshold=…, see prm.fit_pruning")
-    return replace(
-        plan,
-        is_orm=scorer.kind == "orm",
-        aggregate=aggregate or scorer.aggregator or "min",
-        threshold=(scorer.threshold or 0.0) if threshold is None else threshold,
-    )
-
-
-def _search(searcher: Searcher, problems: Path, journal: Journal, total: int) -> dict[str, Any]:
+def _go_on(
+    journal: Journal, job: Job, setup: Setup, problems: Path, ray_workers: int, ray_gpus: float
+) -> dict[str, Any]:
     """Search the problems that are not done; return the speed."""
+    total = sum(1 for _ in read_problems(problems))
+    if journal.places or journal.earlier:
+        console.say(f"resuming after {len(journal.places):,} problems")
+    if len(journal.places) == total:
+        return {}
+    setup.engine.announce(ray_workers)
+    setup = replace(setup, engine=setup.engine.settled(job))
+    done = set(journal.places)
+    if ray_workers:
+        with ray_at_hand():
+            from .ray_searching import search_on_ray
+        ids = [problem.id for problem in read_problems(problems) if problem.id not in done]
+        return _record(search_on_ray(setup, problems, ids, workers=ray_workers, gpus=ray_gpus), journal, total)
+    with setup.searcher() as searcher:
+        waiting = (problem for problem in read_problems(problems) if problem.id not in done)
+        return _record(searcher.run(waiting, dict(journal.earlier)), journal, total)
+
+
+def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, Any]:
+    """Write the events to the journal and show progress; return the speed."""
     started, tokens, answers = time.monotonic(), 0, 0
-    waiting = (problem for problem in read_problems(problems) if problem.id not in journal.places)
     with console.progress("solving", total) as advance:
         advance(len(journal.places))
-        for event in searcher.run(waiting, dict(journal.earlier)):
+        for event in events:
             journal.append(event)
-            tokens += sum(c.tokens for c in event.completions) if isinstance(event, Drawn) else 0
-            is_end = isinstance(event, Solved | Drop)
-            answers += isinstance(event, Solved) and event.choice is not None and event.choice.answer is not None
-            rate = tokens / max(time.monotonic() - started, 1e-3)
-            advance(int(is_end), f"{rate:,.0f} tokens/s  {answers:,} answers" if is_end else "")
+            if isinstance(event, Solved) and event.choice is not None:
+                tokens += event.choice.generated or 0
+                answers += event.choice.answer is not None
+            if isinstance(event, Solved | Drop):
+                rate = tokens / max(time.monotonic() - started, 1e-3)
+                advance(1, f"{rate:,.0f} tokens/s  {answers:,} answers")
     seconds = max(time.monotonic() - started, 1e-3)
     return {"seconds": round(seconds, 1), "tokens a second": round(tokens / seconds)}
 
 
 def _write(journal: Journal, problems: Path, out: Path, checker: Checker) -> dict[str, Any]:
     """Write the outputs, in the order of the problems; return their counts."""
-    ids = [problem.id for problem in read_problems(problems)]
-    counts, drops = dict[str, Any](), Drops()
+    counts, drops, choices = dict[str, Any](), Drops(), list[Choice]()
 
     def ends() -> Iterator[Solved]:
-        for event in journal.ends(iter(ids)):
-            if isinstance(event, Solved):
-                yield event
-            else:
-                drops.add(event.id, event.reason, event.detail)
+        """Read anew for each output: all trees need not be in memory at once."""
+        found = journal.ends(problem.id for problem in read_problems(problems))
+        return (event for event in found if isinstance(event, Solved))
 
+    for event in journal.ends(problem.id for problem in read_problems(problems)):
+        if isinstance(event, Drop):
+            drops.add(event.id, event.reason, event.detail)
+        elif event.choice is None:
+            drops.add(event.problem_id, "nothing was drawn")
+        else:
+            choices.append(event.choice)
     write_records(scores_path(out), (scores for end in ends() for scores in end.scores))
-    choices = [end.choice for end in ends() if end.choice is not None]
     write_records(choices_path(out), choices)
-    drops = Drops()
     counts["chains"] = write_lines(out, (to_json(chain) for end in ends() for chain in end.chains))
     write_drops(drops, out, counts)
     counts["answers"] = sum(choice.answer is not None for choice in choices)

@@ -44,7 +44,7 @@ class Journal:
         self._file = GrowingFile(self.path)
         with self.path.open("rb") as file:
             for line in file:
-                self._remember(_event(line))
+                self._remember(event_of(line))
                 self._size += len(line)
 
     def _remember(self, event: Event) -> None:
@@ -62,7 +62,7 @@ class Journal:
 
     def append(self, event: Event) -> None:
         """Write an event to disk."""
-        line = _line(event)
+        line = line_of(event)
         if isinstance(event, Solved | Drop):
             self.places[_name(event)] = self._size
         self._file.append(line)
@@ -74,7 +74,7 @@ class Journal:
             for name in problem_ids:
                 if name in self.places:
                     file.seek(self.places[name])
-                    event = _event(file.readline())
+                    event = event_of(file.readline())
                     assert isinstance(event, Solved | Drop)
                     yield event
 
@@ -87,7 +87,8 @@ def _name(event: Solved | Drop) -> str:
     return event.id if isinstance(event, Drop) else event.problem_id
 
 
-def _line(event: Event) -> str:
+def line_of(event: Event) -> str:
+    """An event as a line of JSON."""
     if isinstance(event, Drawn):
         rows = [[c.text, c.tokens, c.finish, c.ids, c.stop] for c in event.completions]
         return json.dumps({"drawn": [event.problem_id, event.request_id, rows]}, ensure_ascii=False)
@@ -102,7 +103,8 @@ def _line(event: Event) -> str:
     return json.dumps({"solved": [event.problem_id, records]}, ensure_ascii=False)
 
 
-def _event(line: bytes) -> Event:
+def event_of(line: bytes | str) -> Event:
+    """The event in a line."""
     ((kind, what),) = json.loads(line).items()
     event: Event = _READERS[kind](what)
     return event
