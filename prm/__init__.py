@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from prm.scoring.reranking import SELECTIONS, choose, rerank
     from prm.scoring.scorer import Refusal, Scorer
     from prm.scoring.verifying import audit_golds, verify
+    from prm.search.job import solve
+    from prm.search.pruning import fit_pruning
     from prm.serving.job import serve
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
     from prm.training.job import train
@@ -84,6 +86,8 @@ _HOMES = {
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),
     "prm.scoring.scorer": ("Refusal", "Scorer"),
     "prm.scoring.verifying": ("audit_golds", "verify"),
+    "prm.search.job": ("solve",),
+    "prm.search.pruning": ("fit_pruning",),
     "prm.serving.job": ("serve",),
     "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
     "prm.verifiers": ("Checker", "check", "check_many", "extract_answer"),

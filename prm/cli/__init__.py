@@ -27,6 +27,8 @@ Examples = dict[Callable[..., None], str]
 _COMMANDS: Examples = {
     demo.world: "prm world --count 300 --seed 2 --out runs/problems.jsonl",
     sample.sample: "prm sample --model Qwen/Qwen2.5-Math-7B --problems gsm8k.jsonl -n 16 --out chains.jsonl",
+    sample.solve: "prm solve --model M --scorer runs/prm --method dvts --budget-tokens 2048 --problems p.jsonl "
+    "--out chains.jsonl",
     formats.import_: "prm import math-shepherd.jsonl --format math-shepherd --out runs/shepherd",
     train.train: "prm train --objective prm --base M --problems p.jsonl --chains c.jsonl --labels l.jsonl --out prm",
     formats.export: "prm export --problems p.jsonl --chains c.jsonl --labels l.jsonl --format trl --out trl.jsonl",
@@ -34,6 +36,7 @@ _COMMANDS: Examples = {
     rank.combine: "prm combine --scores a=a.jsonl --scores b=b.jsonl --how mean-sd:1 --out combined.jsonl",
     rank.rerank: "prm rerank --problems p.jsonl --chains c.jsonl --scores s.jsonl --aggregate min --out best.jsonl",
     calibrate.calibrate: "prm calibrate --scores s.jsonl --labels l.jsonl --method platt --out calibration.json",
+    calibrate.pruning: "prm pruning --problems p.jsonl --chains c.jsonl --scores s.jsonl --lost 0.05 --out t.json",
     calibrate.strengths: "prm strengths pairs.jsonl --model bradley-terry --out values.jsonl",
     models.convert: "prm convert --scorer runs/prm --to qwen2-process-reward --out runs/prm-qwen",
     evaluate.suite: "prm suite processbench Qwen/ProcessBench --out runs/processbench",
