@@ -222,7 +222,7 @@ def _spelled_out(scorers: Mapping[str, ScoreTable], settings: EvalSettings) -> d
         "called wrong": "a step that scores below the threshold",
         "threshold": {name: settings.threshold(name) for name in scorers},
         "chain score": "least step score",
-        "intervals": "95% percentile bootstrap over problems, within splits",
+        "intervals": "95% percentile bootstrap over problems, within splits; of a share at 0 or 1, Jeffreys'",
         "draws": settings.draws,
         "seed": settings.seed,
     }

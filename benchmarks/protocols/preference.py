@@ -92,7 +92,7 @@ def preference(
         settings={
             "rule": rule,
             "ties": "shared evenly",
-            "intervals": "95% percentile bootstrap over prompts, within splits",
+            "intervals": "95% percentile bootstrap over prompts, within splits; of a share at 0 or 1, Jeffreys'",
             "draws": settings.draws,
             "seed": settings.seed,
         },
