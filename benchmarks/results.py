@@ -32,6 +32,19 @@ def label_of(scorer: str, variant: str) -> str:
     return f"{scorer} {variant}".strip()
 
 
+_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
+"""A metric with one of these words in its name is not a share, and is shown unscaled."""
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric is a share, in [0, 1].
+
+    >>> is_share("f1"), is_share("step_auroc")
+    (True, False)
+    """
+    return not any(word in _PLAIN for word in name.split("_"))
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One number of one scorer."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from prm.data.rows import read_rows
+from prm.data.reading import read_rows
 from prm.errors import InputError, require_number
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import estimate, resample

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from prm.data.rows import read_rows
+from prm.data.reading import read_rows
 from prm.data.writing import write_json, write_lines
 from prm.errors import InputError
 

@@ -27,7 +27,7 @@ from scipy.stats import rankdata
 from prm.scoring.reranking import select
 from prm.statistics.aggregation import aggregate, is_logarithm
 from prm.statistics.arrays import Floats, Ints
-from prm.statistics.bootstrap import Resampling, estimate, ratio, resample
+from prm.statistics.bootstrap import Resampling, ratio, resample
 from prm.statistics.order_statistics import best_of_k, first_of_k, first_vote_of_k, runs_of, vote_of_k
 
 from ..conventions import EXACT, Convention
@@ -291,7 +291,7 @@ def _spelled_out(settings: EvalSettings, most: int, sizes: set[int], how: _Expec
         "n": most if sizes == {most} else f"{min(sizes)} to {max(sizes)}",
         **how.spelled_out,
         "undecided": "not right",
-        "intervals": "95% percentile bootstrap over problems",
+        "intervals": "95% percentile bootstrap over problems; of a share at 0 or 1, Jeffreys'",
         "draws": settings.draws,
         "seed": settings.seed,
     }
@@ -347,7 +347,7 @@ def _curve(chosen: Selector, ks: Sequence[int], numbers: Sequence[Number]) -> Cu
 
 
 def _points(xs: Sequence[float], numbers: Sequence[Number]) -> tuple[Point, ...]:
-    found = [(float(x), estimate(number.drawn)) for x, number in zip(xs, numbers, strict=True)]
+    found = [(float(x), number.estimate()) for x, number in zip(xs, numbers, strict=True)]
     return tuple(Point(x, e.value, e.low, e.high) for x, e in found if e.value is not None)
 
 

@@ -155,7 +155,7 @@ def _spelled_out(
         "called wrong": f"a step that scores {'at or ' if convention.wrong_at_threshold else ''}below the threshold",
         "threshold": {name: settings.threshold(name) for name in scorers},
         "chain score": "least step score",
-        "intervals": "95% percentile bootstrap over problems, within splits",
+        "intervals": "95% percentile bootstrap over problems, within splits; of a share at 0 or 1, Jeffreys'",
         "draws": settings.draws,
         "seed": settings.seed,
     }

@@ -97,7 +97,7 @@ def preference(
         settings={
             "rule": rule,
             "ties": "lost" if convention.ties_lose else "shared evenly",
-            "intervals": "95% percentile bootstrap over prompts, within splits",
+            "intervals": "95% percentile bootstrap over prompts, within splits; of a share at 0 or 1, Jeffreys'",
             "draws": settings.draws,
             "seed": settings.seed,
         },
