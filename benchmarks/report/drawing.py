@@ -42,8 +42,8 @@ SERIES = (
     "#798d6f",
     "#424e08",
 )
-"""Colors of scorers, in the order of use: Okabe and Ito 2008, Color Universal Design, shaded; then the farthest from those
-before. The page has each for a light and a dark theme."""
+"""Colors of scorers, in the order of use: Okabe and Ito 2008, Color Universal Design, shaded; then the farthest from
+those before. The page has each for a light and a dark theme."""
 RIGHT, WRONG = SERIES[0], SERIES[1]
 MUTED, FAINT = "#808080", "#c0c0c0"
 _THEME = {
