@@ -11,6 +11,7 @@ into the same ids and labels. On a GPU: `--precision bfloat16 --steps 70`.
 
     throughput  tokens without padding, divided by the time from the end of the first optimizer step to the end of the
                 last, so that loading, tokenization and the first step do not count. The sides take turns.
+                Per CPU second: the same by the CPU time of the process, the fairer comparison on a busy machine.
     padding     share of padding among the tokens that went through the model
     parity      largest difference between the losses of the first optimizer steps, in float32
 
@@ -31,6 +32,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -95,12 +97,22 @@ class Run:
     """Tokens per batch with padding."""
     ends: list[float] = field(default_factory=list)
     """End time of each optimizer step, in seconds."""
+    computed: list[float] = field(default_factory=list)
+    """The same in CPU seconds of this process."""
 
     @property
     def rate(self) -> float:
         """Real tokens per second, without the first optimizer step."""
-        first = len(self.real) // len(self.ends)
-        return sum(self.real[first:]) / (self.ends[-1] - self.ends[0])
+        return self._tokens / (self.ends[-1] - self.ends[0])
+
+    @property
+    def cpu_rate(self) -> float:
+        """Real tokens per CPU second, without the first optimizer step."""
+        return self._tokens / (self.computed[-1] - self.computed[0])
+
+    @property
+    def _tokens(self) -> int:
+        return sum(self.real[len(self.real) // len(self.ends) :])
 
     @property
     def padding(self) -> float:
@@ -279,7 +291,7 @@ def watch(trainer: Any) -> Run:
         return loss
 
     trainer.data_collator, trainer.training_step = collate_seen, step_seen
-    trainer.add_callback(StopWatch(run.ends))
+    trainer.add_callback(StopWatch(run))
     set_seed(trainer.args.seed)
     trainer.train()
     run.losses = [float(loss) for loss in run.losses]
@@ -294,14 +306,15 @@ def ids_of(row: Any) -> tuple[int, ...]:
 class StopWatch(TrainerCallback):  # type: ignore[misc]
     """Records when optimizer steps end."""
 
-    def __init__(self, ends: list[float]) -> None:
-        self.ends = ends
+    def __init__(self, run: Run) -> None:
+        self.run = run
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Record the time, once the device has finished the step."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self.ends.append(time.perf_counter())
+        self.run.ends.append(time.perf_counter())
+        self.run.computed.append(time.process_time())
 
 
 def measure_parity(peer: Any, data: Data, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -338,18 +351,26 @@ def measure_throughput(peer: Any, data: Data, arguments: argparse.Namespace) -> 
         for name, make in sides.items():
             with tempfile.TemporaryDirectory() as work:
                 runs[name].append(watch(make(work)))
-    print("| side | real tokens per second, median | minimum and maximum | padding | speedup of ours |")
-    print("| --- | --- | --- | --- | --- |")
+    print(
+        "| side | real tokens per second, median | minimum and maximum | per CPU second | padding | speedup of ours |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
     return {name: print_row(name, own, runs["ours"]) for name, own in runs.items()}
 
 
 def print_row(name: str, own: Sequence[Run], ours: Sequence[Run]) -> dict[str, Any]:
     """Print and return one row; the speedup is the median over repeats, as neighboring runs share the load."""
     rates = [run.rate for run in own]
-    times = statistics.median(our.rate / rate for our, rate in zip(ours, rates, strict=True))
-    median, padding = statistics.median(rates), own[0].padding
-    print(f"| {name} | {median:,.0f} | {min(rates):,.0f}, {max(rates):,.0f} | {padding:.1%} | {times:.2f} |")
-    return {"rates": rates, "median": median, "padding": padding, "ours_by_this": times}
+    times, cpu_times = (
+        statistics.median(rate(our) / rate(run) for our, run in zip(ours, own, strict=True))
+        for rate in (attrgetter("rate"), attrgetter("cpu_rate"))
+    )
+    median, cpu, padding = statistics.median(rates), statistics.median(run.cpu_rate for run in own), own[0].padding
+    print(
+        f"| {name} | {median:,.0f} | {min(rates):,.0f}, {max(rates):,.0f} | {cpu:,.0f} | {padding:.1%} "
+        f"| {times:.2f}; {cpu_times:.2f} per CPU second |"
+    )
+    return {"rates": rates, "median": median, "per_cpu_second": cpu, "padding": padding, "ours_by_this": times}
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -69,9 +70,10 @@ def main() -> None:
     base = make_base(arguments.out / "base", arguments.vocabulary) if arguments.vocabulary else POLICY
     sides = (["before"] if arguments.before else []) + ["first", "second"]
     found: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-    for repeat in range(arguments.repeats):
+    place = arguments.out / "kept"
+    for _ in range(arguments.repeats):
+        shutil.rmtree(place, ignore_errors=True)
         for side in sides:
-            place = arguments.out / f"kept-{repeat}"
             found[side].append(start(base, arguments.out, place, arguments.before if side == "before" else None))
     last = found["first"][-1]
     print(f"{machine()}; {arguments.chains:,} chains, {last['tokens']:,} tokens, longest {last['longest']}")

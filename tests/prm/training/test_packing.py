@@ -2,11 +2,13 @@
 
 from array import array
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import (
     Gemma2Config,
+    Gemma3TextConfig,
     GPT2Config,
     Lfm2Config,
     LlamaConfig,
@@ -17,7 +19,10 @@ from transformers import (
     Qwen3Config,
 )
 
+from prm.models.adapters import LoraForm, with_adapters
+from prm.models.checkpoint import four_bits, load_model
 from prm.models.decoders import attention, classifier_class, form_of
+from prm.training import packing
 from prm.training import trainer as training
 from prm.training.examples import ChainExample, GroupExample
 from prm.training.packing import can_pack, unpadded
@@ -39,6 +44,9 @@ CONFIGS = {
     "qwen 3": Qwen3Config(**SMALL, head_dim=8),
     "mistral": MistralConfig(**SMALL, sliding_window=4),
     "mixtral": MixtralConfig(**SMALL, sliding_window=4, num_local_experts=2),
+    "gemma 3": Gemma3TextConfig(
+        **SMALL, head_dim=8, sliding_window=4, layer_types=["sliding_attention", "full_attention"]
+    ),
     "gpt-2": GPT2Config(
         vocab_size=60,
         n_positions=64,
@@ -56,12 +64,13 @@ PADDED = {
     "convolutions": Lfm2Config(**SMALL, full_attn_idxs=[1]),
     "a state": MambaConfig(vocab_size=60, hidden_size=32, num_hidden_layers=2, state_size=4, pad_token_id=0),
 }
+MEMBERS = 3
 JOINT = {"step": 1.0, "bradley-terry": 0.5, "plackett-luce": 0.5, "pointwise": 0.5, "every-step": 0.5}
 
 
-def model_of(config, kind="joint"):
+def model_of(config, kind="joint", members=1):
     torch.manual_seed(0)
-    config.num_labels = {"prm": 2, "orm": 1, "joint": 3}[kind]
+    config.num_labels = {"prm": 2 * members, "orm": 1, "joint": 2 * members + 1}[kind]
     config._attn_implementation = attention(config).get("attn_implementation")
     return classifier_class(config, form_of(config, kind))(config)
 
@@ -78,10 +87,12 @@ GROUPS = [
 ]
 
 
-def learned(model, tmp_path, monkeypatch, *, packed=False, budget=10**6, kind="joint", terms=JOINT, groups=GROUPS):
+def learned(
+    model, tmp_path, monkeypatch, *, packed=False, budget=10**6, kind="joint", terms=JOINT, groups=GROUPS, **settings
+):
     """The loss and the gradients of one optimizer step."""
     monkeypatch.setattr(training, "can_pack", lambda _: packed)
-    settings = FitSettings(terms=terms, tokens_per_pass=budget)
+    settings = FitSettings(terms=terms, tokens_per_pass=budget, **settings)
     trainer = RewardTrainer(model, kind, terms, groups, [], settings, tmp_path)
     model.zero_grad()
     loss = trainer.training_step(model, trainer.data_collator(groups))
@@ -104,6 +115,83 @@ def test_without_padding_is_learned_what_is_learned_with_it(name, tmp_path, monk
     require_equal(learned(model, tmp_path, monkeypatch, packed=True), padded)
     require_equal(learned(model, tmp_path, monkeypatch, packed=True, budget=40), padded)
     assert model.config._attn_implementation == "sdpa", "only while it learns"
+
+
+def test_several_heads_learn_the_same(tmp_path, monkeypatch):
+    model = model_of(CONFIGS["llama"], "prm", MEMBERS)
+    options = {"kind": "prm", "terms": {"step": 1.0}, "members": MEMBERS}
+    padded = learned(model, tmp_path, monkeypatch, **options)
+    require_equal(learned(model, tmp_path, monkeypatch, packed=True, budget=40, **options), padded)
+
+
+def test_adapters_learn_the_same(tmp_path, monkeypatch):
+    model = with_adapters(model_of(CONFIGS["qwen 2"]), "joint", LoraForm(4))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)  # else the others would have no gradients
+    assert can_pack(model)
+    padded = learned(model, tmp_path, monkeypatch)
+    assert all("lora_" in name or "score" in name for name in padded[1])
+    for budget in (10**6, 20):
+        require_equal(learned(model, tmp_path, monkeypatch, packed=True, budget=budget), padded)
+
+
+@pytest.mark.parametrize("settings", [{"weights": "bfloat16"}, {"precision": "bfloat16"}], ids=["held", "computed"])
+def test_half_the_bits_change_no_more_than_with_padding(settings, tmp_path, monkeypatch):
+    """Packed and padded, the gradients are as far from those in float32."""
+    exact = learned(model_of(CONFIGS["llama"]), tmp_path, monkeypatch)
+    model = model_of(CONFIGS["llama"])
+    if "weights" in settings:
+        model.base_model.to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16, enabled="precision" in settings):
+        assert can_pack(model)
+    found = [learned(model, tmp_path, monkeypatch, packed=packed, **settings) for packed in (False, True)]
+    losses = [loss for loss, _ in found]
+    assert losses == pytest.approx([exact[0]] * 2, rel=0.02)
+    off = [sum(float((g.float() - exact[1][n]).square().sum()) for n, g in gradients.items()) for _, gradients in found]
+    size = sum(float(g.square().sum()) for g in exact[1].values())
+    assert max(off) < 0.01 * size
+
+
+def test_four_bits_are_read_in_a_row_too(base_model, tmp_path, monkeypatch):
+    pytest.importorskip("bitsandbytes")
+    quantized = load_model(base_model, "prm", 0, quantization=four_bits(torch.float32))
+    model = with_adapters(quantized, "prm", LoraForm(4))
+    assert can_pack(model)
+    options = {"kind": "prm", "terms": {"step": 1.0}}
+    padded = learned(model, tmp_path, monkeypatch, **options)
+    require_equal(learned(model, tmp_path, monkeypatch, packed=True, **options), padded)
+
+
+def dense(query, key, value, cuts, same_cuts, longest, same_longest, *, scale, window_size, enable_gqa):
+    """What torch documents of `varlen_attn`, with one mask over the whole row."""
+    assert cuts is same_cuts
+    assert cuts.dtype == torch.int32
+    assert longest == same_longest == max(cuts.diff().tolist())
+    assert enable_gqa
+    key, value = (states.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for states in (key, value))
+    places = torch.arange(len(query))
+    chains = torch.bucketize(places, cuts[1:], right=True)
+    before, after = window_size
+    ages = places[:, None] - places[None, :]
+    seen = (chains[:, None] == chains[None, :]) & (ages >= -after) & (ages <= (before if before >= 0 else len(query)))
+    products = torch.einsum("ihd,jhd->hij", query, key) * scale
+    return torch.einsum("hij,jhd->ihd", products.masked_fill(~seen, -torch.inf).softmax(dim=-1), value)
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "gemma 3"])
+def test_the_attention_for_rows_of_several_texts_is_asked_for_the_same(name, tmp_path, monkeypatch):
+    """On a stand-in for the GPU's, which no CPU has."""
+    model = model_of(CONFIGS[name])
+    padded = learned(model, tmp_path, monkeypatch)
+    calls = []
+    monkeypatch.setattr(packing, "has_varlen", lambda *_: True)
+    monkeypatch.setattr(
+        packing, "varlen", SimpleNamespace(varlen_attn=lambda *a, **o: calls.append(a) or dense(*a, **o))
+    )
+    assert can_pack(model)
+    require_equal(learned(model, tmp_path, monkeypatch, packed=True), padded)
+    assert calls
 
 
 def test_gradient_checkpointing_reads_the_same_rows_again(tmp_path, monkeypatch):

@@ -1,23 +1,32 @@
 """Examples that are kept: as they were made, made once, and whole or not at all."""
 
+import hashlib
+import itertools
+import json
 import multiprocessing
+import os
+import shutil
+import signal
 import time
 from array import array
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from prm.data.files import write_records
 from prm.data.records import Chain, Problem, StepLabels
+from prm.data.writing import partial_path
 from prm.errors import InputError
-from prm.training.data import preparation
+from prm.training.data import preparation, storage
 from prm.training.data.audit import side
 from prm.training.data.preparation import prepare
 from prm.training.data.storage import Changed, Columns, Groups, Writer
 from prm.training.examples import ChainExample, GroupExample
 from prm.training.settings import TrainSettings
 
+SPAWN = multiprocessing.get_context("spawn")
 GROUPS = [
     GroupExample(
         "π",
@@ -110,6 +119,37 @@ def test_what_has_been_made_is_not_made_again_unless_something_differs(base_mode
     ]
 
 
+@pytest.mark.parametrize("change", ["tokenizer", "chat template", "files", "max_length", "held_out", "evaluation"])
+def test_whatever_the_examples_depend_on_makes_them_anew(change, base_model, files, tmp_path, made):
+    base = shutil.copytree(base_model, tmp_path / "base")
+    settings, evaluation = TrainSettings(str(base), held_out=0.0), {}
+    prepare(settings, files, evaluation, tmp_path / "kept")
+    if change == "tokenizer":
+        change_json(base / "tokenizer.json", lambda row: row["added_tokens"].append(row["added_tokens"][-1] | ADDED))
+    elif change == "chat template":
+        (base / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
+    elif change == "files":
+        files["problems"].write_text(files["problems"].read_text().replace("what is", "what was"))
+    elif change == "evaluation":
+        evaluation = files | {"problems": tmp_path / "others.jsonl"}
+        evaluation["problems"].write_text(files["problems"].read_text().replace("what is", "what, now, is"))
+    else:
+        settings = replace(settings, **{change: {"max_length": 500, "held_out": 0.5}[change]})
+    prepare(settings, files, evaluation, tmp_path / "kept")
+    assert len(made) == (3 if change == "evaluation" else 2)
+    prepare(settings, files, evaluation, tmp_path / "kept")
+    assert len(made) == (3 if change == "evaluation" else 2), "once"
+
+
+ADDED = {"id": 5000, "content": "<new>"}
+
+
+def change_json(path, change):
+    row = json.loads(path.read_text())
+    change(row)
+    path.write_text(json.dumps(row))
+
+
 def test_drops_and_the_weights_of_classes_are_kept(base_model, files, tmp_path):
     settings = TrainSettings(base_model, held_out=0.25, class_balance=True, max_length=40)
     with files["chains"].open("a") as file:
@@ -129,16 +169,74 @@ def test_nothing_half_made_is_left(base_model, files, tmp_path):
     assert not list(tmp_path.glob("kept*"))
 
 
+def digests(place):
+    """Of each file that is kept."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in place.iterdir()}
+
+
 def _wait(settings, files, place, found):
-    found.put(len(prepare(settings, files, {}, place, waits=True).train))
+    made = prepare(settings, files, {}, place, waits=True)
+    found.put((list(made.train), list(made.held_out), digests(place)))
 
 
-def test_the_others_wait_for_the_process_that_makes_them(base_model, files, tmp_path):
-    context, settings = multiprocessing.get_context("spawn"), TrainSettings(base_model, held_out=0.0)
-    found = context.Queue()
-    other = context.Process(target=_wait, args=(settings, files, tmp_path / "kept", found))
+def test_the_others_wait_for_the_process_that_makes_them_and_read_the_same(base_model, files, tmp_path):
+    settings, place = TrainSettings(base_model, held_out=0.5), tmp_path / "kept"
+    found = SPAWN.Queue()
+    other = SPAWN.Process(target=_wait, args=(settings, files, place, found))
     other.start()
     time.sleep(0.5)
-    prepare(settings, files, {}, tmp_path / "kept")
-    assert found.get(timeout=300) == 8
+    made = prepare(settings, files, {}, place)
+    expected = list(made.train), list(made.held_out), digests(place)
+    assert len(expected[0]) + len(expected[1]) == 8
+    assert found.get(timeout=300) == expected
     other.join()
+
+
+MOMENTS = [
+    ("some rows are written", lambda: storage.Writer, "add", 3),
+    ("the columns are written", lambda: storage.Writer, "__exit__", 1),
+    ("the split is written", lambda: np, "save", len(storage._NAMES) + 1),
+    ("the notes are written", lambda: preparation, "write_json", 1),
+    ("the directory gets its name", lambda: Path, "rename", 1),
+]
+"""Before each of these, as a function of an owner and which call of it."""
+
+
+def _die_at(moment, settings, files, place):
+    _, owner, name, last = moment
+    calls, do = itertools.count(1), getattr(owner(), name)
+
+    def dies(*given, **options):
+        if next(calls) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return do(*given, **options)
+
+    setattr(owner(), name, dies)
+    prepare(settings, files, {}, place)
+
+
+def _die(settings, files, places, found):
+    """At each moment, in a process of its own, which is a copy of this one."""
+    for moment, place in zip(MOMENTS, places, strict=True):
+        if not (process := os.fork()):
+            _die_at(moment, settings, files, place)
+            os._exit(0)
+        found.put(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+
+
+def test_what_a_killed_process_left_is_not_read(base_model, files, tmp_path):
+    """Whenever it died, nothing stands where the examples belong, and the next start makes the same."""
+    settings, found = TrainSettings(base_model, held_out=0.5), SPAWN.Queue()
+    whole = prepare(settings, files, {}, tmp_path / "whole")
+    places = [tmp_path / str(i) for i in range(len(MOMENTS))]
+    dying = SPAWN.Process(target=_die, args=(settings, files, places, found))
+    dying.start()
+    assert [found.get(timeout=300) for _ in MOMENTS] == [-signal.SIGKILL] * len(MOMENTS)
+    dying.join()
+    for place in places:
+        assert not place.exists()
+        assert partial_path(place).exists(), "it had begun"
+        again = prepare(settings, files, {}, place)
+        assert (list(again.train), list(again.held_out)) == (list(whole.train), list(whole.held_out))
+        assert digests(place) == digests(tmp_path / "whole")
+        assert not partial_path(place).exists()
