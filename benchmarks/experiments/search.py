@@ -56,6 +56,10 @@ LENGTH = 128
 """Longest chain, in tokens, as in the demo."""
 
 
+REUSED = 400_000
+"""Tokens whose keys and values the scorer keeps."""
+
+
 class Row(NamedTuple):
     """One problem in one run."""
 
@@ -202,7 +206,7 @@ def main() -> None:
     arguments = parser.parse_args()
     problems = list(islice(read_problems(arguments.problems), arguments.limit))
     plan = Plan(width=arguments.width, aggregate=arguments.aggregate, threshold=arguments.threshold, max_tokens=LENGTH)
-    scorer = load_scorer(arguments.scorer)
+    scorer = load_scorer(arguments.scorer, reuse_tokens=REUSED)
     with closing(EngineChoice(str(POLICY)).start()) as engine:
         bench = Bench(problems, engine, scorer, arguments.out, plan)
         seeds = range(arguments.seeds)

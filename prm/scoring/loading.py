@@ -16,7 +16,7 @@ from prm.models.architectures import ARCHITECTURES, first_line, load_config, loa
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
 from prm.models.families import DIALECTS, given_dialect
-from prm.models.heads import HEADS, score_head, token_head
+from prm.models.heads import HEADS, ReadHead, score_head, token_head
 from prm.models.layouts import StepRenderer
 from prm.models.public import Wanted, load_public, load_reading
 from prm.statistics.calibration import Calibration
@@ -47,6 +47,7 @@ def load_scorer(
     token: str | None = None,
     backend: str = "transformers",
     tokens_per_pass: int | None = None,
+    reuse_tokens: int | None = None,
     engine_options: Mapping[str, Any] | None = None,
     is_calibrated: bool = False,
 ) -> Scorer:
@@ -70,6 +71,8 @@ def load_scorer(
         backend: "transformers", in this process; "vllm", for classifiers and Qwen's process reward models; or "server",
             for the same on a running vLLM server, see docs/serving.md.
         tokens_per_pass: for transformers: padded tokens in one forward pass.
+        reuse_tokens: for transformers: tokens whose keys and values are kept, so that a chain that begins like an
+            earlier one is read only from where the two part, as in a search; None to read whole chains.
         engine_options: for vLLM: passed to `vllm.LLM` unchanged; for a server: `url` (or several), `model` and `token`.
         is_calibrated: whether to apply the calibration that `prm calibrate --scorer` stored with our own model: that
             of step scores or, for an outcome head, that of rewards.
@@ -77,26 +80,27 @@ def load_scorer(
     Raises:
         ModelError: the model, head, dtype, dialect, backend or calibration is unknown or missing; the dialect or
             backend does not fit the model; or its file lacks weights or has unexpected ones.
-        InputError: `tokens_per_pass` is not a whole number of at least 1.
+        InputError: `tokens_per_pass` or `reuse_tokens` is not a whole number of at least 1.
     """
     if name.startswith(("http://", "https://")):
         given: dict[str, Any] = {
             "head": head, "dialect": dialect, "system": system is not None, "output": output, "how": how,
             "reference": reference, "dtype": dtype != "auto", "device": device, "device_map": device_map,
             "revision": revision, "subfolder": subfolder, "backend": backend != "transformers",
-            "tokens_per_pass": tokens_per_pass, "engine_options": engine_options, "is_calibrated": is_calibrated,
+            "tokens_per_pass": tokens_per_pass, "reuse_tokens": reuse_tokens, "engine_options": engine_options, "is_calibrated": is_calibrated,
         }  # fmt: skip
         return _remote(name, given, token)
     if dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
-    if tokens_per_pass is not None:
-        require_number("tokens_per_pass", tokens_per_pass, "[1, inf)", whole=True)
+    for argument, value in (("tokens_per_pass", tokens_per_pass), ("reuse_tokens", reuse_tokens)):
+        if value is not None:
+            require_number(argument, value, "[1, inf)", whole=True)
     if Path(name).is_dir():
         name, subfolder = str(Path(name) / subfolder), ""
     named = {"revision": revision, "subfolder": subfolder, "token": token}
     files = {key: value for key, value in named.items() if value}
     model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", files, device_map=device_map)
-    wanted = _Wanted(model, device, tokens_per_pass, engine_options or {})
+    wanted = _Wanted(model, device, tokens_per_pass, reuse_tokens, engine_options or {})
     require_model(name)
     _require_backend(wanted, backend)
     if (Path(name) / METADATA).exists() and (revision or token):
@@ -142,12 +146,13 @@ class _Wanted:
     model: Wanted
     device: str | None
     tokens_per_pass: int | None
+    reuse_tokens: int | None
     engine_options: Mapping[str, Any]
 
     @property
     def given(self) -> dict[str, Any]:
         """The arguments that not every backend uses."""
-        names = ("device", "tokens_per_pass", "engine_options")
+        names = ("device", "tokens_per_pass", "reuse_tokens", "engine_options")
         return {"reference": self.model.reference, "device_map": self.model.device_map} | {
             name: getattr(self, name) for name in names
         }
@@ -181,8 +186,7 @@ Public = tuple[Backend, StepRenderer, Dialect]
 
 def _public_on_transformers(wanted: _Wanted) -> Public:
     found = load_public(wanted.model)
-    backend = TransformersBackend(_placed(found.model, wanted), found.head, tokens_per_pass=wanted.tokens_per_pass)
-    return backend, found.renderer, found.dialect
+    return _in_this_process(found.model, found.head, wanted), found.renderer, found.dialect
 
 
 def _own_on_transformers(wanted: _Wanted, metadata: Metadata) -> Backend:
@@ -193,7 +197,16 @@ def _own_on_transformers(wanted: _Wanted, metadata: Metadata) -> Backend:
         model, reader = load_strictly(name, config, stored), score_head
     else:
         model, reader = _own_model(name, metadata, stored), token_head
-    return TransformersBackend(_placed(model, wanted), reader, tokens_per_pass=wanted.tokens_per_pass)
+    return _in_this_process(model, reader, wanted)
+
+
+def _in_this_process(model: Any, head: ReadHead, wanted: _Wanted) -> Backend:
+    backend = TransformersBackend(_placed(model, wanted), head, tokens_per_pass=wanted.tokens_per_pass)
+    if wanted.reuse_tokens is None:
+        return backend
+    from .prefixes import PrefixBackend
+
+    return PrefixBackend(backend, wanted.reuse_tokens)
 
 
 def _own_model(name: str, metadata: Metadata, dtype: torch.dtype) -> Any:
@@ -261,7 +274,9 @@ class BackendLoader:
 
 BACKENDS = {
     "transformers": BackendLoader(
-        _public_on_transformers, _own_on_transformers, ("tokens_per_pass", "reference", "device", "device_map")
+        _public_on_transformers,
+        _own_on_transformers,
+        ("tokens_per_pass", "reuse_tokens", "reference", "device", "device_map"),
     ),
     "vllm": BackendLoader(_public_on_vllm, _own_on_vllm, ("engine_options",)),
     "server": BackendLoader(_public_on_server, _own_on_server, ("engine_options",)),
