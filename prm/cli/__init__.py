@@ -19,7 +19,8 @@ from typer.core import TyperGroup
 from prm import console
 from prm.errors import PrmError
 
-from . import calibrate, demo, evaluate, formats, gate, label, models, rank, report, sample, train, verify
+from . import calibrate, demo, formats, label, models, rank, sample, train, verify
+from .measuring import evaluate, gate, report
 
 Examples = dict[Callable[..., None], str]
 """Command functions, which also name the commands, and the example at the end of each help text."""

@@ -87,7 +87,8 @@ def load_scorer(
             "head": head, "dialect": dialect, "system": system is not None, "output": output, "how": how,
             "reference": reference, "dtype": dtype != "auto", "device": device, "device_map": device_map,
             "revision": revision, "subfolder": subfolder, "backend": backend != "transformers",
-            "tokens_per_pass": tokens_per_pass, "reuse_tokens": reuse_tokens, "engine_options": engine_options, "is_calibrated": is_calibrated,
+            "tokens_per_pass": tokens_per_pass, "reuse_tokens": reuse_tokens, "engine_options": engine_options,
+            "is_calibrated": is_calibrated,
         }  # fmt: skip
         return _remote(name, given, token)
     if dtype not in DTYPES:

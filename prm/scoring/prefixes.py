@@ -47,7 +47,7 @@ class PrefixBackend:
 
     def __init__(self, inner: TransformersBackend, tokens: int) -> None:
         self.inner, self.tokens = inner, tokens
-        self.max_length = inner.max_length
+        self.max_length, self.tokens_per_pass = inner.max_length, inner.tokens_per_pass
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._size = 0
         self._require_same()

@@ -14,7 +14,7 @@ from prm import console
 from prm.errors import InputError, PrmError
 from prm.statistics.aggregation import AGGREGATORS
 
-from .options import Checker, OutDirectory, OutFile, Overwrite, Problems, Seed, Splitter, key_values, one_of
+from ..options import Checker, OutDirectory, OutFile, Overwrite, Problems, Seed, Splitter, key_values, one_of
 
 if TYPE_CHECKING:
     from prm.benchmarks.gate.card import Card, Row, ScorerCard

@@ -12,7 +12,7 @@ import typer
 from prm import console
 from prm.errors import InputError
 
-from .options import Checker, OutFile, Overwrite, Seed, Splitter, key_values
+from ..options import Checker, OutFile, Overwrite, Seed, Splitter, key_values
 
 
 class ConventionName(StrEnum):
