@@ -8,8 +8,8 @@ import pytest
 
 from prm.benchmarks.report.leaderboard import leaderboard, write
 from prm.benchmarks.results import Metric, Result, read_result, result_to_json
-from prm.cli.report import Form
-from prm.cli.report import leaderboard as command
+from prm.cli.measuring.report import Form
+from prm.cli.measuring.report import leaderboard as command
 from prm.errors import InputError
 
 
