@@ -93,6 +93,15 @@ MR_MATH = Convention(
 )
 """As for MR-GSM8K. A solution that scores exactly the threshold is counted as mistaken, whatever it is."""
 
+HARD2VERIFY = Convention(
+    "official",
+    source="arXiv 2510.13744, section 4.1",
+    measures=frozenset({"balanced"}),
+    headline=(("step_balanced_f1", "all"),),
+)
+"""From the paper, not from code. The threshold of a PRM is chosen there on 100 of the 200 responses: give yours with
+`--threshold`."""
+
 GR_BEN = Convention("official", source="spirit-moon-fly/GR-Ben, evaluation/metrics.py", takes_all=True)
 """`if s < threshold`, as ours; a label beyond the last step means the last step (run_prm_eval.py)."""
 
@@ -103,8 +112,6 @@ add up plain scores. A solution without an answer competes like any other."""
 QWEN_HARNESS = Convention("official", source="QwenLM/Qwen2.5-Math, evaluation/rm_maj_eval.py", in_order=True)
 """rm@k: `rm_score.index(max(rm_score))`. maj@k: `Counter(preds).most_common(1)`, which keeps the order of equals, and
 the verdict on the first solution with that answer."""
-
-PPE = Convention("official", source="lmarena/PPE, utils/scorers.py", in_order=True)
 
 REWARDBENCH = Convention("official", source="allenai/reward-bench, scripts/run_rm.py", ties_lose=True)
 """`1 if chosen > rejected else 0`."""

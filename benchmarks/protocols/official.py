@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from prm.statistics.arrays import Floats
-from prm.statistics.bootstrap import matthews, ratio
+from prm.statistics.bootstrap import harmonic, matthews, ratio
 
 from ..conventions import Convention
 from ..numbers import ALL, EvalSettings, Number
@@ -39,6 +39,24 @@ def macro_f1(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number
     hits = steps.is_right == (steps.scores > threshold)
     sums = rows.drawn.at(steps.rows).sums(_kinds(steps.is_right, hits))
     yield Number(scorer, "step_macro_f1", ALL, mode, _macro(sums), len(steps))
+
+
+def balanced(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]:
+    """Arithmetic and harmonic mean of the shares of right ones called right and wrong ones called wrong.
+
+    "step_balanced_accuracy" and "step_balanced_f1" of judged steps, "solution_…" of chains, which are right if every
+    step is, and called right if no step is called wrong (Hard2Verify, arXiv 2510.13744, section 4.1).
+    """
+    cut, mode, steps = rows.convention.cut(settings.threshold(scorer)), fixed_mode(scorer, settings), rows.steps
+    parts = {
+        "step": (steps.is_right, steps.is_right == (steps.scores >= cut), rows.drawn.at(steps.rows)),
+        "solution": (~rows.has_error, rows.has_error == (rows.lowest < cut), rows.drawn),
+    }
+    for name, (is_right, hits, drawn) in parts.items():
+        right, wrong, found_right, found_wrong = drawn.sums(_kinds(is_right, hits)).T
+        shares = ratio(found_right, right), ratio(found_wrong, wrong)
+        yield Number(scorer, f"{name}_balanced_accuracy", ALL, mode, (shares[0] + shares[1]) / 2, len(hits))
+        yield Number(scorer, f"{name}_balanced_f1", ALL, mode, harmonic(*shares), len(hits))
 
 
 def _kinds(is_right: np.ndarray, hits: np.ndarray) -> Floats:
@@ -95,4 +113,9 @@ def _similarity(scores: Sequence[float], before: Sequence[float], cut: float) ->
     return abs(shares[0] - shares[1]) if scores and shares[1] > 0 else np.nan
 
 
-_MEASURES: Mapping[str, Measure] = {"macro_f1": macro_f1, "mr_score": mr_score, "prmbench": prmbench}
+_MEASURES: Mapping[str, Measure] = {
+    "balanced": balanced,
+    "macro_f1": macro_f1,
+    "mr_score": mr_score,
+    "prmbench": prmbench,
+}

@@ -11,14 +11,15 @@ but not if a step was repeated or removed, or the solution is another problem's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from prm.data.drops import Drops
-from prm.data.reading import read_source, rows_by_key, rows_in
+from prm.data.reading import Numbered, read_source, rows_by_key, rows_in
 from prm.data.records import Chain, Problem
 from prm.data.rows import Row, RowError
 from prm.data.steps import split_steps
@@ -55,6 +56,8 @@ class Suite:
     """The split to read where those on the Hub are not parts of one whole."""
     is_grouped: bool = False
     """Whether a file is one object, from a question's id to the list of its rows."""
+    joined_by: str | None = None
+    """A field: consecutive rows that are equal in it are one, with the list of them in `rows`."""
     is_rated_once: bool = False
     """Whether chains share beginnings, whose ratings count once; see `steps.rated_once`."""
     judge: Callable[[Mapping[str, Problem], Mapping[str, Chain], Checker], Iterable[Truth]] | None = None
@@ -74,6 +77,7 @@ SUITES: dict[str, Suite] = {
     "mr-gsm8k": Suite(
         "localization", localization.mr_gsm8k, "MR-GSM8K, arXiv 2312.17080", 1, official=conventions.MR_GSM8K
     ),
+    "gr-ben": Suite("localization", localization.gr_ben, "GR-Ben, arXiv 2605.01203", 1, official=conventions.GR_BEN),
     "mr-math": Suite(
         "localization",
         localization.mr_math,
@@ -108,6 +112,20 @@ SUITES: dict[str, Suite] = {
         "redundant and circular steps count as wrong",
         official=conventions.PRMBENCH,
     ),
+    "socratic-prmbench": Suite(
+        "steps",
+        steps.prmbench,
+        "Socratic-PRMBench, arXiv 2505.23474",
+        1,
+        "rows in the form of PRMBench; redundant steps count as wrong",
+    ),
+    "hard2verify": Suite(
+        "steps",
+        steps.hard2verify,
+        "Hard2Verify, arXiv 2510.13744",
+        note="a step that builds on a wrong one is wrong",
+        official=conventions.HARD2VERIFY,
+    ),
     "prm800k": Suite(
         "steps",
         steps.prm800k,
@@ -131,6 +149,12 @@ SUITES: dict[str, Suite] = {
     "qwen-harness": Suite(
         "best-of-n", best_of_n.qwen_harness, "QwenLM/Qwen2.5-Math, evaluation", official=conventions.QWEN_HARNESS
     ),
+    "ppe": Suite(
+        "best-of-n",
+        best_of_n.ppe,
+        "Preference Proxy Evaluations, arXiv 2410.14872, correctness",
+        note="the rows hold no answers, so votes mean nothing",
+    ),
     "candidates": Suite("best-of-n", best_of_n.candidates, "a list of solutions for each problem"),
     "rewardbench": Suite(
         "preference",
@@ -142,6 +166,14 @@ SUITES: dict[str, Suite] = {
         official=conventions.REWARDBENCH,
     ),
     "rewardbench-2": Suite("preference", preference.rewardbench_2, "RewardBench 2, arXiv 2506.01937", rule="best"),
+    "rewardmath": Suite(
+        "preference",
+        preference.rewardmath,
+        "RewardMATH, arXiv 2410.01729",
+        rule="best",
+        joined_by="problem_id",
+        official=conventions.REWARDMATH,
+    ),
     "rm-bench": Suite(
         "preference", preference.rm_bench, "RM-Bench, arXiv 2410.16184", rule="styles", official=conventions.RM_BENCH
     ),
@@ -158,6 +190,20 @@ SUITES: dict[str, Suite] = {
     judging.WORLD: Suite("localization", None, "problems of `prm world` and chains: exact truth", judge=judging.exact),
 }
 """By name."""
+
+
+def _joined(rows: Iterable[Numbered], name: str) -> Iterator[Numbered]:
+    """Rows of one file that are equal in a field as one, with the number of the first; unusable ones as they are."""
+    for (stem, value), own in groupby(rows, lambda found: (found[0], _field(found[2], name))):
+        (_, number, first), *others = own
+        if isinstance(first, RowError) or value is None:
+            yield from ((stem, number, first), *others)
+        else:
+            yield stem, number, {name: value, "rows": [first, *(row for _, _, row in others)]}
+
+
+def _field(row: Row | RowError, name: str) -> Any:
+    return None if isinstance(row, RowError) else row.get(name)
 
 
 def suite_named(name: str) -> Suite:
@@ -205,7 +251,8 @@ def read_suite(
     if suite.read is None:
         raise InputError(f"{name} is a suite of your own problems and chains", "give those files")
     split_steps("", splitter)  # refuse a wrong name whatever the rows are
-    for stem, number, row in read_source(source, suite.hub_split, unpack=rows_by_key if suite.is_grouped else rows_in):
+    rows = read_source(source, suite.hub_split, unpack=rows_by_key if suite.is_grouped else rows_in)
+    for stem, number, row in rows if suite.joined_by is None else _joined(rows, suite.joined_by):
         place = Place(stem, number, splitter, takes_all=how.takes_all)
         try:
             if isinstance(row, RowError):

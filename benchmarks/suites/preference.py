@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prm.data.formats.solutions import texts, typed
+from prm.data.formats.solutions import ended, objects, texts, typed
 from prm.data.preferences import EMPTY, NO_ANSWER, SAME_TEXTS
 from prm.data.preferences import pair_of as read_pair
 from prm.data.records import Chain, Message, Problem
@@ -87,6 +87,23 @@ def rm_bench(row: Row, place: Place) -> Iterator[Found]:
     identity = place.id(optional_text(row, "id"))
     problem = make_problem(identity, typed(row, "prompt", str))
     yield _compared(place, identity, problem, (better, worse), domain, domain.partition("-")[0])
+
+
+def rewardmath(row: Row, place: Place) -> Iterator[Found]:
+    """The `rows` of one problem: each a solution, `eval_solution`, with its `solution_type`, chosen or rejected."""
+    rows = objects(row, "rows")
+    kinds = [typed(own, "solution_type", str) for own in rows]
+    ordered = [own for kind in ("chosen", "rejected") for own, is_a in zip(rows, kinds, strict=True) if is_a == kind]
+    if not 0 < kinds.count("chosen") < len(ordered) == len(rows):
+        raise RowError(NO_ANSWER, f"solution_type: {', '.join(kinds)}")
+    identity = place.id(optional_text(row, "problem_id"))
+    problem = make_problem(identity, typed(rows[0], "problem", str), optional_text(rows[0], "answer"))
+    steps = [tuple(ended(step) for step in texts(own, "eval_solution") if step.strip()) for own in ordered]
+    if not all(steps):
+        raise RowError(EMPTY, "of a solution")
+    chains = tuple(Chain(f"{identity}/{i}", problem.id, own) for i, own in enumerate(steps))
+    ids, chosen = tuple(chain.id for chain in chains), kinds.count("chosen")
+    yield Found(problem, chains, (Comparison(identity, problem.id, place.stem, ids[:chosen], ids[chosen:]),))
 
 
 def judgebench(row: Row, place: Place) -> Iterator[Found]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import cycle
+from typing import Any
 
 from prm.data.formats.prm800k import prm800k as read_solutions
 from prm.data.formats.solutions import Reading, texts, typed
@@ -17,6 +22,7 @@ from .truth import Found, StepTruth, Truth
 
 _ORIGINAL, _WITH_ORIGINALS = "correct", "redundency"
 """PRMBench's name for the solutions as they were, and the class from whose rows its code takes them."""
+_ENCRYPTED = ("question", "model_response_by_step", "human_labels")
 
 
 def prmbench(row: Row, place: Place) -> Iterator[Found]:
@@ -52,6 +58,44 @@ def prmbench(row: Row, place: Place) -> Iterator[Found]:
         yield judged_chain(
             problem, original, before, all_right, _ORIGINAL, original=original, judges_blank=place.takes_all
         )
+
+
+def hard2verify(row: Row, place: Place) -> Iterator[Found]:
+    """`human_labels`, 1 or 0 for each of `model_response_by_step`; a step that builds on a wrong one is wrong.
+
+    The published rows are encrypted against contamination, with the row's own `canary` as key; see `_decrypted`.
+    """
+    row = _decrypted(row)
+    steps, labels = texts(row, "model_response_by_step"), typed(row, "human_labels", list)
+    require_equal("labels and steps", len(labels), len(steps))
+    identity = place.id(optional_text(row, "unique_id", "id"))
+    problem = make_problem(identity, typed(row, "question", str))
+    yield judged_chain(problem, identity, steps, tuple(map(verdict, labels)), place.stem)
+
+
+def _decrypted(row: Row) -> Row:
+    """The row with its encrypted fields as JSON values; as it is without a `canary`, or where they are plain.
+
+    Base64 of the text's bytes, combined by exclusive or with the SHA-256 of the canary, repeated (`decrypt_sample` in
+    SalesforceAIResearch/Hard2Verify, utils.py).
+    """
+    canary = row.get("canary")
+    if not isinstance(canary, str):
+        return row
+    key = hashlib.sha256(canary.encode()).digest()
+    return row | {name: _plain(row[name], key) for name in _ENCRYPTED if isinstance(row.get(name), str)}
+
+
+def _plain(text: str, key: bytes) -> Any:
+    try:
+        mixed = base64.b64decode(text, validate=True)
+        plain = bytes(a ^ b for a, b in zip(mixed, cycle(key), strict=False)).decode()
+    except ValueError:
+        return text
+    try:
+        return json.loads(plain)
+    except ValueError:
+        return plain
 
 
 def prm800k(row: Row, place: Place) -> Iterator[Found]:

@@ -161,6 +161,45 @@ def reasoneval(counts):
     return sum(found) / 2
 
 
+def test_gr_ben(tmp_path):
+    """`predict_sample`: the first step below the threshold, from 1; a label beyond the end is the last step."""
+    rng = random.Random(8)
+    rows, scores, found = [], {}, {True: [], False: []}
+    for i in range(31):
+        count = rng.randint(1, 4)
+        label = rng.choice([-1, *range(1, count + 2)])
+        rows.append({"id": f"r{i}", "domain": "physics", "problem": f"p{i}", "label": label})
+        rows[-1]["steps"] = [f"{i} {k}" for k in range(count)]
+        scores[f"r{i}"] = [coarse(rng) for _ in range(count)]
+        called = next((k for k, s in enumerate(scores[f"r{i}"], 1) if s < 0.5), -1)
+        found[label == -1].append(called == min(label, count))
+    right, wrong = (sum(found[kind]) / len(found[kind]) for kind in (True, False))
+    _, result = measured(read("gr-ben", rows, tmp_path), scores)
+    assert headline(result).value == pytest.approx(f1(right, wrong))
+
+
+def test_hard2verify(tmp_path):
+    """Harmonic mean of the shares of right steps called right and wrong ones called wrong; and of responses."""
+    rng = random.Random(9)
+    rows, scores, steps, responses = [], {}, Counter(), Counter()
+    for i in range(21):
+        labels = [rng.randint(0, 1) if rng.random() < 0.5 else 1 for _ in range(rng.randint(1, 5))]
+        texts = [f"{i} {k}" for k in range(len(labels))]
+        rows.append(
+            {"unique_id": f"h{i}", "question": f"q{i}", "model_response_by_step": texts, "human_labels": labels}
+        )
+        own = scores[f"rows/h{i}"] = [coarse(rng) for _ in labels]
+        for label, score in zip(labels, own, strict=True):
+            steps[label, (score >= 0.5) == label] += 1
+        responses[min(labels), (min(own) >= 0.5) == min(labels)] += 1
+    values, result = measured(read("hard2verify", rows, tmp_path), scores)
+    for name, counts in (("step", steps), ("solution", responses)):
+        shares = [counts[kind, True] / (counts[kind, True] + counts[kind, False]) for kind in (0, 1)]
+        assert values["S", f"{name}_balanced_f1", "all", "fixed 0.5"] == pytest.approx(f1(*shares))
+        assert values["S", f"{name}_balanced_accuracy", "all", "fixed 0.5"] == pytest.approx(sum(shares) / 2)
+    assert headline(result).name == "step_balanced_f1"
+
+
 def prmbench_rows(rng):
     rows, scores = [], {}
     for i in range(23):
@@ -337,6 +376,24 @@ def test_judgebench_counts_identical_responses(tmp_path):
     values, _ = measured(read("judgebench", rows, tmp_path))
     assert values["S", "accuracy", "all", ""] == pytest.approx(right / 15)
     assert len(read("judgebench", rows, tmp_path, "exact").truths) == 10
+
+
+def test_rewardmath(tmp_path):
+    """`min(chosen) > max(rejected)`, and the reciprocal rank with rejected ones first among equals."""
+    rng = random.Random(10)
+    rows, scores, best, ranks = [], {}, [], []
+    for i in range(15):
+        own = [float(rng.randint(0, 3)) for _ in range(4)]
+        for k in range(4):
+            rows.append({"problem_id": i, "problem": f"p{i}", "eval_solution": [f"{i} {k}"]})
+            rows[-1]["solution_type"] = "rejected" if k else "chosen"
+            scores[f"rows/{i}/{k}"] = [own[k]]
+        best.append(own[0] > max(own[1:]))
+        order = sorted([(own[0], "cho"), *((s, "rej") for s in own[1:])], reverse=True)
+        ranks.append(1 / (1 + [kind for _, kind in order].index("cho")))
+    values, result = measured(read("rewardmath", rows, tmp_path), scores)
+    assert headline(result).value == pytest.approx(sum(best) / 15)
+    assert values["S", "mrr", "all", ""] == pytest.approx(sum(ranks) / 15)
 
 
 def test_llmbar_has_the_mean_of_its_adversarial_subsets(tmp_path):
