@@ -41,13 +41,15 @@ def score(
     device_map: Annotated[str | None, typer.Option(help="auto: a public model over several GPUs")] = None,
     revision: Annotated[str | None, typer.Option(help="branch, tag or commit of a model on the Hub")] = None,
     subfolder: Annotated[str, typer.Option(help="where the model lies in its repository or directory")] = "",
-    backend: Annotated[str, typer.Option(help="transformers (in this process) or vllm")] = "transformers",
+    backend: Annotated[
+        str, typer.Option(help="transformers (in this process), vllm, or server: a running vLLM server")
+    ] = "transformers",
     tokens_per_pass: Annotated[
         int | None, typer.Option(min=1, help="transformers: padded tokens in one forward pass; fewer need less memory")
     ] = None,
     engine_option: Annotated[
         list[str] | None,
-        typer.Option(help="vllm: KEY=VALUE for the engine, such as tensor_parallel_size=2; repeatable"),
+        typer.Option(help="KEY=VALUE: for vllm, such as tensor_parallel_size=2; for server, url=URL; repeatable"),
     ] = None,
     is_calibrated: Annotated[
         bool, typer.Option("--calibrated", help="apply the calibration that `prm calibrate --scorer` stored")

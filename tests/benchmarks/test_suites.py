@@ -928,7 +928,7 @@ COUNTS = [
     ("prm800k", "prm800k_phase1/phase1_test_chains.jsonl", 20, 264, 264, 0, {}),
     ("prm800k", "prm800k_phase1/phase1_train_chains.jsonl.gz", 135, 2366, 2366, 0, {}),
     ("prm800k", "prm800k_phase1", 157, 2670, 2670, 0, OTHER_FILES),
-    ("search-and-learn", "sal_bon_prm", 4, 544, 10, 1, {}),
+    ("search-and-learn", "sal_bon_prm", 4, 544, 10, 3, {}),
     ("qwen-harness", "qwen_math_bon8", 21, 168, 21, 1, {}),
     ("candidates", "gsm8k_candidates/gsm8k_bon16.jsonl", 183, 2928, 183, 0, {}),
     ("rm-bench", "rm_bench", 43, 258, 43, 0, {}),
@@ -1038,8 +1038,9 @@ def test_the_last_stored_score_is_the_aggregated_one(name):
     path = SAMPLES / "sal_bon_prm" / f"{name}.jsonl"
     rows = [json.loads(line) for line in lines(path)]
     data = read_suite("search-and-learn", path, Drops())
+    (scores,) = data.stored.values()
     for row, truth in zip(rows, data.truths, strict=True):
-        assert [data.stored["rows"][i].scores[-1] for i in truth.chain_ids] == row["agg_scores"]
+        assert [scores[i].scores[-1] for i in truth.chain_ids] == row["agg_scores"]
         assert [data.chains[i].text for i in truth.chain_ids] == row["completions"]
 
 

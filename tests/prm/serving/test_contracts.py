@@ -1,16 +1,20 @@
 """Requests as other tools send them: their own client where it is installed, else one written from its source."""
 
 import asyncio
-import re
+import json
+import shutil
+import subprocess
 
 import aiohttp
 import httpx
 import openai
 import pytest
+from documents import blocks
 from fake_scorers import number, serving_fakes
 
 import prm
 from prm.data.records import Message
+from prm.serving.app import ROUTES
 from prm.serving.contracts.prompts import conversation_in, problem_in, turns_in
 
 PROBLEM = "What is 3 + 4?"
@@ -214,10 +218,17 @@ def test_a_reward_function_of_trl(url):
     assert rewards == [min(SCORES), None]
 
 
-def test_every_route_is_in_the_docs(url):
-    from places import ROOT
+EXAMPLES = [block for block in blocks("docs/serving.md", "") if block.startswith("curl")]
 
-    from prm.serving.app import ROUTES
 
-    text = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
-    assert not [path for path in ROUTES if not re.search(rf"{path}\b", text)]
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_examples_of_the_docs_are_answered(url):
+    for example in EXAMPLES:
+        command = example.replace("http://localhost:8400", url)
+        said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout
+        found = json.loads(said)
+        assert not isinstance(found, dict) or "error" not in found, f"{example}\n{said}"
+
+
+def test_every_route_has_an_example():
+    assert not [path for path in ROUTES if path != "/seed_session" and f"8400{path}" not in "".join(EXAMPLES)]
