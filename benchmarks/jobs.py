@@ -141,7 +141,10 @@ class _Sources:
             return read_suite(self.suite, self.data, drops, splitter=self.splitter, convention=self.convention)
         if self.files.keys() >= {"problems", "chains"}:
             problems, chains = self.files["problems"], self.files["chains"]
-            return read_own(self.suite, problems, chains, drops, splitter=self.splitter, checker=checker)
+            return read_own(
+                self.suite, problems, chains, drops,
+                splitter=self.splitter, checker=checker, convention=self.convention,
+            )  # fmt: skip
         if "pools" in self.files:
             how = convention_of(self.suite, self.convention)
             return SuiteData(self.suite, suite.protocol, {}, {}, (), {}, suite.note, convention=how)

@@ -63,7 +63,7 @@ class Suite:
     judge: Callable[[Mapping[str, Problem], Mapping[str, Chain], Checker], Iterable[Truth]] | None = None
     """For a suite of own files, in place of `read`: problems and chains → their truth, by a checker."""
     official: Convention | None = None
-    """How its authors count; None if that is not known to differ from ours."""
+    """How its authors count, or for own files the program to compare with; None if it is not known to differ."""
 
 
 SUITES: dict[str, Suite] = {
@@ -155,7 +155,9 @@ SUITES: dict[str, Suite] = {
         "Preference Proxy Evaluations, arXiv 2410.14872, correctness",
         note="the rows hold no answers, so votes mean nothing",
     ),
-    "candidates": Suite("best-of-n", best_of_n.candidates, "a list of solutions for each problem"),
+    "candidates": Suite(
+        "best-of-n", best_of_n.candidates, "a list of solutions for each problem", official=conventions.SEARCH_AND_LEARN
+    ),
     "rewardbench": Suite(
         "preference",
         preference.rewardbench,
@@ -186,7 +188,13 @@ SUITES: dict[str, Suite] = {
     ),
     "llmbar": Suite("preference", preference.llmbar, "LLMBar, arXiv 2310.07641", official=conventions.LLMBAR),
     "pairs": Suite("preference", preference.pairs, "preference pairs, see `prm.data.preferences`"),
-    judging.BEST_OF_N: Suite("best-of-n", None, "own problems and chains", judge=judging.candidates),
+    judging.BEST_OF_N: Suite(
+        "best-of-n",
+        None,
+        "own problems and chains",
+        judge=judging.candidates,
+        official=conventions.SEARCH_AND_LEARN,
+    ),
     judging.WORLD: Suite("localization", None, "problems of `prm world` and chains: exact truth", judge=judging.exact),
 }
 """By name."""

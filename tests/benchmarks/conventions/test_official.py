@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from places import SAMPLES
 
+import prm
 from prm.benchmarks.evaluation import measure_suite
 from prm.benchmarks.numbers import EvalSettings
 from prm.benchmarks.pools import make_pools
@@ -21,8 +22,7 @@ FEW = EvalSettings(draws=100)
 
 
 def read(suite, rows, tmp_path, convention="official", name="rows"):
-    path = tmp_path / f"{name}.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = write_lines(tmp_path / f"{name}.jsonl", rows)
     return read_suite(suite, path, Drops(), convention=convention)
 
 
@@ -298,6 +298,26 @@ def test_qwen_harness(signs, tmp_path):
         for (scorer, variant), right in chosen.items():
             assert values[scorer, f"best-of-{k}", "all", variant] == pytest.approx(right / len(rows)), (k, variant)
     assert result.settings["ties"] == "the first"
+
+
+def test_own_files_are_counted_as_search_and_learn_does(tmp_path):
+    problems = write_lines(tmp_path / "p.jsonl", [{"id": "p", "text": "2?", "answer": "2"}])
+    texts = ["\\boxed{1}", "\\boxed{2}", "\\boxed{2}", "\\boxed{1}"]
+    rows = [{"id": f"p/{i}", "problem_id": "p", "steps": [text]} for i, text in enumerate(texts)]
+    chains = write_lines(tmp_path / "c.jsonl", rows)
+    scores = [{"id": f"p/{i}", "score": score} for i, score in enumerate((0.5, 0.9, 0.9, 0.9))]
+    values = {}
+    for convention in ("exact", "official"):
+        how = {"convention": convention, "scores": {"S": scores}, "draws": 100}
+        result = prm.evaluate("best-of-n", problems=problems, chains=chains, **how).result
+        assert result.convention == convention
+        values[convention] = headline(result).value
+    assert values == pytest.approx({"exact": 2 / 3, "official": 1.0})
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
 
 
 def test_search_and_learn_takes_the_first_of_equals(tmp_path):
