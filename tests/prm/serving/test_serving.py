@@ -6,6 +6,7 @@ import random
 from contextlib import closing
 from itertools import pairwise
 
+import aiohttp
 import httpx
 import pytest
 from fake_scorers import Echo, Whole, number, serving_fakes
@@ -171,17 +172,17 @@ def test_members_and_deviations_survive():
 def test_200_clients_at_once_get_their_own_answers(url):
     problems, chains = mixed(200, seed=1)
 
+    async def one(session, place):
+        replies = []
+        for _ in range(3):
+            body = {"chains": [{"problem": problems[place], "steps": chains[place]}]}
+            async with session.post(url + "/v1/score", json=body) as reply:
+                replies.append((await reply.json())["results"][0])
+        return replies
+
     async def all_of_them():
-        async with httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits(max_connections=200)) as client:
-
-            async def one(place):
-                replies = []
-                for _ in range(3):
-                    body = {"chains": [{"problem": problems[place], "steps": chains[place]}]}
-                    replies.append((await client.post("/v1/score", json=body)).json()["results"][0])
-                return replies
-
-            return await asyncio.gather(*map(one, range(200)))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            return await asyncio.gather(*(one(session, place) for place in range(200)))
 
     expected = Echo().score(problems, chains)
     found = asyncio.run(all_of_them())
