@@ -248,12 +248,15 @@ def main() -> None:
 
 
 def print_table(cards: Mapping[str, Sequence[ScorerCard]]) -> None:
-    """Static accuracy, then the share of models that fail each limit; a limit that none fails is left out."""
+    """Static accuracy, then the share of models that fail each limit; a limit that none fails is left out.
+
+    The last column is the mean of the measure itself over the models without a bias.
+    """
     names = list(cards)
-    print(f"| | {' | '.join(name or 'none' for name in names)} |\n| --- |{' --- |' * len(names)}")
-    print(f"| models | {' | '.join(str(len(cards[name])) for name in names)} |")
+    print(f"| | {' | '.join(name or 'none' for name in names)} | value, none |\n| --- |{' --- |' * (len(names) + 1)}")
+    print(f"| models | {' | '.join(str(len(cards[name])) for name in names)} | |")
     means = [fmean(_row(card, "static.accuracy").value or 0.0 for card in cards[name]) for name in names]
-    print(f"| static accuracy, mean | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+    print(f"| static accuracy, mean | {' | '.join(f'{mean:.3f}' for mean in means)} | |")
     for limit in (row.name for row in cards[""][0].rows if row.outcome):
         failed = [[_row(card, limit).outcome == "fail" for card in cards[name]] for name in names]
         if any(map(any, failed)) or any(limit.split(".")[1] in targets for targets in TARGETS.values()):
@@ -261,9 +264,10 @@ def print_table(cards: Mapping[str, Sequence[ScorerCard]]) -> None:
                 share(own, is_target=limit.split(".")[1] in TARGETS.get(name, ()) or not name)
                 for name, own in zip(names, failed, strict=True)
             ]
-            print(f"| {limit} | {' | '.join(cells)} |")
+            value = fmean(_row(card, limit).value for card in cards[""])
+            print(f"| {limit} | {' | '.join(cells)} | {value:.2f} |")
     verdicts = [[card.verdict == "not fit" for card in cards[name]] for name in names]
-    print(f"| not fit | {' | '.join(share(own, is_target=True) for own in verdicts)} |")
+    print(f"| not fit | {' | '.join(share(own, is_target=True) for own in verdicts)} | |")
 
 
 def _row(card: ScorerCard, name: str) -> Any:

@@ -18,7 +18,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 from scipy.stats import rankdata
 
 from prm.statistics.aggregation import is_logarithm
@@ -161,13 +160,9 @@ class Subject:
 
     @cached_property
     def probabilities(self) -> Floats | None:
-        """The scores as probabilities: logarithms undone, a reward taken as log-odds."""
-        if self.aggregator and is_logarithm(self.aggregator):
-            return np.exp(self.scores)
-        finite = self.scores[np.isfinite(self.scores)]
-        if is_probability(finite):
-            return self.scores
-        return None if self.aggregator else np.asarray(expit(self.scores))
+        """The scores as probabilities, logarithms undone; None for rewards, which have no scale of their own."""
+        scores = np.exp(self.scores) if self.aggregator and is_logarithm(self.aggregator) else self.scores
+        return scores if is_probability(scores[np.isfinite(scores)]) else None
 
     def wins(self, better: Ints, worse: Ints) -> Floats:
         """1 where the better chain scores higher, 0.5 where both are equal, else 0; nan without both scores."""

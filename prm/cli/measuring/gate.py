@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,9 +15,6 @@ from prm.errors import InputError, PrmError
 from prm.statistics.aggregation import AGGREGATORS
 
 from ..options import Checker, OutDirectory, OutFile, Overwrite, Problems, Seed, Splitter, key_values, one_of
-
-if TYPE_CHECKING:
-    from prm.benchmarks.gate.card import Card, Row, ScorerCard
 
 NOT_FIT, FAILED = 1, 2
 """Exit codes. An error is 2 here, as wrong usage is, so that a script can tell it from a verdict."""
@@ -74,6 +71,8 @@ def run(
     """
     with _failing_apart():
         from prm.benchmarks.gate import job
+
+        from .gate_tables import show
 
         named = _named("--scores", "NAME=FILE", scores or [])
         models = _named("--scorer", "NAME=MODEL", scorer or [])
@@ -140,26 +139,3 @@ def _named(option: str, shape: str, given: Sequence[str]) -> dict[str, str]:
     if len(found) < len(given):
         raise InputError(f"{option} gives one name twice", "give each scorer a name of its own")
     return found
-
-
-def show(card: Card) -> None:
-    """Print the card on stdout: for each scorer its limits, the worst outcomes first; then how alike choices are."""
-    for scorer in card.scorers:
-        _show_scorer(scorer)
-    rows = [_cells(row, names) for names, own in card.agreements.items() for row in own]
-    if rows:
-        console.table("Choices of several scorers", ["scorers", "measure", "value", "95%"], rows)
-
-
-def _show_scorer(scorer: ScorerCard) -> None:
-    order = {"fail": 0, "not measured": 1, "open": 2, "pass": 3}
-    limited = sorted((row for row in scorer.rows if row.outcome), key=lambda row: order[row.outcome or "pass"])
-    rows = [[*_cells(row), row.limit, row.outcome or ""] for row in limited]
-    by = f", steps by {scorer.aggregator}" if scorer.aggregator else ""
-    console.table(f"{scorer.name}: {scorer.verdict}{by}", ["measure", "value", "95%", "limit", "outcome"], rows)
-
-
-def _cells(row: Row, *before: str) -> list[str]:
-    from prm.benchmarks.gate.card import interval, number
-
-    return [*before, row.name, number(row.value), interval(row)]

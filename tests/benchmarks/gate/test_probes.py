@@ -1,10 +1,12 @@
 """Stress pairs: what each change does, by hand, and what holds for all of them."""
 
 import random
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
 from prm import Chain, Problem, check
 from prm.benchmarks.gate import changes
@@ -140,3 +142,9 @@ def test_a_word_that_is_the_answer_is_no_empty_answer():
         made = make_probes(problems, [chain], {"p/0": True}, seed=seed)
         words = [c.text for c in made.chains if c.id.endswith("~one-word")]
         assert not any(check(word, "Yes").is_correct for word in words)
+
+
+def test_the_documents_list_every_probe():
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (.*) \|$", (ROOT / "docs" / "gate.md").read_text(), re.MULTILINE)
+    shown = {name: (kind, text.partition(" (a chain")[0]) for name, kind, text in rows}
+    assert shown == {name: (probe.kind, probe.help) for name, probe in PROBES.items()}
