@@ -139,8 +139,9 @@ def solve(
     """
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
+    needed = scorer if method_named(method).is_scored else None
     setup = setup_of(
-        model=model, scorer=scorer if method_named(method).is_scored else None, scorer_options=scorer_options, method=method, n=n, width=width,
+        model=model, scorer=needed, scorer_options=scorer_options, method=method, n=n, width=width,
         budget_tokens=budget_tokens, aggregate=aggregate, selection=selection, rebase_temperature=rebase_temperature,
         threshold=threshold, settled=settled, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p,
         repetition_penalty=repetition_penalty, max_tokens=max_tokens, stop=stop, seed=seed, reproducible=reproducible,
