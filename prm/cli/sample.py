@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from prm.errors import InputError
 from prm.generation import sampling
 from prm.scoring.reranking import SELECTIONS
 from prm.search import job
 from prm.search.methods import METHODS
+from prm.search.serving import answer_forever
+from prm.search.setup import setup_of
 from prm.statistics.aggregation import AGGREGATORS
 
 from .options import (
@@ -52,8 +56,8 @@ def sample(
 @generating
 def solve(
     model: Model,
-    problems: Problems,
-    out: OutFile,
+    problems: Annotated[Path | None, typer.Option(help="problems as JSONL, unless --serve is given")] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write, unless --serve is given")] = None,
     scorer: Annotated[
         str | None, typer.Option(help="from `prm train`, or a public reward model; not for majority and refine")
     ] = None,
@@ -79,6 +83,10 @@ def solve(
     scorer_option: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE for the scorer, such as backend=vllm; repeatable")
     ] = None,
+    serve: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="answer chat completions on this port instead of a file")
+    ] = None,
+    host: Annotated[str, typer.Option(help="with --serve: address to listen on")] = "127.0.0.1",
     engine: Engine = "vllm",
     workers: Workers = 1,
     worker_gpus: WorkerGpus = 0.0,
@@ -89,10 +97,14 @@ def solve(
 
     A killed job resumes when the same command is run again. The scores and the choices lie beside the chains.
     """
-    job.solve(
-        problems, out,
-        model=model, scorer=scorer, scorer_options=engine_options(scorer_option or []), method=method, n=n,
-        width=width, budget_tokens=budget_tokens, aggregate=aggregate, selection=selection,
-        rebase_temperature=rebase_temperature, threshold=threshold, settled=settled,
-        **on_ray(engine, workers, worker_gpus), overwrite=overwrite, **settings,
-    )  # fmt: skip
+    given: dict[str, Any] = {
+        "model": model, "scorer": scorer, "scorer_options": engine_options(scorer_option or []), "method": method,
+        "n": n, "width": width, "budget_tokens": budget_tokens, "aggregate": aggregate, "selection": selection,
+        "rebase_temperature": rebase_temperature, "threshold": threshold, "settled": settled, **settings,
+    }  # fmt: skip
+    if serve is not None:
+        answer_forever(setup_of(**given), host, serve)
+    elif problems is None or out is None:
+        raise InputError("--problems or --out is missing", "give both, or --serve PORT")
+    else:
+        job.solve(problems, out, **given, **on_ray(engine, workers, worker_gpus), overwrite=overwrite)

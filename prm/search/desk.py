@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 from prm.scoring.scorer import CHAINS_A_ROUND, Refusal, Scorer, Scores, checked_scores
@@ -34,17 +34,17 @@ class Desk(Generic[T]):
         """Hand in a chain, or the first steps of one."""
         self._waiting.append((ticket, problem, steps))
 
-    def done(self, *, wait: bool = False) -> Iterator[tuple[T, Scores | Refusal]]:
+    def done(self, *, is_patient: bool = False) -> Iterator[tuple[T, Scores | Refusal]]:
         """What has been scored, by the tickets it was handed in with; then begin the next batch.
 
         Args:
-            wait: whether to wait for what is being scored.
+            is_patient: whether to wait for what is being scored.
 
         Raises:
             PrmError: as `prm.scoring.scorer.checked_scores`.
         """
         self._begin()
-        if self._running is None or not (wait or self._running.done()):
+        if self._running is None or not (is_patient or self._running.done()):
             return
         found = list(zip(self._batch, self._running.result(), strict=True))
         self._running = None
@@ -59,6 +59,8 @@ class Desk(Generic[T]):
         problems, chains = [problem for _, problem, _ in now], [steps for _, _, steps in now]
         self._running = self._thread.submit(checked_scores, self._scorer, problems, chains)
 
-    def close(self) -> None:
-        """Wait for the thread."""
-        self._thread.shutdown(cancel_futures=True)
+    def settle(self) -> None:
+        """Wait for what is being scored, and forget it and what waits: its stream has ended."""
+        if self._running is not None:
+            wait([self._running])
+        self._running, self._waiting = None, []

@@ -16,13 +16,10 @@ from prm.data.files import ProblemFile, read_problems, to_json, write_records
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Choice, Drop, Problem, StepScores
-from prm.data.steps import split_steps, step_stops
 from prm.data.writing import partial_path, write_lines
-from prm.errors import InputError, require_number, require_texts
-from prm.generation.choice import EngineChoice, ray_at_hand
-from prm.generation.engine import Sampling
-from prm.generation.prompts import asking, merged
-from prm.scoring.checking import command_files, job_checker, recorded, solution_verdicts
+from prm.errors import require_number
+from prm.generation.choice import ray_at_hand
+from prm.scoring.checking import command_files, recorded, solution_verdicts
 from prm.scoring.jobs import scorer_name
 from prm.scoring.scorer import Scorer
 from prm.verifiers import Checker
@@ -31,9 +28,8 @@ from prm.verifiers.checkers import Named
 from .ending import Solved
 from .journal import Journal, journal_path
 from .methods import method_named
-from .plan import Plan
 from .searcher import Event
-from .setup import Setup
+from .setup import Setup, setup_of
 
 
 class Solutions(Records[Chain]):
@@ -143,44 +139,27 @@ def solve(
     """
     require_number("ray_workers", ray_workers, "[0, inf)", whole=True)
     require_number("ray_gpus", ray_gpus, "[0, inf)")
-    chosen, judge, asked = method_named(method), job_checker(checker), asking(prompt, chat=chat)
-    split_steps("", splitter)
-    if chosen.is_stepwise:
-        step_stops(splitter)
-    if chosen.is_scored and scorer is None:
-        raise InputError(f"the method {method!r} needs a scorer", "give one, or choose majority or refine")
-    plan = Plan(
-        n=n, width=width, aggregate=aggregate or "min", selection=selection or chosen.selection,
-        temperature=rebase_temperature, threshold=0.0 if threshold is None else threshold, settled=settled,
-        budget=n * max_tokens if budget_tokens is None else budget_tokens,
-        seed=seed, max_tokens=max_tokens, checker=judge, is_scored=chosen.is_scored,
+    needed = scorer if method_named(method).is_scored else None
+    setup = setup_of(
+        model=model, scorer=needed, scorer_options=scorer_options, method=method, n=n, width=width,
+        budget_tokens=budget_tokens, aggregate=aggregate, selection=selection, rebase_temperature=rebase_temperature,
+        threshold=threshold, settled=settled, temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p,
+        repetition_penalty=repetition_penalty, max_tokens=max_tokens, stop=stop, seed=seed, reproducible=reproducible,
+        splitter=splitter, chat=chat, prompt=prompt, checker=checker, endpoints=endpoints,
+        engine_options=engine_options,
     )  # fmt: skip
     place = Workspace(out, "chains.jsonl")
-    files = place.files(problems=problems)
-    sampling = Sampling(
-        temperature, top_p, top_k, min_p, repetition_penalty,
-        max_tokens=max_tokens, seed=seed, stop=merged(require_texts("stop", stop), asked), reproducible=reproducible,
-    )  # fmt: skip
-    name = scorer_name(scorer) if scorer is not None and chosen.is_scored else None
+    files, judge = place.files(problems=problems), setup.plan.checker
+    name = None if setup.scorer is None else scorer_name(setup.scorer)
     settings = {
-        "model": model, "scorer": name, "scorer_options": dict(scorer_options or {}), "method": method, "n": n,
-        "width": width, "budget_tokens": plan.budget, "aggregate": aggregate, "selection": plan.selection,
+        "model": model, "scorer": name, "scorer_options": dict(setup.scorer_options), "method": method, "n": n,
+        "width": width, "budget_tokens": setup.plan.budget, "aggregate": aggregate, "selection": setup.plan.selection,
         "rebase_temperature": rebase_temperature, "threshold": threshold, "settled": settled, "splitter": splitter,
-        **asked.recorded(), **asdict(sampling), **recorded(judge),
+        **setup.asked.recorded(), **asdict(setup.sampling), **recorded(judge),
     }  # fmt: skip
     inputs = files | directories(model=model, scorer=name) | command_files(judge)
-    beside = (
-        partial_path(place.out),
-        journal_path(place.out),
-        scores_path(place.out),
-        choices_path(place.out),
-        drops_path(place.out),
-    )
-    job = Job(place.out, "solve", settings, inputs, beside)
-    engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
-    setup = Setup(
-        engine, method, plan, sampling, scorer, scorer_options or {}, aggregate, threshold, asked, splitter
-    )  # fmt: skip
+    beside = (journal_path(place.out), scores_path(place.out), choices_path(place.out), drops_path(place.out))
+    job = Job(place.out, "solve", settings, inputs, (partial_path(place.out), *beside))
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
             with closing(Journal(journal_path(place.out))) as journal:

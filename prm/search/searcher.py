@@ -99,6 +99,7 @@ class _Open:
 
     problem: Problem
     prompt_ids: tuple[int, ...]
+    plan: Plan
     search: Search
     spending: Spending
     earlier: Earlier
@@ -151,8 +152,11 @@ class Searcher:
     ) -> None:
         self.engine, self.renderer, self.method = engine, renderer, method
         self.plan, self.sampling, self.splitter = plan, sampling, splitter
-        self._stops = step_stops(splitter) if method.is_stepwise else ()
-        self._desk = Desk[tuple[_Open, int, Branch]](scorer) if scorer is not None and method.is_scored else None
+        self.scorer = scorer
+        self.own: dict[str, tuple[Method, Plan]] = {}
+        """Method and settings of single problems, by id, in place of those of all."""
+        self._stops = () if splitter.startswith("regex:") and not method.is_stepwise else step_stops(splitter)
+        self._desk = None if scorer is None else Desk[tuple[_Open, int, Branch]](scorer)
         self._ready = deque[tuple[_Open, Request]]()
         self._asked = dict[str, _Open]()
         self._open = 0
@@ -178,7 +182,7 @@ class Searcher:
             yield from self._happened()
         finally:
             if self._desk:
-                self._desk.close()
+                self._desk.settle()
 
     def _happened(self) -> Iterator[Event]:
         while self._events:
@@ -203,7 +207,7 @@ class Searcher:
     def _take_scores(self, *, wait: bool = False) -> None:
         if self._desk is None:
             return
-        for (item, ask, branch), result in self._desk.done(wait=wait):
+        for (item, ask, branch), result in self._desk.done(is_patient=wait):
             item.scoring -= 1
             self._events.append(Scored(item.problem.id, branch.id, result))
             _judge(item, ask, branch, result)
@@ -219,8 +223,9 @@ class Searcher:
             self._events.append(Drop(problem.id, "problem longer than the model's context", f"{len(ids)} tokens"))
             return
         chance = Random(draw_seed(self.plan.seed, problem.id))
-        search = self.method.search(Branch(problem.id), self.plan, chance)
-        item = _Open(problem, ids, search, Spending(self.plan.budget), earlier)
+        method, plan = self.own.get(problem.id, (self.method, self.plan))
+        search = method.search(Branch(problem.id), plan, chance)
+        item = _Open(problem, ids, plan, search, Spending(plan.budget), earlier)
         self._open += 1
         self._ask(item, None)
         self._go_on(item)
@@ -234,7 +239,7 @@ class Searcher:
                 self._ask(item, [[found[i] for i in sorted(found)] for found in item.grown])
         if item.candidates is not None:
             self._open -= 1
-            self._events.append(solved(item.problem, item.tree, item.candidates, self.plan, item.spending))
+            self._events.append(solved(item.problem, item.tree, item.candidates, item.plan, item.spending))
 
     def _ask(self, item: _Open, grown: list[list[Branch]] | None) -> None:
         """Resume the method, and begin what it asks for."""
@@ -337,7 +342,7 @@ class Searcher:
 
     def _grow(self, item: _Open, draw: _Draw, branch: Branch) -> None:
         """Put a branch into its place, once it is scored."""
-        if self._desk is None or (branch.scores and branch.steps == draw.parent.steps):
+        if self._desk is None or not item.plan.is_scored or (branch.scores and branch.steps == draw.parent.steps):
             item.grown[draw.ask][branch.draw] = branch
         elif not branch.steps:
             _judge(item, draw.ask, branch, Refusal(EMPTY))

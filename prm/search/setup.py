@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from prm import console
-from prm.errors import InputError
+from prm.data.steps import split_steps, step_stops
+from prm.errors import InputError, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
-from prm.generation.prompts import Asking
+from prm.generation.prompts import Asking, asking, merged
+from prm.scoring.checking import job_checker
 from prm.scoring.scorer import Scorer
+from prm.verifiers.checkers import Named
 
 from .methods import method_named
 from .plan import Plan
@@ -54,7 +58,7 @@ class Setup:
 
     @contextmanager
     def _scoring(self) -> Iterator[Scorer | None]:
-        if self.scorer is None or not method_named(self.method).is_scored:
+        if self.scorer is None:
             yield None
         elif isinstance(self.scorer, Scorer):
             yield self.scorer
@@ -80,3 +84,59 @@ class Setup:
             aggregate=self.aggregate or scorer.aggregator or "min",
             threshold=threshold or 0.0,
         )
+
+
+def setup_of(
+    *,
+    model: str,
+    scorer: str | os.PathLike[str] | Scorer | None,
+    scorer_options: Mapping[str, Any] | None,
+    method: str,
+    n: int,
+    width: int,
+    budget_tokens: int | None,
+    aggregate: str | None,
+    selection: str | None,
+    rebase_temperature: float,
+    threshold: float | None,
+    settled: float,
+    temperature: float,
+    top_p: float,
+    top_k: int,
+    min_p: float,
+    repetition_penalty: float,
+    max_tokens: int,
+    stop: str | Sequence[str],
+    seed: int,
+    reproducible: bool,
+    splitter: str,
+    chat: bool,
+    prompt: str | Path | Mapping[str, Any],
+    checker: Named,
+    endpoints: str | Sequence[str],
+    engine_options: Mapping[str, Any] | None,
+) -> Setup:
+    """The setup that the arguments of `solve` mean.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    chosen, asked = method_named(method), asking(prompt, chat=chat)
+    split_steps("", splitter)
+    if chosen.is_stepwise:
+        step_stops(splitter)
+    if chosen.is_scored and scorer is None:
+        raise InputError(f"the method {method!r} needs a scorer", "give one, or choose majority or refine")
+    plan = Plan(
+        n=n, width=width, aggregate=aggregate or "min", selection=selection or chosen.selection,
+        temperature=rebase_temperature, threshold=0.0 if threshold is None else threshold, settled=settled,
+        budget=n * max_tokens if budget_tokens is None else budget_tokens,
+        seed=seed, max_tokens=max_tokens, checker=job_checker(checker), is_scored=chosen.is_scored,
+    )  # fmt: skip
+    sampling = Sampling(
+        temperature, top_p, top_k, min_p, repetition_penalty,
+        max_tokens=max_tokens, seed=seed, stop=merged(require_texts("stop", stop), asked), reproducible=reproducible,
+    )  # fmt: skip
+    engine = EngineChoice(model, require_texts("endpoints", endpoints), engine_options or {}, reproducible)
+    options = scorer_options or {}
+    return Setup(engine, method, plan, sampling, scorer, options, aggregate, threshold, asked, splitter)

@@ -2,6 +2,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 import pytest
+from places import ROOT
 from trees import TreeEngine, TreeScorer, is_last, line, score
 
 from prm import Problem, aggregate
@@ -284,3 +285,12 @@ def test_particles_follow_the_odds():
     asks = tempered.send([few])
     share = sum(ask.n for ask in asks if ask.branch.scores == (0.9999,)) / 1000
     assert share < 0.1, "odds of 9,999 to 1 would take nearly all"
+
+
+def test_the_page_says_of_each_method_what_the_code_says():
+    page = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")
+    ]
+    found = {cells[0].split("`")[1]: cells[2:] for cells in rows if len(cells) == 5 and "--" not in cells[0]}
+    assert found == {name: [entry.cost, entry.selection, entry.source] for name, entry in METHODS.items()}

@@ -76,7 +76,8 @@ def test_two_workers_one_of_them_killed_do_what_one_process_does(base_model, tmp
     with setup.searcher() as searcher:
         expected = {event.problem_id: event for event in searcher.run(PROBLEMS) if isinstance(event, Solved)}
     on_workers = Setup(Choice(base_model, str(log)), "rebase", plan, Sampling(max_tokens=400), TreeScorer())
-    ray.init(num_cpus=2, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    here = {"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}}
+    ray.init(num_cpus=2, log_to_driver=False, logging_level="ERROR", include_dashboard=False, runtime_env=here)
     try:
         threading.Thread(target=kill_one, args=(log, killed), daemon=True).start()
         ids = [problem.id for problem in PROBLEMS]
