@@ -938,8 +938,9 @@ def test_the_last_stored_score_is_the_aggregated_one(name):
     path = SAMPLES / "sal_bon_prm" / f"{name}.jsonl"
     rows = [json.loads(line) for line in lines(path)]
     data = read_suite("search-and-learn", path, Drops())
+    (scores,) = data.stored.values()
     for row, truth in zip(rows, data.truths, strict=True):
-        assert [data.stored["rows"][i].scores[-1] for i in truth.chain_ids] == row["agg_scores"]
+        assert [scores[i].scores[-1] for i in truth.chain_ids] == row["agg_scores"]
         assert [data.chains[i].text for i in truth.chain_ids] == row["completions"]
 
 
