@@ -164,10 +164,10 @@ def test_killed_and_resumed_is_the_same_as_uninterrupted(renderer, tmp_path, met
     assert sorted(asked) == sorted(e.request_id for e in whole_run if isinstance(e, Drawn)), "nothing is drawn twice"
 
 
-def test_many_branches_are_scored_in_one_batch(renderer):
+def test_the_continuations_of_a_step_are_scored_in_one_batch(renderer):
     scorer = TreeScorer()
     searched(renderer, "rebase", scorer=scorer, engine=TreeEngine(renderer.tokenizer, room=64))
-    assert max(scorer.batches) > 8
+    assert max(scorer.batches) >= 8
 
 
 def test_steps_go_on_from_the_same_tokens(renderer):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 import ray
+import trees
+from ray import cloudpickle
 from trees import TreeEngine, TreeScorer
 
 from prm import Problem, write_records
@@ -56,6 +59,17 @@ class Choice:
 
     def renderer(self, asked):
         return Renderer(load_tokenizer(self.model), separator=None)
+
+
+@pytest.fixture(autouse=True)
+def by_value():
+    """Workers of a cluster that an earlier test began do not find these modules."""
+    modules = (sys.modules[__name__], trees)
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    yield
+    for module in modules:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 def kill_one(log, killed):
