@@ -19,6 +19,7 @@ import numpy as np
 from prm.data.drops import Drops
 from prm.errors import InputError
 
+from .conventions import Convention
 from .numbers import EvalSettings, Findings
 from .pools import Pool, of_size
 from .protocols import PROTOCOLS
@@ -28,6 +29,7 @@ from .results import Result, ShownChain
 from .scores import ScoreTable
 from .suites import SuiteData
 from .suites.fields import BAD_SCORE
+from .suites.truth import StepTruth
 
 _UNHEEDED = {
     "thresholds": "calls no step wrong, so it has no threshold",
@@ -133,11 +135,12 @@ def _scored(items: Iterable[Item], scorers: Mapping[str, ScoreTable], drops: Dro
 
 
 def _require_fitting(items: Iterable[Item], scorers: Mapping[str, ScoreTable], data: SuiteData) -> None:
-    """Refuse step scores that differ in number from the steps of their chain."""
+    """Refuse step scores that differ in number from the steps of their chain, or those that the suite judges in it."""
     steps = {i: len(data.chains[i].steps) for item in items for i in item.chain_ids if i in data.chains}
+    judged = {item.chain_id: len(item.steps) for item in items if isinstance(item, StepTruth)}
     for name, table in scorers.items():
         for chain_id, count in steps.items() if table.kind == "prm" else ():
-            if chain_id in table and len(table[chain_id]) != count:
+            if chain_id in table and len(table[chain_id]) not in (count, judged.get(chain_id)):
                 raise InputError(
                     f"{name}: chain {chain_id!r} has {len(table[chain_id])} scores, {count} steps",
                     "score the chains that `prm suite` writes, or these chains with the same splitter",
@@ -162,7 +165,8 @@ def _result(
     return Result(
         suite=data.name,
         protocol=data.protocol,
-        settings={**findings.settings, **({"note": data.note} if data.note else {})},
+        convention=data.convention.name,
+        settings={**_official(data.convention), **findings.settings, **({"note": data.note} if data.note else {})},
         data=counts,
         versions={name: version(name) for name in ("prm-toolkit", "numpy", "sympy")},
         scorers=tuple(scorers),
@@ -172,6 +176,10 @@ def _result(
         curves=findings.curves,
         pictures=findings.pictures,
     )
+
+
+def _official(convention: Convention) -> dict[str, str]:
+    return {"official": convention.source} if convention.source else {}
 
 
 def _digest(items: Iterable[object]) -> str:

@@ -32,6 +32,7 @@ from prm.scoring.scorer import Scorer
 from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES, Named
 
+from .conventions import ConventionName
 from .evaluation import measure_suite, require_used, strange_scores
 from .foreign import Links
 from .numbers import EvalSettings
@@ -39,7 +40,7 @@ from .pools import Pool, make_pools, pool_to_json, read_pools
 from .protocols import PROTOCOLS
 from .results import Result, ShownChain, read_result, read_shown, result_to_json, shown_path, shown_to_json
 from .scores import ScoreTable, read_scores, table_of
-from .suites import SuiteData, read_suite, suite_named
+from .suites import SuiteData, convention_of, read_suite, suite_named
 from .suites.own import read_own
 from .suites.truth import Candidates
 
@@ -97,18 +98,27 @@ class _Sources:
     files: Mapping[str, Path] = field(default_factory=dict)
     """"problems", "chains" and "pools", those that were given."""
     splitter: str = "newline"
+    convention: ConventionName = "exact"
 
     @staticmethod
-    def of(place: Workspace, suite: str, data: Source | None, splitter: str, **files: Source | None) -> _Sources:
+    def of(
+        place: Workspace,
+        suite: str,
+        data: Source | None,
+        splitter: str,
+        convention: ConventionName,
+        **files: Source | None,
+    ) -> _Sources:
         """Write every source that is not a file yet to one.
 
         Raises:
-            InputError: the suite is unknown, or does not read one of these.
+            InputError: the suite is unknown, does not read one of these, or has no such convention.
         """
         _require_read(suite, {"data": data, **files})
+        convention_of(suite, convention)
         if data is not None and not isinstance(data, str):
             data = str(place.files(data=data)["data"])
-        return _Sources(suite, data, place.files(**files), splitter)
+        return _Sources(suite, data, place.files(**files), splitter, convention)
 
     @property
     def inputs(self) -> dict[str, Path]:
@@ -128,12 +138,16 @@ class _Sources:
         if suite.read is not None:
             if self.data is None:
                 raise InputError(f"the rows of {self.suite} are missing", "give a file, a folder, or a name on the Hub")
-            return read_suite(self.suite, self.data, drops, splitter=self.splitter)
+            return read_suite(self.suite, self.data, drops, splitter=self.splitter, convention=self.convention)
         if self.files.keys() >= {"problems", "chains"}:
             problems, chains = self.files["problems"], self.files["chains"]
-            return read_own(self.suite, problems, chains, drops, splitter=self.splitter, checker=checker)
+            return read_own(
+                self.suite, problems, chains, drops,
+                splitter=self.splitter, checker=checker, convention=self.convention,
+            )  # fmt: skip
         if "pools" in self.files:
-            return SuiteData(self.suite, suite.protocol, {}, {}, (), {}, note=suite.note)
+            how = convention_of(self.suite, self.convention)
+            return SuiteData(self.suite, suite.protocol, {}, {}, (), {}, suite.note, convention=how)
         raise InputError(f"the suite {self.suite} needs problems and chains", "or, for best-of-n, pools")
 
 
@@ -170,6 +184,7 @@ def read_benchmark(
     problems: Source | None = None,
     chains: Source | None = None,
     splitter: str = "newline",
+    convention: ConventionName = "exact",
     drops: Drops | None = None,
 ) -> SuiteData:
     """Read a benchmark suite: its problems, its chains, and what is known of them.
@@ -181,13 +196,14 @@ def read_benchmark(
         problems: of best-of-n and world, see `prm.Source`.
         chains: of best-of-n and world.
         splitter: what ends a step in responses and solutions that are one text.
+        convention: "exact", or "official" for the rows and steps that the authors' code takes.
         drops: where rows that cannot be used are noted.
 
     Raises:
-        InputError: the suite is unknown, or its rows cannot be used.
+        InputError: the suite is unknown, its rows cannot be used, or it has no such convention.
     """
     place = Workspace(None, suite)
-    sources = _Sources.of(place, suite, data, splitter, problems=problems, chains=chains)
+    sources = _Sources.of(place, suite, data, splitter, convention, problems=problems, chains=chains)
     return sources.read(Drops() if drops is None else drops)
 
 
@@ -197,6 +213,7 @@ def write_suite(
     out: str | Path | None = None,
     *,
     splitter: str = "newline",
+    convention: ConventionName = "exact",
     overwrite: bool = False,
 ) -> SuiteFiles:
     """Write the problems and chains of a suite, for `prm.score`.
@@ -206,6 +223,7 @@ def write_suite(
         data: its rows, as in `read_benchmark`.
         out: directory; None for a temporary one.
         splitter: what ends a step in responses and solutions that are one text.
+        convention: as in `read_benchmark`.
         overwrite: whether to replace an output that exists already.
 
     Raises:
@@ -214,8 +232,9 @@ def write_suite(
     if suite_named(suite).read is None:
         raise InputError(f"{suite} is a suite of your own files", f"give them to `prm score` and `prm eval {suite}`")
     place = Workspace(out, "suite")
-    sources = _Sources.of(place, suite, data, splitter)
-    job = Job(place.out, "suite", {"suite": suite, "data": _named(data), "splitter": splitter}, sources.inputs)
+    sources = _Sources.of(place, suite, data, splitter, convention)
+    settings = {"suite": suite, "data": _named(data), "splitter": splitter, "convention": convention}
+    job = Job(place.out, "suite", settings, sources.inputs)
     with making(job, f"suite {suite}", overwrite) as counts:
         if counts is not None:
             drops = Drops()
@@ -250,6 +269,7 @@ def evaluate(
     seed: int = 0,
     show: int = 5000,
     splitter: str = "newline",
+    convention: ConventionName = "exact",
     out: str | Path | None = None,
     overwrite: bool = False,
 ) -> Evaluation:
@@ -273,6 +293,8 @@ def evaluate(
         seed: of all draws.
         show: about how many chains to keep beside the result, to look at.
         splitter: what ends a step in responses and solutions that are one text.
+        convention: "exact", or "official" to count as the code of the suite's authors does; see
+            `prm.benchmarks.conventions`.
         out: file of the result; None for a temporary one.
         overwrite: whether to replace an output that exists already.
 
@@ -288,7 +310,7 @@ def evaluate(
     require_number("show", show, "[0, inf)", whole=True)
     judge = job_checker(checker)
     place = Workspace(out, "result.json")
-    sources = _Sources.of(place, suite, data, splitter, problems=problems, chains=chains, pools=pools)
+    sources = _Sources.of(place, suite, data, splitter, convention, problems=problems, chains=chains, pools=pools)
     if recorded(judge) and not sources.are_checked:
         raise InputError(f"checker={checker!r} has no effect: no answer is checked", "omit it")
     if models and sources.files.keys() == {"pools"} and data is None:
@@ -296,7 +318,7 @@ def evaluate(
     settings = {
         "suite": suite, "data": _named(data), "thresholds": how.thresholds, "threshold_split": threshold_split, "n": n,
         "draws": draws, "seed": seed, "show": show, "stored": stored, "models": models, "splitter": splitter,
-        **own_aggregators_in(), **recorded(judge),
+        "convention": convention, **own_aggregators_in(), **recorded(judge),
     }  # fmt: skip
     files = {name: _score_file(place, name, source) for name, source in scores.items()}
     inputs = sources.inputs | _inputs({f"scores {name}": path for name, path in files.items()}) | command_files(judge)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from prm.errors import InputError, require_number
 from prm.statistics.arrays import Floats
-from prm.statistics.bootstrap import estimate, ratio
+from prm.statistics.bootstrap import Estimate, estimate, ratio
+from prm.statistics.intervals import credible_interval
 from prm.statistics.metrics import reliability
 
-from .results import Bin, Curve, Difference, Metric, Picture, label_of
+from .results import Bin, Curve, Difference, Metric, Picture, is_share, label_of
 
 MACRO, WEIGHTED, ALL = "macro", "weighted", "all"
 """Stand-ins for a split: the mean of the splits, their mean weighted by rows, all rows together."""
@@ -77,8 +78,16 @@ class Number:
 
     def metric(self) -> Metric:
         """The number with its interval."""
-        found = estimate(self.drawn)
+        found = self.estimate()
         return Metric(self.scorer, self.name, self.split, self.variant, found.value, found.low, found.high, self.n)
+
+    def estimate(self) -> Estimate:
+        """The number with its interval; for a share of 0 or 1 in every draw, `credible_interval` of its `n` rows."""
+        found = estimate(self.drawn)
+        if found.value in (0.0, 1.0) and found.low == found.high == found.value and self.n and is_share(self.name):
+            low, high = credible_interval(*((self.n, 0) if found.value else (0, self.n)))
+            return Estimate(found.value, low, high)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,16 @@ class Findings:
     """Such as undecided rows."""
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Picture, ...] = ()
+
+
+def headline_of(numbers: Sequence[Number], wanted: Iterable[tuple[str, str]]) -> Callable[[Number], bool]:
+    """Whether a number is one of these, and of the first metric and split that has a value for any scorer."""
+    named = {(number.name, number.split) for number in numbers}
+    valued = {(number.name, number.split) for number in numbers if np.isfinite(number.drawn[0])}
+    there = [pair for pair in wanted if pair in named]
+    main = next((pair for pair in there if pair in valued), there[0] if there else None)
+    variants = {number.variant for number in numbers}
+    return lambda number: (number.name, number.split) == main and number.variant in variants
 
 
 def require_different(labels: Iterable[str]) -> None:

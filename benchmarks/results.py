@@ -16,6 +16,8 @@ from prm.data.reading import read_rows
 from prm.data.rows import Row
 from prm.errors import InputError
 
+from .conventions import ConventionName
+
 RESULT_SCHEMA = "eval/1"
 SHOWN_SCHEMA = "shown-chain/1"
 Protocol = Literal["localization", "steps", "best-of-n", "preference"]
@@ -28,6 +30,19 @@ def label_of(scorer: str, variant: str) -> str:
     ('PRM min vote', 'ORM', 'majority')
     """
     return f"{scorer} {variant}".strip()
+
+
+_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
+"""A metric with one of these words in its name is not a share, and is shown unscaled."""
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric is a share, in [0, 1].
+
+    >>> is_share("f1"), is_share("step_auroc")
+    (True, False)
+    """
+    return not any(word in _PLAIN for word in name.split("_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +153,8 @@ class Result:
     differences: tuple[Difference, ...] = ()
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    convention: ConventionName = "exact"
+    """Whose way of counting; see `prm.benchmarks.conventions`. A file that names none is from before there were two."""
     schema: str = field(default=RESULT_SCHEMA)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prm.benchmarks.arithmetic.step_truth import measure_label_quality
     from prm.benchmarks.arithmetic.world import write_world
+    from prm.benchmarks.gate.job import gate, gate_probes
     from prm.benchmarks.jobs import evaluate, read_benchmark, write_suite
     from prm.benchmarks.report.job import leaderboard, report
     from prm.console import quiet
@@ -42,9 +43,13 @@ if TYPE_CHECKING:
     from prm.scoring.ensembles import Ensemble, combine
     from prm.scoring.jobs import rerank_chains, score
     from prm.scoring.loading import load_scorer
+    from prm.scoring.remote.client import RemoteScorer
     from prm.scoring.reranking import SELECTIONS, choose, rerank
     from prm.scoring.scorer import Refusal, Scorer
     from prm.scoring.verifying import audit_golds, verify
+    from prm.search.job import solve
+    from prm.search.pruning import fit_pruning
+    from prm.serving.job import serve
     from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
     from prm.training.job import train
     from prm.training.settings import TrainSettings
@@ -53,6 +58,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "prm.benchmarks.arithmetic.step_truth": ("measure_label_quality",),
     "prm.benchmarks.arithmetic.world": ("write_world",),
+    "prm.benchmarks.gate.job": ("gate", "gate_probes"),
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
     "prm.benchmarks.report.job": ("leaderboard", "report"),
     "prm.console": ("quiet",),
@@ -76,9 +82,13 @@ _HOMES = {
     "prm.scoring.ensembles": ("Ensemble", "combine"),
     "prm.scoring.jobs": ("rerank_chains", "score"),
     "prm.scoring.loading": ("load_scorer",),
+    "prm.scoring.remote.client": ("RemoteScorer",),
     "prm.scoring.reranking": ("SELECTIONS", "choose", "rerank"),
     "prm.scoring.scorer": ("Refusal", "Scorer"),
     "prm.scoring.verifying": ("audit_golds", "verify"),
+    "prm.search.job": ("solve",),
+    "prm.search.pruning": ("fit_pruning",),
+    "prm.serving.job": ("serve",),
     "prm.statistics.aggregation": ("AGGREGATORS", "Aggregator", "aggregate"),
     "prm.verifiers": ("Checker", "check", "check_many", "extract_answer"),
     "prm.training.job": ("train",),

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from prm.errors import PrmError
+
 T = TypeVar("T")
 _LONGEST_NAME = 12
 """Width up to which a word of a column's name is kept whole."""
@@ -70,6 +72,13 @@ def quiet() -> None:
 def say(text: str) -> None:
     """Print one line on stderr."""
     err.print(escape(text), soft_wrap=True)
+
+
+def failure(error: PrmError) -> None:
+    """Print an error on stderr: one line, and what to do about it."""
+    say(f"error: {error}")
+    if error.hint:
+        say(f"\nhint: {error.hint}")
 
 
 def summary(title: str, counts: Mapping[str, Any], *paths: Path | None) -> None:

@@ -215,6 +215,27 @@ def test_from_labels_to_a_choice(made, objective):
     assert "majority" in said
 
 
+def test_search_goes_on_from_the_engines_own_tokens(made, served):
+    """Chains grown step by step are scored as they are when they are whole, and no budget is passed."""
+    train = ["train", "--objective", "prm", *files(made), "--labels", made / "labels.jsonl", "--base", POLICY]
+    prm(*train, "--lr", 1e-4, "--batch-size", 8, "--out", made / "prm")
+    out = made / "solved.jsonl"
+    job = ["--model", POLICY, "--problems", made / "problems.jsonl", "--max-tokens", 128, "--endpoint", served]
+    job += ["--scorer", made / "prm", "--method", "rebase", "-n", 4, "--budget-tokens", 220, "--reproducible"]
+    said = prm("solve", *job, "--out", out)
+    assert "% right" in said
+    chains = {c.id: c for c in read_records(out, Chain)}
+    assert all(step.endswith("\n") for c in chains.values() for step in c.steps[:-1])
+    choices = rows(out.with_name(out.name + ".choices.jsonl"))
+    assert len(choices) == 12
+    assert all(0 < row["generated"] <= 220 and row["scored"] > 0 for row in choices)
+    prm("score", "--scorer", made / "prm", *files(made)[:2], "--chains", out, "--out", made / "again.jsonl")
+    again = {x.chain_id: x.scores for x in read_records(made / "again.jsonl", StepScores)}
+    grown = list(read_records(out.with_name(out.name + ".scores.jsonl"), StepScores))
+    assert grown
+    assert all(x.scores == pytest.approx(again[x.chain_id], abs=1e-4) for x in grown)
+
+
 @needs_samples
 def test_real_text_runs_to_the_end_and_what_cannot_be_labeled_is_counted(tmp_path, served):
     source = rows(SAMPLES / "gsm8k_candidates" / "gsm8k_bon16.jsonl")[:6]

@@ -22,10 +22,12 @@ MAY_IMPORT = {
     "console": {"errors"},
     "plots": {"errors"},
     **{room: set(ROOMS[:i]) for i, room in enumerate(ROOMS) if i >= ROOMS.index("statistics")},
+    "search": set(ROOMS) - {"training"},
     "labeling": set(ROOMS) - {"training"},
-    "benchmarks": set(ROOMS),
-    "": {*ROOMS, "labeling", "benchmarks"},  # the façade
-    "cli": {*ROOMS, "labeling", "benchmarks"},
+    "serving": set(ROOMS) - {"training", "generation"},
+    "benchmarks": {*ROOMS, "search"},
+    "": {*ROOMS, "search", "labeling", "benchmarks", "serving"},  # the façade
+    "cli": {*ROOMS, "search", "labeling", "benchmarks", "serving"},
 }
 MAY_IMPORT["generation"] -= {"training"}
 

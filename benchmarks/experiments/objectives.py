@@ -1,4 +1,4 @@
-r"""Compare objectives on the same data: PRMs by views of the labels and by losses, an ORM, and a joint model.
+r"""Compare objectives on the same data: PRMs by views of the labels and by losses, an ORM, a joint and an implicit one.
 
     prm world --count 1160 --seed 1 --out runs/world/train.problems.jsonl
     prm world --count 300 --seed 2 --out runs/world/test.problems.jsonl
@@ -18,10 +18,10 @@ reused. Measured on the test chains, against the exact truth:
 
     step AUROC       how often a right step scores above a wrong one; `within position` compares only steps at the same
                      position
-    first-error F1   as in ProcessBench, at threshold 0.5; and at the best threshold, since a soft value of 0.5 does not
-                     separate right from wrong steps
+    first-error F1   as in ProcessBench, at threshold 0.5, if scores are probabilities; and at the best threshold, since
+                     a soft value of 0.5 does not separate right from wrong steps
     chain AUROC      how often a right chain scores above a wrong one of the same problem: a PRM by its lowest step, an
-                     ORM by its reward
+                     ORM by its reward, an implicit PRM by its last step, whose score is the reward
     best of N        share of problems whose highest-scoring chain, by the same score, is right
     seconds, tokens  of the training loop, with `--jobs` of them sharing the cores; start-up and padding are excluded
 
@@ -52,7 +52,7 @@ from prm.data.records import StepLabels
 from prm.data.writing import write_json
 
 from ..arithmetic import POLICY, REVIEW
-from ..numbers import ALL, EvalSettings, Number
+from ..numbers import ALL, EvalSettings, Number, is_probability
 from ..perf.job import machine, run
 from ..pools import Pool, make_pools, of_size
 from ..protocols.best_of_n import best_of_n
@@ -71,6 +71,8 @@ class Fit:
     """Options of `prm train`."""
     heads: Mapping[str, tuple[str, ...]]
     """Name of a row to options of `prm score`."""
+    aggregator: str = "min"
+    """Of the step scores of a PRM."""
 
 
 _TOLD = f"--template={REVIEW}".replace("\n", r"\n")
@@ -92,9 +94,10 @@ FITS = {
         ("--objective=joint", *_OUTCOME),
         {"joint, steps": ("--head=step",), "joint, reward": ("--head=outcome",)},
     ),
+    "implicit PRM": Fit(1, ("--objective=implicit", "--lr=1e-4", "--batch-size=2"), {"implicit PRM": ()}, "last"),
 }
 """The demo's settings, but heads that begin with random numbers: one that begins as the policy's verdicts leaves the
-objectives little to do."""
+objectives little to do. The implicit PRM is told nothing, as the policy that its reward is relative to."""
 COLUMNS = {
     "step AUROC": "step_auroc",
     "within position": "step_auroc_within_position",
@@ -208,15 +211,21 @@ def measured(name: str, fit: Fit, seed: int, data: Path, test: Test, out: Path) 
     for head, how in fit.heads.items():
         path = out / f"{slug(head)}-{seed}.jsonl"
         run("score", f"--scorer={model}", *test.files, *how, f"--out={path}")
-        rows.append({"model": head, "seed": seed, **quality(path, test), **cost(model, fit)})
+        rows.append({"model": head, "seed": seed, **quality(path, test, fit.aggregator), **cost(model, fit)})
         print(f"{head}, seed {seed}: {rows[-1]}", file=sys.stderr, flush=True)
     return rows
 
 
-def quality(scores: Path, test: Test) -> dict[str, float]:
-    """Quality of scores against the truth: each figure of `COLUMNS` that applies to them."""
+def quality(scores: Path, test: Test, of_steps: str) -> dict[str, float]:
+    """Quality of scores against the truth: each figure of `COLUMNS` that applies to them.
+
+    Args:
+        scores: file of scores.
+        test: the test data.
+        of_steps: aggregator of step scores.
+    """
     table, settings = read_scores(scores), EvalSettings()
-    aggregator = "min" if table.kind == "prm" else ""
+    aggregator = of_steps if table.kind == "prm" else ""
     numbers = list(best_of_n(test.pools, {"own": table}, settings).numbers)
     if table.kind == "prm":
         numbers += localization(test.truths, test.lengths, {"own": table}, settings).numbers
@@ -226,9 +235,10 @@ def quality(scores: Path, test: Test) -> dict[str, float]:
         "best_of_n": (most, aggregator),
         "step_auroc": ("step_auroc", ""),
         "step_auroc_within_position": ("step_auroc_within_position", ""),
-        "f1": ("f1", "fixed 0.5"),
         "f1_oracle": ("f1", ORACLE),
     }
+    if is_probability(table.values):
+        wanted["f1"] = ("f1", "fixed 0.5")
     return {figure: value for figure, what in wanted.items() for value in _values(numbers, *what)}
 
 

@@ -1,7 +1,8 @@
 """Best of n: how often is the chosen solution right, for every way of choosing and every k?
 
 All N solutions of a problem are used for every k (`prm.statistics.order_statistics`). Solutions without an answer rank
-last, as in `prm.rerank`, and have no vote. Undecided solutions count as not right.
+last, as in `prm.rerank`, and have no vote. Undecided solutions count as not right. By conventions that take solutions
+in order, k are the first k, the first of equals is chosen, and solutions without an answer compete and vote too.
 
 Ways of choosing, besides each scorer's highest score and weighted vote (per aggregator for scores of steps):
 
@@ -26,9 +27,10 @@ from scipy.stats import rankdata
 from prm.scoring.reranking import select
 from prm.statistics.aggregation import aggregate, is_logarithm
 from prm.statistics.arrays import Floats, Ints
-from prm.statistics.bootstrap import Resampling, estimate, ratio, resample
-from prm.statistics.order_statistics import best_of_k, runs_of, vote_of_k
+from prm.statistics.bootstrap import Resampling, ratio, resample
+from prm.statistics.order_statistics import best_of_k, first_of_k, first_vote_of_k, runs_of, vote_of_k
 
+from ..conventions import EXACT, Convention
 from ..numbers import (
     ALL,
     MATCHED,
@@ -85,6 +87,8 @@ class Ranking:
     """"" for an ORM."""
     scores: Sequence[Floats]
     """Per block, (problems, n): chain scores; -inf for a solution without an answer."""
+    given: Sequence[Floats]
+    """As `scores`, but -inf only for solutions that were not scored."""
     places: Sequence[Ints]
     """Per block, (problems, n): places of the chains in the scorer's table; -1 if not scored."""
 
@@ -119,8 +123,9 @@ def _rankings(blocks: Sequence[Block], name: str, table: ScoreTable) -> Iterator
     places = [table.places(block.chain_ids).reshape(block.is_right.shape) for block in blocks]
     for aggregator in table.aggregators:
         values = table.aggregated(aggregator)
-        own = [np.where(b.groups >= 0, values[place], -np.inf) for b, place in zip(blocks, places, strict=True)]
-        yield Ranking(name, aggregator, own, places)
+        given = [np.where(place >= 0, values[place], -np.inf) for place in places]
+        own = [np.where(b.groups >= 0, scores, -np.inf) for b, scores in zip(blocks, given, strict=True)]
+        yield Ranking(name, aggregator, own, given, places)
 
 
 def _blocks(pools: Sequence[Pool]) -> list[Block]:
@@ -152,13 +157,19 @@ class Selector:
     """(problems, ks)."""
 
 
-def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings: EvalSettings) -> Findings:
+def best_of_n(
+    pools: Sequence[Pool],
+    scorers: Mapping[str, ScoreTable],
+    settings: EvalSettings,
+    convention: Convention = EXACT,
+) -> Findings:
     """Compare all ways of choosing.
 
     Args:
         pools: at least one, none empty; every scorer has scored the chains with an answer.
         scorers: PRMs and ORMs by name; a PRM is tried with each aggregator.
         settings: as in `EvalSettings`.
+        convention: decides which k solutions count, and about ties.
 
     Returns:
         "best-of-k" for k = 1, 2, 4, … up to the fewest solutions of a problem. For each scorer and aggregator:
@@ -173,7 +184,8 @@ def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings
     rankings = [ranking for name, table in scorers.items() for ranking in _rankings(blocks, name, table)]
     numbers: list[Number] = []
     curves: list[Curve] = []
-    for chosen in _selectors(blocks, len(pools), rankings, ks, settings):
+    how = _InOrder(ks) if convention.in_order else _Expected(ks, _orders(len(pools)), settings.seed)
+    for chosen in _selectors(blocks, len(pools), rankings, how):
         own = _right(chosen, ks, drawn)
         numbers += own
         curves.append(_curve(chosen, ks, own))
@@ -184,13 +196,13 @@ def best_of_n(pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings
     for ranking in rankings:
         numbers += _of_scores(blocks, ranking, answered, drawn)
         pictures += _pictures(ranking, answered)
-        fitted, pair = _overoptimization(blocks, len(pools), ranking, ks, drawn)
+        fitted, pair = _overoptimization(blocks, len(pools), ranking, how, drawn)
         numbers += fitted
         curves += pair
         if ranking.aggregator == "min":
             numbers.append(_lowest_is_last(blocks, ranking, scorers[ranking.scorer], drawn))
     return Findings(
-        settings=_spelled_out(settings, most, {len(p.chain_ids) for p in pools}, _orders(len(pools))),
+        settings=_spelled_out(settings, most, {len(p.chain_ids) for p in pools}, how),
         numbers=tuple(numbers),
         headline=lambda number: number.name == _name(most),
         differences=differences(last, lambda n: n.label, lambda n: (n.name, n.split)),
@@ -209,41 +221,98 @@ def _name(k: int) -> str:
     return f"best-of-{k}"
 
 
-def _spelled_out(settings: EvalSettings, most: int, sizes: set[int], orders: int) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """Choices among k of n in expectation over all subsets of k; ties are shared."""
+
+    ks: Sequence[int]
+    orders: int
+    seed: int
+
+    def scores(self, ranking: Ranking) -> Sequence[Floats]:
+        """What solutions compete by."""
+        return ranking.scores
+
+    def weights(self, ranking: Ranking) -> Sequence[Floats]:
+        """What their votes count."""
+        return [vote_weights(own) for own in ranking.scores]
+
+    def pick(self, scores: Floats, gains: Floats) -> Floats:
+        """The gain of the highest score, (problems, ks)."""
+        return best_of_k(scores, gains, self.ks)
+
+    def vote(self, weights: Floats, block: Block) -> Floats:
+        """How often the winning answer is right, (problems, ks)."""
+        return vote_of_k(weights, block.groups, block.is_right, self.ks, orders=self.orders, seed=self.seed)
+
+    @property
+    def spelled_out(self) -> dict[str, str]:
+        """For the settings of a result."""
+        return {
+            "best of k": "exact expectation over all subsets of k of a problem's n solutions",
+            "votes": f"exact for k = 1 and k = n, else the mean of {self.orders} random orders",
+            "vote weights": "scores, or their exponentials in a problem where any is below 0 or none above",
+            "ties": "shared evenly",
+            "without answer": "ranked last, no vote",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _InOrder:
+    """Choices among the first k; the first of equals is chosen. Methods as in `_Expected`."""
+
+    ks: Sequence[int]
+
+    def scores(self, ranking: Ranking) -> Sequence[Floats]:
+        return ranking.given
+
+    def weights(self, ranking: Ranking) -> Sequence[Floats]:
+        return [np.exp(own) if is_logarithm(ranking.aggregator) else own for own in ranking.given]
+
+    def pick(self, scores: Floats, gains: Floats) -> Floats:
+        return first_of_k(scores, gains, self.ks)
+
+    def vote(self, weights: Floats, block: Block) -> Floats:
+        return first_vote_of_k(weights, block.groups, block.is_right, self.ks)
+
+    @property
+    def spelled_out(self) -> dict[str, str]:
+        return {
+            "best of k": "the first k of a problem's n solutions",
+            "votes": "of the first k; the verdict is that of the first solution with the answer",
+            "vote weights": "scores",
+            "ties": "the first",
+            "without answer": "competes, votes for no answer",
+        }
+
+
+def _spelled_out(settings: EvalSettings, most: int, sizes: set[int], how: _Expected | _InOrder) -> dict[str, object]:
     return {
         "n": most if sizes == {most} else f"{min(sizes)} to {max(sizes)}",
-        "best of k": "exact expectation over all subsets of k of a problem's n solutions",
-        "votes": f"exact for k = 1 and k = n, else the mean of {orders} random orders",
-        "vote weights": "scores, or their exponentials in a problem where any is below 0 or none above",
-        "ties": "shared evenly",
-        "without answer": "ranked last, no vote",
+        **how.spelled_out,
         "undecided": "not right",
-        "intervals": "95% percentile bootstrap over problems",
+        "intervals": "95% percentile bootstrap over problems; of a share at 0 or 1, Jeffreys'",
         "draws": settings.draws,
         "seed": settings.seed,
     }
 
 
 def _selectors(
-    blocks: Sequence[Block], problems: int, rankings: Sequence[Ranking], ks: Sequence[int], settings: EvalSettings
+    blocks: Sequence[Block], problems: int, rankings: Sequence[Ranking], how: _Expected | _InOrder
 ) -> Iterator[Selector]:
     def picked(scorer: str, variant: str, scores: Sequence[Floats]) -> Selector:
-        parts = [best_of_k(own, block.is_right, ks) for own, block in zip(scores, blocks, strict=True)]
+        parts = [how.pick(own, block.is_right) for own, block in zip(scores, blocks, strict=True)]
         return Selector(scorer, variant, _joined(blocks, parts, problems))
 
     def voted(scorer: str, variant: str, weights: Sequence[Floats]) -> Selector:
-        parts = [
-            vote_of_k(own, block.groups, block.is_right, ks, orders=_orders(problems), seed=settings.seed)
-            for own, block in zip(weights, blocks, strict=True)
-        ]
+        parts = [how.vote(own, block) for own, block in zip(weights, blocks, strict=True)]
         return Selector(scorer, variant, _joined(blocks, parts, problems))
 
     yield picked("", "pass@1", [np.zeros_like(block.is_right) for block in blocks])
     yield voted("", "majority", [np.ones_like(block.is_right) for block in blocks])
     for ranking in rankings:
-        yield picked(ranking.scorer, ranking.aggregator, ranking.scores)
-        weights = [vote_weights(own) for own in ranking.scores]
-        yield voted(ranking.scorer, f"{ranking.aggregator} vote".strip(), weights)
+        yield picked(ranking.scorer, ranking.aggregator, how.scores(ranking))
+        yield voted(ranking.scorer, f"{ranking.aggregator} vote".strip(), how.weights(ranking))
     yield picked("", "shortest", [block.answered - block.lengths for block in blocks])
     yield picked("", "longest", [block.answered + block.lengths for block in blocks])
     yield picked("", "oracle", [block.is_right for block in blocks])
@@ -278,7 +347,7 @@ def _curve(chosen: Selector, ks: Sequence[int], numbers: Sequence[Number]) -> Cu
 
 
 def _points(xs: Sequence[float], numbers: Sequence[Number]) -> tuple[Point, ...]:
-    found = [(float(x), estimate(number.drawn)) for x, number in zip(xs, numbers, strict=True)]
+    found = [(float(x), number.estimate()) for x, number in zip(xs, numbers, strict=True)]
     return tuple(Point(x, e.value, e.low, e.high) for x, e in found if e.value is not None)
 
 
@@ -343,7 +412,7 @@ def _pictures(ranking: Ranking, answered: Answered) -> Iterator[Picture | None]:
 
 
 def _overoptimization(
-    blocks: Sequence[Block], problems: int, ranking: Ranking, ks: Sequence[int], drawn: Resampling
+    blocks: Sequence[Block], problems: int, ranking: Ranking, how: _Expected | _InOrder, drawn: Resampling
 ) -> tuple[list[Number], list[Curve]]:
     """Gold and proxy score of best of n against its KL divergence from the policy, log n - (n-1)/n nats.
 
@@ -351,10 +420,10 @@ def _overoptimization(
     in gold score is fitted as d·(alpha - beta·d), by least squares over the measured n. Gold is the share of right
     choices.
     """
-    name, aggregator, scores = ranking.scorer, ranking.aggregator, ranking.scores
+    name, aggregator, scores, ks = ranking.scorer, ranking.aggregator, how.scores(ranking), how.ks
     least = min((own[np.isfinite(own)].min() for own in scores if np.isfinite(own).any()), default=0.0)
     gold, proxy = (
-        _joined(blocks, [best_of_k(own, gain, ks) for own, gain in zip(scores, gains, strict=True)], problems)
+        _joined(blocks, [how.pick(own, gain) for own, gain in zip(scores, gains, strict=True)], problems)
         for gains in ([block.is_right for block in blocks], [np.maximum(own, least) for own in scores])
     )
     kl = np.log(ks) - (np.array(ks) - 1) / np.array(ks)
@@ -376,7 +445,7 @@ def _overoptimization(
 def _measure(
     data: SuiteData, pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings: EvalSettings
 ) -> Findings:
-    return best_of_n(pools, scorers, settings)
+    return best_of_n(pools, scorers, settings, data.convention)
 
 
 def _marks(pool: Pool, scorers: Mapping[str, ScoreTable]) -> Iterator[Mark]:

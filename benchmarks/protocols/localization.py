@@ -1,6 +1,7 @@
 """First-error localization and step classification: how well step scores find wrong steps.
 
-A step is called wrong when it scores below a threshold; the first such step is the predicted error of the chain.
+A step is called wrong when it scores below a threshold (by some conventions, at it too); the first such step is the
+predicted error of the chain.
 The true first error is found by every threshold above its score that is not above the score of an earlier step. So
 each row is one interval of thresholds, and all thresholds can be evaluated at once.
 
@@ -14,17 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.stats import rankdata
 
 from prm.errors import InputError
 from prm.statistics.arrays import Floats, Ints
-from prm.statistics.bootstrap import Resampling, harmonic, ratio, resample
+from prm.statistics.bootstrap import Resampling, harmonic, matthews, ratio, resample
 
+from ..conventions import EXACT, Convention
 from ..numbers import (
     ALL,
     BINS,
@@ -34,6 +35,7 @@ from ..numbers import (
     Number,
     averaged,
     differences,
+    headline_of,
     is_probability,
     lengths_picture,
     reliability_picture,
@@ -43,10 +45,10 @@ from ..scores import ScoreTable
 from ..suites.collecting import SuiteData
 from ..suites.truth import StepTruth
 from .entry import Mark, ProtocolEntry
+from .official import official_measures
+from .rows import FIXED, Measure, Rows, Steps, fixed_mode
 
-Flags = NDArray[np.bool_]
-
-FIXED, ORACLE = "fixed", "oracle"
+ORACLE = "oracle"
 _ACCURACIES = ("first_error_accuracy", "all_right_accuracy")
 _FLAT = 1e-9
 """Ranks count as constant if their spread is below this share of their squares."""
@@ -54,85 +56,12 @@ _CANDIDATES = 201
 """The most thresholds that the oracle of a classification tries: quantiles, if there are more distinct scores."""
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The chains of a suite with one scorer's scores, and the draws for intervals."""
-
-    truths: Sequence[StepTruth]
-    scores: Sequence[Sequence[float]]
-    """One list per chain, one score per step."""
-    lengths: Floats
-    """Characters of each chain."""
-    drawn: Resampling
-
-    @cached_property
-    def splits(self) -> dict[str, Ints]:
-        """The rows of each split, in order of first appearance."""
-        names = np.array([truth.split for truth in self.truths])
-        return {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
-
-    @cached_property
-    def has_error(self) -> Flags:
-        """Whether each chain has a wrong step."""
-        return np.array([truth.first_error is not None for truth in self.truths], dtype=bool)
-
-    @cached_property
-    def found_above(self) -> Floats:
-        """The first error is found by thresholds above this; -inf for a chain without one."""
-        errors = [truth.first_error for truth in self.truths]
-        return np.array([-np.inf if e is None else s[e] for s, e in zip(self.scores, errors, strict=True)])
-
-    @cached_property
-    def found_to(self) -> Floats:
-        """… and up to this: the lowest score before the first error; of all steps if there is no error."""
-        errors = [truth.first_error for truth in self.truths]
-        return np.array([min(s[:e], default=np.inf) for s, e in zip(self.scores, errors, strict=True)])
-
-    @cached_property
-    def lowest(self) -> Floats:
-        """The lowest score of each chain; inf for one without steps."""
-        return np.array([min(s, default=np.inf) for s in self.scores])
-
-    @cached_property
-    def steps(self) -> Steps:
-        """All steps that the suite judges."""
-        known = [
-            (row, place, score, is_right)
-            for row, (truth, scores) in enumerate(zip(self.truths, self.scores, strict=True))
-            for place, (score, is_right) in enumerate(zip(scores, truth.steps, strict=True))
-            if is_right is not None
-        ]
-        owners, places, values, labels = zip(*known, strict=True) if known else ((), (), (), ())
-        return Steps(
-            np.array(owners, dtype=np.int64),
-            np.array(places, dtype=np.int64),
-            np.array(values, dtype=float),
-            np.array(labels, dtype=bool),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Steps of many chains."""
-
-    rows: Ints
-    """The chain of each."""
-    places: Ints
-    """The position of each in its chain, from 0."""
-    scores: Floats
-    is_right: Flags
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def of(self, rows: Ints) -> Steps:
-        """The steps of these chains."""
-        inside = np.isin(self.rows, rows)
-        return Steps(self.rows[inside], self.places[inside], self.scores[inside], self.is_right[inside])
-
-
 def localization(
-    truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: EvalSettings
+    truths: Sequence[StepTruth],
+    lengths: Sequence[int],
+    scorers: Mapping[str, ScoreTable],
+    settings: EvalSettings,
+    convention: Convention = EXACT,
 ) -> Findings:
     """Measure on chains whose first wrong step is known.
 
@@ -141,6 +70,7 @@ def localization(
         lengths: characters of each chain.
         scorers: PRMs by name.
         settings: as in `EvalSettings`.
+        convention: decides about steps at the threshold, further metrics and the headline.
 
     Returns:
         By split, with `macro` and `weighted` means, for each threshold mode: "first_error_accuracy" (share of chains
@@ -153,12 +83,17 @@ def localization(
         InputError: the split to choose the threshold on is missing.
     """
     kinds = {truth.first_error is not None for truth in truths}
-    headline = partial(_is_headline, "f1" if len(kinds) == 2 else _ACCURACIES[0] if True in kinds else _ACCURACIES[1])
-    return _evaluate(truths, lengths, scorers, settings, [_located, _extras, _of_steps], headline)
+    name = "f1" if len(kinds) == 2 else _ACCURACIES[0] if True in kinds else _ACCURACIES[1]
+    measures = [_located, _extras, _of_steps, *official_measures(convention)]
+    return _evaluate(truths, lengths, scorers, settings, convention, measures, ((name, MACRO), (name, ALL)))
 
 
 def classification(
-    truths: Sequence[StepTruth], lengths: Sequence[int], scorers: Mapping[str, ScoreTable], settings: EvalSettings
+    truths: Sequence[StepTruth],
+    lengths: Sequence[int],
+    scorers: Mapping[str, ScoreTable],
+    settings: EvalSettings,
+    convention: Convention = EXACT,
 ) -> Findings:
     """Measure on chains in which many steps are judged; arguments as in `localization`.
 
@@ -168,19 +103,8 @@ def classification(
         split without wrong steps, such as its multi_solutions), at the fixed threshold and at the oracle's; and the
         metrics of `_of_steps`. An F1 is None without steps of its kind.
     """
-    return _evaluate(truths, lengths, scorers, settings, [_classified, _of_steps], _is_prmscore)
-
-
-def _is_headline(name: str, number: Number) -> bool:
-    """Whether it is the suite's main number: the mean over its splits, at the fixed threshold."""
-    return number.name == name and number.variant.startswith(FIXED) and number.split in (MACRO, ALL)
-
-
-def _is_prmscore(number: Number) -> bool:
-    return number.name == "prmscore" and number.variant.startswith(FIXED) and number.split == ALL
-
-
-Measure = Callable[[str, Rows, EvalSettings], Iterator[Number]]
+    measures = [_classified, _of_steps, *official_measures(convention)]
+    return _evaluate(truths, lengths, scorers, settings, convention, measures, (("prmscore", ALL),))
 
 
 def _evaluate(
@@ -188,14 +112,21 @@ def _evaluate(
     lengths: Sequence[int],
     scorers: Mapping[str, ScoreTable],
     settings: EvalSettings,
+    convention: Convention,
     measures: Sequence[Measure],
-    headline: Callable[[Number], bool],
+    headline: Sequence[tuple[str, str]],
 ) -> Findings:
+    """All numbers; the headline is the first of these pairs of metric and split that is there, at fixed thresholds."""
+    originals = [truth for truth in truths if truth.is_original]
+    kept = [i for i, truth in enumerate(truths) if not truth.is_original]
+    truths, sizes = [truths[i] for i in kept], np.array([float(lengths[i]) for i in kept])
     drawn = resample([t.problem_id for t in truths], [t.split for t in truths], settings.draws, settings.seed)
     numbers: list[Number] = []
     pictures: list[Picture | None] = []
     for name, table in scorers.items():
-        rows = Rows(truths, [table[t.chain_id].tolist() for t in truths], np.array(lengths, dtype=float), drawn)
+        scores, before = ([t.fitted(table[t.chain_id].tolist()) for t in own] for own in (truths, originals))
+        others = {truth.chain_id: own for truth, own in zip(originals, before, strict=True)}
+        rows = Rows(truths, scores, sizes, drawn, convention, others)
         numbers += [number for measure in measures for number in measure(name, rows, settings)]
         steps = rows.steps
         pictures += [
@@ -203,9 +134,9 @@ def _evaluate(
             lengths_picture(name, "min", rows.lengths, rows.lowest, (~rows.has_error).astype(float)),
         ]
     return Findings(
-        settings=_spelled_out(scorers, settings),
+        settings=_spelled_out(scorers, settings, convention),
         numbers=tuple(numbers),
-        headline=headline,
+        headline=headline_of([n for n in numbers if n.variant.startswith(FIXED)], convention.headline or headline),
         differences=differences(numbers, alike=_alike),
         counts={"chains with an error": sum(t.first_error is not None for t in truths)},
         pictures=tuple(picture for picture in pictures if picture is not None),
@@ -217,21 +148,23 @@ def _alike(number: Number) -> tuple[str, str, str]:
     return number.name, number.split, FIXED if number.variant.startswith(FIXED) else number.variant
 
 
-def _spelled_out(scorers: Mapping[str, ScoreTable], settings: EvalSettings) -> dict[str, object]:
+def _spelled_out(
+    scorers: Mapping[str, ScoreTable], settings: EvalSettings, convention: Convention
+) -> dict[str, object]:
     return {
-        "called wrong": "a step that scores below the threshold",
+        "called wrong": f"a step that scores {'at or ' if convention.wrong_at_threshold else ''}below the threshold",
         "threshold": {name: settings.threshold(name) for name in scorers},
         "chain score": "least step score",
-        "intervals": "95% percentile bootstrap over problems, within splits",
+        "intervals": "95% percentile bootstrap over problems, within splits; of a share at 0 or 1, Jeffreys'",
         "draws": settings.draws,
         "seed": settings.seed,
     }
 
 
 def _located(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]:
-    fixed = np.full(len(rows.drawn.weights), settings.threshold(scorer))
+    fixed = np.full(len(rows.drawn.weights), rows.convention.cut(settings.threshold(scorer)))
     best = {split: _best_threshold(rows, own) for split, own in rows.splits.items()}
-    modes = {f"{FIXED} {settings.threshold(scorer):g}": dict.fromkeys(best, fixed), ORACLE: best}
+    modes = {fixed_mode(scorer, settings): dict.fromkeys(best, fixed), ORACLE: best}
     chosen = settings.threshold_split or next(iter(best))
     require_split(chosen, best)
     if len(best) > 1:
@@ -297,12 +230,11 @@ def _extras(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]
     called wrong at all, and at exactly that step. "length_correlation": Spearman's, of the lowest step score with the
     number of characters.
     """
-    threshold = settings.threshold(scorer)
-    fixed = f"{FIXED} {threshold:g}"
+    threshold, fixed = rows.convention.cut(settings.threshold(scorer)), fixed_mode(scorer, settings)
     for split, own in _parts(rows):
         auroc = rows.drawn.at(own).auroc(rows.lowest[own], ~rows.has_error[own])
         yield Number(scorer, "solution_auroc", split, "min", auroc, len(own))
-        mcc = _mcc(rows.lowest[own] < threshold, rows.has_error[own], rows.drawn.at(own).of_rows)
+        mcc = matthews(rows.lowest[own] < threshold, rows.has_error[own], rows.drawn.at(own).of_rows)
         yield Number(scorer, "mcc", split, fixed, mcc, len(own))
     shares = {name: _shares(rows, name, threshold) for name in _SHARES}
     drawn = rows.drawn.means(np.stack(list(shares.values()), axis=1))
@@ -341,14 +273,6 @@ def _shares(rows: Rows, name: str, threshold: float) -> Floats:
 def _lowest_place(scores: Sequence[float]) -> int:
     """The first step with the lowest score; -1 without steps."""
     return min(range(len(scores)), key=scores.__getitem__, default=-1)
-
-
-def _mcc(called: Flags, actual: Flags, weights: Floats) -> Floats:
-    """Matthews correlation coefficient; 0 if all predictions are the same, nan if all labels are."""
-    kinds = [(called & actual), (called & ~actual), (~called & actual), (~called & ~actual)]
-    tp, fp, fn, tn = (weights @ kind.astype(float) for kind in kinds)
-    below = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-    return np.where((tp + fn > 0) & (tn + fp > 0), ratio(tp * tn - fp * fn, below, 0.0), np.nan)
 
 
 def length_correlation(scorer: str, variant: str, length_ranks: Floats, scores: Floats, drawn: Resampling) -> Number:
@@ -395,8 +319,11 @@ def _classified(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Num
     for split, own in _parts(rows):
         steps = rows.steps.of(own)
         counts = _Counts(rows.drawn.at(steps.rows), steps)
-        fixed = np.array([settings.threshold(scorer)])
-        for mode, thresholds in ((f"{FIXED} {fixed[0]:g}", fixed), (ORACLE, _candidates(steps.scores, fixed))):
+        fixed = np.array([rows.convention.cut(settings.threshold(scorer))])
+        for mode, thresholds in (
+            (fixed_mode(scorer, settings), fixed),
+            (ORACLE, _candidates(steps.scores, fixed)),
+        ):
             f1, f1_wrong, score = counts.f1s(thresholds)
             best = np.argmax(np.where(np.isnan(score), -1.0, score), axis=1)[:, None]
             for name, drawn in (("f1", f1), ("f1_wrong", f1_wrong), ("prmscore", score)):
@@ -446,7 +373,7 @@ def _f1(hits: Floats, called: Floats, actual: Floats) -> Floats:
     return ratio(2 * hits, np.where(actual > 0, called + actual, 0.0))
 
 
-_Function = Callable[[Sequence[StepTruth], Sequence[int], Mapping[str, ScoreTable], EvalSettings], Findings]
+_Function = Callable[[Sequence[StepTruth], Sequence[int], Mapping[str, ScoreTable], EvalSettings, Convention], Findings]
 
 
 def _measure(
@@ -457,14 +384,15 @@ def _measure(
     settings: EvalSettings,
 ) -> Findings:
     _require_step_scores(truths, scorers)
-    return function(truths, [len(data.chains[truth.chain_id].text) for truth in truths], scorers, settings)
+    lengths = [len(data.chains[truth.chain_id].text) for truth in truths]
+    return function(truths, lengths, scorers, settings, data.convention)
 
 
 def _require_step_scores(truths: Sequence[StepTruth], scorers: Mapping[str, ScoreTable]) -> None:
     for name, table in scorers.items():
         if table.kind == "orm":
             raise InputError(f"{name} scores whole chains, and this suite asks for steps", "give a PRM's scores")
-        wrong = next((truth for truth in truths if len(table[truth.chain_id]) != len(truth.steps)), None)
+        wrong = next((t for t in truths if len(t.fitted(table[t.chain_id].tolist())) != len(t.steps)), None)
         if wrong is not None:
             raise InputError(
                 f"{name}: chain {wrong.chain_id!r} has {len(table[wrong.chain_id])} scores, {len(wrong.steps)} steps",
@@ -473,7 +401,7 @@ def _require_step_scores(truths: Sequence[StepTruth], scorers: Mapping[str, Scor
 
 
 def _marks(truth: StepTruth, scorers: Mapping[str, ScoreTable]) -> Iterator[Mark]:
-    yield Mark(truth.chain_id, truth.is_answer_right, truth.steps)
+    yield Mark(truth.chain_id, truth.is_answer_right, truth.of_chain)
 
 
 LOCALIZATION = ProtocolEntry(

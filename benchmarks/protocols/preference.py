@@ -10,7 +10,7 @@ Rules; `Suite.rule` names that of a suite:
     best     the one better response must be above all worse ones (RewardBench 2, arXiv 2506.01937, section 4); for
              several right ones see `prm.benchmarks.protocols.ties`
 
-Equal scores share: half a pair, or an equal part of the first place.
+Equal scores share, half a pair or an equal part of the first place; by some conventions, they lose.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from scipy.stats import rankdata
 from prm.statistics.arrays import Floats
 from prm.statistics.bootstrap import Resampling, ratio, resample
 
+from ..conventions import EXACT, Convention
 from ..numbers import (
     ALL,
     MACRO,
@@ -36,6 +37,7 @@ from ..numbers import (
     Number,
     averaged,
     differences,
+    headline_of,
     lengths_picture,
     require_different,
 )
@@ -66,6 +68,7 @@ def preference(
     scorers: Mapping[str, ScoreTable],
     settings: EvalSettings,
     rule: Rule = "pairs",
+    convention: Convention = EXACT,
 ) -> Findings:
     """Measure on comparisons whose responses have all been scored by every scorer.
 
@@ -75,10 +78,12 @@ def preference(
         scorers: PRMs and ORMs by name; a PRM is tried with each aggregator.
         settings: as in `EvalSettings`.
         rule: one of those above.
+        convention: decides about equal scores, further means and the headline.
 
     Returns:
         "accuracy" by split, by section if there are sections (the weighted mean of its comparisons), their `macro` and
         `weighted` means, and `all` together; with styles, "accuracy_easy", "…_normal" and "…_hard" too;
+        "mrr", the reciprocal rank of the better response, if the convention asks for it;
         "accuracy_length_matched" of pairs whose lengths differ by at most a tenth; "ties", the share of pairs with
         equal scores. Each is the share of a comparison's own pairs, averaged over comparisons. "length_correlation".
         "longer" and "shorter" are baselines that look at length alone.
@@ -86,13 +91,13 @@ def preference(
     drawn = resample([c.problem_id for c in comparisons], [c.split for c in comparisons], settings.draws, settings.seed)
     judges = [*_judges(scorers, comparisons), *_baselines(lengths)]
     require_different(label_of(judge.scorer, judge.variant) for judge in judges)
-    numbers = [n for judge in judges for n in _of_judge(judge, comparisons, lengths, drawn, rule)]
-    headline = _headline(numbers, rule)
+    numbers = [n for judge in judges for n in _of_judge(judge, comparisons, lengths, drawn, rule, convention)]
+    headline = _headline(numbers, rule, convention)
     return Findings(
         settings={
             "rule": rule,
-            "ties": "shared evenly",
-            "intervals": "95% percentile bootstrap over prompts, within splits",
+            "ties": "lost" if convention.ties_lose else "shared evenly",
+            "intervals": "95% percentile bootstrap over prompts, within splits; of a share at 0 or 1, Jeffreys'",
             "draws": settings.draws,
             "seed": settings.seed,
         },
@@ -104,11 +109,10 @@ def preference(
     )
 
 
-def _headline(numbers: Sequence[Number], rule: Rule) -> Callable[[Number], bool]:
+def _headline(numbers: Sequence[Number], rule: Rule, convention: Convention) -> Callable[[Number], bool]:
     """The mean of sections or subsets for suites reported that way, else the mean of all comparisons."""
-    has_parts = any(n.split == MACRO for n in numbers)
-    split = MACRO if has_parts and rule != "pairs" else ALL
-    return lambda number: number.name == "accuracy" and number.split == split
+    splits = (ALL,) if rule == "pairs" else (MACRO, ALL)
+    return headline_of(numbers, convention.headline or [("accuracy", split) for split in splits])
 
 
 def _differences(numbers: Sequence[Number], headline: Callable[[Number], bool]) -> tuple[Difference, ...]:
@@ -133,18 +137,28 @@ def _baselines(lengths: Mapping[str, int]) -> Iterator[Judge]:
 
 
 def _of_judge(
-    judge: Judge, comparisons: Sequence[Comparison], lengths: Mapping[str, int], drawn: Resampling, rule: Rule
+    judge: Judge,
+    comparisons: Sequence[Comparison],
+    lengths: Mapping[str, int],
+    drawn: Resampling,
+    rule: Rule,
+    convention: Convention,
 ) -> Iterator[Number]:
-    wins = [_wins(judge.scores, c) for c in comparisons]
+    signs = [_signs(judge.scores, c) for c in comparisons]
+    wins = [(own > 0) + (0.0 if convention.ties_lose else 0.5) * (own == 0) for own in signs]
     won = _best if rule == "best" else np.mean
     known = {SUBSET: ties_score(judge.scores, comparisons, drawn)} if rule == "best" else {}
-    yield from _by_split(judge, "accuracy", comparisons, np.array([float(won(w)) for w in wins]), drawn, known)
+    accuracies = list(_by_split(judge, "accuracy", comparisons, np.array([float(won(w)) for w in wins]), drawn, known))
+    yield from accuracies
+    yield from _means(accuracies, convention)
+    if "mrr" in convention.measures:
+        yield _pooled(judge, "mrr", np.array([_reciprocal_rank(own) for own in signs]), drawn)
     if rule == "styles":
         for name, pick in (("easy", np.tril), ("normal", np.diag), ("hard", np.triu)):
             yield from _by_split(judge, f"accuracy_{name}", comparisons, _styled(wins, pick), drawn)
     matched = np.array([_share(w[_alike(lengths, c)]) for w, c in zip(wins, comparisons, strict=True)])
     yield _pooled(judge, "accuracy_length_matched", matched, drawn)
-    yield _pooled(judge, "ties", np.array([np.mean(w == 0.5) for w in wins]), drawn)
+    yield _pooled(judge, "ties", np.array([np.mean(own == 0) for own in signs]), drawn)
     if judge.scorer:
         ids = [(row, chain_id) for row, c in enumerate(comparisons) for chain_id in (*c.better, *c.worse)]
         owners = np.array([row for row, _ in ids])
@@ -152,11 +166,26 @@ def _of_judge(
         yield length_correlation(judge.scorer, judge.variant, rankdata(sizes), values, drawn.at(owners))
 
 
-def _wins(scores: Mapping[str, float], comparison: Comparison) -> Floats:
-    """1 if the better response scores higher, 0.5 if both are equal, else 0; (better, worse)."""
+def _means(accuracies: Sequence[Number], convention: Convention) -> Iterator[Number]:
+    """The unweighted means of splits that the convention names, where all of these are there."""
+    by_split = {number.split: number for number in accuracies}
+    for name, splits in convention.means.items():
+        if by_split.keys() >= set(splits):
+            own = [by_split[split] for split in splits]
+            mean = np.mean([number.drawn for number in own], axis=0)
+            yield replace(own[0], split=name, drawn=mean, n=sum(number.n for number in own))
+
+
+def _signs(scores: Mapping[str, float], comparison: Comparison) -> Floats:
+    """1 if the better response scores higher, 0 if both are equal, else -1; (better, worse)."""
     better, worse = (np.array([scores[i] for i in ids]) for ids in (comparison.better, comparison.worse))
-    wins: Floats = (better[:, None] > worse[None, :]) + 0.5 * (better[:, None] == worse[None, :])
-    return wins
+    signs: Floats = (better[:, None] > worse[None, :]).astype(float) - (better[:, None] < worse[None, :])
+    return signs
+
+
+def _reciprocal_rank(signs: Floats) -> float:
+    """1 over the rank of the best of the better responses; worse ones come before it if they score the same."""
+    return 1 / (1 + float((signs <= 0).sum(axis=1).min()))
 
 
 def _best(wins: Floats) -> float:
@@ -248,7 +277,7 @@ def _measure(
     data: SuiteData, comparisons: Sequence[Comparison], scorers: Mapping[str, ScoreTable], settings: EvalSettings
 ) -> Findings:
     lengths = {chain_id: len(data.chains[chain_id].text) for c in comparisons for chain_id in c.chain_ids}
-    return preference(comparisons, lengths, scorers, settings, data.rule)
+    return preference(comparisons, lengths, scorers, settings, data.rule, data.convention)
 
 
 def _marks(comparison: Comparison, scorers: Mapping[str, ScoreTable]) -> Iterator[Mark]:

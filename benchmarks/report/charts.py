@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ..results import Bin, Curve, Metric, Picture, Point
+from ..results import Bin, Curve, Metric, Picture, Point, is_share
 from .drawing import FAINT, MUTED, RIGHT, SERIES, WRONG, Canvas, draw, legible, width_of
 from .tables import Table
-from .wording import NOTHING, is_share, metric_text, number, owner, scaled, title_of, unit_of, with_interval
+from .wording import NOTHING, metric_text, number, owner, scaled, title_of, unit_of, with_interval
 
 _SMALL, _LARGE = 340, 480
 """Widths in CSS pixels: of charts shown three to a row, and two to a row."""

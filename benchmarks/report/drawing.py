@@ -16,8 +16,34 @@ from xml.etree import ElementTree
 
 from prm.plots import new_figure
 
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
-"""Okabe and Ito 2008, Color Universal Design, in the order of use; the page shades them by theme."""
+SERIES = (
+    "#0072b2",
+    "#d55e00",
+    "#00916a",
+    "#b8629a",
+    "#b57800",
+    "#3088c4",
+    "#8c8200",
+    "#470076",
+    "#373413",
+    "#610030",
+    "#971297",
+    "#906a62",
+    "#556345",
+    "#000d9b",
+    "#2e304c",
+    "#5f38ca",
+    "#7f015d",
+    "#603e37",
+    "#225052",
+    "#9550bb",
+    "#529c20",
+    "#5f2d79",
+    "#798d6f",
+    "#424e08",
+)
+"""Colors of scorers, in the order of use: Okabe and Ito 2008, Color Universal Design, shaded; then the farthest from
+those before. The page has each for a light and a dark theme."""
 RIGHT, WRONG = SERIES[0], SERIES[1]
 MUTED, FAINT = "#808080", "#c0c0c0"
 _THEME = {

@@ -2,8 +2,8 @@ r"""Several results as one table: one row per scorer, one column per suite, the 
 
     prm leaderboard runs/*/eval.json --format markdown
 
-Results of one suite share a column only if their settings and data are equal. Settings with one value per scorer, such
-as thresholds, are compared for the scorers in both results.
+Results of one suite share a column only if their convention, settings and data are equal. Settings with one value per
+scorer, such as thresholds, are compared for the scorers in both results.
 """
 
 from __future__ import annotations
@@ -99,7 +99,12 @@ def leaderboard(
     suites = sorted({entry.suite for entry in named})
     metrics = {s: tuple(sorted({entry.metric.name for entry in named if entry.suite == s})) for s in suites}
     halves = [_HALF] if any(plus_minus(_cell_of(entry, {})) for entry in named) else []
-    notes = (*halves, *_choices(results.values(), variants), *(f"Mixed: {text}." for text in mixed))
+    notes = (
+        *halves,
+        *_official(results.values()),
+        *_choices(results.values(), variants),
+        *(f"Mixed: {text}." for text in mixed),
+    )
     return Leaderboard(metrics, tuple(sorted(_rows(named), key=_rank)), notes)
 
 
@@ -122,7 +127,7 @@ def _differing(one: Result, two: Result) -> list[str]:
     """List the settings and data that differ; equal digests mean equal data, whatever was dropped."""
     same_rows = one.data.get("digest") is not None and one.data.get("digest") == two.data.get("digest")
     sides = [
-        {"protocol": r.protocol, **_flat("settings", r.settings, r.scorers)}
+        {"protocol": r.protocol, "convention": r.convention, **_flat("settings", r.settings, r.scorers)}
         | ({} if same_rows else _flat("data", r.data, ()))
         for r in (one, two)
     ]
@@ -190,6 +195,12 @@ def _choices(results: Iterable[Result], variants: Sequence[str]) -> Iterator[str
     for suite, chosen in sorted(found.items()):
         texts = [f"{variant} ({', '.join(sorted(scorers))})" for variant, scorers in sorted(chosen.items())]
         yield f"Variants shown on {suite}: {', '.join(texts)}."
+
+
+def _official(results: Iterable[Result]) -> Iterator[str]:
+    """Yield a note on the suites that are counted as their authors do."""
+    if suites := sorted({result.suite for result in results if result.convention == "official"}):
+        yield f"Official convention, as the authors' code counts: {', '.join(suites)}."
 
 
 def _traits(metric: Metric) -> tuple[str, str, str]:

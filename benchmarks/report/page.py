@@ -20,6 +20,8 @@ from .leaderboard import LeaderboardRow, heading, leaderboard, plus_minus
 from .sections import sections
 from .wording import NOTHING, number
 
+_NONE = "'none'"
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -47,21 +49,22 @@ def make_page(results: Mapping[str, Result], chains: Mapping[str, Sequence[Shown
     from markupsafe import Markup
 
     browser = make_browser(results, chains, most)
-    style, *scripts = (_part(name) for name in ("report.css", "page.js", "browser.js"))
+    style, *scripts = (asset(name) for name in ("report.css", "page.js", "browser.js"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    html = environment.from_string(_part("page.html.j2")).render(
+    html = environment.from_string(asset("page.html.j2")).render(
         sections=sections(results),
         overview=_overview(results),
         browser=browser,
         data=Markup(_embedded(browser)),
-        policy=_policy(style, *scripts),
+        policy=policy(style, *scripts),
         style=Markup(style),
         scripts=[Markup(script) for script in scripts],
     )
     return Page(html.lstrip().encode("utf-8", "replace").decode(), browser.shown, browser.total)
 
 
-def _part(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file in `assets`."""
     return (files("prm.benchmarks.report") / "assets" / name).read_text(encoding="utf-8")
 
 
@@ -70,18 +73,18 @@ def _embedded(browser: Browser) -> str:
     return json.dumps(browser.data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _policy(style: str, *scripts: str) -> str:
+def policy(style: str, *scripts: str) -> str:
     """Content security policy: only these scripts and this style; nothing loaded or sent, and no HTML from text."""
     return "; ".join(
         [
-            "default-src 'none'",
-            f"script-src {' '.join(map(_digest, scripts))}",
+            f"default-src {_NONE}",
+            f"script-src {' '.join(map(_digest, scripts)) or _NONE}",
             f"style-src {_digest(style)}",
             "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
+            f"base-uri {_NONE}",
+            f"form-action {_NONE}",
             "require-trusted-types-for 'script'",
-            "trusted-types 'none'",
+            f"trusted-types {_NONE}",
         ]
     )
 

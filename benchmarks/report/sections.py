@@ -71,7 +71,7 @@ def _section(key: str, title: str, result: Result, colors: Mapping[str, str]) ->
         id=key,
         title=title,
         protocol=PROTOCOLS[result.protocol].title,
-        facts=tuple(_spelled_out(result.settings)),
+        facts=tuple(_spelled_out({"convention": result.convention, **result.settings})),
         counts=tuple(_spelled_out({k: v for k, v in result.data.items() if k != "dropped"})),
         dropped=tuple((reason, _text(rows)) for reason, rows in dict(result.data.get("dropped") or {}).items()),
         versions=", ".join(f"{name} {version}" for name, version in result.versions.items()),

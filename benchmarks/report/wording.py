@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..results import Metric
+from ..results import Metric, is_share
 
 _SPELLED = {
     "auroc": "AUROC",
@@ -13,8 +13,6 @@ _SPELLED = {
     "prmscore": "PRMScore",
 }
 _JOINED = {"first error accuracy": "first-error accuracy", "all right accuracy": "all-right accuracy"}
-_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
-"""A metric with one of these words in its name is not a share, and is shown unscaled."""
 _LOWER = ("brier", "ece", "error", "loss")
 """A metric whose name ends in one of these words is better the lower it is."""
 NOTHING = "-"
@@ -30,11 +28,6 @@ def title_of(name: str) -> str:
     text = " ".join(_SPELLED.get(word, word) for word in name.split("_"))
     text = _JOINED.get(text, text)
     return text[:1].upper() + text[1:]
-
-
-def is_share(name: str) -> bool:
-    """Whether the metric is a share, shown in percent."""
-    return not any(word in _PLAIN for word in name.split("_"))
 
 
 def is_lower_better(name: str) -> bool:

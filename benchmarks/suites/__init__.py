@@ -11,27 +11,30 @@ but not if a step was repeated or removed, or the solution is another problem's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from prm.data.drops import Drops
-from prm.data.reading import read_source, rows_by_key, rows_in
+from prm.data.reading import Numbered, read_source, rows_by_key, rows_in
 from prm.data.records import Chain, Problem
 from prm.data.rows import Row, RowError
 from prm.data.steps import split_steps
 from prm.errors import InputError, entry
 from prm.verifiers import Checker
 
+from .. import conventions
+from ..conventions import EXACT, Convention, ConventionName
 from ..results import Protocol
 from . import best_of_n, judging, localization, preference, steps
 from .collecting import Collection, SuiteData
 from .fields import Place
 from .truth import Found, Rule, Truth
 
-__all__ = ["SUITES", "Suite", "SuiteData", "read_suite", "suite_named"]
+__all__ = ["SUITES", "Suite", "SuiteData", "convention_of", "read_suite", "suite_named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +56,35 @@ class Suite:
     """The split to read where those on the Hub are not parts of one whole."""
     is_grouped: bool = False
     """Whether a file is one object, from a question's id to the list of its rows."""
+    joined_by: str | None = None
+    """A field: consecutive rows that are equal in it are one, with the list of them in `rows`."""
     is_rated_once: bool = False
     """Whether chains share beginnings, whose ratings count once; see `steps.rated_once`."""
     judge: Callable[[Mapping[str, Problem], Mapping[str, Chain], Checker], Iterable[Truth]] | None = None
     """For a suite of own files, in place of `read`: problems and chains → their truth, by a checker."""
+    official: Convention | None = None
+    """How its authors count, or for own files the program to compare with; None if it is not known to differ."""
 
 
 SUITES: dict[str, Suite] = {
-    "processbench": Suite("localization", localization.processbench, "ProcessBench, arXiv 2412.06559", 0),
-    "mr-gsm8k": Suite("localization", localization.mr_gsm8k, "MR-GSM8K, arXiv 2312.17080", 1),
+    "processbench": Suite(
+        "localization",
+        localization.processbench,
+        "ProcessBench, arXiv 2412.06559",
+        0,
+        official=conventions.PROCESSBENCH,
+    ),
+    "mr-gsm8k": Suite(
+        "localization", localization.mr_gsm8k, "MR-GSM8K, arXiv 2312.17080", 1, official=conventions.MR_GSM8K
+    ),
+    "gr-ben": Suite("localization", localization.gr_ben, "GR-Ben, arXiv 2605.01203", 1, official=conventions.GR_BEN),
     "mr-math": Suite(
         "localization",
         localization.mr_math,
         "ReasonEval, arXiv 2404.05692, MR-MATH invalid errors",
         1,
         "every final answer is right",
+        official=conventions.MR_MATH,
     ),
     "mr-ben": Suite(
         "localization",
@@ -88,7 +105,26 @@ SUITES: dict[str, Suite] = {
         "every chain is wrong",
     ),
     "prmbench": Suite(
-        "steps", steps.prmbench, "PRMBench, arXiv 2501.03124", 1, "redundant and circular steps count as wrong"
+        "steps",
+        steps.prmbench,
+        "PRMBench, arXiv 2501.03124",
+        1,
+        "redundant and circular steps count as wrong",
+        official=conventions.PRMBENCH,
+    ),
+    "socratic-prmbench": Suite(
+        "steps",
+        steps.prmbench,
+        "Socratic-PRMBench, arXiv 2505.23474",
+        1,
+        "rows in the form of PRMBench; redundant steps count as wrong",
+    ),
+    "hard2verify": Suite(
+        "steps",
+        steps.hard2verify,
+        "Hard2Verify, arXiv 2510.13744",
+        note="a step that builds on a wrong one is wrong",
+        official=conventions.HARD2VERIFY,
     ),
     "prm800k": Suite(
         "steps",
@@ -102,10 +138,26 @@ SUITES: dict[str, Suite] = {
         steps.mr_math_redundant,
         "ReasonEval, arXiv 2404.05692, MR-MATH redundant errors",
         note="a redundant step counts as wrong",
+        official=conventions.MR_MATH,
     ),
-    "search-and-learn": Suite("best-of-n", best_of_n.search_and_learn, "huggingface/search-and-learn"),
-    "qwen-harness": Suite("best-of-n", best_of_n.qwen_harness, "QwenLM/Qwen2.5-Math, evaluation"),
-    "candidates": Suite("best-of-n", best_of_n.candidates, "a list of solutions for each problem"),
+    "search-and-learn": Suite(
+        "best-of-n",
+        best_of_n.search_and_learn,
+        "huggingface/search-and-learn",
+        official=conventions.SEARCH_AND_LEARN,
+    ),
+    "qwen-harness": Suite(
+        "best-of-n", best_of_n.qwen_harness, "QwenLM/Qwen2.5-Math, evaluation", official=conventions.QWEN_HARNESS
+    ),
+    "ppe": Suite(
+        "best-of-n",
+        best_of_n.ppe,
+        "Preference Proxy Evaluations, arXiv 2410.14872, correctness",
+        note="the rows hold no answers, so votes mean nothing",
+    ),
+    "candidates": Suite(
+        "best-of-n", best_of_n.candidates, "a list of solutions for each problem", official=conventions.SEARCH_AND_LEARN
+    ),
     "rewardbench": Suite(
         "preference",
         preference.rewardbench,
@@ -113,21 +165,53 @@ SUITES: dict[str, Suite] = {
         note="the leaderboard gives math-prm the weight of the six hep subsets in Reasoning",
         rule="sections",
         hub_split="filtered",
+        official=conventions.REWARDBENCH,
     ),
     "rewardbench-2": Suite("preference", preference.rewardbench_2, "RewardBench 2, arXiv 2506.01937", rule="best"),
-    "rm-bench": Suite("preference", preference.rm_bench, "RM-Bench, arXiv 2410.16184", rule="styles"),
+    "rewardmath": Suite(
+        "preference",
+        preference.rewardmath,
+        "RewardMATH, arXiv 2410.01729",
+        rule="best",
+        joined_by="problem_id",
+        official=conventions.REWARDMATH,
+    ),
+    "rm-bench": Suite(
+        "preference", preference.rm_bench, "RM-Bench, arXiv 2410.16184", rule="styles", official=conventions.RM_BENCH
+    ),
     "judgebench": Suite(
         "preference",
         preference.judgebench,
         "JudgeBench, arXiv 2410.12784",
         note="the paper reports the pairs of each response model apart: read one file at a time",
+        official=conventions.JUDGEBENCH,
     ),
-    "llmbar": Suite("preference", preference.llmbar, "LLMBar, arXiv 2310.07641"),
+    "llmbar": Suite("preference", preference.llmbar, "LLMBar, arXiv 2310.07641", official=conventions.LLMBAR),
     "pairs": Suite("preference", preference.pairs, "preference pairs, see `prm.data.preferences`"),
-    judging.BEST_OF_N: Suite("best-of-n", None, "own problems and chains", judge=judging.candidates),
+    judging.BEST_OF_N: Suite(
+        "best-of-n",
+        None,
+        "own problems and chains",
+        judge=judging.candidates,
+        official=conventions.SEARCH_AND_LEARN,
+    ),
     judging.WORLD: Suite("localization", None, "problems of `prm world` and chains: exact truth", judge=judging.exact),
 }
 """By name."""
+
+
+def _joined(rows: Iterable[Numbered], name: str) -> Iterator[Numbered]:
+    """Rows of one file that are equal in a field as one, with the number of the first; unusable ones as they are."""
+    for (stem, value), own in groupby(rows, lambda found: (found[0], _field(found[2], name))):
+        (_, number, first), *others = own
+        if isinstance(first, RowError) or value is None:
+            yield from ((stem, number, first), *others)
+        else:
+            yield stem, number, {name: value, "rows": [first, *(row for _, _, row in others)]}
+
+
+def _field(row: Row | RowError, name: str) -> Any:
+    return None if isinstance(row, RowError) else row.get(name)
 
 
 def suite_named(name: str) -> Suite:
@@ -135,7 +219,27 @@ def suite_named(name: str) -> Suite:
     return entry("suite", name, SUITES)
 
 
-def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "newline") -> SuiteData:
+def convention_of(name: str, convention: ConventionName) -> Convention:
+    """How a suite counts by this convention.
+
+    Raises:
+        InputError: the suite or the convention is unknown, or the suite's authors are not known to count otherwise.
+    """
+    suite = suite_named(name)
+    known = entry("convention", convention, {"exact": EXACT, "official": suite.official})
+    if known is None:
+        raise InputError(f"the suite {name} has no official convention", "omit it: only exact is known")
+    return known
+
+
+def read_suite(
+    name: str,
+    source: str | Path,
+    drops: Drops,
+    *,
+    splitter: str = "newline",
+    convention: ConventionName = "exact",
+) -> SuiteData:
     """Read a suite of public rows.
 
     Args:
@@ -143,16 +247,21 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
         source: a file, a folder with files, or a name on the Hub; see `prm.data.reading`.
         drops: receives unusable rows, by file and number.
         splitter: what ends a step in responses and solutions; a set with steps of its own keeps them.
+        convention: whether rows are taken as ours are, or as the authors' code takes them.
 
     Raises:
-        InputError: the suite, the source or the splitter is unknown, or no row of the source can be used.
+        InputError: the suite, the source or the splitter is unknown, no row of the source can be used, or the suite
+            has no such convention.
     """
-    suite, collection, before = suite_named(name), Collection(), len(drops)
+    how = convention_of(name, convention)
+    suite, before = suite_named(name), len(drops)
+    collection = Collection(is_first_only=how.first_of_id)
     if suite.read is None:
         raise InputError(f"{name} is a suite of your own problems and chains", "give those files")
     split_steps("", splitter)  # refuse a wrong name whatever the rows are
-    for stem, number, row in read_source(source, suite.hub_split, unpack=rows_by_key if suite.is_grouped else rows_in):
-        place = Place(stem, number, splitter)
+    rows = read_source(source, suite.hub_split, unpack=rows_by_key if suite.is_grouped else rows_in)
+    for stem, number, row in rows if suite.joined_by is None else _joined(rows, suite.joined_by):
+        place = Place(stem, number, splitter, takes_all=how.takes_all)
         try:
             if isinstance(row, RowError):
                 raise row
@@ -164,4 +273,6 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
         raise InputError(f"{source}: holds no row of the suite {name}: {reasons}", "is it the right source?")
     truths = steps.rated_once(collection.truths, collection.chains) if suite.is_rated_once else collection.truths
     problems, chains, stored = collection.problems, collection.chains, collection.stored
-    return SuiteData(name, suite.protocol, problems, chains, tuple(truths), stored, note=suite.note, rule=suite.rule)
+    return SuiteData(
+        name, suite.protocol, problems, chains, tuple(truths), stored, suite.note, rule=suite.rule, convention=how
+    )

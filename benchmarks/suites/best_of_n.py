@@ -73,6 +73,21 @@ def candidates(row: Row, place: Place) -> Iterator[Found]:
     yield Found(problem, chains, (_candidates(place, chains, problem, verdicts, answers),))
 
 
+def ppe(row: Row, place: Place) -> Iterator[Found]:
+    """PPE's correctness sets: `response_1`, `response_2`, … and `scores` with their verdicts.
+
+    Not every set has answers (code, instructions), so each response counts as one of its own: votes mean nothing.
+    """
+    verdicts = typed(row, "scores", list)
+    responses = [typed(row, f"response_{i}", str) for i in range(1, len(verdicts) + 1)]
+    name = next((name for name in ("prompt", "question", "problem") if name in row), "prompt")
+    identity = place.id(optional_text(row, "question_id", "id"))
+    problem = make_problem(identity, typed(row, name, str))
+    chains = _chains(identity, problem, [split_steps(text, place.splitter) for text in responses])
+    answers = [f"{i}" for i in range(len(responses))]
+    yield Found(problem, chains, (_candidates(place, chains, problem, verdicts, answers),))
+
+
 def _chains(identity: str, problem: Problem, solutions: Sequence[Sequence[str]]) -> tuple[Chain, ...]:
     """One chain per solution. An empty solution stays, as a chain without steps: it was drawn, so it counts among n."""
     if not solutions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -43,10 +44,12 @@ def judged_chain(
     *,
     is_answer_right: bool | None = None,
     scores: Mapping[str, Sequence[float]] | None = None,
+    original: str | None = None,
+    judges_blank: bool = False,
 ) -> Found:
     """A chain with some steps known to be right or wrong.
 
-    Blank steps are left out, with their judgments and scores.
+    Blank steps are left out, with their judgments and scores, unless `judges_blank`.
 
     Args:
         problem: of the chain.
@@ -56,18 +59,24 @@ def judged_chain(
         split: the part of the suite.
         is_answer_right: as in `StepTruth`.
         scores: one per step, by scorer.
+        original: as in `StepTruth`.
+        judges_blank: whether judgments and scores of blank steps are kept; see `StepTruth.places`.
 
     Raises:
-        RowError: all steps are blank, or a wrong one is.
+        RowError: all steps are blank, or a wrong one is and is not judged.
     """
     kept = [i for i, text in enumerate(texts) if text.strip()]
     if not kept:
         raise RowError(EMPTY_CHAIN)
+    chain, places = Chain(identity, problem.id, tuple(ended(texts[i]) for i in kept)), None
+    if judges_blank and len(kept) < len(texts):
+        places = tuple(max(bisect_right(kept, i) - 1, 0) for i in range(len(texts)))
+        kept = list(range(len(texts)))
     for i, is_right in enumerate(judged):
         if is_right is False and i not in kept:
             raise RowError(WRONG_BLANK, f"step {i}, from 0")
-    chain = Chain(identity, problem.id, tuple(ended(texts[i]) for i in kept))
-    truth = StepTruth(identity, problem.id, split, tuple(judged[i] for i in kept), is_answer_right)
+    own = tuple(judged[i] for i in kept)
+    truth = StepTruth(identity, problem.id, split, own, is_answer_right, places, original)
     stored = {name: (score(chain, [values[i] for i in kept], "prm"),) for name, values in (scores or {}).items()}
     return Found(problem, (chain,), (truth,), stored)
 

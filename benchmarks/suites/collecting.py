@@ -10,6 +10,7 @@ from prm.data.drops import Drops
 from prm.data.records import Chain, Problem, StepScores
 from prm.data.rows import RowError
 
+from ..conventions import EXACT, Convention
 from ..results import Protocol
 from .fields import ID_TWICE, TWICE, Place
 from .truth import Candidates, Found, Rule, Truth
@@ -33,12 +34,19 @@ class SuiteData:
     """As in `Suite`."""
     rule: Rule = "pairs"
     """As in `Suite`."""
+    convention: Convention = EXACT
+    """By which it was read, and is measured."""
 
 
 class Collection:
-    """Collects rows. Problems with the same text are one, unless their gold answers differ."""
+    """Collects rows. Problems with the same text are one, unless their gold answers differ.
 
-    def __init__(self) -> None:
+    Args:
+        is_first_only: whether a later row with the same id is refused, instead of getting an id of its own.
+    """
+
+    def __init__(self, *, is_first_only: bool = False) -> None:
+        self.is_first_only = is_first_only
         self.problems: dict[str, Problem] = {}
         self.chains: dict[str, Chain] = {}
         self.truths: list[Truth] = []
@@ -73,6 +81,8 @@ class Collection:
         for suffix in (*others, new):
             if not any(map(self._is_other, founds)):
                 return founds
+            if self.is_first_only:
+                raise RowError(ID_TWICE, place.id())
             founds = [self._about_known(found) for found in read(replace(place, suffix=suffix))]
         if any(map(self._is_other, founds)):
             raise RowError(ID_TWICE, place.id())

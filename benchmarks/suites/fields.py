@@ -40,6 +40,8 @@ class Place:
     """What ends a step in a text without steps of its own; see `prm.data.steps`."""
     suffix: str = ""
     """Appended to each id if another row has the same."""
+    takes_all: bool = False
+    """As in `prm.benchmarks.conventions.Convention`."""
 
     def id(self, own: object = None, *, is_unique: bool = False) -> str:
         """An id that is unique over the files of a suite.

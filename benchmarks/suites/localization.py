@@ -30,13 +30,18 @@ from .fields import (
 from .stored import line_scores, lines_of, validity
 from .truth import Found
 
+CRITIC = "critic"
+"""The name of a scorer whose predictions stand in the rows."""
 _PROCESSBENCH = ("gsm8k", "math", "olympiadbench", "omnimath")
 _MR_FIELDS = ("model_output_solution_correctness", "model_output_solution_first_error_step")
 _LEVELS = ("college_", "high_school_")
 
 
 def processbench(row: Row, place: Place) -> Iterator[Found]:
-    """`label` counts from 0, and is -1 if no step is wrong. Blank lines between steps become newlines."""
+    """`label` counts from 0, and is -1 if no step is wrong. Blank lines between steps become newlines.
+
+    The optional `prediction` is a critic's first wrong step, in the same numbers; see `_of_critic`.
+    """
     steps, own = texts(row, "steps"), optional_text(row, "id")
     label = present(row, "label")
     number = whole_number(label)
@@ -52,6 +57,46 @@ def processbench(row: Row, place: Place) -> Iterator[Found]:
         up_to(error, len(steps)),
         subset if subset in _PROCESSBENCH else place.stem,
         is_answer_right=verdict(row.get("final_answer_correct")),
+        scores={CRITIC: _of_critic(row["prediction"], error, len(steps))} if "prediction" in row else None,
+        judges_blank=place.takes_all,
+    )
+
+
+def _of_critic(prediction: Any, error: int | None, count: int) -> list[float]:
+    """A critic's prediction as step scores: 0 for the step that it calls wrong, 1 for the others.
+
+    One that is null or names no step is counted as mistaken, as by `prediction == label` in QwenLM/ProcessBench,
+    code/run_eval.py: no step of a wrong chain is called wrong, and the first one of a right chain.
+    """
+    try:
+        called = whole_number(prediction)
+    except RowError:
+        called = None
+    if called is None or not -1 <= called < count:
+        called = 0 if error is None else -1
+    return [float(i != called) for i in range(count)]
+
+
+def gr_ben(row: Row, place: Place) -> Iterator[Found]:
+    """As ProcessBench, but `label` counts from 1, and the split is the `domain`.
+
+    A label beyond the last step is refused; officially it is the last step (spirit-moon-fly/GR-Ben,
+    evaluation/run_prm_eval.py).
+    """
+    steps, number = texts(row, "steps"), whole_number(present(row, "label"))
+    if number is None:
+        raise RowError(WRONG_WITHOUT_ERROR, repr(row["label"]))
+    if place.takes_all:
+        number = min(number, len(steps))
+    identity = place.id(optional_text(row, "id"), is_unique=True)
+    yield judged_chain(
+        make_problem(identity, typed(row, "problem", str)),
+        identity,
+        steps,
+        up_to(None if number == -1 else step_index(number, 1, len(steps)), len(steps)),
+        typed(row, "domain", str),
+        is_answer_right=verdict(row.get("final_answer_correct")),
+        judges_blank=place.takes_all,
     )
 
 
@@ -72,6 +117,7 @@ def mr_gsm8k(row: Row, place: Place) -> Iterator[Found]:
         optional_text(row, "question_type") or place.stem,
         is_answer_right=verdict(row.get("model_output_answer_correctness")),
         scores=line_scores(row, range(len(steps)), len(steps), validity),
+        judges_blank=place.takes_all,
     )
 
 

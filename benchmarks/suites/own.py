@@ -11,14 +11,22 @@ from prm.errors import InputError
 from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES
 
-from . import SuiteData, suite_named
+from ..conventions import ConventionName
+from . import SuiteData, convention_of, suite_named
 from .judging import BEST_OF_N, WORLD
 
 __all__ = ["BEST_OF_N", "WORLD", "read_own"]
 
 
 def read_own(
-    name: str, problems: Path, chains: Path, drops: Drops, *, splitter: str = "newline", checker: Checker = RULES
+    name: str,
+    problems: Path,
+    chains: Path,
+    drops: Drops,
+    *,
+    splitter: str = "newline",
+    checker: Checker = RULES,
+    convention: ConventionName = "exact",
 ) -> SuiteData:
     """Read a suite from a file of problems and one of chains.
 
@@ -40,4 +48,5 @@ def read_own(
         else:
             drops.add(chain.id, "its problem is missing")
     truths = tuple(suite.judge(known, kept, checker))
-    return SuiteData(name, suite.protocol, known, kept, truths, {}, note=suite.note, rule=suite.rule)
+    how = convention_of(name, convention)
+    return SuiteData(name, suite.protocol, known, kept, truths, {}, suite.note, rule=suite.rule, convention=how)

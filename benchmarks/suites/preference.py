@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prm.data.formats.solutions import texts, typed
+from prm.data.formats.solutions import ended, objects, texts, typed
 from prm.data.preferences import EMPTY, NO_ANSWER, SAME_TEXTS
 from prm.data.preferences import pair_of as read_pair
 from prm.data.records import Chain, Message, Problem
@@ -89,11 +89,28 @@ def rm_bench(row: Row, place: Place) -> Iterator[Found]:
     yield _compared(place, identity, problem, (better, worse), domain, domain.partition("-")[0])
 
 
+def rewardmath(row: Row, place: Place) -> Iterator[Found]:
+    """The `rows` of one problem: each a solution, `eval_solution`, with its `solution_type`, chosen or rejected."""
+    rows = objects(row, "rows")
+    kinds = [typed(own, "solution_type", str) for own in rows]
+    ordered = [own for kind in ("chosen", "rejected") for own, is_a in zip(rows, kinds, strict=True) if is_a == kind]
+    if not 0 < kinds.count("chosen") < len(ordered) == len(rows):
+        raise RowError(NO_ANSWER, f"solution_type: {', '.join(kinds)}")
+    identity = place.id(optional_text(row, "problem_id"))
+    problem = make_problem(identity, typed(rows[0], "problem", str), optional_text(rows[0], "answer"))
+    steps = [tuple(ended(step) for step in texts(own, "eval_solution") if step.strip()) for own in ordered]
+    if not all(steps):
+        raise RowError(EMPTY, "of a solution")
+    chains = tuple(Chain(f"{identity}/{i}", problem.id, own) for i, own in enumerate(steps))
+    ids, chosen = tuple(chain.id for chain in chains), kinds.count("chosen")
+    yield Found(problem, chains, (Comparison(identity, problem.id, place.stem, ids[:chosen], ids[chosen:]),))
+
+
 def judgebench(row: Row, place: Place) -> Iterator[Found]:
     """`response_A`, `response_B` and `label`, "A>B" or "B>A".
 
     If the row has judgments of a reward model, the first one holds the scores of A and B; the second, with A and B
-    swapped, is ignored.
+    swapped, is ignored. Two identical responses are a tie, which only the official convention counts.
     """
     source = typed(row, "source", str)
     section = next((name for start, name in _JUDGEBENCH_SECTIONS.items() if source.startswith(start)), "")
@@ -119,7 +136,7 @@ def pairs(row: Row, place: Place) -> Iterator[Found]:
 
 
 def _pair(row: Row, place: Place, identity: str, split: str, section: str = "", weight: float = 1.0) -> Found:
-    context, chosen, rejected = read_pair(row)
+    context, chosen, rejected = read_pair(row, may_be_same=place.takes_all)
     messages = () if isinstance(context, str) else context
     meta = {"messages": [{"role": m.role, "content": m.content} for m in messages]} if messages else {}
     problem = make_problem(identity, context if isinstance(context, str) else _transcript(context), meta=meta)
@@ -148,7 +165,7 @@ def _compared(
         raise RowError(NO_ANSWER, "an empty list")
     if not all(text.strip() for text in (*better, *worse)):
         raise RowError(EMPTY, "of a response")
-    if {text.strip() for text in better} & {text.strip() for text in worse}:
+    if not place.takes_all and {text.strip() for text in better} & {text.strip() for text in worse}:
         raise RowError(SAME_TEXTS)
     chains = tuple(
         Chain(f"{identity}/{i}", problem.id, split_steps(text, place.splitter))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import cycle
+from typing import Any
 
 from prm.data.formats.prm800k import prm800k as read_solutions
 from prm.data.formats.solutions import Reading, texts, typed
@@ -11,30 +16,86 @@ from prm.data.records import Chain
 from prm.data.rows import Row, RowError, optional_text
 
 from .building import Judged, judged_chain, make_problem
-from .fields import UNREADABLE, Place, answer_text, require_equal, step_index, verdict
+from .fields import UNREADABLE, Place, answer_text, require_equal, step_index, verdict, whole_number
 from .stored import line_scores, lines_of, usefulness
 from .truth import Found, StepTruth, Truth
+
+_ORIGINAL, _WITH_ORIGINALS = "correct", "redundency"
+"""PRMBench's name for the solutions as they were, and the class from whose rows its code takes them."""
+_ENCRYPTED = ("question", "model_response_by_step", "human_labels")
 
 
 def prmbench(row: Row, place: Place) -> Iterator[Found]:
     """`error_steps` counts from 1 over `modified_process`; it is empty in the class multi_solutions.
 
-    A row with a step beyond the end is dropped. Differs from ssmisya/PRMBench, mr_eval: it ignores such a step and
-    keeps the row, and of rows with the same idx and class it keeps only the first; here each different solution stays.
+    A row with a step beyond the end is dropped. Differs from ssmisya/PRMBench, mr_eval, whose convention is official:
+    it ignores such a step and keeps the row, and of rows with the same idx and class it keeps only the first; and it
+    compares each solution with the original one, which it takes from the rows of the class redundency.
     """
     steps, kind = texts(row, "modified_process"), typed(row, "classification", str)
-    wrong = {step_index(number, 1, len(steps)) for number in typed(row, "error_steps", list)}
+    wrong = [whole_number(number) for number in typed(row, "error_steps", list)]
     if None in wrong:
         raise RowError(UNREADABLE, f"error_steps: {row['error_steps']!r}")
+    if not place.takes_all:
+        for number in wrong:
+            step_index(number, 1, len(steps))
     own = typed(row, "idx", str)
     identity = place.id(own if own.startswith(kind) else f"{kind}/{own}", is_unique=True)
+    original = place.id(f"{_ORIGINAL}/{own.removeprefix(f'{kind}_')}", is_unique=True) if place.takes_all else None
     yield judged_chain(
         make_problem(identity, typed(row, "modified_question", str)),
         identity,
         steps,
-        tuple(i not in wrong for i in range(len(steps))),
+        tuple(i not in wrong for i in range(1, len(steps) + 1)),
         kind,
+        original=original,
+        judges_blank=place.takes_all,
     )
+    if original is not None and kind == _WITH_ORIGINALS:
+        before = texts(row, "original_process")
+        problem = make_problem(original, typed(row, "original_question", str))
+        all_right = (True,) * len(before)
+        yield judged_chain(
+            problem, original, before, all_right, _ORIGINAL, original=original, judges_blank=place.takes_all
+        )
+
+
+def hard2verify(row: Row, place: Place) -> Iterator[Found]:
+    """`human_labels`, 1 or 0 for each of `model_response_by_step`; a step that builds on a wrong one is wrong.
+
+    The published rows are encrypted against contamination, with the row's own `canary` as key; see `_decrypted`.
+    """
+    row = _decrypted(row)
+    steps, labels = texts(row, "model_response_by_step"), typed(row, "human_labels", list)
+    require_equal("labels and steps", len(labels), len(steps))
+    identity = place.id(optional_text(row, "unique_id", "id"))
+    problem = make_problem(identity, typed(row, "question", str))
+    yield judged_chain(problem, identity, steps, tuple(map(verdict, labels)), place.stem)
+
+
+def _decrypted(row: Row) -> Row:
+    """The row with its encrypted fields as JSON values; as it is without a `canary`, or where they are plain.
+
+    Base64 of the text's bytes, combined by exclusive or with the SHA-256 of the canary, repeated (`decrypt_sample` in
+    SalesforceAIResearch/Hard2Verify, utils.py).
+    """
+    canary = row.get("canary")
+    if not isinstance(canary, str):
+        return row
+    key = hashlib.sha256(canary.encode()).digest()
+    return row | {name: _plain(row[name], key) for name in _ENCRYPTED if isinstance(row.get(name), str)}
+
+
+def _plain(text: str, key: bytes) -> Any:
+    try:
+        mixed = base64.b64decode(text, validate=True)
+        plain = bytes(a ^ b for a, b in zip(mixed, cycle(key), strict=False)).decode()
+    except ValueError:
+        return text
+    try:
+        return json.loads(plain)
+    except ValueError:
+        return plain
 
 
 def prm800k(row: Row, place: Place) -> Iterator[Found]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,6 +25,30 @@ class StepTruth:
     """Whether each step is right; None if unknown, as after a first error."""
     is_answer_right: bool | None = None
     """Whether the chain's final answer is right; None if unknown."""
+    places: tuple[int, ...] | None = field(default=None, repr=False)
+    """The step of the chain that each belongs to, if the set judges blank steps, which a chain has none of: a blank one
+    belongs to the step before it, the first ones to the one after them. None if they are the chain's steps."""
+    original: str | None = field(default=None, repr=False)
+    """PRMBench: the chain that it was made from; itself for such an original, which is measured only by comparison."""
+
+    @property
+    def is_original(self) -> bool:
+        """Whether others were made from it."""
+        return self.original == self.chain_id
+
+    @property
+    def of_chain(self) -> tuple[bool | None, ...]:
+        """Whether each step of the chain is right: none of those that belong to it is wrong, or it is unknown."""
+        if self.places is None:
+            return self.steps
+        own = [[s for s, place in zip(self.steps, self.places, strict=True) if place == i] for i in set(self.places)]
+        return tuple(False if False in judged else None if None in judged else True for judged in own)
+
+    def fitted(self, scores: Sequence[float]) -> Sequence[float]:
+        """One score per judged step, from those or from one per step of the chain."""
+        if self.places is None or len(scores) == len(self.steps):
+            return scores
+        return [scores[place] for place in self.places]
 
     @property
     def id(self) -> str:

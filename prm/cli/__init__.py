@@ -19,7 +19,8 @@ from typer.core import TyperGroup
 from prm import console
 from prm.errors import PrmError
 
-from . import calibrate, demo, evaluate, formats, label, models, rank, report, sample, train, verify
+from . import calibrate, demo, formats, label, models, rank, sample, train, verify
+from .measuring import evaluate, gate, report
 
 Examples = dict[Callable[..., None], str]
 """Command functions, which also name the commands, and the example at the end of each help text."""
@@ -27,6 +28,8 @@ Examples = dict[Callable[..., None], str]
 _COMMANDS: Examples = {
     demo.world: "prm world --count 300 --seed 2 --out runs/problems.jsonl",
     sample.sample: "prm sample --model Qwen/Qwen2.5-Math-7B --problems gsm8k.jsonl -n 16 --out chains.jsonl",
+    sample.solve: "prm solve --model M --scorer runs/prm --method dvts --budget-tokens 2048 --problems p.jsonl "
+    "--out chains.jsonl",
     formats.import_: "prm import math-shepherd.jsonl --format math-shepherd --out runs/shepherd",
     train.train: "prm train --objective prm --base M --problems p.jsonl --chains c.jsonl --labels l.jsonl --out prm",
     formats.export: "prm export --problems p.jsonl --chains c.jsonl --labels l.jsonl --format trl --out trl.jsonl",
@@ -34,6 +37,7 @@ _COMMANDS: Examples = {
     rank.combine: "prm combine --scores a=a.jsonl --scores b=b.jsonl --how mean-sd:1 --out combined.jsonl",
     rank.rerank: "prm rerank --problems p.jsonl --chains c.jsonl --scores s.jsonl --aggregate min --out best.jsonl",
     calibrate.calibrate: "prm calibrate --scores s.jsonl --labels l.jsonl --method platt --out calibration.json",
+    calibrate.pruning: "prm pruning --problems p.jsonl --chains c.jsonl --scores s.jsonl --lost 0.05 --out t.json",
     calibrate.strengths: "prm strengths pairs.jsonl --model bradley-terry --out values.jsonl",
     models.convert: "prm convert --scorer runs/prm --to qwen2-process-reward --out runs/prm-qwen",
     evaluate.suite: "prm suite processbench Qwen/ProcessBench --out runs/processbench",
@@ -44,6 +48,7 @@ _COMMANDS: Examples = {
     verify.verify: "prm verify outputs.jsonl --prediction completion --gold answer --out verdicts.jsonl\n\n"
     "With a grader of your own: prm verify outputs.jsonl --checker 'command: python grader.py'\n\n"
     "Before a run, only the gold answers: prm verify problems.jsonl --audit-golds",
+    rank.serve: "prm serve --scorer prm=runs/prm --scorer orm=runs/orm --port 8400",
     demo.demo: "prm demo --out runs/demo",
 }
 _LABEL_COMMANDS: Examples = {
@@ -63,14 +68,22 @@ _DIALECT_COMMANDS: Examples = {
     models.show: "prm dialect show math-shepherd > my-dialect.json",
 }
 
+_GATE_COMMANDS: Examples = {
+    gate.run: "prm gate --problems p.jsonl --chains c.jsonl --scorer PRM=runs/prm --out card.json\n\n"
+    "With scores of any tool: prm gate --probes runs/probes --scores PRM=scores.jsonl --out card.json",
+    gate.probes: "prm gate probes --problems p.jsonl --chains c.jsonl --out runs/probes",
+    gate.limits: "prm gate limits > gate.toml",
+}
+
 
 class _InOrderOfUse(TyperGroup):
     """The commands in the order of use; Typer lists groups, such as `label`, after all commands."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names, with `label` after `sample`."""
-        names = [name for name in self.commands if name != "label"]
+        """The names, with `label` after `sample` and `gate` after `eval`."""
+        names = [name for name in self.commands if name not in ("label", "gate")]
         names.insert(names.index("sample") + 1, "label")
+        names.insert(names.index("eval") + 1, "gate")
         return names
 
 
@@ -106,6 +119,12 @@ app.add_typer(labeling, name="label")
 dialects = typer.Typer(help="How a reward model is fed and read: `dialect check` renders an example, `dialect show`.")
 _register(dialects, _DIALECT_COMMANDS)
 app.add_typer(dialects, name="dialect")
+gates = typer.Typer(
+    cls=_FirstByDefault,
+    help="Scorer → is it fit to be optimized against? Also `gate probes`, what to score, and `gate limits`.",
+)
+_register(gates, _GATE_COMMANDS)
+app.add_typer(gates, name="gate")
 
 
 def _say_version(is_wanted: bool) -> None:
@@ -130,7 +149,5 @@ def main() -> None:
     try:
         app()
     except PrmError as error:
-        console.say(f"error: {error}")
-        if error.hint:
-            console.say(f"\nhint: {error.hint}")
+        console.failure(error)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""`calibrate`: scores → calibrated probabilities. `strengths`: outcomes of pairs → values of chains."""
+"""`calibrate`: scores → probabilities. `pruning`: scores → a threshold. `strengths`: pairs → values of chains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prm.data.records import TARGET_VIEWS
 from prm.errors import InputError
 from prm.statistics.aggregation import AGGREGATORS
 
-from .options import OutFile, Overwrite, one_of
+from .options import Chains, Checker, OutFile, Overwrite, Problems, Splitter, one_of
 
 if TYPE_CHECKING:
     from prm.scoring.calibrating import Calibrated
@@ -81,6 +81,35 @@ def _show(made: Calibrated) -> None:
 def _bin_cells(row: Mapping[str, Any]) -> list[str]:
     shares = ["-" if row[name] is None else f"{row[name]:.3f}" for name in ("mean_score", "share_right")]
     return [f"{row['count']:,.0f}", *shares]
+
+
+def pruning(
+    problems: Problems,
+    chains: Chains,
+    scores: Annotated[Path, typer.Option(help="step scores of the chains, from `prm score`")],
+    out: OutFile,
+    lost: Annotated[float, typer.Option(min=0.001, max=0.999, help="share of right chains that may be lost")] = 0.05,
+    fit_on: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="share of problems to fit on; the rest is for measuring")
+    ] = 0.5,
+    checker: Checker = "exact",
+    splitter: Splitter = "newline",
+    overwrite: Overwrite = False,
+) -> None:
+    """Scored chains → the threshold of `prm solve --method prune` that loses a wanted share of right chains."""
+    from prm.search.pruning import fit_pruning
+
+    found = fit_pruning(
+        problems, chains, scores, out, lost=lost, fit_on=fit_on, checker=checker, splitter=splitter,
+        overwrite=overwrite,
+    )  # fmt: skip
+    rows = [
+        ["threshold", f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})"],
+        ["right chains lost", f"{found.lost:.1%} ({found.lost_low:.1%} to {found.lost_high:.1%})"],
+        ["wrong chains given up", f"{found.wrong_given_up:.1%}"],
+        ["steps saved", f"{found.saved:.1%}"],
+    ]
+    console.table("Measured on other problems", ["measure", "value"], rows)
 
 
 def strengths(

@@ -16,12 +16,21 @@ from prm.training import hub, job
 from prm.training.examples import Steps, Targets, TooLong
 from prm.training.objectives import TERMS
 from prm.training.options import read_options
-from prm.training.settings import METRICS, Optimizer, Precision, Quantize, Scheduler, TrainSettings, Weights
+from prm.training.settings import (
+    DEFAULT_BETA,
+    METRICS,
+    Optimizer,
+    Precision,
+    Quantize,
+    Scheduler,
+    TrainSettings,
+    Weights,
+)
 
 from .options import Chat, Overwrite, Seed, Splitter, key_values, one_of
 
 if TYPE_CHECKING:
-    from prm.models.heads import Kind
+    from prm.training.objectives import Objective
 
 DATA, LOSS, FIT, OUTPUT = "Data", "What is learned", "Training", "Output"
 
@@ -89,13 +98,18 @@ def train(
         ),
     ] = "drop",
     objective: Annotated[
-        str, typer.Option(help="prm (scores steps), orm (scores chains) or joint (both)", rich_help_panel=LOSS)
+        str,
+        typer.Option(
+            help="prm (scores steps), orm (scores chains), joint (both) or implicit (learns from outcomes, and scores "
+            "steps by its log-ratios to --base)",
+            rich_help_panel=LOSS,
+        ),
     ] = "prm",
     loss: Annotated[
         list[str] | None,
         typer.Option(
             help=f"NAME=WEIGHT, repeatable: {one_of(f'{name} ({term.summary})' for name, term in TERMS.items())}; "
-            "default: step=1, bradley-terry=1, or both",
+            "default: step=1, bradley-terry=1, or both; for implicit, pointwise=1",
             rich_help_panel=LOSS,
         ),
     ] = None,
@@ -136,6 +150,9 @@ def train(
     zeta: Annotated[
         float, typer.Option(min=0.0, help="gap between right and wrong steps, of q-ranking", rich_help_panel=LOSS)
     ] = 4.0,
+    beta: Annotated[
+        float, typer.Option(min=0.0, help="scale of the log-ratios, of implicit", rich_help_panel=LOSS)
+    ] = DEFAULT_BETA,
     epochs: Annotated[float, typer.Option(min=0.001, help="passes over the data", rich_help_panel=FIT)] = 1.0,
     max_steps: Annotated[
         int, typer.Option(min=0, help="optimizer steps, in place of --epochs; 0: go by those", rich_help_panel=FIT)
@@ -260,13 +277,13 @@ def train(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Labels or preferences → checkpoint: a step head (PRM), an outcome head (ORM) or both, on a backbone.
+    """Labels or preferences → checkpoint: a step head (PRM), an outcome head (ORM) or both, or an implicit PRM.
 
     On several devices: torchrun --nproc-per-node 8 -m prm.cli train … A killed training resumes with the same command.
     """
     settings = TrainSettings(
         base=base,
-        objective=cast("Kind", objective),
+        objective=cast("Objective", objective),
         losses=_losses(loss or []),
         labels_as=cast("Targets", labels_as),
         steps=cast("Steps", steps),
@@ -276,6 +293,7 @@ def train(
         margin=margin,
         label_smoothing=label_smoothing,
         zeta=zeta,
+        beta=beta,
         epochs=epochs,
         max_steps=max_steps,
         lr=lr,

@@ -205,16 +205,16 @@ def _fields(row: Row) -> dict[str, Any]:
     }
 
 
-def pair_of(row: Row) -> _Pair:
-    """Context, chosen and rejected answer of a row with one of each."""
-    context, chosen, rejected = _compared(row)
+def pair_of(row: Row, *, may_be_same: bool = False) -> _Pair:
+    """Context, chosen and rejected answer of a row with one of each; both the same only if `may_be_same`."""
+    context, chosen, rejected = _compared(row, may_be_same=may_be_same)
     for name, answers in (("chosen", chosen), ("rejected", rejected)):
         if len(answers) > 1:
             raise RowError("a field of the wrong kind", f"{name!r} holds {len(answers)} answers")
     return context, chosen[0], rejected[0]
 
 
-def _compared(row: Row) -> tuple[_Context, Sequence[str], Sequence[str]]:
+def _compared(row: Row, *, may_be_same: bool = False) -> tuple[_Context, Sequence[str], Sequence[str]]:
     """Context, better and worse answers, each at least one."""
     given = _given_context(row)
     better, worse = ([_split(answer, given) for answer in _answers(row, name)] for name in _names(row))
@@ -225,7 +225,7 @@ def _compared(row: Row) -> tuple[_Context, Sequence[str], Sequence[str]]:
     for name, texts in zip(("chosen", "rejected"), sides, strict=True):
         if not all(text.strip() for text in texts):
             raise RowError(EMPTY, f"the {name} answer")
-    if {text.strip() for text in sides[0]} & {text.strip() for text in sides[1]}:
+    if not may_be_same and {text.strip() for text in sides[0]} & {text.strip() for text in sides[1]}:
         raise RowError(SAME_TEXTS)
     return _with_system(row, _checked(_joined(given, before))), sides[0], sides[1]
 

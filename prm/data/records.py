@@ -424,6 +424,10 @@ class Choice:
     """Why the scorer refused each solution, in the given order; None for one with a score."""
     read: int | None = None
     """How many solutions, from the first on, were looked at before the winner was settled; None for all."""
+    generated: int | None = None
+    """Of a search: tokens generated for the problem, given-up branches included."""
+    scored: int | None = None
+    """Of a search: tokens that the scorer read, see `prm.search.budget.Spending`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,15 @@ SPLITTERS: dict[str, str] = {
 """Name → regular expression whose match ends a step. An empty match cuts between two characters."""
 
 
+_STOPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "newline": (("\n",), ""),
+    "blank-line": (("\n\n",), ""),
+    "step-marker": (("\nStep ",), "1: "),
+    "sentence": ((". ", "! ", "? ", "\n"), ""),
+}
+"""Name of a splitter to the texts after which a step may end, and how a next step then goes on."""
+
+
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _THOUGHT = re.compile(r".*</think>\s*", re.DOTALL)
 
@@ -68,6 +77,38 @@ def split_steps(text: str, splitter: str = "newline") -> tuple[str, ...]:
     for part in _joined(_cut(text[len(thought) :], way.pattern), way.least, way.most):
         _append(parts, part)
     return tuple(parts) if text.strip() else ()
+
+
+def step_stops(splitter: str) -> tuple[str, ...]:
+    r"""Texts at which a generator is to stop, so that no step ends unseen; not every one of them ends a step.
+
+    Raises:
+        InputError: the splitter is unknown, or an expression, of which no such texts are known.
+
+    >>> step_stops("blank-line,min=40")
+    ('\n\n',)
+    """
+    return _stopping(splitter)[0]
+
+
+def finished_steps(text: str, splitter: str = "newline") -> tuple[str, ...]:
+    r"""The first steps of a text that goes on: those that end in it, whatever follows; raises as `step_stops`.
+
+    >>> finished_steps("So 2 + 2 = 4\nThe answer"), finished_steps("Mr. ", "sentence")
+    (('So 2 + 2 = 4\n',), ())
+    """
+    following = _stopping(splitter)[1] + "S" * (1 + _way(splitter).least)
+    return split_steps(text + following, splitter)[:-1]
+
+
+def _stopping(splitter: str) -> tuple[tuple[str, ...], str]:
+    way, name = _way(splitter), splitter.partition(",")[0]
+    if name not in _STOPS:
+        raise InputError(
+            f"the ends of steps cannot be told while they are generated: {way.pattern.pattern!r} is an expression",
+            f"choose from {', '.join(_STOPS)}",
+        )
+    return _STOPS[name]
 
 
 def _thought(text: str) -> str:

@@ -53,6 +53,10 @@ class Request:
     prompt_ids: tuple[int, ...]
     n: int
     first: int = 0
+    max_tokens: int | None = None
+    """Longest continuation in tokens, where it is not that of the sampling settings."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a continuation, besides those of the sampling settings."""
 
     @property
     def id(self) -> str:
@@ -75,6 +79,15 @@ class Completion:
     tokens: int
     """Number of tokens generated."""
     finish: Finish
+    ids: tuple[int, ...] = ()
+    """The tokens generated, with those of the text that ended it; empty if the engine does not tell."""
+    stop: str = ""
+    """The text that ended it, of those that the request or the sampling settings name; "" if none did."""
+
+
+def longest(request: Request, sampling: Sampling) -> int:
+    """Longest continuation of a request, in tokens."""
+    return sampling.max_tokens if request.max_tokens is None else request.max_tokens
 
 
 class Engine(Protocol):

@@ -29,7 +29,7 @@ from prm import console
 from prm.data.records import as_finish
 from prm.errors import EngineError
 
-from .engine import Completion, Request, Sampling
+from .engine import Completion, Request, Sampling, longest
 
 IN_FLIGHT = 256
 """Draws sent to each server at once: vLLM's default batch."""
@@ -324,18 +324,18 @@ class ServerEngine:
             else:
                 server.answered()
                 self._answered = time.monotonic()
-                self._say_if_cut(found, sampling, server)
+                self._say_if_cut(found, longest(request, sampling), server)
                 self._gives_many = self._gives_many and len(found) == n
                 return found
             finally:
                 server.in_flight -= asked
 
-    def _say_if_cut(self, found: list[Completion], sampling: Sampling, server: _Server) -> None:
+    def _say_if_cut(self, found: list[Completion], most: int, server: _Server) -> None:
         """Say once if a server has a limit of its own: such draws are undecided."""
-        cut = [draw.tokens for draw in found if draw.finish == "length" and 0 < draw.tokens < sampling.max_tokens]
+        cut = [draw.tokens for draw in found if draw.finish == "length" and 0 < draw.tokens < most]
         if cut and not self._is_cut and cut[0] < self.max_length // 2:
             self._is_cut = True
-            console.say(f"{server.url}: cut a draw after {cut[0]:,} tokens, though {sampling.max_tokens:,} are allowed")
+            console.say(f"{server.url}: cut a draw after {cut[0]:,} tokens, though {most:,} are allowed")
 
     def _has_never_answered(self, error: _StatusError) -> bool:
         """Whether no server has answered any request yet, and all fail again and again: they will not get better."""
@@ -355,12 +355,13 @@ class ServerEngine:
     def _body(self, request: Request, sampling: Sampling, first: int, n: int) -> dict[str, Any]:
         own = request.seed(sampling)
         seed = {} if own is None else {"seed": own + first}
-        stop = {"stop": list(sampling.stop)} if sampling.stop else {}
+        texts = [*sampling.stop, *request.stop]
+        stop = {"stop": texts} if texts else {}
         return {
             "model": self.model,
             "prompt": request.prompt_ids,
             "n": n,
-            "max_tokens": min(sampling.max_tokens, self.max_length - len(request.prompt_ids)),
+            "max_tokens": min(longest(request, sampling), self.max_length - len(request.prompt_ids)),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "top_k": sampling.top_k or -1,
@@ -415,7 +416,7 @@ def _completions(reply: Any, server: _Server, n: int) -> list[Completion]:
         total = int((reply.get("usage") or {}).get("completion_tokens") or 0)
         counts = _token_counts(choices, texts, max(total, 0))
         found = [
-            Completion(text, tokens, as_finish(choice.get("finish_reason")))
+            Completion(text, tokens, as_finish(choice.get("finish_reason")), _ids(choice), _stop(choice))
             for text, tokens, choice in zip(texts, counts, choices, strict=True)
         ]
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -423,6 +424,17 @@ def _completions(reply: Any, server: _Server, n: int) -> list[Completion]:
     if not found:
         raise EngineError(f"{server.url}: does not answer like a completions server", "check the endpoints")
     return found
+
+
+def _ids(choice: Any) -> tuple[int, ...]:
+    ids = choice.get("token_ids")
+    return tuple(ids) if isinstance(ids, list) else ()
+
+
+def _stop(choice: Any) -> str:
+    """The text that ended a draw, which vLLM tells."""
+    stop = choice.get("stop_reason")
+    return stop if isinstance(stop, str) else ""
 
 
 def _token_counts(choices: Sequence[Any], texts: Sequence[str], total: int) -> list[int]:

@@ -14,7 +14,7 @@ from prm.data.records import as_finish
 from prm.errors import EngineError
 from prm.models.vllm_process import VllmProcess, has_gpu, last_line
 
-from .engine import Completion, Request, Sampling
+from .engine import Completion, Request, Sampling, longest
 
 
 class VLLMEngine:
@@ -95,12 +95,13 @@ def _sampling_params(request: Request, sampling: Sampling) -> Any:
         top_k=sampling.top_k or -1,
         min_p=sampling.min_p,
         repetition_penalty=sampling.repetition_penalty,
-        max_tokens=sampling.max_tokens,
+        max_tokens=longest(request, sampling),
         seed=request.seed(sampling),
-        stop=list(sampling.stop),
+        stop=[*sampling.stop, *request.stop],
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
 
 def _completion(output: Any) -> Completion:
-    return Completion(text=output.text, tokens=len(output.token_ids), finish=as_finish(output.finish_reason))
+    ids, stop = tuple(output.token_ids), output.stop_reason if isinstance(output.stop_reason, str) else ""
+    return Completion(output.text, len(ids), as_finish(output.finish_reason), ids, stop)

@@ -29,21 +29,27 @@ class LoraForm:
     """Names of the layers that get one; empty for all linear layers (QLoRA, arXiv 2305.14314)."""
 
 
-def with_adapters(model: Any, kind: Kind, form: LoraForm) -> Any:
+def with_adapters(model: Any, kind: Kind | None, form: LoraForm) -> Any:
     """The model with new adapters, in float32. They and a copy of its head are trained, and nothing else.
+
+    Args:
+        model: from `prm.models.checkpoint.load_model`, or from `load_policy`.
+        kind: its kind; None for a language model without a head of its own.
+        form: of the adapters.
 
     Raises:
         ModelError: the model has no such layers.
     """
     from peft import LoraConfig, get_peft_model
 
+    heads = None if kind is None else [model.head_name]
     config = LoraConfig(
         r=form.rank,
         lora_alpha=form.alpha or 2 * form.rank,
         lora_dropout=form.dropout,
         target_modules=list(form.targets) or "all-linear",
-        exclude_modules=[model.head_name],
-        modules_to_save=[model.head_name],
+        exclude_modules=heads,
+        modules_to_save=heads,
     )
     try:
         with warnings.catch_warnings():
@@ -51,8 +57,11 @@ def with_adapters(model: Any, kind: Kind, form: LoraForm) -> Any:
             adapted = get_peft_model(model, config)
     except ValueError as error:
         raise ModelError(f"LoRA does not fit this backbone: {first_line(error)}", "give other lora_targets") from error
-    config.task_type = "SEQ_CLS" if kind == "orm" else "TOKEN_CLS"  # for those who load it; no other class here
+    config.task_type = _TASKS[kind]  # for those who load it; no other class here
     return adapted
+
+
+_TASKS: dict[Kind | None, str] = {"prm": "TOKEN_CLS", "joint": "TOKEN_CLS", "orm": "SEQ_CLS", None: "CAUSAL_LM"}
 
 
 def give_adapters(adapted: Any, weights: Mapping[str, Tensor]) -> None:

@@ -29,8 +29,25 @@ from prm.data.writing import write_json
 from prm.errors import ModelError
 from prm.statistics.calibration import Calibration
 
-from .architectures import GIVE_A_MODEL, HEAD_NAMES, first_line, require_complete, require_model
-from .decoders import ExactLinear, attention, classifier_class, decoder_of, form_of, length_limit, require_decoder
+from .architectures import (
+    GIVE_A_MODEL,
+    HEAD_NAMES,
+    first_line,
+    load_strictly,
+    require_complete,
+    require_model,
+)
+from .decoders import (
+    ExactLinear,
+    attention,
+    classifier_class,
+    decoder_of,
+    form_of,
+    is_decoder,
+    length_limit,
+    require_decoder,
+)
+from .dialects import LANGUAGE_MODELS
 from .heads import Kind
 from .layouts import StepRenderer
 from .rendering import PLACE, Renderer, SolutionRenderer, prompt_of
@@ -216,6 +233,23 @@ def load_model(
     return model
 
 
+def load_policy(name: str, dtype: torch.dtype = torch.float32, quantization: Any = None) -> Any:
+    """Load a causal language model to train as it is; see `load_model`.
+
+    Raises:
+        ModelError: it is not one, or its file lacks weights.
+    """
+    config = _base_config(name)
+    architecture = (config.architectures or ["model without an architecture"])[0]
+    if not is_decoder(config) or not architecture.endswith(LANGUAGE_MODELS):
+        raise ModelError(f"{name}: a {architecture} is no language model of text alone", GIVE_A_MODEL)
+    options = {} if quantization is None else {"quantization_config": quantization}
+    model = load_strictly(name, config, dtype, **options)
+    if quantization is not None:
+        _keep_differentiable(model)
+    return model
+
+
 def begin_head(model: Any, kind: Kind, name: str, words: Sequence[int]) -> None:
     """Let a new head begin as a language model's choice between two words.
 
@@ -272,17 +306,18 @@ def _draw_head(model: Any) -> None:
     head.apply(model._init_weights)
 
 
-def four_bits(dtype: torch.dtype) -> Any:
+def four_bits(dtype: torch.dtype, *, has_head: bool = True) -> Any:
     """How `load_model` holds the linear layers of a decoder in 4 bits, and computes with them in `dtype`.
 
-    As QLoRA does: NF4, with quantized constants (arXiv 2305.14314, section 3). The head is left as it is.
+    As QLoRA does: NF4, with quantized constants (arXiv 2305.14314, section 3). The head is left as it is, and without
+    one, the output embedding.
     """
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=[name.rstrip(".") for name in HEAD_NAMES],
+        llm_int8_skip_modules=[name.rstrip(".") for name in HEAD_NAMES] if has_head else None,
     )
 
 
@@ -295,17 +330,20 @@ def _keep_differentiable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind, directory: Path) -> None:
-    """Write a model from `load_model` in the form that plain transformers loads, if it has one.
+def save_model(config: Any, weights: Mapping[str, torch.Tensor], kind: Kind | None, directory: Path) -> None:
+    """Write a model from `load_model` or `load_policy` in the form that plain transformers loads, if it has one.
 
     Args:
         config: its configuration.
         weights: its state dict.
-        kind: its kind.
+        kind: its kind; None for a language model.
         directory: the directory to write.
     """
     with torch.device("meta"):
-        model = classifier_class(config, form_of(config, kind))(config)
+        if kind is None:
+            model = AutoModelForCausalLM.from_config(config)
+        else:
+            model = classifier_class(config, form_of(config, kind))(config)
     model.load_state_dict(weights, assign=True)
     model.save_pretrained(directory)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from torch import Tensor
 
 from prm.data.jobs import Output, making
 from prm.data.manifest import Job, directories
-from prm.data.writing import whole_directory, write_json
+from prm.data.writing import whole_directory
 from prm.errors import ModelError, require_known
 
 from .architectures import Qwen2ForProcessRewardModel, adapter_of, load_config
 from .checkpoint import METADATA, load_metadata, load_model, save_model
 from .decoders import form_of, is_decoder
-from .dialects import DIALECT_FILE, Dialect
+from .dialects import Dialect
 from .heads import candidate_head
 from .public import Wanted, load_public
 
@@ -133,7 +133,7 @@ def to_token_classifier(name: str, target: Path, dialect: Given) -> None:
         _copy_input_files(Path(name), target)
     architectures = ("*ForTokenClassification",)
     own = replace(found.dialect, architectures=architectures, labels=2, hub_names=(), ids={})
-    write_json(target / DIALECT_FILE, asdict(own))
+    own.save(target)
 
 
 CONVERSIONS: dict[str, Callable[[str, Path, Given], None]] = {

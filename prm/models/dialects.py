@@ -20,13 +20,14 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from prm.data.converting import converted
+from prm.data.writing import write_json
 from prm.errors import ModelError, RenderError
 from prm.statistics.aggregation import AGGREGATORS
 
@@ -41,6 +42,7 @@ from .layouts import (
     chat_turns,
     chat_whole,
     plain_marked,
+    plain_spans,
 )
 from .rendering import special_texts
 
@@ -48,8 +50,10 @@ Layout = Literal["plain", "chat", "turns", "spans", "pieces", "whole"]
 """How a problem and its steps become token ids; see `Dialect.layout`."""
 ReadoutName = Literal["softmax", "difference", "sigmoid", "reward", "sum"]
 """How a head's outputs become a score; see `Dialect.readout`."""
-_LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel")
+LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel")
 """How the architectures of causal language models end."""
+BETA = 0.001
+"""Scale of an implicit reward where none is given: that on the card of EurusPRM-Stage2."""
 DIALECT_FILE = "dialect.json"
 """In the directory of a model: how it is read."""
 EXAMPLE = ("What is 2 + 3 + 4?", ("First, 2 + 3 = 5.", "Then 5 + 4 = 9. The answer is 9."))
@@ -84,7 +88,9 @@ class Dialect:
     readout: ReadoutName = "softmax"
     """`softmax`: a probability among the outputs. `difference`: that of the second output minus that of the first.
     `sigmoid`: of the last output. `reward`: the last output as it is. `sum`: log-ratios of a policy and its reference,
-    summed."""
+    times `beta` and summed."""
+    beta: float = BETA
+    """Scale of a `sum`, above 0."""
     kind: Literal["prm", "orm"] = "prm"
     """Whether its models score steps or whole solutions."""
     system: str | None = None
@@ -98,8 +104,8 @@ class Dialect:
     joint: str = ""
     """Stands between steps."""
     marker: str = ""
-    """Follows each step. In `plain` and `chat` it must be one token, with any space before it, and is read; in `pieces`
-    its last token is read or, where it is empty, the last token of the step."""
+    """Follows each step, unless they are summed. In `plain` and `chat` it must be one token, with any space before it,
+    and is read; in `pieces` its last token is read or, where it is empty, the last token of the step."""
     answers: tuple[str, str] | None = None
     """A causal language model's words for a wrong and a right step, whose logits are read at the marker; in `turns`, at
     the token before the assistant's answer, which is the second. Each must be one token: with a space before it, as it
@@ -151,6 +157,10 @@ class Dialect:
         if self.aggregator is not None and self.aggregator not in AGGREGATORS:
             raise ValueError(f"aggregator must be one of {', '.join(AGGREGATORS)}, not {self.aggregator!r}")
         self._check_layout()
+        if not 0 < self.beta < float("inf"):
+            raise ValueError(f"beta must be a number above 0, not {self.beta!r}")
+        if self.beta != BETA and not self.needs_reference:
+            raise ValueError(f"beta has no effect with the readout {self.readout!r}; omit it")
         if self.outputs and self.readout in ("difference", "sum"):
             raise ValueError(f"outputs have no effect with the readout {self.readout!r}; omit them")
         if not all(self.outputs.values()):
@@ -164,6 +174,10 @@ class Dialect:
         if count not in (None, 2) and self._reads_two:
             raise ValueError(f"its models have {count} outputs: say which ones make the score, see outputs")
 
+    def save(self, directory: Path) -> None:
+        """Write `DIALECT_FILE`, by which the model in this directory is read."""
+        write_json(directory / DIALECT_FILE, asdict(self))
+
     @property
     def scores(self) -> str:
         """The range of the scores, for people."""
@@ -174,9 +188,14 @@ class Dialect:
         """Refuse fields that the layout needs and does not have, or has and does not read."""
         if (self.layout == "whole") != (self.kind == "orm"):
             raise ValueError("the layout 'whole' is that of outcome models (kind = \"orm\"), and only theirs")
-        if (self.layout == "spans") != (self.readout == "sum"):
+        if self.layout == "spans" and not self.needs_reference:
             raise ValueError("the layout 'spans' goes with the readout 'sum', and only with it")
-        if (self.layout in ("plain", "chat") or self.splits_lines) and not self.marker:
+        if self.needs_reference and self.layout not in ("spans", "plain"):
+            raise ValueError("the readout 'sum' goes with the layout 'spans' or 'plain', and only with them")
+        if self.needs_reference and self.marker:
+            raise ValueError("marker has no effect with the readout 'sum'; omit it")
+        marks = self.layout in ("plain", "chat") and not self.needs_reference
+        if (marks or self.splits_lines) and not self.marker:
             raise ValueError(f"the layout {self.layout!r} needs a marker{' with splits_lines' * self.splits_lines}")
         if self.layout == "turns" and self.answers is None:
             raise ValueError("the layout 'turns' needs answers")
@@ -218,7 +237,7 @@ class Dialect:
         is_classifier = architecture.endswith("Classification")
         if self.is_causal and is_classifier:
             return f"a {architecture}, but the dialect reads logits of tokens (answers, answer_ids)"
-        if not self.is_causal and architecture.endswith(_LANGUAGE_MODELS):
+        if not self.is_causal and architecture.endswith(LANGUAGE_MODELS):
             return f"a {architecture}, which has no head, but the dialect names no answers"
         exactly = self.labels
         if exactly is None and is_classifier and self._reads_two:
@@ -295,6 +314,9 @@ def make_renderer(tokenizer: Any, name: str, dialect: Dialect, config: Any = Non
     if dialect.layout == "spans":
         spans = partial(chat_spans, system=dialect.system, start=dialect.step_start, joint=dialect.joint)
         return TextRenderer(tokenizer, spans, _special(tokenizer), reads_on=True)
+    if dialect.needs_reference:
+        plain = partial(plain_spans, **_plain(dialect))
+        return TextRenderer(tokenizer, plain, _special(tokenizer), has_bos=True)
     mark = dialect.answers[1] if dialect.layout == "turns" and dialect.answers else dialect.marker
     return _text(tokenizer, dialect, mark, mark_id(tokenizer, name, dialect, mark))
 
@@ -341,9 +363,14 @@ def _text(tokenizer: Any, dialect: Dialect, mark: str, expected: int | None) -> 
     if dialect.layout == "chat":
         chat = partial(chat_marked, system=dialect.system, **settings)
         return TextRenderer(tokenizer, chat, forbidden, expected=expected)
-    around = {"problem_start": dialect.problem_start, "problem_end": dialect.problem_end}
-    plain = partial(plain_marked, **around, **settings)
+    plain = partial(plain_marked, **_plain(dialect), marker=mark)
     return TextRenderer(tokenizer, plain, forbidden, has_bos=True, expected=expected)
+
+
+def _plain(dialect: Dialect) -> dict[str, str]:
+    """What stands around problem and steps in a plain text."""
+    names = {"start": "step_start"} | {name: name for name in ("problem_start", "problem_end", "joint")}
+    return {name: getattr(dialect, own) for name, own in names.items()}
 
 
 def mark_id(tokenizer: Any, name: str, dialect: Dialect, mark: str) -> int:

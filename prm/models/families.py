@@ -29,8 +29,6 @@ HELPSTEER = ("helpfulness", "correctness", "coherence", "complexity", "verbosity
 """The attributes that models trained on HelpSteer2 rate, in the order of their outputs."""
 REASONEVAL = {"validity": (0.0, 1.0, 1.0), "redundancy": (0.0, 1.0, 0.0)}
 """What ReasonEval's probabilities of a wrong, a superfluous and a right step mean."""
-BETA = 0.001
-"""Scale of the implicit reward, as on the card of EurusPRM-Stage2."""
 
 DIALECTS: dict[str, Dialect] = {
     "math-shepherd": Dialect(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import cross_entropy, linear
 
 from prm.errors import ModelError
 
@@ -21,7 +21,7 @@ ReadHead = Callable[[Any, dict[str, Tensor], Tensor, Tensor], Tensor]
 """``(model, inputs, rows, positions)`` → the head's outputs at these positions, ``(reads, channels)``. A function with
 further settings becomes one by `functools.partial`, so that all can be pickled."""
 LOGITS_AT_ONCE = 256
-"""Tokens whose full logits `reward_head` holds at once."""
+"""Tokens whose logits `log_probabilities` copies to float32 at once."""
 
 
 class PolicyAndReference(nn.Module):
@@ -119,8 +119,9 @@ _AFTER = ("final_logit_softcapping", "logits_scaling", "logit_scale", "lm_head_m
 """Settings of a model that change its logits after the output embedding."""
 
 
-def _changes(config: Any, name: str) -> bool:
-    return getattr(config.get_text_config(), name, None) not in (None, 1, 1.0)
+def changes_logits(config: Any) -> bool:
+    """Whether a model of this configuration scales or caps its logits."""
+    return any(getattr(config.get_text_config(), name, None) not in (None, 1, 1.0) for name in _AFTER)
 
 
 @torch.inference_mode()
@@ -137,7 +138,7 @@ def causal_head(model: Any, candidates: Sequence[int]) -> ReadHead:
         )
     if not all(0 <= token < embedding.weight.shape[0] for token in candidates):
         raise ModelError(f"the model has no token {max(candidates)}", "mend answer_ids in its dialect")
-    if getattr(embedding, "bias", None) is not None or any(map(partial(_changes, model.config), _AFTER)):
+    if getattr(embedding, "bias", None) is not None or changes_logits(model.config):
         return partial(logits_head, candidates=tuple(candidates))
     ids = torch.tensor([[*candidates, *candidates]], device=model.device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -166,18 +167,40 @@ def reward_head(
 
     Source: Free Process Rewards without Process Labels, arXiv 2412.01981, equation 3.
     """
-    policy, reference = (_log_probabilities(m, inputs, rows, positions) for m in (model.policy, model.reference))
-    return (beta * (policy - reference)).unsqueeze(-1)
+    policy, reference = (likelihood_head(m, inputs, rows, positions) for m in (model.policy, model.reference))
+    return beta * (policy - reference)
 
 
-def _log_probabilities(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
-    """Log-probability of each token read, given all before it: ``(reads,)`` in float32.
+def likelihood_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positions: Tensor) -> Tensor:
+    """Log-probability of each token read, given all before it, by a causal model. One channel, in float32."""
+    places, embedding = positions - 1, model.get_output_embeddings()
+    tokens = inputs["input_ids"][rows, positions]
+    return log_probabilities(logits_at(model, embedding, inputs, rows, places), tokens).unsqueeze(-1)
 
-    Computed in parts, to save memory: each token has logits for the whole vocabulary.
+
+def logits_at(model: Any, embedding: nn.Module, inputs: Mapping[str, Any], rows: Tensor, positions: Tensor) -> Tensor:
+    """A causal model's own logits, capped and scaled as it does, of these places alone: ``(reads, vocabulary)``.
+
+    Args:
+        model: a causal language model, or a wrapper of one.
+        embedding: its output embedding.
+        inputs: its inputs.
+        rows: the row of each read position.
+        positions: the read positions.
     """
-    hidden = _at(model.base_model(**inputs).last_hidden_state, rows, positions - 1)
-    tokens = inputs["input_ids"][rows, positions].to(hidden.device)
-    embedding = model.get_output_embeddings()
-    parts = zip(torch.split(hidden, LOGITS_AT_ONCE), torch.split(tokens, LOGITS_AT_ONCE), strict=True)
-    found = [embedding(h).float().log_softmax(dim=-1).gather(1, t.unsqueeze(1)).squeeze(1) for h, t in parts]
-    return torch.cat(found)
+
+    def only_read(_: nn.Module, hidden: tuple[Tensor]) -> tuple[Tensor]:
+        return (_at(hidden[0], rows, positions).unsqueeze(0),)
+
+    hook = embedding.register_forward_pre_hook(only_read)
+    try:
+        logits: Tensor = model(**inputs, use_cache=False).logits[0]
+    finally:
+        hook.remove()
+    return logits
+
+
+def log_probabilities(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability of each token by its logits: ``(reads,)`` in float32, computed in parts to save memory."""
+    parts = zip(torch.split(logits, LOGITS_AT_ONCE), torch.split(tokens.to(logits.device), LOGITS_AT_ONCE), strict=True)
+    return -torch.cat([cross_entropy(part.float(), own, reduction="none") for part, own in parts])

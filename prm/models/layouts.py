@@ -84,6 +84,13 @@ def plain_marked(
     return _marked(problem_start + _text_of(problem) + problem_end, start_steps(steps, start), marker, joint)
 
 
+def plain_spans(
+    _: Any, problem: Asked, steps: Sequence[str], *, problem_start: str, problem_end: str, start: str, joint: str
+) -> Layout:
+    """The problem between its two ends, and steps with `joint` between them; a step ends with the joint after it."""
+    return _spanned(problem_start + _text_of(problem) + problem_end, start_steps(steps, start), joint)
+
+
 def chat_marked(
     tokenizer: Any, problem: Asked, steps: Sequence[str], *, system: str | None, start: str, joint: str, marker: str
 ) -> Layout:
@@ -117,10 +124,9 @@ def chat_spans(
     tokenizer: Any, problem: Asked, steps: Sequence[str], *, system: str | None, start: str, joint: str
 ) -> Layout:
     """A chat whose assistant turn holds all steps with `joint` between them; a step ends with the joint after it."""
-    numbered = start_steps(steps, start)
-    whole = _chat(tokenizer, problem, joint.join(numbered), system)
-    ends = list(accumulate((len(s + joint) for s in numbered), initial=whole.start))[1:]
-    return Layout(whole.text, whole.start, (*ends[:-1], *(end - len(joint) for end in ends[-1:])))
+    spanned = _spanned("", start_steps(steps, start), joint)
+    whole = _chat(tokenizer, problem, spanned.text, system)
+    return Layout(whole.text, whole.start, tuple(whole.start + end for end in spanned.ends))
 
 
 def chat_whole(tokenizer: Any, problem: Asked, steps: Sequence[str], *, system: str | None, joint: str) -> Layout:
@@ -139,6 +145,11 @@ def _marked(before: str, steps: Sequence[str], marker: str, joint: str) -> Layou
         text += (joint if number else "") + step + marker
         ends.append(len(text))
     return Layout(text, len(before), tuple(ends))
+
+
+def _spanned(before: str, steps: Sequence[str], joint: str) -> Layout:
+    ends = list(accumulate((len(step + joint) for step in steps), initial=len(before)))[1:]
+    return Layout(before + joint.join(steps), len(before), (*ends[:-1], *(end - len(joint) for end in ends[-1:])))
 
 
 def _text_of(problem: Asked) -> str:
@@ -258,7 +269,7 @@ class TextRenderer(BatchRenderer):
             checked = place + self.is_before
             if place < 0 or (self.expected is not None and ids[checked : checked + 1] != [self.expected]):
                 return RenderError(f"the mark of step {number} is not a token of its own", "drop the chain")
-        prompt_length = sum(end <= layout.start for end in token_ends)
+        prompt_length = next((i for i, end in enumerate(token_ends) if end > layout.start), len(token_ends))
         return Rendered(tuple(ids[: places[-1] + 1 if places else prompt_length]), tuple(places), prompt_length)
 
 

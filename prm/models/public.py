@@ -23,7 +23,7 @@ from .architectures import (
 )
 from .checkpoint import load_tokenizer, stored_file
 from .dialects import DIALECT_FILE, Dialect, answer_ids, make_renderer, with_system
-from .families import BETA, choose_dialect, companion_of
+from .families import choose_dialect, companion_of
 from .heads import PolicyAndReference, ReadHead, causal_head, gated_head, reward_head, score_head, weighed_head
 from .layouts import StepRenderer
 
@@ -163,7 +163,7 @@ def _load_reference(wanted: Wanted, config: Any, dialect: Dialect, placed: Mappi
 
 def _head(model: Any, tokenizer: Any, name: str, dialect: Dialect) -> ReadHead:
     if dialect.needs_reference:
-        return partial(reward_head, beta=BETA)
+        return partial(reward_head, beta=dialect.beta)
     if dialect.is_causal:
         return causal_head(model, answer_ids(tokenizer, name, dialect))
     if isinstance(model, GATED):

@@ -32,6 +32,8 @@ class Backend(Protocol):
 
     max_length: int
     """Most tokens a row may have."""
+    tokens_per_pass: int
+    """Padded tokens that one call should hold, if there are so many to score."""
 
     def outputs(self, rows: Sequence[TokenRow]) -> list[Tensor]:
         """The head's outputs for each row, in order: ``(reads, channels)`` in float32."""

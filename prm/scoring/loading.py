@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from prm.errors import ModelError, require_number
+from prm.errors import ModelError, require_number, require_texts
 from prm.models.architectures import ARCHITECTURES, first_line, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
 from prm.models.dialects import Dialect
 from prm.models.families import DIALECTS, given_dialect
-from prm.models.heads import HEADS, score_head, token_head
+from prm.models.heads import HEADS, ReadHead, score_head, token_head
 from prm.models.layouts import StepRenderer
 from prm.models.public import Wanted, load_public, load_reading
 from prm.statistics.calibration import Calibration
@@ -47,13 +47,14 @@ def load_scorer(
     token: str | None = None,
     backend: str = "transformers",
     tokens_per_pass: int | None = None,
+    reuse_tokens: int | None = None,
     engine_options: Mapping[str, Any] | None = None,
     is_calibrated: bool = False,
 ) -> Scorer:
     """Load a scorer that `prm train` wrote, or a public reward model.
 
     Args:
-        name: directory or name on the Hub.
+        name: directory or name on the Hub; or the address of `prm serve`, with `#NAME` for one of several scorers.
         head: head of our own joint model to score with, "step" or "outcome"; None for the step head.
         dialect: how a public model is fed and read: a name in `prm.models.families.DIALECTS`, a file, or a `Dialect`.
             Needed for a causal language model that is not on the list, whose name and architecture do not tell.
@@ -66,28 +67,41 @@ def load_scorer(
         device_map: of a public model over several GPUs, as transformers takes it, such as "auto".
         revision: of a model on the Hub: branch, tag or commit.
         subfolder: where the model lies in its repository or directory.
-        token: for the Hub.
-        backend: "transformers", in this process; or "vllm", for classifiers and Qwen's process reward models.
+        token: for the Hub, or for `prm serve`.
+        backend: "transformers", in this process; "vllm", for classifiers and Qwen's process reward models; or "server",
+            for the same on a running vLLM server, see docs/serving.md.
         tokens_per_pass: for transformers: padded tokens in one forward pass.
-        engine_options: for vLLM: passed to `vllm.LLM` unchanged.
+        reuse_tokens: for transformers: tokens whose keys and values are kept, so that a chain that begins like an
+            earlier one is read only from where the two part, as in a search; None to read whole chains.
+        engine_options: for vLLM: passed to `vllm.LLM` unchanged; for a server: `url` (or several), `model` and `token`.
         is_calibrated: whether to apply the calibration that `prm calibrate --scorer` stored with our own model: that
             of step scores or, for an outcome head, that of rewards.
 
     Raises:
         ModelError: the model, head, dtype, dialect, backend or calibration is unknown or missing; the dialect or
             backend does not fit the model; or its file lacks weights or has unexpected ones.
-        InputError: `tokens_per_pass` is not a whole number of at least 1.
+        InputError: `tokens_per_pass` or `reuse_tokens` is not a whole number of at least 1.
     """
+    if name.startswith(("http://", "https://")):
+        given: dict[str, Any] = {
+            "head": head, "dialect": dialect, "system": system is not None, "output": output, "how": how,
+            "reference": reference, "dtype": dtype != "auto", "device": device, "device_map": device_map,
+            "revision": revision, "subfolder": subfolder, "backend": backend != "transformers",
+            "tokens_per_pass": tokens_per_pass, "reuse_tokens": reuse_tokens, "engine_options": engine_options,
+            "is_calibrated": is_calibrated,
+        }  # fmt: skip
+        return _remote(name, given, token)
     if dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}", f"choose from {', '.join(DTYPES)}")
-    if tokens_per_pass is not None:
-        require_number("tokens_per_pass", tokens_per_pass, "[1, inf)", whole=True)
+    for argument, value in (("tokens_per_pass", tokens_per_pass), ("reuse_tokens", reuse_tokens)):
+        if value is not None:
+            require_number(argument, value, "[1, inf)", whole=True)
     if Path(name).is_dir():
         name, subfolder = str(Path(name) / subfolder), ""
-    files = {"revision": revision, "subfolder": subfolder, "token": token}
-    given = {key: value for key, value in files.items() if value}
-    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", given, device_map=device_map)
-    wanted = _Wanted(model, device, tokens_per_pass, engine_options or {})
+    named = {"revision": revision, "subfolder": subfolder, "token": token}
+    files = {key: value for key, value in named.items() if value}
+    model = Wanted(name, dialect, system, reference, DTYPES[dtype] or "auto", files, device_map=device_map)
+    wanted = _Wanted(model, device, tokens_per_pass, reuse_tokens, engine_options or {})
     require_model(name)
     _require_backend(wanted, backend)
     if (Path(name) / METADATA).exists() and (revision or token):
@@ -108,6 +122,16 @@ def load_scorer(
     return scorer
 
 
+def _remote(address: str, given: Mapping[str, Any], token: str | None) -> Scorer:
+    """A scorer of a server, which has loaded it."""
+    from .remote.client import RemoteScorer
+
+    if wrong := [argument for argument, value in given.items() if value]:
+        raise ModelError(f"{address}: {wrong[0]} has no effect on a scorer that is served", "give it to prm serve")
+    url, _, name = address.partition("#")
+    return RemoteScorer(url, name or None, token=token)
+
+
 def _recorded(dialect: str | Dialect | None) -> Any:
     """A dialect as manifests name it: by its fields, for a file may change."""
     if dialect is None or (isinstance(dialect, str) and dialect in DIALECTS):
@@ -123,12 +147,13 @@ class _Wanted:
     model: Wanted
     device: str | None
     tokens_per_pass: int | None
+    reuse_tokens: int | None
     engine_options: Mapping[str, Any]
 
     @property
     def given(self) -> dict[str, Any]:
         """The arguments that not every backend uses."""
-        names = ("device", "tokens_per_pass", "engine_options")
+        names = ("device", "tokens_per_pass", "reuse_tokens", "engine_options")
         return {"reference": self.model.reference, "device_map": self.model.device_map} | {
             name: getattr(self, name) for name in names
         }
@@ -139,7 +164,7 @@ def _require_backend(wanted: _Wanted, backend: str) -> None:
     if backend not in BACKENDS:
         raise ModelError(f"unknown backend {backend!r}", f"choose from {', '.join(BACKENDS)}")
     for other, loader in BACKENDS.items():
-        for argument in loader.arguments if other != backend else ():
+        for argument in set(loader.arguments) - set(BACKENDS[backend].arguments):
             if value := wanted.given[argument]:
                 raise ModelError(
                     f"{wanted.model.name}: {argument}={value!r} has no effect on the backend {backend}",
@@ -162,8 +187,7 @@ Public = tuple[Backend, StepRenderer, Dialect]
 
 def _public_on_transformers(wanted: _Wanted) -> Public:
     found = load_public(wanted.model)
-    backend = TransformersBackend(_placed(found.model, wanted), found.head, tokens_per_pass=wanted.tokens_per_pass)
-    return backend, found.renderer, found.dialect
+    return _in_this_process(found.model, found.head, wanted), found.renderer, found.dialect
 
 
 def _own_on_transformers(wanted: _Wanted, metadata: Metadata) -> Backend:
@@ -174,7 +198,16 @@ def _own_on_transformers(wanted: _Wanted, metadata: Metadata) -> Backend:
         model, reader = load_strictly(name, config, stored), score_head
     else:
         model, reader = _own_model(name, metadata, stored), token_head
-    return TransformersBackend(_placed(model, wanted), reader, tokens_per_pass=wanted.tokens_per_pass)
+    return _in_this_process(model, reader, wanted)
+
+
+def _in_this_process(model: Any, head: ReadHead, wanted: _Wanted) -> Backend:
+    backend = TransformersBackend(_placed(model, wanted), head, tokens_per_pass=wanted.tokens_per_pass)
+    if wanted.reuse_tokens is None:
+        return backend
+    from .prefixes import PrefixBackend
+
+    return PrefixBackend(backend, wanted.reuse_tokens)
 
 
 def _own_model(name: str, metadata: Metadata, dtype: torch.dtype) -> Any:
@@ -202,6 +235,24 @@ def _own_on_vllm(wanted: _Wanted, _: Metadata) -> Backend:
     return _served(wanted, "float32")
 
 
+def _public_on_server(wanted: _Wanted) -> Public:
+    renderer, dialect = load_reading(wanted.model)
+    return _upstream(wanted), renderer, dialect
+
+
+def _own_on_server(wanted: _Wanted, _: Metadata) -> Backend:
+    return _upstream(wanted)
+
+
+def _upstream(wanted: _Wanted) -> Backend:
+    from .remote.upstream import ServerBackend
+
+    options = dict(wanted.engine_options)
+    if not (urls := require_texts("url", options.pop("url", ()))):
+        raise ModelError(f"{wanted.model.name}: no server is given", "such as url=http://localhost:8000")
+    return ServerBackend(wanted.model.name, urls, **options)
+
+
 def _served(wanted: _Wanted, usual: str) -> Backend:
     """The model in vLLM; `usual`: its dtype, if none is asked for."""
     from .vllm_backend import VllmBackend
@@ -219,14 +270,17 @@ class BackendLoader:
     load_own: Callable[[_Wanted, Metadata], Backend]
     """Load a checkpoint that `prm train` wrote, with this metadata."""
     arguments: tuple[str, ...]
-    """The arguments of `load_scorer` that no other backend uses."""
+    """The arguments of `load_scorer` that not every backend uses."""
 
 
 BACKENDS = {
     "transformers": BackendLoader(
-        _public_on_transformers, _own_on_transformers, ("tokens_per_pass", "reference", "device", "device_map")
+        _public_on_transformers,
+        _own_on_transformers,
+        ("tokens_per_pass", "reuse_tokens", "reference", "device", "device_map"),
     ),
     "vllm": BackendLoader(_public_on_vllm, _own_on_vllm, ("engine_options",)),
+    "server": BackendLoader(_public_on_server, _own_on_server, ("engine_options",)),
 }
 """Name to loader; a new backend is one more row."""
 

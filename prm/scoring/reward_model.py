@@ -20,9 +20,10 @@ from .scorer import (
     NOT_FINITE,
     TOO_LONG,
     CombinedScores,
+    Prepared,
+    PreparingScorer,
     Refusal,
     ScoreKind,
-    Scorer,
     Scores,
     UncertainScores,
     malformed,
@@ -56,7 +57,7 @@ def _mean(probabilities: Tensor, weights: Sequence[float]) -> Tensor:
     return _weighed(probabilities, weights).clamp(min(weights), max(weights))
 
 
-class RewardModel(Scorer):
+class RewardModel(PreparingScorer):
     """A PRM or ORM.
 
     Args:
@@ -101,34 +102,41 @@ class RewardModel(Scorer):
         self.is_beta = is_beta
         self._is_closed = False
 
-    def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
-        """See `Scorer.score_each`. A chain over the model's context is refused, never truncated.
+    @property
+    def tokens_per_pass(self) -> int:
+        """See `PreparingScorer.tokens_per_pass`."""
+        return self.backend.tokens_per_pass
+
+    def prepare(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Prepared | Refusal]:
+        """See `PreparingScorer.prepare`. A chain over the model's context is refused, never truncated.
 
         Raises:
             InputError: problems and chains differ in number.
-            ModelError: the scorer is closed.
         """
-        if self._is_closed:
-            raise ModelError("the scorer is closed", "load it again")
-        items = self._rendered(problems, chains)
-        rendered = [item for item in items if isinstance(item, Rendered)]
-        outputs = iter(self.backend.outputs([(item.ids, self._reads(item)) for item in rendered]))
-        return [item if isinstance(item, Refusal) else self._scores(item, next(outputs)) for item in items]
-
-    def _rendered(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Rendered | Refusal]:
         pairs = zip(*matched(problems, chains), strict=True)
         items = [(malformed(steps) or posed(problem), steps) for problem, steps in pairs]
         usable = [(problem, steps) for problem, steps in items if not isinstance(problem, Refusal)]
         rendered = iter(self.renderer.render_many([problem for problem, _ in usable], [steps for _, steps in usable]))
         return [item if isinstance(item, Refusal) else self._fitting(next(rendered)) for item, _ in items]
 
-    def _fitting(self, item: Rendered | RenderError) -> Rendered | Refusal:
+    def score_prepared(self, rows: Sequence[Rendered]) -> list[Scores | Refusal]:
+        """See `PreparingScorer.score_prepared`.
+
+        Raises:
+            ModelError: the scorer is closed.
+        """
+        if self._is_closed:
+            raise ModelError("the scorer is closed", "load it again")
+        outputs = self.backend.outputs([(row.ids, self._reads(row)) for row in rows])
+        return [self._scores(row, output) for row, output in zip(rows, outputs, strict=True)]
+
+    def _fitting(self, item: Rendered | RenderError) -> Prepared | Refusal:
         if isinstance(item, RenderError):
             return Refusal.of(item)
         if len(item.ids) > self.backend.max_length:
             most = self.backend.max_length
             return Refusal(TOO_LONG, f"{len(item.ids)} tokens, but the model takes {most}", "drop the chain")
-        return item
+        return Prepared(item, len(item.ids))
 
     def _reads(self, rendered: Rendered) -> Sequence[int]:
         if self.readout == "sum":

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from reprlib import repr as shortened
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from prm.data.files import Unreadable
 from prm.data.records import Asked, Chain, Drop, MemberScores, Message, Problem, StepScores
@@ -139,6 +139,45 @@ class Scorer(ABC):
 
     def close(self) -> None:  # noqa: B027  # most scorers hold nothing
         """Free what the scorer holds. A second call does nothing."""
+
+
+class Prepared(NamedTuple):
+    """A chain that is ready for a forward pass."""
+
+    row: Any
+    """What its scorer reads of it."""
+    tokens: int
+    """Its length."""
+
+
+class PreparingScorer(Scorer):
+    """A scorer that knows the length of a chain before it scores it, so that a server can fill a pass by tokens."""
+
+    @property
+    @abstractmethod
+    def tokens_per_pass(self) -> int:
+        """Padded tokens that one pass should hold."""
+
+    @abstractmethod
+    def prepare(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Prepared | Refusal]:
+        """The first half of `score_each`: chains that are ready, and the refusals of the others, in order.
+
+        Safe to call while another thread scores.
+        """
+
+    @abstractmethod
+    def score_prepared(self, rows: Sequence[Any]) -> list[Scores | Refusal]:
+        """The second half: results for the rows of `prepare`, in order, whichever calls they come from."""
+
+    def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
+        """See `Scorer.score_each`.
+
+        Raises:
+            InputError: problems and chains differ in number.
+        """
+        items = self.prepare(problems, chains)
+        found = iter(self.score_prepared([item.row for item in items if isinstance(item, Prepared)]))
+        return [item if isinstance(item, Refusal) else next(found) for item in items]
 
 
 def checked_scores(scorer: Scorer, problems: object, chains: object) -> list[Scores | Refusal]:

@@ -34,16 +34,23 @@ from prm.verifiers.checking import MAX_TIMEOUT
 
 from .checking import command_files, job_checker, recorded, solution_verdicts, verdicts
 
-PREDICTIONS = ("prediction", "pred", "completion", "solution_str", "model_output", "response", "output", "generation")
-GOLDS = ("gold", "answer", "solution", "ground_truth", "target", "reference")
-LABELS = ("label", "correct", "is_correct")
-"""Usual names of fields, in the order in which they are looked for in the first row."""
+PREDICTIONS = (
+    *("prediction", "pred", "completion", "solution_str", "model_output", "response", "output", "generation"),
+    "llm_response",
+)
+GOLDS = ("gold", "answer", "solution", "ground_truth", "target", "reference", "gold_answer")
+LABELS = ("label", "correct", "is_correct", "gold_correct", "gold_judgment")
+"""Usual names of fields, in the order in which they are looked for in the first row. The last ones are those of
+VerifyBench and VerifierBench."""
 
 _LABEL_VALUES: dict[Any, bool] = {
     **dict.fromkeys((True, "true", "1", "correct", "right", "+"), True),
     **dict.fromkeys((False, "false", "0", "incorrect", "wrong", "-"), False),
 }
 """How files write a verdict. The numbers 1, 1.0, 0 and 0.0 are equal to the truth values."""
+_JUDGMENTS: dict[Any, bool] = {**_LABEL_VALUES, "a": True, "b": False, "c": False}
+"""VerifierBench's: A is correct, B incorrect; C, a question or response that is no good, counts as incorrect
+(open-compass/CompassVerifier, README.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +227,7 @@ def find_fields(file: Path, prediction: str | None, gold: str | None, label: str
     first = _first_row(file)
     prediction = prediction or _found(file, first, "prediction", [name for name in PREDICTIONS if name != gold])
     gold = gold or _found(file, first, "gold", [name for name in GOLDS if name != prediction])
-    stored = (name for name in LABELS if name not in (prediction, gold) and _truth(first.get(name)) is not None)
+    stored = (name for name in LABELS if name not in (prediction, gold) and _truth(first.get(name), name) is not None)
     return Fields(prediction, gold, label or next(stored, None))
 
 
@@ -242,10 +249,11 @@ def _found(file: Path, first: Row, what: str, names: Iterable[str]) -> str:
     return found
 
 
-def _truth(value: Any) -> bool | None:
-    """The truth value of a stored verdict; None if the value is not a verdict."""
+def _truth(value: Any, name: str | None) -> bool | None:
+    """The truth value of a stored verdict in a field; None if the value is not a verdict."""
     if isinstance(value, bool | int | float | str):
-        return _LABEL_VALUES.get(value.strip().lower() if isinstance(value, str) else value)
+        values = _JUDGMENTS if name == "gold_judgment" else _LABEL_VALUES
+        return values.get(value.strip().lower() if isinstance(value, str) else value)
     return None
 
 
@@ -301,7 +309,7 @@ def _text(value: Any) -> str | None:
 
 def _label(file: Path, number: int, row: Row, name: str | None) -> bool | None:
     value = None if name is None else row.get(name)
-    truth = _truth(value)
+    truth = _truth(value, name)
     if value is not None and truth is None:
         raise InputError(
             f"{file}:{number}: field {name!r} is {value!r}, which is not a verdict",

@@ -31,6 +31,8 @@ _TASKS = {
 """vLLM's pooling task by the suffix of the architecture's name, as vLLM itself decides."""
 _UNLIKE = ("gpt_neox", "lfm2")
 """Types of models of which vLLM 0.32 gives other scores than transformers, at least without a GPU."""
+ENGINE_TOKENS = 65_536
+"""Tokens that keep an engine busy, which forms its own batches."""
 _ELSE = "use the transformers backend"
 
 
@@ -45,6 +47,8 @@ class VllmBackend:
     Raises:
         ModelError: vLLM is not installed, cannot load the model, or does not serve it as a reward model.
     """
+
+    tokens_per_pass = ENGINE_TOKENS
 
     def __init__(self, model: str, *, dtype: str = "auto", **options: Any) -> None:
         self._start_again = partial(VllmBackend, model, dtype=dtype, **options)

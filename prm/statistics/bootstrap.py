@@ -149,6 +149,14 @@ def harmonic(a: Floats, b: Floats) -> Floats:
     return np.where(np.isnan(a + b), np.nan, ratio(2 * a * b, a + b, 0.0))
 
 
+def matthews(called: NDArray[np.bool_], actual: NDArray[np.bool_], weights: Floats) -> Floats:
+    """Matthews correlation coefficient; 0 if all predictions are the same, nan if all labels are."""
+    kinds = [(called & actual), (called & ~actual), (~called & actual), (~called & ~actual)]
+    tp, fp, fn, tn = (weights @ kind.astype(float) for kind in kinds)
+    below = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return np.where((tp + fn > 0) & (tn + fp > 0), ratio(tp * tn - fp * fn, below, 0.0), np.nan)
+
+
 def estimate(drawn: Floats) -> Estimate:
     """Value and interval from draws + 1 numbers. Draws without a finite number are skipped.
 

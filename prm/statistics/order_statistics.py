@@ -54,6 +54,42 @@ def best_of_k(scores: Floats, gains: Floats, ks: Sequence[int]) -> Floats:
     return expected
 
 
+def first_of_k(scores: Floats, gains: Floats, ks: Sequence[int]) -> Floats:
+    """Gain of the solution with the highest score among the first k, the first of equals; as `best_of_k`.
+
+    >>> first_of_k(np.array([[0.1, 0.9, 0.9]]), np.array([[1.0, 0.0, 1.0]]), [1, 3])
+    array([[1., 0.]])
+    """
+    places = np.stack([np.argmax(scores[:, :k], axis=1) for k in ks], axis=1)
+    chosen: Floats = np.take_along_axis(gains, places, axis=1)
+    return chosen
+
+
+def first_vote_of_k(weights: Floats, groups: Ints, gains: Floats, ks: Sequence[int]) -> Floats:
+    """Gain of the first solution that gives the answer with the largest total weight among the first k.
+
+    Args:
+        weights: (problems, n), of any sign.
+        groups: (problems, n), as in `vote_of_k`; solutions without an answer, -1, vote for having none.
+        gains: (problems, n).
+        ks: each from 1 to n.
+
+    Returns:
+        (problems, len(ks)). Of answers with equal totals, the one that is given first wins.
+
+    >>> first_vote_of_k(np.ones((1, 3)), np.array([[1, 0, 0]]), np.array([[1.0, 0.0, 0.0]]), [2, 3])
+    array([[1., 0.]])
+    """
+    width = int(groups.max(initial=-1)) + 2
+    keys = groups + 1 + np.arange(len(groups))[:, None] * width
+    totals = [
+        np.bincount(keys[:, :k].ravel(), weights[:, :k].ravel(), minlength=len(groups) * width)[keys[:, :k]] for k in ks
+    ]
+    places = np.stack([np.argmax(own, axis=1) for own in totals], axis=1)
+    chosen: Floats = np.take_along_axis(gains, places, axis=1)
+    return chosen
+
+
 def runs_of(ranked: Floats) -> tuple[NDArray[np.bool_], Ints]:
     """Whether each value begins a run of equal values, (rows, n), and the number of each value's run, row by row."""
     begins = np.ones(ranked.shape, dtype=bool)

@@ -7,38 +7,60 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prm.models.heads import Kind
 from prm.statistics.bootstrap import Estimate
+
+from .objectives import Objective
 
 if TYPE_CHECKING:
     from prm.models.checkpoint import Metadata
+    from prm.models.dialects import Dialect
 
-_WHAT = {
+_WHAT: dict[Objective, str] = {
     "prm": "A process reward model: it scores every step of a solution with a probability that it is right.",
     "orm": "An outcome reward model: it scores a whole solution with one number, higher is better.",
     "joint": "A process and an outcome reward model in one: a probability for each step, a number for the whole.",
+    "implicit": "An implicit process reward model (arXiv 2412.01981): a language model that learned from outcomes, "
+    "and scores every step by how much more likely than its base it finds the solution up to there.",
 }
 _RANKED = (
     "It learned by the loss `q-ranking`, which orders steps: rank by its scores, which are no probabilities until "
     "they are calibrated.\n"
 )
-_AUTO = {
+_AUTO: dict[Objective, str] = {
     "prm": "AutoModelForTokenClassification",
     "orm": "AutoModelForSequenceClassification",
     "joint": "AutoModelForTokenClassification",
+    "implicit": "AutoModelForCausalLM",
 }
-_READ = {
+_TAGS: dict[Objective, str] = {
+    "prm": "process-reward-model",
+    "orm": "outcome-reward-model",
+    "joint": "joint-reward-model",
+    "implicit": "implicit-process-reward-model",
+}
+_TASKS: dict[Objective, str] = {
+    "prm": "token-classification",
+    "orm": "text-classification",
+    "joint": "token-classification",
+    "implicit": "text-generation",
+}
+_READ: dict[Objective, str] = {
     "prm": "Class 1 of its softmax is the score of a step, read at the last token of the separator {separator} that "
     "ends it.",
     "orm": "Its single logit is the reward, read at the last token: the separator {separator} after the last step.",
     "joint": "The softmax of its first two logits scores a step, class 1, read at the last token of the separator "
     "{separator} that ends it; the third logit, read at the very last token, is the reward.",
 }
+_READ_RATIOS = (
+    "The score of a step is the sum of {beta:g} · log(this model / its reference) over the tokens of the solution up "
+    "to the end of that step; that of the last step is the reward of the whole. The reference is `{reference}`, or "
+    "another place of that model: `prm.load_scorer(…, reference=…)`. `dialect.json` says how the input is assembled."
+)
 _READ_WHOLE = "Its single logit is the reward, read at the last token of problem and solution as one text{ended}."
 
 
 def model_card(
-    metadata: Metadata,
+    reading: Metadata | Dialect,
     is_plain: bool,
     settings: Mapping[str, Any],
     inputs: Mapping[str, Any],
@@ -48,20 +70,20 @@ def model_card(
     """The text of README.md, with the front matter that the Hub reads.
 
     Args:
-        metadata: what the model is, and how it is read.
+        reading: how the model is fed and read.
         is_plain: whether plain transformers has a classifier of its backbone.
         settings: of the training.
         inputs: digests of the training files, by name.
         found: the audit, see `prm.training.data.audit.audit`.
         metrics: see `prm.training.measuring.measure`.
     """
-    kind, train, held_out = metadata.kind, found["train"], found["held_out"]
+    kind, train, held_out = settings["objective"], found["train"], found["held_out"]
     parts = [
         _head(kind, is_plain, str(settings["base"])),
         f"{_WHAT[kind]}\n",
         _RANKED if "q-ranking" in settings["losses"] else "",
         "## Use\n",
-        _use(metadata, is_plain),
+        _use(kind, reading, is_plain),
         "## Data\n",
         f"{train['chains']:,} chains of {train['problems']:,} problems ({train['tokens']:,} tokens), "
         f"{train['steps']:,} labeled steps, {train['pairs']:,} pairs. Measured on {held_out['chains']:,} chains of "
@@ -75,42 +97,44 @@ def model_card(
         _table("measure", "value", {name.replace("_", " "): _number(one) for name, one in metrics.items()}),
         "In brackets: 95% intervals, by resampling these problems.\n" if metrics else "There are none.\n",
         "## Limits\n",
-        _limits(kind, found["known"]),
+        _limits(found["known"]),
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _head(kind: Kind, is_plain: bool, base: str) -> str:
+def _head(kind: Objective, is_plain: bool, base: str) -> str:
     library = "transformers" if is_plain else "prm-toolkit"
-    task = "text-classification" if kind == "orm" else "token-classification"
-    tags = [
-        "reward-model",
-        {"prm": "process-reward-model", "orm": "outcome-reward-model"}.get(kind, "joint-reward-model"),
-    ]
+    tags = ["reward-model", _TAGS[kind]]
     # the Hub cannot link to a local directory
     model = f"base_model: {base}\n" if base.count("/") == 1 and not Path(base).exists() else ""
     return (
-        f"---\nlibrary_name: {library}\npipeline_tag: {task}\n{model}tags:\n- prm-toolkit\n"
+        f"---\nlibrary_name: {library}\npipeline_tag: {_TASKS[kind]}\n{model}tags:\n- prm-toolkit\n"
         + "".join(f"- {tag}\n" for tag in tags)
         + "---\n"
     )
 
 
-def _use(metadata: Metadata, is_plain: bool) -> str:
+def _use(kind: Objective, reading: Metadata | Dialect, is_plain: bool) -> str:
+    from prm.models.dialects import Dialect
+
     call = "scorer.score([problem], [steps])"
     loads = (
-        f"Plain transformers loads it with `{_AUTO[metadata.kind]}`"
+        f"Plain transformers loads it with `{_AUTO[kind]}`"
         if is_plain
         else "It loads through prm-toolkit only, for plain transformers has no such classifier of its backbone (which "
         "`AutoModel` loads, without the head)"
     )
+    if isinstance(reading, Dialect):
+        read = f". {_READ_RATIOS.format(beta=reading.beta, reference=reading.companion)}"
+    else:
+        read = f"; vLLM serves it as a pooling model, if it has the backbone. {_read_at_head(reading)}"
+    return f'```python\nimport prm\n\nscorer = prm.load_scorer("THIS_DIRECTORY")\n{call}\n```\n\n{loads}{read}\n'
+
+
+def _read_at_head(metadata: Metadata) -> str:
     ended = ", as the chat template ends a turn" if metadata.chat else ""
     read = _READ_WHOLE if metadata.form == "whole" else _READ[metadata.kind]
-    return (
-        f'```python\nimport prm\n\nscorer = prm.load_scorer("THIS_DIRECTORY")\n{call}\n```\n\n'
-        f"{loads}; vLLM serves it as a pooling model, if it has the backbone. "
-        f"{read.format(separator=repr(metadata.separator), ended=ended)} `prm.json` says how the input is assembled.\n"
-    )
+    return f"{read.format(separator=repr(metadata.separator), ended=ended)} `prm.json` says how the input is assembled."
 
 
 def _table(left: str, right: str, rows: Mapping[str, Any]) -> str:
@@ -129,9 +153,9 @@ _RATED = {"human", "given"}
 """Sources of labels that are not estimated by rollouts."""
 
 
-def _limits(kind: Kind, known: Collection[str]) -> str:
+def _limits(known: Collection[str]) -> str:
     return (
-        f"{_meaning(set(known)) if kind != 'orm' else ''}Scores are meant for solutions like those in the data: to the "
+        f"{_meaning(set(known))}Scores are meant for solutions like those in the data: to the "
         "same kind of problem, cut into steps in the same way, by a similar model. Others, and texts optimized against "
         "these scores, may be misjudged.\n"
     )

@@ -40,8 +40,9 @@ def forwards(batch: Mapping[str, Tensor], tokens_per_pass: int, *, is_packed: bo
     """What a model reads for a batch of `collate`: one forward pass, or several if it has more tokens than the budget.
 
     Returns:
-        For each: the inputs and the columns of `_rows` and `_places`, with `step_members`, of some of the chains. All
-        that is read for the batch is, in its order, what is read for the first of them, then for the second, and so on.
+        For each: the inputs and the columns of `_rows` and `_places`, with `step_members` and `token_chains` (the
+        number of each token's chain), of some of the chains. All that is read for the batch is, in its order, what is
+        read for the first of them, then for the second, and so on.
     """
     mask = batch["attention_mask"]
     lengths = mask.sum(dim=1).tolist()
@@ -70,7 +71,7 @@ def _of_rows(batch: Mapping[str, Tensor], start: int, end: int) -> dict[str, Ten
         found |= {f"{name}_rows": rows[is_here] - start, f"{name}_places": batch[f"{name}_places"][is_here]}
         if name == "step":
             found["step_members"] = batch["step_members"][is_here]
-    return found
+    return found | {"token_chains": found["token_rows"]}
 
 
 def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, seed: int = 0) -> dict[str, Tensor]:
@@ -90,7 +91,7 @@ def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, se
         `step_draws` and `count_weights`: its rollouts, and a weight that leaves them out; `rank_weights`: they sum to 1
         over a chain, in which the bare problem weighs as much as a right step if any step is wrong, and the wrong ones
         bear that weight together.
-        `lengths`: ``(n,)``, tokens of each solution.
+        `lengths`, `references`: ``(n,)``, tokens of each solution, and their log-probability by the reference model.
         `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; both weights are 0 for a chain without a value;
         the list weight is also 0 for the lowest chains of a group, and sums to the group's weight over the group.
         `chosen`, `rejected`, `pair_gaps`, `pair_targets`, `pair_weights`: one entry per pair of a higher and a lower
@@ -107,6 +108,7 @@ def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, se
         "attention_mask": mask,
         "last_rows": torch.arange(len(chains)),
         "last_places": mask.sum(dim=1) - 1,
+        "references": torch.tensor([chain.reference for chain in chains], dtype=torch.float32),
         **_tokens(groups, ids, mask),
         **_steps(groups, members, seed),
         **_values(groups),

@@ -48,6 +48,8 @@ class ChainExample:
     """Value of the chain: 1 right, 0 wrong, or a given number; None where it is unknown or not learned."""
     known: tuple[Known, ...] = ()
     """How each label is known; empty if there are none."""
+    reference: float = 0.0
+    """For an implicit reward: log-probability of the solution by the reference model."""
 
     @property
     def has_target(self) -> bool:

@@ -46,7 +46,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Output:
-    """Train a step head (PRM), an outcome head (ORM) or both on a backbone, and write a checkpoint.
+    """Train a step head (PRM), an outcome head (ORM) or both on a backbone, or itself (implicit PRM).
 
     A killed training resumes from its last state when it is called again with the same arguments, to the same result.
     Under torchrun every process calls it with the same arguments; the main one writes.
@@ -56,8 +56,8 @@ def train(
         problems: of the chains, see `prm.Source`.
         chains: of these problems.
         labels: step labels of these chains, from `prm.label`.
-        values: rows of `chain_id` and `value`, a real number that replaces right and wrong (orm, joint).
-        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm); see
+        values: rows of `chain_id` and `value`, a real number that replaces right and wrong (all but prm).
+        preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm, implicit); see
             `prm.data.preferences`. A path may be a file or folder of any kind that `prm.data.reading` reads.
         evaluation: sources by the same names, of other problems to measure on; None to hold some out.
         out: checkpoint directory; None for a temporary one (a single process only).
@@ -198,7 +198,7 @@ def _manifest_settings(s: TrainSettings, *, has_evaluation: bool) -> dict[str, A
     return {
         "base": s.base, "objective": s.objective, "losses": s.terms, "labels_as": s.score_labels,
         "steps": s.steps, "class_balance": s.class_balance, "margin": s.margin, "label_smoothing": s.label_smoothing,
-        "zeta": s.zeta, "epochs": s.epochs, "max_steps": s.max_steps, "lr": s.lr, "warmup": s.warmup,
+        "zeta": s.zeta, "beta": s.beta, "epochs": s.epochs, "max_steps": s.max_steps, "lr": s.lr, "warmup": s.warmup,
         "scheduler": s.scheduler, "weight_decay": s.weight_decay, "best": s.best, "patience": s.patience,
         "measure_every": s.measure_every if s.best else None,
         "batch_size": s.batch_size, "held_out": share, "max_length": s.max_length, "too_long": s.too_long,
@@ -225,6 +225,7 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         batch_size=s.batch_size,
         tokens_per_pass=s.tokens_per_pass,
         options=s.loss_options,
+        beta=s.beta,
         precision=s.computation,
         weights=s.weights,
         optimizer=s.optimizer,
@@ -317,11 +318,14 @@ def _train(settings: TrainSettings, files: Mapping[str, Path], job: Job, work: P
 
 
 def _load(settings: TrainSettings, prepared: Prepared, weights: Weights, *, quantized: bool = False) -> Any:
-    """The backbone with its head; quantized, its linear layers compute as the whole does."""
+    """The backbone with its head, if it gets one; quantized, its linear layers compute as the whole does."""
     import torch
 
-    from prm.models.checkpoint import begin_head, four_bits, load_model
+    from prm.models.checkpoint import begin_head, four_bits, load_model, load_policy
 
+    if settings.objective == "implicit":
+        bits = four_bits(getattr(torch, settings.computation), has_head=False) if quantized else None
+        return load_policy(settings.base, getattr(torch, weights), bits)
     model = load_model(
         settings.base,
         settings.objective,
@@ -353,23 +357,24 @@ def _without_progress_bars() -> Iterator[None]:
 
 def _write(job: Job, work: Path, prepared: Prepared, trained: Trained, options: str) -> None:
     """Write the checkpoint and all that belongs beside it."""
-    from prm.models.checkpoint import save_model
+    from prm.models.checkpoint import Metadata, save_model
     from prm.models.decoders import form_of
 
     from .card import model_card
     from .trainer import ADAPTER, LOG
 
-    metadata = prepared.metadata
+    reading = prepared.reading
+    kind = reading.kind if isinstance(reading, Metadata) else None
     with whole_directory(job.output) as directory:
-        save_model(trained.config, trained.weights, metadata.kind, directory)
+        save_model(trained.config, trained.weights, kind, directory)
         prepared.tokenizer.pad_token_id = prepared.pad_id  # as in the configuration
         prepared.tokenizer.save_pretrained(directory)
-        metadata.save(directory)
+        reading.save(directory)
         write_json(directory / "audit.json", prepared.found)
         measured = {name: asdict(one) for name, one in trained.metrics.items()}
         write_json(directory / LOG, {"log": trained.log, "held_out": measured})
-        is_plain = form_of(trained.config, metadata.kind).is_plain
-        card = model_card(metadata, is_plain, job.settings, job.digests, prepared.found, trained.metrics)
+        is_plain = kind is None or form_of(trained.config, kind).is_plain
+        card = model_card(reading, is_plain, job.settings, job.digests, prepared.found, trained.metrics)
         (directory / "README.md").write_text(card, encoding="utf-8")
         (directory / OPTIONS).write_text(options, encoding="utf-8")
         _draw(trained.log, directory / "training.png")

@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 import torch.distributed as dist
 from scipy.special import expit
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from prm.models.heads import token_head
+from prm.models.heads import likelihood_head, token_head
 from prm.scoring.backends import TokenRow, TransformersBackend
 from prm.scoring.batching import batches_by_tokens
 from prm.statistics.arrays import Bools, Floats, Ints
@@ -23,18 +24,25 @@ Metrics = dict[str, Estimate]
 
 
 def measure(
-    model: Any, heads: Collection[str], groups: Sequence[GroupExample], tokens_per_pass: int, draws: int = 0
+    model: Any,
+    heads: Collection[str],
+    groups: Sequence[GroupExample],
+    tokens_per_pass: int,
+    draws: int = 0,
+    *,
+    beta: float | None = None,
 ) -> Metrics:
     """Metrics of each head; without a value where there is nothing to compare.
 
     The processes of a distributed training each read a part of the chains, and get the same metrics.
 
     Args:
-        model: from `prm.models.checkpoint.load_model`.
+        model: from `prm.models.checkpoint.load_model`, or from `load_policy`.
         heads: `step`, `outcome` or both.
         groups: at least one, see `prm.training.examples`.
         tokens_per_pass: padded tokens per forward pass.
         draws: of the problems, for intervals; 0 for none.
+        beta: scale of the rewards of a language model, whose groups have references; None for a model with heads.
 
     Returns:
         Step head, on the labeled steps (a soft label of at least 0.5 counts as right): `step_auroc`;
@@ -45,9 +53,13 @@ def measure(
         and `length_correlation`, the rank correlation of reward and number of tokens, in [-1, 1].
     """
     chains = [chain for group in groups for chain in group.chains]
+    drawn = resample([group.problem_id for group in groups], [""] * len(groups), draws)
+    if beta is not None:
+        likely = log_likelihoods(model, groups, tokens_per_pass)
+        rewards = [beta * (own - chain.reference) for own, chain in zip(likely, chains, strict=True)]
+        return _outcome_metrics(groups, rewards, drawn)
     backend = TransformersBackend(model, token_head, tokens_per_pass=tokens_per_pass)
     outputs = _outputs(backend, [(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
-    drawn = resample([group.problem_id for group in groups], [""] * len(groups), draws)
     found: Metrics = {}
     if "step" in heads:
         margins = [_margins(values[:-1, :2] if "outcome" in heads else values[:-1]) for values in outputs]
@@ -56,6 +68,13 @@ def measure(
     if "outcome" in heads:
         found |= _outcome_metrics(groups, [float(values[-1, -1]) for values in outputs], drawn)
     return found
+
+
+def log_likelihoods(model: Any, groups: Sequence[GroupExample], tokens_per_pass: int) -> list[float]:
+    """Log-probability of each chain's solution, given the problem, by a causal language model; shared as `measure`."""
+    backend = TransformersBackend(model, likelihood_head, tokens_per_pass=tokens_per_pass)
+    rows = [(chain.ids, range(group.prompt_length, len(chain.ids))) for group in groups for chain in group.chains]
+    return [float(values.sum(dtype=torch.float64)) for values in _outputs(backend, rows)]
 
 
 def _outputs(backend: TransformersBackend, rows: Sequence[TokenRow]) -> list[Tensor]:

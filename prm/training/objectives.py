@@ -4,6 +4,7 @@
     orm      {"bradley-terry": 1}
     joint    {"step": 1, "bradley-terry": 1}          both heads in one forward pass
     hybrid   {"bradley-terry": 1, "pointwise": 1}     an ORM whose rewards are log-odds too
+    implicit {"pointwise": 1}                         a language model whose reward is beta · log(itself / its base)
 
 Each term is a weighted mean over its items in the whole batch of an optimizer step, on all devices. So cutting a batch
 into more or fewer forward passes does not change the result.
@@ -16,25 +17,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from prm.errors import InputError, entry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from prm.models.heads import Head, Kind
+    from prm.models.heads import Head
 
 Batch: TypeAlias = "Mapping[str, Tensor]"
 """See `prm.training.collation.collate`."""
 
-DEFAULT: dict[Kind, dict[str, float]] = {
+Objective = Literal["prm", "orm", "joint", "implicit"]
+"""What is trained: a backbone with the heads of a `prm.models.heads.Kind`, or a language model as it is."""
+DEFAULT: dict[Objective, dict[str, float]] = {
     "prm": {"step": 1.0},
     "orm": {"bradley-terry": 1.0},
     "joint": {"step": 1.0, "bradley-terry": 1.0},
+    "implicit": {"pointwise": 1.0},
 }
-"""The terms of each kind where none are given: one for each of its heads."""
-A_KIND: dict[Kind, str] = {"prm": "a PRM", "orm": "an ORM", "joint": "a joint model"}
+"""The terms of each objective where none are given: one for each of its heads. An implicit reward is that of a whole
+chain, and takes the losses of the outcome head."""
+A_KIND: dict[Objective, str] = {
+    "prm": "a PRM",
+    "orm": "an ORM",
+    "joint": "a joint model",
+    "implicit": "an implicit PRM",
+}
 """The kinds of model in messages."""
 
 
@@ -220,20 +230,25 @@ TERMS: dict[str, Term] = {
 """Name to term; each loss is defined in `prm.training.losses`."""
 
 
-def heads_of(kind: Kind) -> set[Head | None]:
+def heads_of(kind: Objective) -> set[Head]:
     """The heads that a model of this kind trains."""
-    return {TERMS[name].head for name in DEFAULT[kind]}
+    return {head for name in DEFAULT[kind] if (head := TERMS[name].head)}
 
 
-def check_terms(kind: Kind, terms: Mapping[str, float]) -> None:
+def _fits(kind: Objective, term: Term) -> bool:
+    """Whether a model of this kind has what a term reads; the reference of an implicit reward is of whole chains."""
+    return term.head in (*heads_of(kind), None) and not (kind == "implicit" and term.reads_ends)
+
+
+def check_terms(kind: Objective, terms: Mapping[str, float]) -> None:
     """Refuse terms that do not fit the kind of model.
 
     Raises:
         InputError: a term is unknown, its head is not trained, a head has no loss, or a weight is not above 0.
     """
     for name, weight in terms.items():
-        if entry("loss", name, TERMS).head not in (*heads_of(kind), None):
-            fitting = ", ".join(other for other, term in TERMS.items() if term.head in (*heads_of(kind), None))
+        if not _fits(kind, entry("loss", name, TERMS)):
+            fitting = ", ".join(other for other, term in TERMS.items() if _fits(kind, term))
             raise InputError(f"the loss {name!r} trains a head that {A_KIND[kind]} lacks", f"choose from {fitting}")
         if not 0 < weight < float("inf"):
             raise InputError(f"the weight of the loss {name!r} is {weight}", "give a number above 0")

@@ -11,11 +11,11 @@ from prm.errors import InputError, require_known, require_number, require_texts
 from prm.models.rendering import require_template
 
 from .examples import Steps, Targets, TooLong
-from .objectives import A_KIND, DEFAULT, TERMS, LossOptions, check_terms, heads_of, heeded
+from .objectives import A_KIND, DEFAULT, TERMS, LossOptions, Objective, check_terms, heads_of, heeded
 
 if TYPE_CHECKING:
     from prm.models.checkpoint import Form
-    from prm.models.heads import Head, Kind
+    from prm.models.heads import Head
 
 Scheduler = Literal["cosine", "linear", "constant"]
 """Of the learning rate, after the warm-up."""
@@ -30,6 +30,8 @@ Weights = Literal["float32", "bfloat16"]
 """In which weights are held."""
 Optimizer = Literal["adamw", "adamw-8bit", "adafactor"]
 Quantize = Literal["4bit"]
+DEFAULT_BETA = 0.05
+"""Scale of an implicit reward in training: that of PRIME (arXiv 2502.01456)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,12 @@ class TrainSettings:
 
     base: str
     """Backbone: Hugging Face directory or Hub name."""
-    objective: Kind = "prm"
-    """`prm` (scores steps), `orm` (scores chains) or `joint` (both)."""
+    objective: Objective = "prm"
+    """`prm` (scores steps), `orm` (scores chains), `joint` (both), or `implicit`: a language model that scores steps by
+    its log-ratios to the untrained one, and learns from outcomes."""
     losses: Mapping[str, float] = field(default_factory=dict)
     """Weight above 0 of each loss, by its name in `prm.training.objectives.TERMS`; empty for the default of the
-    objective: `step`, `bradley-terry`, or both, with weight 1."""
+    objective: `step`, `bradley-terry`, or both; for an implicit PRM `pointwise`; with weight 1."""
     labels_as: Targets = "hard"
     """View of the step labels: `hard`, `soft`, `pooled`, or `counts` (soft, weighted by the number of rollouts)."""
     steps: Steps = "all"
@@ -62,6 +65,8 @@ class TrainSettings:
     """Share of step labels that the loss `step` takes for the opposite of the truth, in [0, 0.5)."""
     zeta: float = 4.0
     """By how much `q-ranking` wants right steps above wrong ones; 0 or more."""
+    beta: float = DEFAULT_BETA
+    """Scale of an implicit reward: of the log-ratios that are summed; above 0."""
     epochs: float = 1.0
     """Passes over the data; above 0."""
     max_steps: int = 0
@@ -75,7 +80,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     """Of AdamW (arXiv 1711.05101), 0 or more."""
     batch_size: int = 64
-    """Chains (prm) or problems (orm, joint) per optimizer step on one device; 1 or more."""
+    """Chains (prm) or problems (else) per optimizer step on one device; 1 or more."""
     held_out: float | None = None
     """Share of the problems to measure on and not train on, in [0, 0.9]; None for 0.05, or for 0 where other data are
     given to measure on."""
@@ -165,6 +170,8 @@ class TrainSettings:
         split_steps("", self.splitter)  # refuses an unknown one
         if self.template is not None:
             require_template(self.template, chat=self.chat)
+            if self.chat and self.objective == "implicit":
+                raise InputError("an implicit PRM takes no template in a chat", "omit template or chat")
         require_texts("report_to", self.report_to or ())
         require_texts("lora_targets", self.lora_targets)
         if self.head_from is not None and len(require_texts("head_from", self.head_from)) != 2:
@@ -186,13 +193,15 @@ class TrainSettings:
 
     def _require_heeded(self) -> None:
         """Refuse settings that would make no difference, so that nobody believes they did."""
-        is_orm = self.objective == "orm"
+        has_steps, is_implicit = "step" in heads_of(self.objective), self.objective == "implicit"
         changed = {name for name, _ in asdict(self.loss_options).items() - asdict(LossOptions()).items()}
         idle = {
             **dict.fromkeys(changed - heeded(self.terms), True),
             "class_balance": self.class_balance and not any(TERMS[n].weights == "step_weights" for n in self.terms),
-            "steps": is_orm and self.steps != "all",
-            "labels_as": is_orm and self.labels_as != "hard",
+            "steps": not has_steps and self.steps != "all",
+            "labels_as": not has_steps and self.labels_as != "hard",
+            "beta": not is_implicit and self.beta != DEFAULT_BETA,
+            "head_from": is_implicit and self.head_from is not None,
             "members": self.objective != "prm" and self.members > 1,
             "separator": self.form == "whole" and self.separator_text not in ("", "\n"),
         }
@@ -236,6 +245,8 @@ class TrainSettings:
             raise InputError("quantized weights are not sharded", "omit fsdp or quantize")
         if self.optimizer != "adamw" and self.fsdp:
             raise InputError(f"optimizer={self.optimizer!r} does not work with fsdp", "choose adamw")
+        if self.fsdp and self.objective == "implicit":
+            raise InputError("fsdp does not work with objective='implicit'", "omit it; lora_rank saves memory too")
         if self.offload and not self.fsdp:
             raise InputError("offload makes no difference without fsdp", "omit it, or give fsdp")
 
@@ -270,8 +281,8 @@ class TrainSettings:
 
     @property
     def score_labels(self) -> str:
-        """The labels that scores are learned from; "outcome" for an ORM."""
-        return "outcome" if self.objective == "orm" else self.labels_as
+        """The labels that scores are learned from; "outcome" for an ORM or an implicit PRM."""
+        return self.labels_as if "step" in heads_of(self.objective) else "outcome"
 
     @property
     def score_means(self) -> str:
@@ -284,7 +295,7 @@ DEFAULT_SHARE = 0.05
 """Share of the problems that is held out."""
 _RANGES = {
     **dict.fromkeys(("margin", "zeta", "lr", "weight_decay"), "[0, inf)"),
-    **dict.fromkeys(("epochs", "lora_alpha"), "(0, inf)"),
+    **dict.fromkeys(("beta", "epochs", "lora_alpha"), "(0, inf)"),
     **dict.fromkeys(("lora_dropout", "warmup"), "[0, 1)"),
     "label_smoothing": "[0, 0.5)",
     "held_out": "[0, 0.9]",
@@ -297,6 +308,6 @@ _OPTIONAL = ("held_out", "max_length", "tokens_per_pass", "lora_alpha")
 _SWITCHES = ("class_balance", "fsdp", "offload", "chat", "gradient_checkpointing", "keep_adapter")
 
 
-def makes_no_difference(name: str, objective: Kind) -> InputError:
+def makes_no_difference(name: str, objective: Objective) -> InputError:
     """The error for a parameter that has no effect."""
     return InputError(f"{name} makes no difference to {A_KIND[objective]} with these losses", "omit it")

@@ -1,4 +1,4 @@
-"""Train a PRM (step head), an ORM (outcome head) or both at once, with transformers' Trainer.
+"""Train a PRM (step head), an ORM (outcome head), both at once or an implicit PRM, with transformers' Trainer.
 
 The Trainer and accelerate bring mixed precision, several devices, checkpoints and logs; batch and loss are ours.
 An optimizer step takes a fixed number of examples. A budget of tokens cuts them into forward passes over chains of
@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import FullyShardedDataParallelPlugin
 from accelerate.state import PartialState
@@ -30,26 +31,39 @@ from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, Traine
 
 from prm import console
 from prm.data.jobs import is_main_process
-from prm.data.writing import write_json
+from prm.data.writing import write_bytes, write_json
 from prm.errors import InputError, ModelError
 from prm.models.adapters import LoraForm, give_adapters, with_adapters
 from prm.models.architectures import require_complete
 from prm.models.decoders import ExactLinear, reads_ahead
-from prm.models.heads import HEADS, Kind
+from prm.models.heads import Kind, changes_logits, log_probabilities, logits_at
 from prm.models.rounding import StochasticAdamW
 
 from .caching import Forward, cached, drawing_as, idle
 from .collation import collate, forwards, has_items, passes
-from .data.storage import Changed
+from .data.storage import Changed, Referenced
 from .examples import BLANK, ChainExample, GroupExample, to_last_target
 from .lengths import length_coefficient
-from .measuring import Metrics, measure
-from .objectives import DEFAULT, TERMS, LossOptions, Read, check_terms, heeded, losses, total_weights
+from .measuring import Metrics, log_likelihoods, measure
+from .objectives import (
+    DEFAULT,
+    TERMS,
+    LossOptions,
+    Objective,
+    Read,
+    check_terms,
+    heads_of,
+    heeded,
+    losses,
+    total_weights,
+)
 from .packing import INPUTS, can_pack, unpadded
 from .settings import Optimizer, Precision, Scheduler, Weights
 
 LOG = "training_log.json"
 ADAPTER = "adapter"
+REFERENCES = "references.f64"
+"""In the working directory: log-probability of each chain by the reference of an implicit reward."""
 CPU_TOKENS, GPU_TOKENS = 1024, 8192
 """Tokens per forward pass. More are slower on a CPU, see `prm.benchmarks.perf.train_throughput`."""
 
@@ -76,6 +90,8 @@ class FitSettings:
     """Tokens per forward pass, with any padding; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
     options: LossOptions = field(default_factory=LossOptions)
     """Of the losses; a loss that heeds `length_coefficient` has it fitted to the groups."""
+    beta: float = 0.05
+    """Scale of an implicit reward."""
     weight_decay: float = 0.0
     """Of AdamW."""
     precision: Precision = "float32"
@@ -139,7 +155,7 @@ class Trained:
 
 def fit(
     model: Any,
-    kind: Kind,
+    kind: Objective,
     groups: Sequence[GroupExample],
     held_out: Sequence[GroupExample],
     settings: FitSettings,
@@ -149,7 +165,7 @@ def fit(
     """Fit `model` in place.
 
     Args:
-        model: from `prm.models.checkpoint.load_model`, of that kind; see `load_for`.
+        model: from `prm.models.checkpoint.load_model`, of that kind, or `load_policy`; see `load_for`.
         kind: see `prm.training.objectives`.
         groups: to learn from, at least one.
         held_out: to measure on.
@@ -168,17 +184,19 @@ def fit(
     _require_scored(groups, kind, terms)
     if "length_coefficient" in heeded(terms):
         settings = replace(settings, options=replace(settings.options, length_coefficient=length_coefficient(groups)))
-    _require_possible(model, terms, settings)
+    _require_possible(model, kind, terms, settings)
     set_seed(settings.seed)
     if settings.lora_rank:
-        model = with_adapters(model, kind, settings.lora)
-    if HEADS[kind] == ("step",) and not _reads_tokens(terms):
+        model = with_adapters(model, _head_kind(kind), settings.lora)
+    if heads_of(kind) == {"step"} and not _reads_tokens(terms):
         groups = Changed(groups, to_last_target)
     with _environment_kept():
         try:
             trainer = RewardTrainer(model, kind, terms, groups, held_out, settings, work)
         except (ValueError, ImportError) as error:  # the Trainer's way to refuse a setting on this machine
             raise ModelError(f"cannot train on this machine: {error}", "change that setting") from error
+        if kind == "implicit":
+            trainer.refer(work / REFERENCES)
         trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work))
         metrics = trainer.measured(trainer.model, _DRAWS)
     config, weights = _result(trainer, kind, settings, work, reload)
@@ -190,7 +208,7 @@ def fit(
 
 
 def _result(
-    trainer: RewardTrainer, kind: Kind, settings: FitSettings, work: Path, reload: Callable[[], Any] | None
+    trainer: RewardTrainer, kind: Objective, settings: FitSettings, work: Path, reload: Callable[[], Any] | None
 ) -> tuple[Any, Mapping[str, Tensor]]:
     """Configuration and weights of the trained model; in other processes than the main one, the weights of none."""
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
@@ -201,14 +219,20 @@ def _result(
         adapters = {name: _whole(p.detach()) for name, p in trained.named_parameters() if p.requires_grad}
         if not trainer.is_world_process_zero():
             return trained.config, {}
-        trained = with_adapters(reload(), kind, settings.lora)
+        trained = with_adapters(reload(), _head_kind(kind), settings.lora)
         give_adapters(trained, adapters)
     if settings.keep_adapter and trainer.is_world_process_zero():
         trained.save_pretrained(work / ADAPTER)
     merged = trained.merge_and_unload()
-    head, dtype = f"{merged.head_name}.", getattr(torch, settings.weights)
+    head = () if kind == "implicit" else (f"{merged.head_name}.",)
+    dtype = getattr(torch, settings.weights)
     weights = {name: w if name.startswith(head) else w.to(dtype) for name, w in merged.state_dict().items()}
     return merged.config, weights
+
+
+def _head_kind(objective: Objective) -> Kind | None:
+    """The kind of the model's own heads; None for a language model."""
+    return None if objective == "implicit" else objective
 
 
 def _whole(parameter: Tensor) -> Tensor:
@@ -254,13 +278,13 @@ def _reads_tokens(terms: Iterable[str]) -> bool:
     return any(TERMS[name].reads_tokens for name in terms)
 
 
-def _require_scored(groups: Sequence[GroupExample], kind: Kind, terms: Collection[str]) -> None:
+def _require_scored(groups: Sequence[GroupExample], kind: Objective, terms: Collection[str]) -> None:
     if not groups:
         raise InputError("there is nothing to train on", "see which rows were dropped, and why")
     of_shares = next((name for name in terms if TERMS[name].needs_shares), None)
     of_hard = next((name for name in terms if TERMS[name].needs_hard), None)
     for chain in (chain for group in groups for chain in group.chains):
-        if (chain.value is None or HEADS[kind] == ("step",)) and not chain.has_target:
+        if (chain.value is None or heads_of(kind) == {"step"}) and not chain.has_target:
             raise InputError(f"chain {chain.chain_id!r} has no scored position: it would teach nothing", "omit it")
         if of_shares:
             _require_share(chain, of_shares)
@@ -289,17 +313,24 @@ def _require_hard(chain: ChainExample, term: str) -> None:
         )
 
 
-def _require_possible(model: Any, terms: Collection[str], settings: FitSettings) -> None:
+def _require_possible(model: Any, kind: Objective, terms: Collection[str], settings: FitSettings) -> None:
     on_tokens = [name for name in terms if TERMS[name].reads_tokens]
-    if on_tokens and not model.config.tie_word_embeddings:
-        raise ModelError(
-            f"the loss {on_tokens[0]!r} needs a backbone whose output embeddings are its input embeddings",
-            "omit that loss",
-        )
+    if on_tokens and kind != "implicit":
+        _require_plain_logits(model.config, on_tokens[0])
     if is_main_process() and reads_ahead(model):  # others may not have the weights
         raise ModelError("this backbone looks ahead: a step's score would depend on later steps", "choose a decoder")
     if settings.fsdp and on_tokens:
         raise ModelError(f"fsdp does not work with the loss {on_tokens[0]!r}", "omit one of them")
+
+
+def _require_plain_logits(config: Any, term: str) -> None:
+    """Refuse a backbone without its language model's head, if that is not known by the backbone alone."""
+    if not config.tie_word_embeddings:
+        raise ModelError(
+            f"the loss {term!r} needs a backbone whose output embeddings are its input embeddings", "omit that loss"
+        )
+    if changes_logits(config):
+        raise ModelError(f"the loss {term!r} needs a backbone that neither scales nor caps logits", "omit that loss")
 
 
 def _last_whole_checkpoint(work: Path) -> str | None:
@@ -361,14 +392,16 @@ class RewardTrainer(Trainer):
     def __init__(
         self,
         model: Any,
-        kind: Kind,
+        kind: Objective,
         terms: Mapping[str, float],
         groups: Sequence[GroupExample],
         held_out: Sequence[GroupExample],
         settings: FitSettings,
         work: Path,
     ) -> None:
-        self.heads = HEADS[kind]
+        self.heads = heads_of(kind)
+        self.groups, self.held_out = groups, held_out
+        self.beta = settings.beta if kind == "implicit" else None
         self.terms = terms
         self.settings = settings
         self.term_sums: dict[str, Any] = dict.fromkeys(terms, 0.0)
@@ -388,6 +421,24 @@ class RewardTrainer(Trainer):
         if self.is_world_process_zero():
             for callback in (ProgressBar(), LogFile(work / LOG), *_tensorboard(settings, work)):
                 self.add_callback(callback)
+
+    def refer(self, place: Path) -> None:
+        """Note how likely each chain is to the model, which is yet untrained: the reference of an implicit reward.
+
+        Args:
+            place: file that keeps it for a training that is resumed.
+        """
+        sides, tokens = (self.groups, self.held_out), _tokens_per_pass(self.settings)
+        if self._most(int(not place.is_file())):
+            with self._computing():
+                found = np.array([one for side in sides for one in log_likelihoods(self.model, side, tokens)])
+            if self.is_world_process_zero():
+                write_bytes(place, found.tobytes())
+        else:
+            found = np.frombuffer(place.read_bytes())
+        train, held_out = np.split(found, [sum(len(group.chains) for group in self.groups)])
+        self.train_dataset = _WithBlank(Referenced(self.groups, train))
+        self.eval_dataset = Referenced(self.held_out, held_out)
 
     def _can_pack(self, model: Any) -> bool:
         """See `can_pack`; the main process says, for others may not have the weights."""
@@ -459,6 +510,8 @@ class RewardTrainer(Trainer):
 
     def _loss(self, read: Read, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Tensor:
         """The loss of a part of the batch, which is also added to the sums for the log."""
+        if self.beta is not None:
+            read = replace(read, rewards=read.rewards - self.beta * part["references"])
         found = losses(self.terms, read, part, totals, self.settings.options)
         for name, value in found.items():
             self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet, which would wait for it
@@ -495,6 +548,8 @@ class RewardTrainer(Trainer):
         return nullcontext() if is_last or self.settings.fsdp else self.accelerator.no_sync(model)
 
     def _read(self, model: Any, part: Mapping[str, Any]) -> Read:
+        if self.beta is not None:
+            return self._read_policy(model, part, self.beta)
         with_hidden = _reads_tokens(self.terms)
         inputs = {name: part[name] for name in INPUTS if name in part}
         with self._computing():
@@ -510,6 +565,18 @@ class RewardTrainer(Trainer):
             end_rewards=logits[part["end_rows"], part["end_places"], -1] if with_ends else none,
             token_logits=self._token_logits(output.hidden_states[-1], part) if with_hidden else none,
         )
+
+    def _read_policy(self, model: Any, part: Mapping[str, Any], beta: float) -> Read:
+        """The same of a language model; its rewards yet lack the reference, see `_loss`."""
+        rows, places = part["token_rows"], part["token_places"]
+        inputs = {name: part[name] for name in INPUTS if name in part}
+        embedding = self.accelerator.unwrap_model(model).get_output_embeddings()
+        with self._computing():
+            logits = logits_at(model, embedding, inputs, rows, places)
+        likely = log_probabilities(logits, part["input_ids"][rows, places + 1])
+        sums = likely.new_zeros(len(part["last_rows"])).index_add(0, part["token_chains"], likely)
+        none = logits.new_zeros(0)
+        return Read(none, beta * sums, none, logits if _reads_tokens(self.terms) else none)
 
     def _token_logits(self, hidden: Tensor, part: Mapping[str, Tensor]) -> Tensor:
         """Logits of the scored tokens only: those of all tokens take much memory with a large vocabulary."""
@@ -530,7 +597,8 @@ class RewardTrainer(Trainer):
         """Metrics of a model on the held-out groups; empty where there are none."""
         groups = self.eval_dataset
         with self._computing():
-            return measure(model, self.heads, groups, _tokens_per_pass(self.settings), draws) if groups else {}
+            tokens = _tokens_per_pass(self.settings)
+            return measure(model, self.heads, groups, tokens, draws, beta=self.beta) if groups else {}
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         """Log, with the mean of each term since the last log where there are several.

@@ -74,6 +74,20 @@ def number(scorer="A", value=0.5, split="x", name="f1", variant="", n=1):
     return Number(scorer, name, split, variant, drawn(value, value - 0.1, value + 0.1), n)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "n", "interval"),
+    [
+        ("accuracy", 1.0, 8, (1 - 0.262, 1.0)),  # Beta(8.5, 0.5): the mirror image of 0 in 8
+        ("accuracy", 0.0, 8, (0.0, 0.262)),
+        ("accuracy", 0.5, 8, (0.5, 0.5)),
+        ("step_auroc", 1.0, 8, (1.0, 1.0)),
+    ],
+)
+def test_a_share_at_0_or_1_in_every_draw_keeps_an_interval(name, value, n, interval):
+    metric = Number("A", name, "all", "", drawn(value, value, value), n).metric()
+    assert (metric.low, metric.high) == pytest.approx(interval, abs=5e-4)
+
+
 def test_a_row_without_a_score_of_one_scorer_is_left_out_for_all():
     data, scores = located()
     drops, few = Drops(), {i: s for i, s in scores.items() if i not in ("p0/1", "p1/4")}

@@ -107,6 +107,7 @@ def test_a_result_with_another_aggregator_is_another_result(tmp_path, monkeypatc
     given = {**OWN, "out": tmp_path / "one.json", **FEW, "scores": {"A": SCORES}}
     assert list(settings_of(prm.evaluate("best-of-n", **given))) == [
         "suite", "data", "thresholds", "threshold_split", "n", "draws", "seed", "show", "stored", "models", "splitter",
+        "convention",
     ]  # fmt: skip
     monkeypatch.setitem(prm.AGGREGATORS, "first", prm.Aggregator(lambda scores: scores[0], help="first score"))
     with pytest.raises(OutputError, match="made with other settings"):

@@ -7,9 +7,9 @@ import made_results
 import pytest
 
 from prm.benchmarks.report.leaderboard import leaderboard, write
-from prm.benchmarks.results import Metric, Result
-from prm.cli.report import Form
-from prm.cli.report import leaderboard as command
+from prm.benchmarks.results import Metric, Result, read_result, result_to_json
+from prm.cli.measuring.report import Form
+from prm.cli.measuring.report import leaderboard as command
 from prm.errors import InputError
 
 
@@ -153,6 +153,26 @@ def test_results_of_a_suite_with_other_settings_are_refused_or_noted(changes, me
     assert [row.name for row in board.rows] == ["B", "A"]
     assert board.notes[1] == f"Mixed: processbench in a.json and b.json: {message}."
     assert "Mixed:" in write(board, "markdown")
+
+
+def test_the_official_convention_is_named_and_not_mixed_unseen():
+    ours, theirs = result(metric("A", 0.5)), result(metric("B", 0.4), convention="official")
+    with pytest.raises(InputError, match='convention is "exact" and "official"'):
+        leaderboard({"a.json": ours, "b.json": theirs})
+    mixed = leaderboard({"a.json": ours, "b.json": theirs}, allow_mixed=True)
+    alone = leaderboard({"b.json": theirs})
+    note = "Official convention, as the authors' code counts: processbench."
+    assert note in mixed.notes
+    assert note in alone.notes
+    assert any(text.startswith("Mixed: processbench") for text in mixed.notes)
+
+
+def test_a_result_without_a_convention_is_exact(tmp_path):
+    row = result_to_json(result(metric("A", 0.5)))
+    del row["convention"]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(row))
+    assert read_result(path).convention == "exact"
 
 
 def test_with_equal_rows_the_dropped_ones_do_not_matter():

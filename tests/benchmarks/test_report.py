@@ -82,7 +82,7 @@ def test_spans_lie_on_one_axis_for_all_rows():
 def test_protocol_counts_and_dropped_rows_are_listed():
     own = result(settings={"threshold": {"PRM": 0.5}, "ks": [1, 2]}, data={"rows": 1234, "dropped": {"no score": 3}})
     (found,) = sections({"r.json": own})
-    assert found.facts == (("threshold", "PRM 0.5"), ("ks", "1 2"))
+    assert found.facts == (("convention", "exact"), ("threshold", "PRM 0.5"), ("ks", "1 2"))
     assert found.counts == (("rows", "1,234"),)
     assert found.dropped == (("no score", "3"),)
 

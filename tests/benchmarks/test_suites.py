@@ -1,6 +1,8 @@
 """Suites: every label stays at its step, every row that cannot be used is counted, and each id stands for one thing."""
 
+import base64
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from places import ROOT, SAMPLES
 
+from prm.benchmarks.pools import make_pools
 from prm.benchmarks.suites import SUITES, read_suite
 from prm.benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
 from prm.benchmarks.suites.own import read_own
@@ -55,6 +58,44 @@ ROWS = {
         "steps": ["a", "b\n", "c"],
         "final_answer_correct": False,
         "label": 1,
+    },
+    "gr-ben": {
+        "id": "physics-3",
+        "domain": "physics",
+        "problem": "How many?",
+        "steps": ["a", "b", "c"],
+        "label": 2,
+        "final_answer_correct": False,
+    },
+    "socratic-prmbench": {
+        "idx": "gsm8k_test#1",
+        "modified_question": "How many?",
+        "modified_process": ["a", "b", "c"],
+        "error_steps": [2],
+        "classification": "deduction",
+    },
+    "hard2verify": {
+        "unique_id": "imo-1",
+        "question": "How many?",
+        "model_response_by_step": ["a", "b", "c"],
+        "human_labels": [1, 0, 0],
+        "human_labels_first_error_idx": 1,
+    },
+    "ppe": {
+        "question_id": "q-1",
+        "prompt": "How many?",
+        "response_1": "a",
+        "response_2": "b",
+        "response_3": "c",
+        "scores": [True, False, False],
+    },
+    "rewardmath": {
+        "problem": "How many?",
+        "eval_solution": ["a", "b"],
+        "solution_type": "chosen",
+        "answer": "6",
+        "problem_id": 4,
+        "id": 40,
     },
     "mr-gsm8k": {
         "uuid": "u-1",
@@ -205,6 +246,9 @@ STEPPED = {
         ("Step 1: a\n", "Step 2: b\n", "Step 3: c\n\nThe answer is 5.\n"),
     ),
     "prmbench": ("circular/p_0", "circular", N, N, (T, F, T), ("a\n", "b\n", "c\n")),
+    "gr-ben": ("physics-3", "physics", F, N, (T, F, N), ("a\n", "b\n", "c\n")),
+    "socratic-prmbench": ("deduction/gsm8k_test#1", "deduction", N, N, (T, F, T), ("a\n", "b\n", "c\n")),
+    "hard2verify": ("rows/imo-1", "rows", N, N, (T, F, F), ("a\n", "b\n", "c\n")),
     "prm800k": ("rows/p-1", "rows", N, N, (T, F, N), ("a\n", "b\n", "c\n")),
     "mr-math-redundant": ("rows/14", "rows", N, "6", (T, F, T), ("a\n", "b\n", "c\n")),
 }
@@ -240,6 +284,9 @@ LOCATED = [
     ("processbench", {"label": "2"}, 2),
     ("processbench", {"label": 1.0}, 1),
     ("processbench", {"label": -1}, None),
+    ("gr-ben", {"label": 1}, 0),
+    ("gr-ben", {"label": 3}, 2),
+    ("gr-ben", {"label": -1}, None),
     ("mr-gsm8k", {f"{MR}_first_error_step": 1}, 0),
     ("mr-gsm8k", {f"{MR}_first_error_step": "3"}, 2),
     ("mr-gsm8k", {f"{MR}_first_error_step": "N/A", f"{MR}_correctness": "correct"}, None),
@@ -289,6 +336,13 @@ REFUSED = [
     ("processbench", {"steps": ["", "\n"], "label": -1}, EMPTY_CHAIN),
     ("processbench", {"problem": " "}, "a problem that is blank"),
     ("processbench", {"final_answer_correct": "maybe"}, UNREADABLE),
+    ("gr-ben", {"label": 4}, NO_SUCH),
+    ("gr-ben", {"label": 0}, NO_SUCH),
+    ("gr-ben", {"label": None}, WRONG_WITHOUT),
+    ("hard2verify", {"human_labels": [1, 0]}, UNEQUAL),
+    ("hard2verify", {"human_labels": [1, 2, 0]}, UNREADABLE),
+    ("ppe", {"scores": [True, False, False, False]}, LACKS),
+    ("rewardmath", {"problem_id": None}, LACKS),
     ("mr-gsm8k", {f"{MR}_first_error_step": 0}, NO_SUCH),
     ("mr-gsm8k", {f"{MR}_first_error_step": 4}, NO_SUCH),
     ("mr-gsm8k", {f"{MR}_first_error_step": "N/A"}, WRONG_WITHOUT),
@@ -787,12 +841,58 @@ def test_a_suite_has_rows_or_files_of_its_own(tmp_path):
 
 
 def test_what_was_read_knows_the_rule_and_the_note_of_its_suite(tmp_path):
-    read_rows = {name: read(tmp_path, name, ROWS[name])[0] for name in PUBLIC}
+    more = {"rewardmath": [ROWS["rewardmath"] | {"solution_type": "rejected", "eval_solution": ["c"]}]}
+    read_rows = {name: read(tmp_path, name, ROWS[name], *more.get(name, []))[0] for name in PUBLIC}
     assert {name: (data.rule, data.note) for name, data in read_rows.items()} == {
         name: (suite.rule, suite.note) for name, suite in PUBLIC.items()
     }
     rules = {name: suite.rule for name, suite in SUITES.items() if suite.rule != "pairs"}
-    assert rules == {"rewardbench": "sections", "rm-bench": "styles", "rewardbench-2": "best"}
+    assert rules == {"rewardbench": "sections", "rm-bench": "styles", "rewardbench-2": "best", "rewardmath": "best"}
+
+
+def test_the_rows_of_one_problem_of_rewardmath_are_one_comparison(tmp_path):
+    row = ROWS["rewardmath"]
+    rows = [
+        row | {"problem_id": problem, "problem": f"p{problem}", "solution_type": kind, "eval_solution": [kind, str(i)]}
+        for problem in (4, 7)
+        for i, kind in enumerate(("rejected", "chosen", "rejected"))
+    ]
+    data, drops = read(tmp_path, "rewardmath", *rows, rows[0] | {"problem_id": 9})
+    assert [(c.id, c.better, c.worse) for c in data.truths] == [
+        (f"rows/{problem}", (f"rows/{problem}/0",), (f"rows/{problem}/1", f"rows/{problem}/2")) for problem in (4, 7)
+    ]
+    assert data.chains["rows/7/0"].steps == ("chosen\n", "1\n")
+    assert drops == {NO_ANSWER: 1}
+
+
+def test_hard2verify_is_decrypted(tmp_path):
+    plain = ROWS["hard2verify"]
+    key = hashlib.sha256(b"do not train").digest()
+
+    def hidden(value):
+        text = value if isinstance(value, str) else json.dumps(value)
+        return base64.b64encode(bytes(c ^ key[i % 32] for i, c in enumerate(text.encode()))).decode()
+
+    names = ("question", "model_response_by_step", "human_labels")
+    row = plain | {name: hidden(plain[name]) for name in names} | {"canary": "do not train"}
+    assert read(tmp_path, "hard2verify", row)[0] == read(tmp_path, "hard2verify", plain)[0]
+
+
+def test_each_response_of_ppe_is_an_answer_of_its_own(tmp_path):
+    data, _ = read(tmp_path, "ppe", ROWS["ppe"])
+    (pool,) = make_pools(data.truths, data.problems, data.chains, Drops())
+    assert (pool.is_right, len(set(pool.groups)), None in pool.groups) == ((T, F, F), 3, False)
+
+
+@pytest.mark.parametrize(
+    ("label", "prediction", "is_found"),
+    [(1, 1, T), (1, "1", T), (1, 0, F), (1, -1, F), (1, None, F), (1, 9, F), (-1, -1, T), (-1, 2, F), (-1, None, F)],
+)
+def test_a_critics_prediction_is_found_or_not_and_null_is_not(tmp_path, label, prediction, is_found):
+    data, _ = read(tmp_path, "processbench", ROWS["processbench"] | {"label": label, "prediction": prediction})
+    (scores,) = data.stored["critic"].values()
+    called = next((i for i, score in enumerate(scores.scores) if score <= 0.5), -1)
+    assert (called == label) == is_found
 
 
 def test_importing_the_suites_is_light():
@@ -828,7 +928,7 @@ COUNTS = [
     ("prm800k", "prm800k_phase1/phase1_test_chains.jsonl", 20, 264, 264, 0, {}),
     ("prm800k", "prm800k_phase1/phase1_train_chains.jsonl.gz", 135, 2366, 2366, 0, {}),
     ("prm800k", "prm800k_phase1", 157, 2670, 2670, 0, OTHER_FILES),
-    ("search-and-learn", "sal_bon_prm", 4, 544, 10, 1, {}),
+    ("search-and-learn", "sal_bon_prm", 4, 544, 10, 3, {}),
     ("qwen-harness", "qwen_math_bon8", 21, 168, 21, 1, {}),
     ("candidates", "gsm8k_candidates/gsm8k_bon16.jsonl", 183, 2928, 183, 0, {}),
     ("rm-bench", "rm_bench", 43, 258, 43, 0, {}),

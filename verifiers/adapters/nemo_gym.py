@@ -56,7 +56,7 @@ class NemoGymReward:
             TypeError: the expected answer has the wrong type.
         """
         gold = gold_text(request["expected_answer"])
-        reward = await asyncio.to_thread(self.rule, _output_text(request["response"]), gold)
+        reward = await asyncio.to_thread(self.rule, output_text(request["response"]), gold)
         return {
             **request,
             "reward": reward.total or 0.0,
@@ -66,7 +66,8 @@ class NemoGymReward:
         }
 
 
-def _output_text(response: Mapping[str, Any]) -> str:
+def output_text(response: Mapping[str, Any]) -> str:
+    """The text of a response of the Responses API."""
     messages = [item for item in response["output"] if item["type"] == "message"]
     return "".join(block["text"] for item in messages for block in item["content"] if block["type"] == "output_text")
 

@@ -69,7 +69,7 @@ class OpenRlhfReward:
         {'rewards': [1.0], 'scores': [1.0], 'extra_logs': {'correct': [1.0], 'decided': [1.0]}}
         """
         rewards = [
-            self.rule(_completion(query, prompt), gold_text(label))
+            self.rule(completion_in(query, prompt), gold_text(label))
             for query, prompt, label in zip(queries, prompts, labels, strict=True)
         ]
         totals = [reward.total for reward in rewards]
@@ -84,12 +84,22 @@ reward_func = OpenRlhfReward(RuleReward(undecided=0.0))
 """OpenRLHF: 1.0 if the completion is correct, else 0.0; "decided" in the logs is 0.0 if the check failed."""
 
 
-def _completion(query: str, prompt: str) -> str:
+def completion_in(query: str, prompt: str) -> str:
+    """The completion of a query, without the special tokens at its end.
+
+    Raises:
+        ValueError: the query does not contain its prompt.
+    """
     tail = prompt[-_PROMPT_TAIL:]
     start = query.find(tail)
     if start < 0:
         raise ValueError(f"the query does not contain the end of its prompt, {tail[-40:]!r}")
-    return _END_TOKENS.sub("", query[start + len(tail) :])
+    return without_end(query[start + len(tail) :])
+
+
+def without_end(text: str) -> str:
+    """A completion without the special tokens at its end."""
+    return _END_TOKENS.sub("", text)
 
 
 def _decided(reward: Reward) -> float:

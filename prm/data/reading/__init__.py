@@ -10,12 +10,13 @@ one JSON value, and folders and the Hub. Lines of JSON and tables are read piece
 from .containers import rows_by_key, rows_in
 from .forms import ending
 from .lines import NOT_JSON, NOT_TEXT, numbered_lines
-from .sources import files_in, read_each_row, read_rows, read_source, sound, splits_in
+from .sources import Numbered, files_in, read_each_row, read_rows, read_source, sound, splits_in
 from .store import RowStore
 
 __all__ = [
     "NOT_JSON",
     "NOT_TEXT",
+    "Numbered",
     "RowStore",
     "ending",
     "files_in",

@@ -31,8 +31,10 @@ from prm.data.splits import SplitProof, hold_out, prove, text_digest
 from prm.data.writing import whole_directory, write_json
 from prm.errors import InputError
 from prm.models.checkpoint import Metadata, context_length, load_tokenizer, renderer_of
-from prm.models.heads import HEADS
+from prm.models.dialects import Dialect, make_renderer
+from prm.models.families import DIALECTS
 from prm.models.layouts import StepRenderer
+from prm.models.rendering import PLACE, prompt_of
 from prm.statistics.arrays import Bools
 
 from ..examples import (
@@ -44,7 +46,7 @@ from ..examples import (
     reweighted,
     unlabeled,
 )
-from ..objectives import need_pairs
+from ..objectives import heads_of, need_pairs
 from ..settings import DEFAULT_SHARE, TrainSettings
 from .audit import audit
 from .storage import Changed, Columns, Groups, Writer
@@ -59,7 +61,8 @@ class Prepared:
     """Everything that a training needs but the weights of the model."""
 
     tokenizer: Any
-    metadata: Metadata
+    reading: Metadata | Dialect
+    """How the model is fed and read: a dialect for an implicit PRM."""
     train: Sequence[GroupExample]
     held_out: Sequence[GroupExample]
     drops: Drops
@@ -90,7 +93,34 @@ def prepare(
         PrmError: a file or the model cannot be used.
     """
     context = context_length(settings.base)
-    metadata = Metadata(
+    reading = _reading(settings)
+    tokenizer = load_tokenizer(settings.base)
+    recipe = Recipe(
+        heads=frozenset(heads_of(settings.objective)),
+        labels_as=settings.labels_as,
+        steps=settings.steps,
+        max_length=settings.max_length or sys.maxsize,
+        context=context,
+        too_long=settings.too_long,
+        needs_pairs=need_pairs(settings.terms),
+    )
+    making = _Making(settings, files, evaluation, tokenizer, reading, recipe)
+    fingerprint = making.fingerprint()
+    notes = _notes(place, fingerprint)
+    while notes is None:
+        if waits:
+            time.sleep(0.1)
+        else:
+            making.write(place, fingerprint)
+        notes = _notes(place, fingerprint)
+    return _load(place, notes, tokenizer, reading)
+
+
+def _reading(settings: TrainSettings) -> Metadata | Dialect:
+    """How the model will be fed and read, in training and in scoring."""
+    if settings.objective == "implicit":
+        return _implicit(settings)
+    return Metadata(
         settings.objective,
         settings.separator_text,
         settings.chat,
@@ -100,26 +130,25 @@ def prepare(
         form=settings.form,
         template=settings.template,
     )
-    tokenizer = load_tokenizer(settings.base)
-    recipe = Recipe(
-        heads=frozenset(HEADS[settings.objective]),
-        labels_as=settings.labels_as,
-        steps=settings.steps,
-        max_length=settings.max_length or sys.maxsize,
-        context=context,
-        too_long=settings.too_long,
-        needs_pairs=need_pairs(settings.terms),
+
+
+def _implicit(settings: TrainSettings) -> Dialect:
+    """The dialect of an implicit PRM, whose reference is its backbone."""
+    before, _, after = prompt_of(settings.template).text.partition(PLACE)
+    base = Path(settings.base)
+    return replace(
+        DIALECTS["implicit"],
+        layout="spans" if settings.chat else "plain",
+        problem_start="" if settings.chat else before,
+        problem_end="" if settings.chat else after,
+        step_start="",
+        joint=settings.separator_text,
+        beta=settings.beta,
+        hub_names=(),
+        companion=str(base.resolve()) if base.is_dir() else settings.base,
+        form=f"{'chat; the' if settings.chat else 'problem,'} steps with {settings.separator_text!r} between them",
+        source="",
     )
-    making = _Making(settings, files, evaluation, tokenizer, metadata, recipe)
-    fingerprint = making.fingerprint()
-    notes = _notes(place, fingerprint)
-    while notes is None:
-        if waits:
-            time.sleep(0.1)
-        else:
-            making.write(place, fingerprint)
-        notes = _notes(place, fingerprint)
-    return _load(place, notes, tokenizer, metadata)
 
 
 def _notes(place: Path, fingerprint: str) -> dict[str, Any] | None:
@@ -131,7 +160,7 @@ def _notes(place: Path, fingerprint: str) -> dict[str, Any] | None:
     return notes if notes["fingerprint"] == fingerprint else None
 
 
-def _load(place: Path, notes: Mapping[str, Any], tokenizer: Any, metadata: Metadata) -> Prepared:
+def _load(place: Path, notes: Mapping[str, Any], tokenizer: Any, reading: Metadata | Dialect) -> Prepared:
     columns = Columns.load(place)
     held_out = np.load(place / "held_out.npy")
     train: Sequence[GroupExample] = Groups(columns, np.flatnonzero(~held_out))
@@ -140,7 +169,7 @@ def _load(place: Path, notes: Mapping[str, Any], tokenizer: Any, metadata: Metad
         train = Changed(train, partial(reweighted, wrong=wrong, right=right))
     return Prepared(
         tokenizer,
-        metadata,
+        reading,
         train,
         Groups(columns, np.flatnonzero(held_out)),
         Drops.read(place / _EXAMPLES),
@@ -171,7 +200,7 @@ class _Making:
     files: Mapping[str, Path]
     evaluation: Mapping[str, Path]
     tokenizer: Any
-    metadata: Metadata
+    reading: Metadata | Dialect
     recipe: Recipe
 
     def fingerprint(self) -> str:
@@ -180,7 +209,7 @@ class _Making:
         read = [{name: content_digest(path) for name, path in side.items()} for side in (self.files, self.evaluation)]
         split = (self.settings.splitter, self.settings.held_out, self.settings.class_balance)
         versions = [version(name) for name in ("prm-toolkit", "transformers", "tokenizers")]
-        facts = (FORMAT, versions, read, asdict(self.metadata), recipe, split, _digest_of_tokenizer(self.tokenizer))
+        facts = (FORMAT, versions, read, asdict(self.reading), recipe, split, _digest_of_tokenizer(self.tokenizer))
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def write(self, place: Path, fingerprint: str) -> None:
@@ -205,7 +234,7 @@ class _Making:
 
     def _read(self, files: Mapping[str, Path], writer: Writer, drops: Drops, prefix: str = "") -> _Problems:
         """Write the examples of these files; problems of the same text get one id, since they count as one."""
-        renderer = renderer_of(self.tokenizer, self.metadata)
+        renderer = self._renderer()
         recipe = replace(self.recipe, values=read_values(files["values"])) if "values" in files else self.recipe
         if "preferences" in files:
             splitter = self.settings.splitter if self.settings.form == "steps" else None
@@ -216,6 +245,12 @@ class _Making:
         for group, text in found:
             writer.add(replace(group, problem_id=problems.add(group.problem_id, text)))
         return problems
+
+    def _renderer(self) -> StepRenderer:
+        """The one that scoring will use."""
+        if isinstance(self.reading, Dialect):
+            return make_renderer(self.tokenizer, self.settings.base, self.reading)
+        return renderer_of(self.tokenizer, self.reading)
 
 
 class _Problems:

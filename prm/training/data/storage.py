@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -135,6 +136,28 @@ class Changed(Sequence[GroupExample]):
 
     def __getitem__(self, place: int) -> GroupExample:  # type: ignore[override]  # no slices
         return self.change(self.groups[place])
+
+
+class Referenced(Sequence[GroupExample]):
+    """Groups whose chains have a reference.
+
+    Args:
+        groups: the groups.
+        values: `ChainExample.reference` of all their chains, in order.
+    """
+
+    def __init__(self, groups: Sequence[GroupExample], values: Floats) -> None:
+        self.groups = groups
+        self.values = values
+        self.starts = [0, *accumulate(len(group.chains) for group in groups)]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, place: int) -> GroupExample:  # type: ignore[override]  # no slices
+        group, start = self.groups[place], self.starts[place]
+        chains = (replace(chain, reference=float(self.values[start + i])) for i, chain in enumerate(group.chains))
+        return replace(group, chains=tuple(chains))
 
 
 def _known(value: float) -> float | None:

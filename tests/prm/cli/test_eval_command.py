@@ -1,6 +1,7 @@
 """`prm suite`, `prm score` and `prm eval`: from the rows of a suite to a result."""
 
 import json
+import re
 
 import pytest
 
@@ -94,6 +95,19 @@ def test_a_threshold_is_of_its_scorer_alone(prm, bench, scored, tmp_path):
     differences = json.loads(out.read_text())["differences"]
     (oracle,) = (d for d in differences if (d["name"], d["split"], d["variant"]) == ("f1", "macro", "oracle"))
     assert (oracle["a"], oracle["b"], oracle["value"], oracle["low"], oracle["high"]) == ("Y", "X", 0, 0, 0)
+
+
+def test_by_the_official_convention_a_step_at_the_threshold_is_wrong(prm, bench, scored, tmp_path):
+    given = ["processbench", bench, "--scores", f"A={scored}", "--threshold", "A=0.8"]
+    exact, official = tmp_path / "exact.json", tmp_path / "official.json"
+    assert prm("eval", *given, "--out", exact)[0] == 0
+    code, shown, _ = prm("eval", *given, "--convention", "official", "--out", official)
+    assert code == 0
+    assert "official convention" in shown
+    key = ("A", "all_right_accuracy", "macro", "fixed 0.8")
+    assert metrics(exact)[key]["value"] == 1  # their only step scores 0.8
+    assert metrics(official)[key]["value"] == 0
+    assert json.loads(official.read_text())["settings"]["official"].startswith("QwenLM/ProcessBench")
 
 
 def test_a_row_without_a_score_is_left_out_for_all(prm, bench, scored, tmp_path):
@@ -304,7 +318,7 @@ def test_a_narrow_terminal_folds_no_number(prm, own, monkeypatch):
     assert max(map(len, table.splitlines())) <= 60
     assert "(part 2)" in table
     assert table.count("PRM geometric-mean vote") == 2
-    assert "100.0-100.0" in table
+    assert re.search(r"[ │]\d\d\.\d-100\.0", table)
 
 
 def test_a_split_that_is_not_there_is_refused_before_anything_is_scored(prm, bench, tmp_path):

@@ -79,6 +79,24 @@ def test_rows_that_cannot_be_checked_are_refused(rows, message):
     assert "--" not in str(caught.value) + caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("row", "agrees"),
+    [
+        ({"answer": "4", "completion": "\\boxed{4}", "gold_correct": True, "answer_type": "number"}, True),
+        ({"gold_answer": "4", "llm_response": "\\boxed{4}", "gold_judgment": "A"}, True),
+        ({"gold_answer": "4", "llm_response": "\\boxed{5}", "gold_judgment": "C"}, True),
+        ({"gold_answer": "4", "llm_response": "\\boxed{4}", "gold_judgment": "B"}, False),
+    ],
+)
+def test_verifybench_and_verifierbench_are_read_as_they_are(row, agrees):
+    report = toolkit.verify([{"question": "2 + 2?", **row}])
+    assert (report.stored.total(), not report.disagreements) == (1, agrees)
+
+
+def test_a_letter_is_a_verdict_in_verifierbench_alone():
+    assert toolkit.verify([{"answer": "A", "prediction": "A", "label": "A"}]).stored.total() == 0
+
+
 @pytest.mark.parametrize("timeout", [0, -1, 1e9, float("nan"), "2"])
 def test_a_time_limit_out_of_range_is_refused_by_name(timeout):
     for job in (toolkit.verify, toolkit.audit_golds):

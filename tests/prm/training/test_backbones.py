@@ -29,7 +29,7 @@ from transformers import (
 
 import prm as toolkit
 from prm.errors import ModelError
-from prm.models.checkpoint import Metadata, load_model, save_model
+from prm.models.checkpoint import Metadata, load_model, load_policy, save_model
 from prm.models.decoders import form_of
 from prm.scoring.vllm_backend import pooling_task
 from prm.training.examples import ChainExample, GroupExample
@@ -158,6 +158,34 @@ def test_it_trains_and_scores_as_before_it_was_stored(name, kind, lora_rank, bas
     assert len(scorer.score([PROBLEM], [STEPS])[0]) == (1 if kind == "orm" else 2)
     if not lora_rank:
         assert_loads_as_documented(name, kind, model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "lora_rank"),
+    [
+        *((name, 0) for name in ("Mixtral", "Gemma 2", "Granite", "Cohere 2", "LFM2", "GPT-2", "GPT-NeoX")),
+        ("Gemma 2", 4),
+    ],
+)
+def test_it_trains_as_an_implicit_prm(name, lora_rank, base_of, tmp_path):
+    """The rewards at the end are the log-ratios of the stored model to its base, by plain transformers' own logits."""
+    settings = replace(FIT, lora_rank=lora_rank, beta=1.0)
+    made = fit(load_policy(base_of(name)), "implicit", GROUPS, GROUPS, settings, tmp_path / "work")
+    save_model(made.config, made.weights, None, tmp_path)
+    chains = [chain for group in GROUPS for chain in group.chains]
+    before, after = ([log_likelihood(path, own.ids) for own in chains] for path in (base_of(name), tmp_path))
+    rewards = [one - other for one, other in zip(after, before, strict=True)]
+    assert made.metrics["reward_max"].value == pytest.approx(max(rewards), abs=1e-4)
+    assert made.metrics["reward_min"].value == pytest.approx(min(rewards), abs=1e-4)
+    assert max(rewards) - min(rewards) > 0.01, "it has learned nothing"
+
+
+def log_likelihood(path, ids):
+    """Of all tokens but the first."""
+    model, report = AutoModelForCausalLM.from_pretrained(path, output_loading_info=True)
+    assert not report["missing_keys"]
+    logits = outputs(model.eval(), list(ids))[:-1]
+    return float(logits.log_softmax(-1).gather(1, torch.tensor(list(ids))[1:, None]).sum())
 
 
 def assert_loads_as_documented(name, kind, model, directory):

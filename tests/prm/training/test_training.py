@@ -233,7 +233,7 @@ def test_the_documented_losses_are_the_table():
     rows = re.findall(r"^\| `([\w-]+)`(.*?) \| (.*?) \| (.*?) \|$", text, flags=re.MULTILINE)
     assert [name for name, *_ in rows] == list(TERMS)
     for name, default, head, items in rows:
-        kinds = [kind for kind in ("prm", "orm") if name in DEFAULT[kind]]
+        kinds = [kind for kind in ("prm", "orm", "implicit") if name in DEFAULT[kind]]
         assert default == "".join(f" (default of {kind})" for kind in kinds)
         assert head == {"step": "step head", "outcome": "outcome head", None: "backbone"}[TERMS[name].head]
         assert items.startswith(TERMS[name].summary)

@@ -30,7 +30,7 @@ def _show_curves(result: Result) -> None:
         [name, *(f"{100 * p.value:.1f}" for p in own), _interval(own[-1].low, own[-1].high)]
         for name, own in points.items()
     ]
-    title = f"Right answers in %, best of k, {result.data['problems']} problems"
+    title = f"Right answers in %, best of k, {result.data['problems']} problems{_convention(result)}"
     console.table(title, ["selector", *(f"k={k}" for k in ks), f"95% at {ks[-1]}"], rows)
     auroc = [metric for metric in result.metrics if metric.name == "chain_auroc"]
     rows = [[label_of(m.scorer, m.variant), _value(m), _interval(m.low, m.high)] for m in auroc]
@@ -49,7 +49,7 @@ def _show_splits(result: Result) -> None:
         main = cells[scorer, variant, split]
         parts = [_value(cells.get((scorer, variant, s))) for s in splits]
         rows.append([scorer, variant, *parts, _value(main), _interval(main.low, main.high)])
-    title = f"{result.suite}: {title_of(name)} in %, {result.data['rows']:,} rows"
+    title = f"{result.suite}: {title_of(name)} in %, {result.data['rows']:,} rows{_convention(result)}"
     console.table(title, ["scorer", "", *splits, split, "95%"], rows, keys=2)
     _show_others(result, name)
 
@@ -68,6 +68,10 @@ def _show_others(result: Result, headline: str) -> None:
     by = next((m.variant for m in first.values() if m.variant in AGGREGATORS), "")
     if names:
         console.table(f"All rows{by and f', steps by {by}'}", ["metric", *result.scorers], rows)
+
+
+def _convention(result: Result) -> str:
+    return "" if result.convention == "exact" else f", {result.convention} convention"
 
 
 def _value(metric: Metric | None) -> str:

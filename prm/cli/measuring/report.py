@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import OutFile, Overwrite
+from ..options import OutFile, Overwrite
 
 Results = Annotated[list[Path], typer.Argument(help="results of `prm eval`", show_default=False)]
 

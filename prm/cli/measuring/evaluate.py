@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,21 @@ import typer
 from prm import console
 from prm.errors import InputError
 
-from .options import Checker, OutFile, Overwrite, Seed, Splitter, key_values
+from ..options import Checker, OutFile, Overwrite, Seed, Splitter, key_values
+
+
+class ConventionName(StrEnum):
+    """How a suite counts."""
+
+    exact = "exact"
+    official = "official"
+
 
 _SUITE = "name of the suite; `prm suite` without one lists them"
+Convention = Annotated[
+    ConventionName,
+    typer.Option(help="official: rows, ties and thresholds as in the code of the suite's authors"),
+]
 Data = Annotated[str | None, typer.Argument(help="the suite's rows: a file, a folder, or a name on the Hub")]
 
 
@@ -22,6 +35,7 @@ def suite(
     data: Data = None,
     out: Annotated[Path | None, typer.Option(help="directory to write")] = None,
     splitter: Splitter = "newline",
+    convention: Convention = ConventionName.exact,
     overwrite: Overwrite = False,
 ) -> None:
     """A benchmark suite → problems and chains for `prm score`; without a name, the list of suites."""
@@ -32,7 +46,7 @@ def suite(
 
     if out is None:
         raise InputError("--out is missing", f"prm suite {name} {data or 'FILE-OR-FOLDER'} --out DIRECTORY")
-    write_suite(name, data, out, splitter=splitter, overwrite=overwrite)
+    write_suite(name, data, out, splitter=splitter, convention=convention.value, overwrite=overwrite)
 
 
 def _list_suites() -> None:
@@ -74,6 +88,7 @@ def eval_(
     seed: Seed = 0,
     show: Annotated[int, typer.Option(min=0, help="chains to keep beside the result, for `prm report`")] = 5000,
     splitter: Splitter = "newline",
+    convention: Convention = ConventionName.exact,
     overwrite: Overwrite = False,
 ) -> None:
     """Scores → metrics with 95% intervals, any number of scorers side by side.
@@ -90,7 +105,7 @@ def eval_(
         scores=_named("--scores", "NAME=FILE", scores or [], "such as --scores PRM=scores.jsonl"),
         scorers=_named("--scorer", "NAME=MODEL", scorer or [], "such as --scorer PRM=runs/prm"),
         thresholds=thresholds, threshold_split=threshold_split, n=n, checker=checker, draws=draws, seed=seed, show=show,
-        splitter=splitter, out=out, overwrite=overwrite,
+        splitter=splitter, convention=convention.value, out=out, overwrite=overwrite,
     )  # fmt: skip
     show_result(evaluation.result)
 

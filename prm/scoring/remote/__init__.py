@@ -1,0 +1,1 @@
+"""Scorers and models that run behind HTTP."""

@@ -1,0 +1,120 @@
+"""The search job, with an engine of a few lines in place of vLLM."""
+
+import json
+
+import pytest
+from trees import TreeEngine, TreeScorer, is_last
+
+from prm import InputError, Problem, Refusal, Scorer, fit_pruning, solve
+from prm.data.files import read_records, write_records
+from prm.data.records import Chain, Choice, StepScores
+from prm.generation.choice import EngineChoice
+from prm.models.checkpoint import load_tokenizer
+from prm.search.journal import journal_path
+
+PROBLEMS = [Problem(f"p{i}", f"How many are {i}?", str(i % 4)) for i in range(3)]
+
+
+@pytest.fixture
+def engine(monkeypatch, base_model):
+    """What starts in place of vLLM; `dies_after` kills the next job."""
+    settings = {}
+
+    def start(choice):
+        engine = TreeEngine(load_tokenizer(choice.model), **settings)
+        engine.close = lambda: None
+        return engine
+
+    monkeypatch.setattr(EngineChoice, "start", start)
+    return settings
+
+
+def test_chains_scores_and_choices_fit_together(engine, base_model, tmp_path):
+    out = tmp_path / "chains.jsonl"
+    solved = solve(PROBLEMS, out, model=base_model, scorer=TreeScorer(), method="rebase", n=8, max_tokens=400)
+    chains, scores, choices = list(solved), list(solved.scores), list(solved.choices)
+    assert {row.chain_id for row in scores} == {chain.id for chain in chains}
+    assert [choice.problem_id for choice in choices] == ["p0", "p1", "p2"]
+    for choice in choices:
+        own = [chain for chain in chains if chain.problem_id == choice.problem_id]
+        assert own[choice.index].text == choice.best
+        assert is_last(choice.best)
+        assert len(choice.scores) == len(own)
+    assert solved.counts["generated tokens"] == sum(choice.generated for choice in choices) > 0
+    assert solved.counts["scored tokens"] == sum(choice.scored for choice in choices) > 0
+    assert not journal_path(out).exists()
+
+
+@pytest.mark.parametrize("method", ["dvts", "weighted"])
+def test_a_killed_job_goes_on_to_the_same_files(engine, base_model, tmp_path, method):
+    def run(name):
+        given = {"model": base_model, "scorer": TreeScorer(), "method": method, "n": 8, "max_tokens": 400}
+        return solve(PROBLEMS, tmp_path / name, **given, budget_tokens=700)
+
+    run("whole.jsonl")
+    for dies_after in (1, 2, 3):
+        engine["dies_after"] = dies_after
+        with pytest.raises(KeyboardInterrupt):
+            run("killed.jsonl")
+    engine.clear()
+    run("killed.jsonl")
+    for end in ("", ".scores.jsonl", ".choices.jsonl"):
+        assert (tmp_path / f"killed.jsonl{end}").read_bytes() == (tmp_path / f"whole.jsonl{end}").read_bytes()
+
+
+def test_the_command_and_what_it_refuses(engine, base_model, prm, tmp_path):
+    write_records(tmp_path / "p.jsonl", PROBLEMS)
+    given = ("solve", "--model", base_model, "--problems", "p.jsonl", "--out", "c.jsonl", "--max-tokens", 400)
+    code, _, err = prm(*given, "--method", "refine", "-n", 8)
+    assert code == 0
+    assert "% right" in err
+    assert set(map(type, read_records(tmp_path / "c.jsonl.choices.jsonl", Choice))) == {Choice}
+    assert "already there" in prm(*given, "--method", "refine", "-n", 8)[2]
+    assert "needs a scorer" in prm(*given, "--method", "beam", "--overwrite")[2]
+    assert "unknown method 'mcts'" in prm(*given, "--method", "mcts", "--overwrite")[2]
+
+
+class Orm(Scorer):
+    kind = "orm"
+
+    def score_each(self, problems, chains):
+        return [(float(len(steps)),) if len(steps) > 2 else Refusal("too short") for steps in chains]
+
+
+def test_an_orm_scores_whole_chains_alone(engine, base_model):
+    given = {"model": base_model, "scorer": Orm(), "n": 8, "max_tokens": 400}
+    solved = solve(PROBLEMS, **given, method="best-of-n")
+    for choice in solved.choices:
+        assert choice.scores[choice.index] == max(score for score in choice.scores if score is not None)
+    with pytest.raises(InputError, match="an ORM cannot"):
+        solve(PROBLEMS, **given, method="beam")
+
+
+def test_steps_that_end_at_an_expression_are_refused(base_model):
+    with pytest.raises(InputError, match="is an expression"):
+        solve(PROBLEMS, model=base_model, scorer=TreeScorer(), method="beam", splitter="regex:;")
+
+
+def test_a_threshold_by_hand(prm, tmp_path):
+    """Ten right chains a side with lowest scores 0.01 … 0.10: to lose a tenth, the threshold is the second one."""
+    problems = [Problem(f"p{i}", f"{i}?", "4") for i in range(40)]
+    chains, scores = [], []
+    for problem in problems:
+        for i in range(1, 11):
+            chains.append(Chain(f"{problem.id}/{i}", problem.id, ("a\n", "b\n", "The answer is 4"), "stop"))
+            scores.append(StepScores(chains[-1].id, problem.id, (i / 100, 0.9, 0.001), "prm"))
+        chains.append(Chain(f"{problem.id}/wrong", problem.id, ("a\n", "b\n", "c\n", "The answer is 5"), "stop"))
+        scores.append(StepScores(chains[-1].id, problem.id, (0.9, 0.015, 0.9, 0.9), "prm"))
+    found = fit_pruning(problems, chains, scores, lost=0.1)
+    assert (found.value, found.low, found.high) == (0.02, 0.02, 0.02), "the last step gives up no chain"
+    assert found.lost == pytest.approx(0.1)
+    assert found.wrong_given_up == 1
+    assert found.saved == pytest.approx((2 + 2) / 34)
+    write_records(tmp_path / "p.jsonl", problems)
+    write_records(tmp_path / "c.jsonl", chains)
+    write_records(tmp_path / "s.jsonl", scores)
+    given = ("--problems", "p.jsonl", "--chains", "c.jsonl", "--scores", "s.jsonl")
+    code, out, _ = prm("pruning", *given, "--lost", 0.1, "--out", "t.json")
+    assert code == 0
+    assert "0.0200 (0.0200 to 0.0200)" in out
+    assert json.loads((tmp_path / "t.json").read_text())["value"] == 0.02
