@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from prm.data.records import Message
 from prm.errors import RenderError
+from prm.models import rendering
 from prm.models.rendering import Rendered, Renderer
 
 PROBLEM = "a bag has 3 + 4.\n\nhow many?"
@@ -344,8 +345,8 @@ def test_problems_and_chains_that_differ_in_number_are_refused(tokenizer):
 def test_many_are_tokenized_in_one_call_and_each_piece_once(monkeypatch, tokenizer):
     renderer, seen = Renderer(tokenizer), []
     renderer.render(PROBLEM, STEPS)
-    call = type(tokenizer).__call__
-    monkeypatch.setattr(type(tokenizer), "__call__", lambda self, text, **k: seen.append(text) or call(self, text, **k))
+    call = rendering._bare_ids
+    monkeypatch.setattr(rendering, "_bare_ids", lambda own, texts, **k: seen.append(texts) or call(own, texts, **k))
     renderer.render_many([PROBLEM, PROBLEM, "b"], [STEPS, STEPS[:2], ("a", "a\n")])
     (texts,) = seen
     assert len(texts) == len(set(texts)) == 2 + 4 + 1 + 1, (
