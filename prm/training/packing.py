@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +23,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 _VARLEN = "torch.nn.attention.varlen"
 varlen: Any = import_module(_VARLEN) if find_spec(_VARLEN) else None
-"""None before torch 2.10."""
+"""None in a torch that has no such attention."""
 NAME = "sdpa_of_each_chain"
 """Of the attention, for transformers. It makes no mask for a name that it does not know one for."""
 INPUTS = ("input_ids", "attention_mask", "position_ids", "chain_starts")
@@ -65,10 +67,12 @@ def attend(
     return torch.cat(found, dim=1), None
 
 
+@cache
 def has_varlen(dtype: torch.dtype, device: torch.device, width: int) -> bool:
     """Whether torch has the attention for rows of several texts, for this precision, device and width of heads."""
     return (
         varlen is not None
+        and {"window_size", "enable_gqa"} <= signature(varlen.varlen_attn).parameters.keys()
         and device.type == "cuda"
         and dtype in (torch.bfloat16, torch.float16)
         and width <= _WIDEST
