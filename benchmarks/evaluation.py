@@ -14,6 +14,8 @@ import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
+import numpy as np
+
 from prm.data.drops import Drops
 from prm.errors import InputError
 
@@ -25,6 +27,7 @@ from .protocols.localization import require_split
 from .results import Result, ShownChain
 from .scores import ScoreTable
 from .suites import SuiteData
+from .suites.fields import BAD_SCORE
 
 _UNHEEDED = {
     "thresholds": "calls no step wrong, so it has no threshold",
@@ -85,6 +88,35 @@ def require_used(data: SuiteData, scorers: Collection[str], settings: EvalSettin
         require_split(settings.threshold_split, [truth.split for truth in data.truths])
 
 
+def strange_scores(name: str, table: ScoreTable, settings: EvalSettings) -> str | None:
+    """What to say of step scores outside [0, 1] that are compared with a threshold nobody chose; None for all others.
+
+    A few are named as faults of the file; with many the scale is another, and a threshold that fits it is offered: 0
+    where scores lie on both sides of it, else their median.
+    """
+    if table.kind == "orm" or name in settings.thresholds or not len(table.values):
+        return None
+    outside = (table.values < 0) | (table.values > 1)
+    if not outside.any():
+        return None
+    if outside.mean() < _FEW:
+        owners = np.searchsorted(table.starts, np.flatnonzero(outside), side="right") - 1
+        ids = list(table.rows)
+        named = ", ".join(dict.fromkeys(ids[row] for row in owners[:_NAMED]))
+        return f"{name}: {outside.sum():,} of {len(outside):,} scores are outside [0, 1], such as those of {named}"
+    low, high = table.values.min(), table.values.max()
+    fitting = 0.0 if low < 0 < high else float(np.median(table.values))
+    return (
+        f"{name}: scores from {low:g} to {high:g} are measured at the threshold {settings.threshold(name):g}; "
+        f"set the one that they are meant for, such as --threshold {name}={fitting:g}"
+    )
+
+
+_FEW = 0.01
+"""Share of the scores below which they count as faults."""
+_NAMED = 5
+
+
 def _scored(items: Iterable[Item], scorers: Mapping[str, ScoreTable], drops: Drops) -> list[Item]:
     kept = []
     for item in items:
@@ -92,7 +124,9 @@ def _scored(items: Iterable[Item], scorers: Mapping[str, ScoreTable], drops: Dro
         if lacking is None:
             kept.append(item)
         else:
-            drops.add(item.id, "no score", f"of {lacking}")
+            faults = scorers[lacking].faults
+            fault = next((faults[chain_id] for chain_id in item.to_score if chain_id in faults), None)
+            drops.add(item.id, "no score" if fault is None else BAD_SCORE, f"of {lacking}" if fault is None else fault)
     if not kept:
         raise InputError("no row has a score of every scorer", "do the chain ids of the scores belong to this suite?")
     return kept

@@ -22,6 +22,7 @@ from prm.data.files import write_records
 from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Output, Records, Source, Workspace, making, pandas_table, write_drops
 from prm.data.manifest import Job
+from prm.data.reading import files_in
 from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
 from prm.errors import InputError, OutputError, require_number
@@ -31,7 +32,8 @@ from prm.scoring.scorer import Scorer
 from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES, Named
 
-from .evaluation import measure_suite, require_used
+from .evaluation import measure_suite, require_used, strange_scores
+from .foreign import Links
 from .numbers import EvalSettings
 from .pools import Pool, make_pools, pool_to_json, read_pools
 from .protocols import PROTOCOLS
@@ -150,7 +152,7 @@ def _inputs(files: Mapping[str, Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name, path in files.items():
         if path.is_dir():
-            found |= {f"{name} {file.name}": file for file in sorted(path.iterdir()) if file.is_file()}
+            found |= {f"{name} {part.path.relative_to(path)}": part.path for _, part in files_in(path)}
         else:
             found[name] = path
     return found
@@ -306,17 +308,29 @@ def evaluate(
             read = sources.read(drops, judge)
             tables = _stored(read, {*files, *models}) if stored else {}
             require_used(read, [*tables, *files, *models], how)
-            tables |= {name: read_scores(path) for name, path in files.items()}
+            links = Links(read.truths, {identity: problem.text for identity, problem in read.problems.items()})
+            tables |= {name: read_scores(path, drops, links) for name, path in files.items()}
             checked = _pools(read, sources.files.get("pools"), judge, place.out, drops)
             tables |= {
                 name: read_scores(_score(name, given, read, place.out, overwrite)) for name, given in scorers.items()
             }
+            _tell_strange(read, tables, how)
             result, shown = measure_suite(read, tables, how, drops, checked, show)
             write_json(place.out, result_to_json(result))
             write_lines(shown_path(place.out), map(shown_to_json, shown))
             counts |= {name: result.data[name] for name in ("rows", "problems", "chains")}
             write_drops(drops, place.out, counts)
     return Evaluation(job.output, job.counts(), place)
+
+
+def _tell_strange(data: SuiteData, tables: Mapping[str, ScoreTable], how: EvalSettings) -> None:
+    """Say which scores do not fit their threshold, and which belong to no chain of the suite."""
+    for name, table in tables.items():
+        if "thresholds" in PROTOCOLS[data.protocol].heeds and (said := strange_scores(name, table, how)):
+            console.say(said)
+        others = len(table.rows.keys() - data.chains.keys()) if data.chains else 0
+        if others:
+            console.say(f"{name}: {others:,} of {len(table.rows):,} scored chains are not in the suite")
 
 
 def _require_names(parameter: str, given: Any) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 import msgspec
 
 from prm.data.drops import Drops
+from prm.data.reading import read_rows
 from prm.data.records import Chain, Problem
-from prm.data.rows import Row, read_rows
+from prm.data.rows import Row
 from prm.errors import InputError
 from prm.scoring.checking import solution_verdicts
 from prm.scoring.reranking import group_answers

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from prm.data.rows import Row, read_rows
+from prm.data.reading import read_rows
+from prm.data.rows import Row
 from prm.errors import InputError
 
 RESULT_SCHEMA = "eval/1"

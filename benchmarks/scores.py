@@ -1,4 +1,4 @@
-"""Scores of chains as an evaluation reads them: our own files and those of other tools.
+"""Scores of chains as an evaluation reads them: our own files and those of other tools, see `prm.benchmarks.foreign`.
 
     {"chain_id": "p/0", "scores": [0.9, 0.2], "kind": "prm"}     ours
     {"id": "p/0", "scores": [0.9, 0.2]}                          one score per step
@@ -9,21 +9,23 @@ They are held as one array of numbers, so millions fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import numpy as np
 
+from prm.data.drops import Drops
+from prm.data.reading import read_source
 from prm.data.records import StepScores
+from prm.data.rows import RowError
 from prm.errors import InputError
 from prm.statistics.aggregation import AGGREGATORS, Segments, aggregate_many
 from prm.statistics.arrays import Floats, Ints
 
-_SHAPE = "each line must be an object with 'chain_id' or 'id', and 'scores' (one per step) or 'score'"
+from .foreign import Links, rows_of_scores, scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class ScoreTable:
     """All scores, chain after chain."""
     starts: Ints
     """Where each chain's scores begin, and finally where the last ones end."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Why the scores of a chain could not be read, by its id: file, row and value."""
 
     def __contains__(self, chain_id: str) -> bool:
         return chain_id in self.rows
@@ -82,63 +86,57 @@ def table_of(records: Iterable[StepScores]) -> ScoreTable:
     return _table("the stored scores", ((i, r.chain_id, r.scores, r.kind) for i, r in enumerate(records, start=1)))
 
 
-def read_scores(path: Path) -> ScoreTable:
-    """Read a file of scores, ours or another tool's.
+def read_scores(path: Path, drops: Drops | None = None, links: Links | None = None) -> ScoreTable:
+    """Read a file or folder of scores, ours or another tool's.
+
+    Args:
+        path: see `prm.data.reading`.
+        drops: receives rows without scores or without a chain; a chain whose scores cannot be read is noted in the
+            table. None to stop at the first of either.
+        links: the chains of the suite, for rows that name them in another way; None to take ids as they are.
 
     Raises:
-        InputError: a row has another shape, a number is not finite, an id comes twice, or PRM and ORM scores are
-            mixed; the message names file and line.
+        InputError: no row can be used, an id comes twice, or PRM and ORM scores are mixed; names file and row.
     """
-    return _table(str(path), _rows(path))
+    return _table(str(path), _rows(path, drops, links or Links()))
 
 
-class _ScoreRow(msgspec.Struct):
-    """A line; other fields are ignored."""
-
-    chain_id: str | int | None = None
-    id: str | int | None = None
-    scores: list[float] | None = None
-    score: float | None = None
-    kind: Literal["prm", "orm"] = "prm"
+_HINT = "each row must have 'chain_id' or 'id', and 'scores' (one per step) or 'score'"
+_Rows = Iterable[tuple[int, str, Sequence[float] | RowError, str]]
 
 
-def _rows(path: Path) -> Iterable[tuple[int, str, Sequence[float], str]]:
-    read = msgspec.json.Decoder(_ScoreRow).decode
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.isspace():
-                    yield number, *_row(path, number, line, read)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
+def _rows(path: Path, drops: Drops | None, links: Links) -> _Rows:
+    for stem, number, row in read_source(path, unpack=rows_of_scores):
+        try:
+            if isinstance(row, RowError):
+                raise row
+            found = list(scored(row, links))
+            fault = next((scores for _, scores, _ in found if isinstance(scores, RowError)), None)
+            if fault is not None and drops is None:
+                raise fault
+        except RowError as error:
+            if drops is None:
+                raise InputError(f"{path}:{number}: {error}", _HINT) from error
+            drops.add(f"{stem}:{number}", error.reason, error.detail)
+            continue
+        for chain_id, scores, kind in found:
+            yield number, chain_id, scores, kind
 
 
-def _row(path: Path, number: int, line: bytes, read: Callable[[bytes], _ScoreRow]) -> tuple[str, Sequence[float], str]:
-    try:
-        row = read(line)
-    except msgspec.ValidationError as error:
-        raise InputError(f"{path}:{number}: {error}", _SHAPE) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}:{number}: is not JSON: {error}", "fix or delete that line") from error
-    chain_id = row.id if row.chain_id is None else row.chain_id
-    if chain_id is None or chain_id == "":
-        raise InputError(f"{path}:{number}: has no chain id", _SHAPE)
-    if row.scores is not None:
-        return str(chain_id), row.scores, row.kind
-    if row.score is None:
-        raise InputError(f"{path}:{number}: has no scores", _SHAPE)
-    return str(chain_id), [row.score], "orm"
-
-
-def _table(name: str, rows: Iterable[tuple[int, str, Sequence[float], str]]) -> ScoreTable:
+def _table(name: str, rows: _Rows) -> ScoreTable:
     places: dict[str, int] = {}
+    faults: dict[str, str] = {}
     values, flat = [np.empty(0)], list[float]()
     lengths, first = list[int](), ""
     for number, chain_id, scores, kind in rows:
-        if places.setdefault(chain_id, len(lengths)) != len(lengths):
+        if chain_id in faults or places.setdefault(chain_id, len(lengths)) != len(lengths):
             raise InputError(f"{name}:{number}: chain id {chain_id!r} comes twice", "ids must be unique in a file")
-        if kind != (first := first or kind):
+        if kind and kind != (first := first or kind):
             raise InputError(f"{name}:{number}: mixes PRM and ORM scores", "give one file per scorer")
+        if isinstance(scores, RowError):
+            faults[chain_id] = f"{name}:{number}: {scores}"
+            del places[chain_id]
+            continue
         if kind == "orm" and len(scores) != 1:
             raise InputError(f"{name}:{number}: an ORM gives exactly one score per chain", "is it the right file?")
         flat += scores
@@ -147,10 +145,12 @@ def _table(name: str, rows: Iterable[tuple[int, str, Sequence[float], str]]) -> 
             values.append(np.array(flat, dtype=float))
             flat.clear()
     if not lengths:
-        raise InputError(f"{name}: holds no scores", "score the chains first")
+        why = f": {next(iter(faults.values()))}" if faults else ""
+        raise InputError(f"{name}: holds no scores{why}", _HINT if faults else "score the chains first")
     return ScoreTable(
-        kind="orm" if first == "orm" else "prm",
+        kind="prm" if first == "prm" else "orm",
         rows=places,
         values=np.concatenate([*values, np.array(flat, dtype=float)]),
         starts=np.concatenate([[0], np.cumsum(np.array(lengths, dtype=np.int64))]).astype(np.int64),
+        faults=faults,
     )

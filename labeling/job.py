@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from prm import console
-from prm.data.files import ProblemFile, read_chains
+from prm.data.drops import Drops
+from prm.data.files import ProblemFile, read_chains, sound_chains
 from prm.data.jobs import Output, Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Rollout, StepLabels
@@ -155,8 +156,10 @@ def label(
     with extending, making(job, "labels", overwrite) as counts:
         if counts is not None:
             golds = ProblemFile(files["problems"])
-            rows = partial(read_chains, files["chains"], splitter, golds)
-            total, used, origins = _counted(rows())
+            rows, strange = partial(sound_chains, files["chains"], splitter, golds), Drops()
+            total, used, origins = _counted(sound_chains(files["chains"], splitter, golds, strange.add))
+            for drop in strange:
+                console.say(f"{drop.id} is left out: {drop.detail}")
             require_golds(judge, golds, used, max_unusable)
             skipped = solved(judge, rows(), golds, drop_solved) if drop_solved else {}
             skipped |= surely_known([files[name] for name in scored], rows(), sure, spread) if scored else {}
@@ -176,6 +179,7 @@ def label(
                         counts |= _record(events, journal, total, any_right, is_watched=not keep_going)
                 journal.finish(total)
                 counts |= _summary(journal.tally)
+                counts |= {f"dropped ({reason})": number for reason, number in strange.by_reason().items()}
     return place.records(job, StepLabels)
 
 

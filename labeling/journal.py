@@ -23,8 +23,8 @@ from typing import BinaryIO
 
 from prm.data.drops import drops_path
 from prm.data.files import from_json, read_records, to_json
+from prm.data.reading import numbered_lines
 from prm.data.records import Drop, Rollout, StepLabels
-from prm.data.rows import numbered_lines
 from prm.data.writing import GrowingFile, partial_path
 from prm.errors import OutputError
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeGuard
 
-from prm.data.files import ProblemFile, Record, from_json, read_chains, to_json
+from prm.data.files import ProblemFile, Record, from_json, sound_chains, to_json
 from prm.data.records import Chain, Drop, Rollout, StepLabels
 from prm.generation.ray_blocks import on_ray, over_gpus
 
@@ -69,7 +69,7 @@ class _LabelWorker:
         self._labeler = setup.labeler(setup.engine.start())
 
     def _restart(self) -> None:
-        self._chains, self._position = read_chains(self._files.chains, self._files.splitter, self._problems), 0
+        self._chains, self._position = sound_chains(self._files.chains, self._files.splitter, self._problems), 0
 
     def lines(self, block: str) -> Iterator[str]:
         """Label a block, named by its first chain and their number; yield the events."""

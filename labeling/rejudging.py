@@ -13,8 +13,8 @@ from prm.data.drops import Drops
 from prm.data.files import ProblemFile, read_chains, read_records, to_json
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
+from prm.data.reading import read_rows
 from prm.data.records import Chain, Drop, Outcome, Rollout, StepLabels
-from prm.data.rows import read_rows
 from prm.data.writing import write_lines
 from prm.scoring.checking import command_files, job_checker, recorded
 from prm.verifiers import Checker

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Literal
 
 from prm.data.drops import Drops
-from prm.data.formats.solutions import RowError
-from prm.data.formats.sources import read_source
+from prm.data.reading import read_source, rows_by_key, rows_in
 from prm.data.records import Chain, Problem
-from prm.data.rows import Row
+from prm.data.rows import Row, RowError
 from prm.data.steps import split_steps
 from prm.errors import InputError, entry
 from prm.verifiers import Checker
@@ -141,7 +140,7 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
 
     Args:
         name: in `SUITES`.
-        source: a file, a folder with files, or a name on the Hub; see `prm.data.formats.sources`.
+        source: a file, a folder with files, or a name on the Hub; see `prm.data.reading`.
         drops: receives unusable rows, by file and number.
         splitter: what ends a step in responses and solutions; a set with steps of its own keeps them.
 
@@ -152,7 +151,7 @@ def read_suite(name: str, source: str | Path, drops: Drops, *, splitter: str = "
     if suite.read is None:
         raise InputError(f"{name} is a suite of your own problems and chains", "give those files")
     split_steps("", splitter)  # refuse a wrong name whatever the rows are
-    for stem, number, row in read_source(source, suite.hub_split, is_grouped=suite.is_grouped):
+    for stem, number, row in read_source(source, suite.hub_split, unpack=rows_by_key if suite.is_grouped else rows_in):
         place = Place(stem, number, splitter)
         try:
             if isinstance(row, RowError):

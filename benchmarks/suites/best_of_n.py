@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from prm.data.formats.solutions import RowError, objects, texts, typed
+from prm.data.formats.solutions import objects, texts, typed
 from prm.data.records import Chain, Problem, StepScores
-from prm.data.rows import Row, optional_text
+from prm.data.rows import Row, RowError, optional_text, question_of
 from prm.data.steps import split_steps
 
 from .building import make_problem, score
 from .fields import UNEQUAL, Place, answer_text, real_number, require_equal, verdict
 from .truth import Candidates, Found
-
-STORED = "stored"
-"""The name of a scorer if the file that holds its scores gives none."""
 
 _BETWEEN = ("\n\n", "\n")
 """Where search-and-learn cuts: RLHFlow's models at blank lines, Skywork's at newlines (models/reward_models.py)."""
@@ -44,7 +41,7 @@ def search_and_learn(row: Row, place: Place) -> Iterator[Found]:
         for chain, parts in zip(chains, scored, strict=True)
         if chain.steps
     ]
-    yield Found(problem, chains, (_candidates(place, chains, problem),), {STORED: tuple(stored)})
+    yield Found(problem, chains, (_candidates(place, chains, problem),), {place.stem: tuple(stored)})
 
 
 def qwen_harness(row: Row, place: Place) -> Iterator[Found]:
@@ -59,7 +56,7 @@ def qwen_harness(row: Row, place: Place) -> Iterator[Found]:
     chains = _chains(identity, problem, [split_steps(text, place.splitter) for text in solutions])
     verdicts, answers, rewards = (_list(row, name, len(chains)) for name in ("score", "pred", "pred_score"))
     truth = _candidates(place, chains, problem, verdicts, answers)
-    stored = {STORED: _rewards(chains, rewards)} if rewards is not None else {}
+    stored = {place.stem: _rewards(chains, rewards)} if rewards is not None else {}
     yield Found(problem, chains, (truth,), stored)
 
 
@@ -69,7 +66,7 @@ def candidates(row: Row, place: Place) -> Iterator[Found]:
     name = next((name for name in ("question", "problem", "prompt") if name in row), "question")
     identity = place.id(optional_text(row, "id", "idx", "unique_id"))
     gold = answer_text(next((row[name] for name in ("gold", "answer") if row.get(name) is not None), None))
-    problem = make_problem(identity, typed(row, name, str), gold)
+    problem = make_problem(identity, question_of({**row, "question": typed(row, name, str)}), gold)
     chains = _chains(identity, problem, [split_steps(typed(c, "solution", str), place.splitter) for c in rows])
     verdicts = [c.get("is_correct") for c in rows] if any("is_correct" in c for c in rows) else None
     answers = [c.get("answer") for c in rows] if any("answer" in c for c in rows) else None

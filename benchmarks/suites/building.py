@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from prm.data.formats.solutions import RowError, ended
+from prm.data.formats.solutions import ended
 from prm.data.records import Chain, Problem, StepScores
+from prm.data.rows import RowError
 
 from .fields import BLANK_PROBLEM, EMPTY_CHAIN, WRONG_BLANK
 from .truth import Found, StepTruth

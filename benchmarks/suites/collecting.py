@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from prm.data.drops import Drops
-from prm.data.formats.solutions import RowError
 from prm.data.records import Chain, Problem, StepScores
+from prm.data.rows import RowError
 
 from ..results import Protocol
 from .fields import ID_TWICE, TWICE, Place
-from .truth import Found, Rule, Truth
+from .truth import Candidates, Found, Rule, Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Collection:
         self._by_text: dict[str, list[Problem]] = {}
         self._truths_of: dict[str, tuple[Truth, ...]] = {}
         """By the id of their first chain."""
+        self._solutions: dict[_Solutions, Candidates] = {}
+        """By what they say; of several the first."""
         self._suffixes: dict[str, list[str]] = {}
         """Added to an id that several rows share; by the id of the first chain without one."""
 
@@ -82,12 +85,23 @@ class Collection:
         given = found.problem
         same_text = self._by_text.get(given.text.strip(), [])
         problem = next((p for p in same_text if p.answer == given.answer or None in (p.answer, given.answer)), given)
-        return Found(
-            problem,
-            tuple(replace(chain, problem_id=problem.id) for chain in found.chains),
-            tuple(replace(truth, problem_id=problem.id) for truth in found.truths),
-            {name: tuple(replace(s, problem_id=problem.id) for s in own) for name, own in found.stored.items()},
+        return self._scoring_known(
+            Found(
+                problem,
+                tuple(replace(chain, problem_id=problem.id) for chain in found.chains),
+                tuple(replace(truth, problem_id=problem.id) for truth in found.truths),
+                {name: tuple(replace(s, problem_id=problem.id) for s in own) for name, own in found.stored.items()},
+            )
         )
+
+    def _scoring_known(self, found: Found) -> Found:
+        """About the solutions of another file, if these are the same and this row adds scores of them."""
+        known = self._solutions.get(_solutions(found)) if found.stored else None
+        if known is None or known.split == found.truths[0].split:
+            return found
+        ids = dict(zip((chain.id for chain in found.chains), known.chain_ids, strict=True))
+        stored = {name: tuple(replace(s, chain_id=ids[s.chain_id]) for s in own) for name, own in found.stored.items()}
+        return Found(found.problem, tuple(self.chains[i] for i in known.chain_ids), (known,), stored)
 
     def _is_other(self, found: Found) -> bool:
         """Whether one of its ids belongs to different content."""
@@ -107,9 +121,20 @@ class Collection:
             self.chains |= {chain.id: chain for chain in found.chains}
             self.truths += found.truths
             self._truths_of[found.chains[0].id] = found.truths
+            if isinstance(found.truths[0], Candidates):
+                self._solutions.setdefault(_solutions(found), found.truths[0])
         for name, scores in found.stored.items():
             own = self.stored.setdefault(name, {})
             fresh = {s.chain_id: s for s in scores if s.chain_id not in own}
             own |= fresh
             is_new = is_new or bool(fresh)
         return is_new
+
+
+_Solutions = tuple[Any, ...]
+
+
+def _solutions(found: Found) -> _Solutions:
+    """What a row says, whatever its ids: the problem, the solutions, and what is known of them."""
+    known = [(t.is_right, t.answers) for t in found.truths if isinstance(t, Candidates)]
+    return found.problem.id, tuple(chain.steps for chain in found.chains), *known

@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from prm.data.formats.solutions import RowError
-from prm.data.rows import Row
+from prm.data.rows import Row, RowError
 
 UNREADABLE = "a label that cannot be read"
 NO_SUCH_STEP = "a wrong step that is not there"

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from prm.data.formats.solutions import RowError, texts, typed
-from prm.data.rows import Row, optional_text
+from prm.data.formats.solutions import texts, typed
+from prm.data.rows import Row, RowError, optional_text
 from prm.data.steps import split_steps
 
 from .building import judged_chain, make_problem, up_to

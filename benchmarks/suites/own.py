@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prm.data.drops import Drops
-from prm.data.files import by_id, read_chains, read_problems
+from prm.data.files import ProblemFile, read_each_chain, require_linked, sound_chains
 from prm.data.records import Chain
 from prm.errors import InputError
 from prm.verifiers import Checker
@@ -22,17 +22,19 @@ def read_own(
 ) -> SuiteData:
     """Read a suite from a file of problems and one of chains.
 
-    A chain whose problem is missing goes to `drops`.
+    A chain whose problem is missing, and a row that is none, go to `drops`.
 
     Raises:
-        InputError: as in `prm.data.files`; the suite is not one of own files; or "world" with problems that have no
-            exact truth.
+        InputError: as in `prm.data.files`; no chain belongs to a problem; the suite is not one of own files; or "world"
+            with problems that have no exact truth.
     """
     suite = suite_named(name)
     if suite.judge is None:
         raise InputError(f"{name} is not a suite of problems and chains", "give its rows")
-    known, kept = by_id(read_problems(problems)), dict[str, Chain]()
-    for chain in read_chains(chains, splitter):
+    owners, kept = ProblemFile(problems), dict[str, Chain]()
+    known = dict(owners)
+    require_linked(chains, read_each_chain(chains, splitter, owners), known)
+    for chain in sound_chains(chains, splitter, owners, drops.add):
         if chain.problem_id in known:
             kept[chain.id] = chain
         else:

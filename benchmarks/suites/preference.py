@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prm.data.formats.solutions import RowError, texts, typed
+from prm.data.formats.solutions import texts, typed
 from prm.data.preferences import EMPTY, NO_ANSWER, SAME_TEXTS
 from prm.data.preferences import pair_of as read_pair
 from prm.data.records import Chain, Message, Problem
-from prm.data.rows import Row, optional_text
+from prm.data.rows import Row, RowError, optional_text
 from prm.data.steps import split_steps
 
 from .building import make_problem, score

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from prm.data.formats.prm800k import prm800k as read_solutions
-from prm.data.formats.solutions import Reading, RowError, texts, typed
+from prm.data.formats.solutions import Reading, texts, typed
 from prm.data.records import Chain
-from prm.data.rows import Row, optional_text
+from prm.data.rows import Row, RowError, optional_text
 
 from .building import Judged, judged_chain, make_problem
 from .fields import UNREADABLE, Place, answer_text, require_equal, step_index, verdict

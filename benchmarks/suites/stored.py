@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from prm.data.formats.solutions import RowError, typed
-from prm.data.rows import Row
+from prm.data.formats.solutions import typed
+from prm.data.rows import Row, RowError
 
 from .fields import BAD_SCORE, real_number, require_equal, whole_number
 

@@ -20,8 +20,8 @@ from prm.data.drops import Drops
 from prm.data.files import SCHEMAS, ProblemFile, by_id, read_chains, read_records, to_json
 from prm.data.jobs import Output, Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
+from prm.data.reading import read_rows
 from prm.data.records import Chain, Outcome, Problem, Rollout, StepLabels
-from prm.data.rows import read_rows
 from prm.data.steps import split_steps
 from prm.data.writing import write_bytes, write_lines
 from prm.errors import InputError, require_number

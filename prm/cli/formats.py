@@ -23,7 +23,7 @@ def _described(names: Iterable[str]) -> str:
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="rows of another tool: JSONL, or .json with a list of objects")],
+    file: Annotated[Path, typer.Argument(help="rows of another tool: a file or folder")],
     out: Annotated[Path, typer.Option(help="directory for problems.jsonl, chains.jsonl and labels.jsonl")],
     name: Annotated[
         str | None,

@@ -16,8 +16,10 @@ from prm.errors import InputError, require_known
 from prm.generation.prompts import PROMPTS
 from prm.verifiers.policy import PRESETS
 
-Problems = Annotated[Path, typer.Option(help="problems as JSONL (ours, or rows with a question and an answer)")]
-Chains = Annotated[Path, typer.Option(help="chains as JSONL (ours, or rows with solutions)")]
+Problems = Annotated[
+    Path, typer.Option(help="problems: a file or folder (ours, or rows with a question and an answer)")
+]
+Chains = Annotated[Path, typer.Option(help="chains: a file or folder (ours, or rows with solutions)")]
 OutFile = Annotated[Path, typer.Option(help="file to write")]
 OutDirectory = Annotated[Path, typer.Option(help="directory to write")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output")]

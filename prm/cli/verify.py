@@ -22,7 +22,7 @@ _SHOWN_CHARACTERS = 60
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="JSONL, one row per prediction")],
+    file: Annotated[Path, typer.Argument(help="file or folder with a row per prediction")],
     prediction: Annotated[
         str | None, typer.Option(help=f"field with the solution or bare answer; default: {', '.join(PREDICTIONS)}")
     ] = None,

@@ -15,7 +15,7 @@ from prm.errors import InputError
 from prm.statistics.strengths import PairOutcome
 
 from .converting import converted
-from .rows import read_rows
+from .reading import read_rows
 from .writing import write_lines
 
 SCHEMA = "chain-value/1"

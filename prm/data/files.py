@@ -1,7 +1,7 @@
 """Read and write records as JSONL, one object per line, and read problems and chains in the usual public shapes.
 
 Every line written by this toolkit states its format in `schema` ("chain/1"). `datasets.load_dataset("json", …)` reads
-the files as they are. An error names file, line and field.
+the files as they are. `prm.data.reading` says which other forms of files are read. An error names file, line and field.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,17 +17,9 @@ from typing import Any, TypeVar
 from prm.errors import InputError
 
 from .converting import converted
+from .reading import RowStore, read_each_row, read_rows, sound
 from .records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
-from .rows import (
-    Row,
-    golds_in,
-    numbered_lines,
-    optional_text,
-    parse_line,
-    plain_row,
-    question_of,
-    read_rows,
-)
+from .rows import Row, golds_in, optional_text, plain_row, question_of
 from .splits import normal_text
 from .steps import split_steps
 from .writing import write_lines
@@ -164,7 +156,7 @@ class ProblemFile(Mapping[str, Problem]):
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._rows = path, RowStore(path)
         self._places: dict[str, tuple[int, int]] = {}
         self._by_text: dict[str, str | None] = {}
         """By the text as it is, and in its normal form; None for a text of several problems."""
@@ -176,8 +168,8 @@ class ProblemFile(Mapping[str, Problem]):
             pass
 
     def _numbered(self) -> Iterator[tuple[int, Problem]]:
-        for number, start, line in numbered_lines(self._path):
-            problem = _problem(self._path, number, parse_line(self._path, number, line))
+        for number, start, row in self._rows:
+            problem = _problem(self._path, number, row)
             self._places.setdefault(problem.id, (number, start))
             for text in {problem.text, normal_text(problem.text)}:
                 self._by_text[text] = problem.id if text not in self._by_text else None
@@ -197,9 +189,7 @@ class ProblemFile(Mapping[str, Problem]):
     def __getitem__(self, identity: str) -> Problem:
         if self._last is None or self._last.id != identity:
             number, start = self._places[identity]
-            with self._path.open("rb") as file:
-                file.seek(start)
-                self._last = _problem(self._path, number, parse_line(self._path, number, file.readline()))
+            self._last = _problem(self._path, number, self._rows.at(number, start))
         return self._last
 
     def __iter__(self) -> Iterator[str]:
@@ -283,9 +273,9 @@ def read_each_chain(
     """
     split_steps("", splitter)  # refuse a wrong name, whatever the rows are
     path, numbers, seen, first = Path(path), Counter[str](), set[str](), None
-    for number, _, line in numbered_lines(path):
+    for number, row in read_each_row(path):
         try:
-            chains = list(_chains_of(path, number, parse_line(path, number, line), splitter, numbers, problems))
+            chains = list(_chains_of(path, number, sound(path, number, row), splitter, numbers, problems))
         except InputError as error:
             first = first or error
             yield Unreadable(f"{path.name}:{number}", error)
@@ -297,6 +287,41 @@ def read_each_chain(
             yield chain
     if first and not seen:
         raise first
+
+
+def sound_chains(
+    path: Path, splitter: str, problems: ProblemFile | None, add: Callable[[str, str, str], None] | None = None
+) -> Iterator[Chain]:
+    """The chains of `read_each_chain` that can be used; `add` receives id, reason and detail of each other row."""
+    for chain in read_each_chain(path, splitter, problems):
+        if isinstance(chain, Chain):
+            yield chain
+        elif add is not None:
+            add(chain.id, chain.drop.reason, chain.drop.detail)
+
+
+def require_linked(path: Path, chains: Iterable[Chain | Unreadable], problems: Mapping[str, Problem]) -> int:
+    """The number of chains, if any of them belongs to a problem.
+
+    Raises:
+        InputError: none does.
+    """
+    total, owner = 0, None
+    for chain in chains:
+        total += 1
+        if isinstance(chain, Chain):
+            if chain.problem_id in problems:
+                owner = ""
+            elif owner is None:
+                owner = chain.problem_id
+    if owner:
+        known = next(iter(problems), None)
+        raise InputError(
+            f"{path}: no chain belongs to a problem: the first one is of {owner!r}, the first problem is {known!r}",
+            "give chains the `problem_id` of their problem; a row without one is linked by the problem's text or by "
+            "its row, to a problem without an id",
+        )
+    return total
 
 
 def _chains_of(

@@ -112,7 +112,7 @@ class Records(Output, Generic[R]):
 
 Source = str | os.PathLike[str] | Output | Iterable[Any]
 """Rows in any form: a file, the output of another job, records, plain rows, a `datasets.Dataset` or a pandas table.
-Files are read in place; everything else is written to a temporary file first."""
+Files and folders are read in place, see `prm.data.reading`; everything else is written to a temporary file first."""
 
 
 class _Files(dict[str, Path]):

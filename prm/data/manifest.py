@@ -313,7 +313,7 @@ def content_digest(path: Path) -> str:
 
 
 _OF_A_CHECKPOINT = (".safetensors", ".json")
-_OF_ROWS = (".jsonl", ".ndjson", ".gz", ".parquet", ".arrow")
+_OF_ROWS = (".jsonl", ".ndjson", ".gz", ".parquet", ".arrow", ".csv", ".tsv", ".zip")
 
 
 def _files_of_rows(folder: Path) -> Iterator[Path]:

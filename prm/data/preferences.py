@@ -21,10 +21,10 @@ from prm import console
 from prm.errors import InputError
 
 from .drops import Drops
-from .formats.solutions import RowError, objects, typed
-from .formats.sources import read_source, splits_in
+from .formats.solutions import objects, typed
+from .reading import read_source, splits_in
 from .records import Message
-from .rows import Row, optional_text
+from .rows import Row, RowError, optional_text
 
 NO_ANSWER = "lacks a chosen or a rejected answer"
 NO_LABEL = "lacks a label that says which answer is chosen"
@@ -38,7 +38,7 @@ NO_WEIGHT = "a weight that is not above 0"
 WRONG_WAY_ROUND = "scored the wrong way round"
 TWICE = "the same pair twice"
 BOTH_WAYS = "the same pair in both directions"
-"""The reasons for a drop; the only others are those of `prm.data.formats.solutions.typed` and `.sources`."""
+"""The reasons for a drop; the only others are those of `prm.data.formats.solutions.typed` and `prm.data.reading`."""
 
 _PROMPTS = ("prompt", "question", "problem", "instruction", "input")
 _LABELED: Mapping[tuple[str, str], Mapping[str, int | None]] = {
@@ -113,7 +113,7 @@ def read_preferences(path: Path, drops: Drops) -> Iterator[Preference]:
     standard error, with the number of rows that have them.
 
     Args:
-        path: see `prm.data.formats.sources`; of several splits, only `train` is read. A row's id is its `id`, `idx`,
+        path: see `prm.data.reading`; of several splits, only `train` is read. A row's id is its `id`, `idx`,
             `prompt_id` or `pair_id`, followed by its number in the file if it is repeated; a row without these gets one
             from the file's name and its number.
         drops: records the rows that cannot be used, by the file's name and the number.

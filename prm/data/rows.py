@@ -1,22 +1,16 @@
-"""Rows of JSONL files, one JSON object per line, and the question and the gold answers in a row.
+"""A row of a file: a fault in it, and the question and the gold answers that it holds.
 
-    golds_of(["7", "8"])                    # ('7', '8'): either is right
-    question_of({"body": "Ann has 3 pens.", "question": "How many are left?"})
-
-An error names file and line.
+golds_of(["7", "8"])                    # ('7', '8'): either is right
+question_of({"body": "Ann has 3 pens.", "question": "How many are left?"})
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
-from pathlib import Path
 from reprlib import repr as short
 from string import ascii_uppercase
 from typing import Any
-
-from prm.errors import InputError
 
 Row = dict[str, Any]
 
@@ -33,48 +27,13 @@ _VALUES = ("value", "answer", "text", "gold")
 """Where an object has its answer; TriviaQA's has further ones in `aliases`."""
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Yield (line number from 1, object) for every line that is not blank.
+class RowError(Exception):
+    """A row that does not follow its format; a `Drop` without its id."""
 
-    Raises:
-        InputError: the file cannot be read, or a line is not one JSON object.
-    """
-    for number, _, line in numbered_lines(path):
-        yield number, parse_line(path, number, line)
-
-
-def numbered_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (line number from 1, offset in bytes, line) for every line that is not blank."""
-    try:
-        with path.open("rb") as file:
-            start = 0
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, start, line
-                start += len(line)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", "check the path") from error
-
-
-def parse_line(path: Path, number: int, line: bytes) -> Row:
-    """The object in a line.
-
-    Raises:
-        InputError: the line is not one JSON object in UTF-8.
-    """
-    try:
-        row = json.loads(line.decode("utf-8"))
-        if b"\\u" in line:  # only an escape can spell a lone surrogate, which could never be written again
-            json.dumps(row, ensure_ascii=False).encode("utf-8")
-    except UnicodeError as error:
-        raise InputError(f"{path}:{number}: is not UTF-8 text: {error}", "convert it to UTF-8") from error
-    except ValueError as error:
-        raise InputError(f"{path}:{number}: is not JSON: {error}", "fix or delete that line") from error
-    except RecursionError as error:
-        raise InputError(f"{path}:{number}: is nested too deeply", "fix or delete that line") from error
-    if not isinstance(row, dict):
-        raise InputError(f"{path}:{number}: is not a JSON object", "each line must be one object: {…}")
-    return row
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
 
 
 def optional_text(row: Row, *names: str) -> str | None:

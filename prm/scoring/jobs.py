@@ -21,13 +21,14 @@ from prm.data.files import (
     read_each_chain,
     read_problems,
     read_records,
+    require_linked,
     to_json,
     write_records,
 )
 from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
-from prm.data.records import Chain, Choice, Drop, Problem, StepScores
+from prm.data.records import Chain, Choice, Drop, StepScores
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, partial_path, write_lines
 from prm.errors import InputError
@@ -169,7 +170,7 @@ def _go_on(
     on the other chains in the batch.
     """
     known = ProblemFile(problems)
-    total = _require_linked(chains, read_each_chain(chains, splitter, known), known)
+    total = require_linked(chains, read_each_chain(chains, splitter, known), known)
     with closing(GrowingFile(_scored(out), group=CHAINS_A_ROUND)) as file:
         if file.count:
             console.say(f"resuming after {file.count:,} chains")
@@ -178,30 +179,6 @@ def _go_on(
         rows = islice(read_each_chain(chains, splitter, known), file.count, None)
         with opened() as scorer:
             return _keep(score_chains(scorer, rows, known), file, total)
-
-
-def _require_linked(path: Path, chains: Iterable[Chain | Unreadable], problems: Mapping[str, Problem]) -> int:
-    """The number of chains, if any of them belongs to a problem.
-
-    Raises:
-        InputError: none does.
-    """
-    total, owner = 0, None
-    for chain in chains:
-        total += 1
-        if isinstance(chain, Chain):
-            if chain.problem_id in problems:
-                owner = ""
-            elif owner is None:
-                owner = chain.problem_id
-    if owner:
-        known = next(iter(problems), None)
-        raise InputError(
-            f"{path}: no chain belongs to a problem: the first one is of {owner!r}, the first problem is {known!r}",
-            "give chains the `problem_id` of their problem; a row without one is linked by the problem's text or by "
-            "its row, to a problem without an id",
-        )
-    return total
 
 
 def _keep(events: Iterator[StepScores | Drop], file: GrowingFile, total: int) -> dict[str, Any]:
@@ -289,7 +266,7 @@ def rerank_chains(
             kind = common_kind(scored.values())
             owners = ProblemFile(files["problems"])
             groups = _groups(read_each_chain(files["chains"], splitter, owners), known, scored, kind, drops)
-            _require_linked(files["chains"], read_each_chain(files["chains"], splitter, owners), owners)
+            require_linked(files["chains"], read_each_chain(files["chains"], splitter, owners), owners)
             _require_matches(files["scores"], groups, scored)
             choices = (
                 choose(

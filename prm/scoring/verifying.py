@@ -22,8 +22,9 @@ from prm import console
 from prm.data.drops import Drops
 from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
+from prm.data.reading import read_each_row, read_rows, sound
 from prm.data.records import Problem
-from prm.data.rows import Row, first_field, golds_of, optional_text, read_rows
+from prm.data.rows import Row, RowError, golds_of, optional_text, question_of
 from prm.data.writing import write_lines
 from prm.errors import InputError, require_number
 from prm.statistics.intervals import credible_interval
@@ -224,10 +225,14 @@ def find_fields(file: Path, prediction: str | None, gold: str | None, label: str
 
 
 def _first_row(file: Path) -> Row:
-    first = next(read_rows(file), None)
+    """The first row that can be read; the first fault if there is none."""
+    rows = read_each_row(file)
+    number, first = next(rows, (0, None))
     if first is None:
         raise InputError(f"{file}: holds no rows", "is it the right file?")
-    return first[1]
+    if isinstance(first, RowError):
+        return next((row for _, row in rows if not isinstance(row, RowError)), None) or sound(file, number, first)
+    return first
 
 
 def _found(file: Path, first: Row, what: str, names: Iterable[str]) -> str:
@@ -257,7 +262,10 @@ class _Case:
 
 def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
     """The rows that can be checked; the others go to `drops`."""
-    for number, row in read_rows(file):
+    for number, row in read_each_row(file):
+        if isinstance(row, RowError):
+            drops.add(f"{file}:{number}", row.reason, row.detail)
+            continue
         prediction, golds = _text(row.get(fields.prediction)), _golds(row.get(fields.gold))
         if prediction is None or not golds:
             name = fields.prediction if prediction is None else fields.gold
@@ -270,7 +278,7 @@ def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
 def _problem(file: Path, number: int, row: Row, golds: tuple[str, ...]) -> Problem:
     """The problem of a row, with all that the row holds; without a text of its own, the row's id stands for it."""
     identity = optional_text(row, "id") or f"{file.stem}-{number}"
-    text, meta = first_field(row, "question", "problem", "prompt"), row.get("meta")
+    text, meta = question_of(row), row.get("meta")
     is_text = isinstance(text, str) and text.strip()
     about = row | (meta if isinstance(meta, dict) else {})
     return Problem(identity, text if is_text else identity, next(iter(golds), None), about, golds[1:])
@@ -309,7 +317,7 @@ def _write_verdicts(file: Path, fields: Fields, checker: Checker, out: Path, cou
 
 
 def _verdicts(file: Path, fields: Fields, checker: Checker, drops: Drops) -> Iterator[CheckedRow]:
-    """A verdict on each row that can be checked. Reads the whole file first, so that a broken line costs no work."""
+    """A verdict on each row that can be checked. Reads the whole file first, so that one without use costs no work."""
     total = sum(1 for _ in _cases(file, fields, drops))
     if not total:
         raise InputError(f"{file}: no row can be used: {'; '.join(drops.by_reason())}", "name the fields to read")

@@ -58,7 +58,7 @@ def train(
         labels: step labels of these chains, from `prm.label`.
         values: rows of `chain_id` and `value`, a real number that replaces right and wrong (all but prm).
         preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm, implicit); see
-            `prm.data.preferences`. A path may be a file or folder of any kind that `prm.data.formats.sources` reads.
+            `prm.data.preferences`. A path may be a file or folder of any kind that `prm.data.reading` reads.
         evaluation: sources by the same names, of other problems to measure on; None to hold some out.
         out: checkpoint directory; None for a temporary one (a single process only).
         overwrite: whether to replace an existing output.

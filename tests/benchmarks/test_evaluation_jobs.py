@@ -183,7 +183,7 @@ def test_a_suite_in_a_directory_is_taken_up(tmp_path):
 def test_stored_scores_are_measured():
     row = {"id": "a", "problem": "?", "completions": ["1", "2"], "answer": "1", "scores": [[0.9], [0.2]]}
     found = prm.evaluate("search-and-learn", [row], stored=True, **FEW)
-    assert value(found, "stored", "best-of-2", "all", "min") == 1.0
+    assert value(found, "data", "best-of-2", "all", "min") == 1.0
 
 
 def test_reading_alone_gives_what_is_known_of_the_chains():
@@ -226,3 +226,33 @@ def test_what_cannot_be_done_is_refused(call, given, message):
     with pytest.raises(InputError, match=message) as caught:
         getattr(prm, call)(**given)
     assert "--" not in f"{caught.value} {caught.value.hint}", "a library names parameters"
+
+
+def test_own_chains_are_linked_by_text_and_a_bad_one_is_dropped(tmp_path):
+    problems, chains = [{"question": "2 + 2?", "answer": "4"}], tmp_path / "chains.jsonl"
+    rows = [{"question": "2 + 2?", "solution": f"The answer is {n}"} for n in (4, 5)]
+    bad = ['{"question": "2 + 2?", "steps": ["a", " "]}', '{"question": "2 + 2?", "solution": "\\ud800"}']
+    chains.write_text("\n".join([*map(json.dumps, rows), *bad]))
+    scores = [{"id": f"problems-1/{i}", "scores": [0.5 + i]} for i in range(2)]
+    found = prm.evaluate("best-of-n", problems=problems, chains=chains, scores={"A": scores}, **FEW)
+    assert found.counts["chains"] == 2
+    assert {(drop.id, drop.reason) for drop in found.drops} == {
+        ("chains.jsonl:3", "row that cannot be used"),
+        ("chains.jsonl:4", "row that cannot be used"),
+    }
+    chains.write_text(json.dumps({"question": "9 + 9?", "solution": "The answer is 4"}))
+    with pytest.raises(InputError, match="no chain belongs to a problem"):
+        prm.evaluate("best-of-n", problems=problems, chains=chains, scores={"A": scores}, **FEW)
+
+
+def test_scores_that_fit_no_threshold_and_no_chain_are_said(capsys, tmp_path):
+    scores = {"gsm8k-0": [4.0, -9.0], "gsm8k-1": [None], "gsm8k-2": [1], "other": [1]}
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps(scores))
+    found = prm.evaluate("processbench", [*ROWS[:2], ROWS[2] | {"label": -1}], scores={"A": path}, **FEW)
+    said = capsys.readouterr().err
+    assert "A: scores from -9 to 4 are measured at the threshold 0.5" in said
+    assert "A: 1 of 3 scored chains are not in the suite" in said
+    assert [(drop.id, drop.detail) for drop in found.drops] == [
+        ("gsm8k-1", f"{path}:2: a score that cannot be read: null")
+    ]

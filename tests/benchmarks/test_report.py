@@ -509,7 +509,7 @@ def test_a_result_given_twice_is_refused(tmp_path):
         report([path, path], tmp_path / "page.html")
 
 
-@pytest.mark.parametrize("line", ["no JSON", '{"chain_id": 1}', "[]"])
+@pytest.mark.parametrize("line", ["no JSON", '{"chain_id": 1}', "[1]"])
 def test_an_unreadable_chain_is_refused_with_file_and_line(tmp_path, line):
     (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})
     shown_path(path).write_text(line + "\n")

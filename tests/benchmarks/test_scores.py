@@ -7,6 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from prm.benchmarks.evaluation import strange_scores
+from prm.benchmarks.foreign import Links
+from prm.benchmarks.numbers import EvalSettings
 from prm.benchmarks.pools import Pool, make_pools, of_size, pool_to_json, read_pools
 from prm.benchmarks.results import (
     Bin,
@@ -24,7 +27,7 @@ from prm.benchmarks.results import (
     shown_to_json,
 )
 from prm.benchmarks.scores import read_scores, table_of
-from prm.benchmarks.suites.truth import Candidates
+from prm.benchmarks.suites.truth import Candidates, Comparison
 from prm.data.drops import Drops
 from prm.data.files import write_records
 from prm.data.records import Chain, Problem, StepScores
@@ -106,28 +109,27 @@ def test_more_scores_than_are_held_as_a_list(tmp_path):
 
 
 WRONG_SCORES = {
-    "not JSON": ('{"id": "a", "scores": [0.5]', ":2: is not JSON"),
-    "not UTF-8": (b'{"id": "\xff", "scores": [0.5]}', ":2: is not JSON"),
-    "nested": ("[" * 100_000, ":2: Expected `object`, got `array`"),
-    "a list": ("[1]", ":2: Expected `object`, got `array`"),
-    "no id": ('{"scores": [0.5]}', ":2: has no chain id"),
-    "an id that is null": ('{"id": null, "scores": [0.5]}', ":2: has no chain id"),
-    "an id that is a list": ('{"id": ["b"], "scores": [0.5]}', "got `array` - at `\\$.id`"),
-    "an id that is empty": ('{"chain_id": "", "scores": [0.5]}', ":2: has no chain id"),
-    "no scores": ('{"id": "b"}', ":2: has no scores"),
-    "one score": ('{"id": "b", "scores": 0.5}', "got `float` - at `\\$.scores`"),
-    "a text": ('{"id": "b", "scores": ["0.5"]}', ":2: Expected `float`, got `str` - at `\\$.scores"),
-    "true": ('{"id": "b", "scores": [true]}', ":2: Expected `float`, got `bool`"),
-    "null": ('{"id": "b", "scores": [0.5, null]}', ":2: Expected `float`, got `null`"),
-    "no score": ('{"id": "b", "score": null}', ":2: has no scores"),
-    "nan": ('{"id": "b", "scores": [0.5, NaN]}', ":2: is not JSON"),
-    "inf": ('{"id": "b", "scores": [-Infinity]}', ":2: is not JSON"),
-    "too large": ('{"id": "b", "scores": [1e999]}', ":2: Number out of range"),
-    "too large a whole number": (f'{{"id": "b", "scores": [1{"0" * 400}]}}', ":2: Number out of range"),
+    "not JSON": ('{"id": "a", "scores": [0.5]', ":2: not a JSON object"),
+    "not UTF-8": (b'{"id": "\xff", "scores": [0.5]}', ":2: text that is not UTF-8"),
+    "nested": ("[" * 100_000, ":2: not a JSON object: nested too deeply"),
+    "a list": ("[1]", ":2: not a JSON object: it is \\[1\\]"),
+    "no id": ('{"scores": [0.5]}', ":2: a row of scores without a chain"),
+    "an id that is null": ('{"id": null, "scores": [0.5]}', ":2: a row of scores without a chain"),
+    "an id that is a list": ('{"id": ["b"], "scores": [0.5]}', ":2: a row of scores without a chain"),
+    "an id that is empty": ('{"chain_id": "", "scores": [0.5]}', ":2: a row of scores without a chain"),
+    "no scores": ('{"id": "b"}', ":2: no scores in it"),
+    "a word": ('{"id": "b", "scores": ["good"]}', ":2: a score that cannot be read: 'good'"),
+    "true": ('{"id": "b", "scores": [true]}', ":2: a score that cannot be read: True"),
+    "null": ('{"id": "b", "scores": [0.5, null]}', ":2: a score that cannot be read: null"),
+    "no score": ('{"id": "b", "score": null}', ":2: no scores in it"),
+    "nan": ('{"id": "b", "scores": [0.5, NaN]}', ":2: a score that cannot be read: nan"),
+    "inf": ('{"id": "b", "scores": [-Infinity]}', ":2: a score that cannot be read: -inf"),
+    "too large": ('{"id": "b", "scores": [1e999]}', ":2: a score that cannot be read: inf"),
+    "too large a whole number": (f'{{"id": "b", "scores": [1{"0" * 400}]}}', ":2: a score that cannot be read: 1000"),
     "twice": (GOOD, ":2: chain id 'a' comes twice"),
     "another kind": ('{"id": "b", "score": 0.5}', ":2: mixes PRM and ORM scores"),
-    "no kind": ('{"id": "b", "scores": [0.5], "kind": "rm"}', ":2: Invalid enum value 'rm'"),
-    "a kind that is a list": ('{"id": "b", "scores": [0.5], "kind": []}', ":2: Expected `str`, got `array`"),
+    "no kind": ('{"id": "b", "scores": [0.5], "kind": "rm"}', ":2: a kind of scores that is neither prm nor orm: 'rm'"),
+    "a kind that is a list": ('{"id": "b", "scores": [0.5], "kind": []}', ":2: a kind of scores that is neither"),
 }
 
 
@@ -157,8 +159,8 @@ def test_a_file_without_use(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    refused(lambda path: read_scores(path).rows, tmp_path / "scores.jsonl", "cannot be read")
-    refused(lambda path: read_scores(path).rows, tmp_path, "cannot be read")
+    refused(lambda path: read_scores(path).rows, tmp_path / "scores.jsonl", "there is no such file")
+    refused(lambda path: read_scores(path).rows, tmp_path, "holds no file of rows")
 
 
 def test_stored_scores_of_two_kinds_are_refused():
@@ -295,8 +297,8 @@ def test_pools_lack_nothing_and_come_once(tmp_path):
     del row["split"]
     refused(read_pools, write(tmp_path / "pools.jsonl", json.dumps(row)), ":1: must have the fields")
     refused(read_pools, write(tmp_path / "pools.jsonl", *[pool_to_json(POOL)] * 2), ":2: chain id 'p/0' comes twice")
-    refused(read_pools, write(tmp_path / "pools.jsonl", "{"), ":1: is not JSON")
-    refused(read_pools, tmp_path / "no.jsonl", "cannot be read")
+    refused(read_pools, write(tmp_path / "pools.jsonl", "{"), ":1: cannot be read: not a JSON")
+    refused(read_pools, tmp_path / "no.jsonl", "there is no such file")
 
 
 def test_pools_of_one_problem_from_several_files(tmp_path):
@@ -380,10 +382,115 @@ def test_a_shown_chain_that_lacks_a_field(tmp_path):
     refused(
         read_shown, write(tmp_path / "shown.jsonl", '{"schema": "shown-chain/1"}'), ":1: the field 'scores' is missing"
     )
-    refused(read_shown, write(tmp_path / "shown.jsonl", "{"), ":1: is not JSON")
+    refused(read_shown, write(tmp_path / "shown.jsonl", "{"), ":1: cannot be read: not a JSON")
 
 
 def test_an_aggregator_that_fails_is_named(monkeypatch):
     monkeypatch.setitem(AGGREGATORS, "own", Aggregator(lambda scores: 1 / 0, help="broken"))
     with pytest.raises(InputError, match="aggregator 'own' "):
         table([[0.5]]).aggregated("own")
+
+
+PAIRS = [Comparison("rows/7", "a", "x", ("rows/7/0",), ("rows/7/1",)), Comparison("rows/8", "b", "x", ("c",), ("d",))]
+"""Suites prefix ids with the name of their file."""
+SOLUTIONS = [Candidates("p", "x", ("p/0", "p/1", "p/2")), Candidates("q", "x", ("q/0", "q/1"))]
+TEXTS = {"a": "1 + 1?", "b": "2 + 2?", "p": "1 + 1?", "q": "2 + 2?"}
+P, Q = [[0.5], [0.25, 1], [1]], [[0.75], [0.125]]
+FOREIGN = {
+    "scores by id": ({"p/0": [0.5], "p/1": [0.25, 1], "q/1": []}, "prm", {"p/0": [0.5], "p/1": [0.25, 1], "q/1": []}),
+    "one score by id": ({"p/0": 3, "p/1": -1.5}, "orm", {"p/0": [3], "p/1": [-1.5]}),
+    "a list": ([{"id": "p/0", "scores": [0.5]}], "prm", {"p/0": [0.5]}),
+    "lists of one": ([{"id": "p/0", "score": [[2]]}, {"id": "p/1", "score": [[3]]}], "orm", {"p/0": [2], "p/1": [3]}),
+    "steps in a list of one": ([{"id": "p/0", "scores": [[0.5, 0.25]]}], "prm", {"p/0": [0.5, 0.25]}),
+    "steps as lists of one": ([{"id": "c", "step_scores": [[0.5], [0.25]]}], "prm", {"c": [0.5, 0.25]}),
+    "numbers as text": ([{"id": "p/0", "scores": ["0.5", " 1 "]}], "prm", {"p/0": [0.5, 1]}),
+    "a list as text": ([{"id": "p/0", "scores": "[0.5, 1]"}], "prm", {"p/0": [0.5, 1]}),
+    "rewards": ([{"id": "p/0", "rewards": [0.5, 1]}], "prm", {"p/0": [0.5, 1]}),
+    "an id without its file": ([{"id": "7/1", "score": 2}], "orm", {"rows/7/1": [2]}),
+    "a pair": ([{"id": 7, "score_chosen": 2, "score_rejected": 1}], "orm", {"rows/7/0": [2], "rows/7/1": [1]}),
+    "RewardBench": (
+        {"model": "RM", "subset": ["x", "y"], "id": [7, 8], "scores_chosen": [2, [4]], "scores_rejected": [1, [3]]},
+        "orm",
+        {"rows/7/0": [2], "rows/7/1": [1], "c": [4], "d": [3]},
+    ),
+    "RewardBench 2": (
+        {"model": "RM", "id": ["7", "8"], "num_correct": [1, 1], "scores": [[2, 1], [[4], [3]]]},
+        "orm",
+        {"rows/7/0": [2], "rows/7/1": [1], "c": [4], "d": [3]},
+    ),
+    "RewardMATH": (
+        [{"problem": "1 + 1?", "solution_reference": ["x"], "score": P}, {"problem": "2 + 2?", "score": Q}],
+        "prm",
+        {"p/0": [0.5], "p/1": [0.25, 1], "p/2": [1], "q/0": [0.75], "q/1": [0.125]},
+    ),
+    "math-rm of RLHFlow": (
+        [{"prompt": "2 + 2?", "answers": ["x", "y"], "label": [1, 0], "step_scores": Q}],
+        "prm",
+        {"q/0": [0.75], "q/1": [0.125]},
+    ),
+    "records of openr": (
+        [{"question": "1 + 1?", "output": [{"path_idx": i, "text": "x", "value": v} for i, v in enumerate(P)]}],
+        "prm",
+        {"p/0": [0.5], "p/1": [0.25, 1], "p/2": [1]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("rows", "kind", "scores"), FOREIGN.values(), ids=FOREIGN)
+def test_scores_as_other_tools_write_them(tmp_path, rows, kind, scores):
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps(rows))
+    truths = PAIRS if any(i in scores for i in ("c", "rows/7/1")) else SOLUTIONS
+    read = read_scores(path, Drops(), Links(truths, TEXTS))
+    assert (read.kind, {chain_id: read[chain_id].tolist() for chain_id in read.rows}) == (kind, scores)
+
+
+def test_a_score_that_cannot_be_read_is_named_and_costs_its_row_alone(tmp_path):
+    path = write(
+        tmp_path / "scores.jsonl",
+        GOOD,
+        '{"id": "b", "scores": [0.5, NaN]}',
+        '{"id": "c", "scores": [null]}',
+        "{",
+        '{"id": "d"}',
+        '{"scores": [1]}',
+    )
+    drops = Drops()
+    read = read_scores(path, drops)
+    assert list(read.rows) == ["a"]
+    assert dict(read.faults) == {
+        "b": f"{path}:2: a score that cannot be read: nan",
+        "c": f"{path}:3: a score that cannot be read: null",
+    }
+    assert [(drop.id, drop.reason) for drop in drops] == [
+        ("scores:4", "not a JSON object"),
+        ("scores:5", "no scores in it"),
+        ("scores:6", "a row of scores without a chain"),
+    ]
+    refused(read_scores, write(tmp_path / "none.jsonl", '{"id": "b", "scores": [NaN]}'), "cannot be read: nan")
+    none = write(tmp_path / "none.jsonl", '{"id": "b", "scores": [NaN]}')
+    refused(lambda path: read_scores(path, Drops()).rows, none, "holds no scores: .*none.jsonl:1: a score that cannot")
+
+
+def test_rows_of_several_chains_need_the_suite(tmp_path):
+    path = write(tmp_path / "scores.jsonl", json.dumps({"prompt": "9 + 9?", "step_scores": Q}))
+    with pytest.raises(InputError, match="scores of 2 chains, and 0 chains of its problem in the suite"):
+        read_scores(path)
+    path = write(tmp_path / "scores.jsonl", json.dumps({"id": "p", "step_scores": Q}))
+    assert list(read_scores(path).rows) == ["p/0", "p/1"]
+    with pytest.raises(InputError, match="scores of 2 chains, and 3 chains"):
+        read_scores(path, None, Links(SOLUTIONS, TEXTS))
+
+
+def test_scores_beyond_the_usual_range_are_said_with_a_threshold_that_fits():
+    how = EvalSettings({"told": 0.0})
+    logits, percent = table([[-10, 10], [3, 4.5]]), table([[20, 90], [40]])
+    assert strange_scores("A", table([[0, 1], [0.5]]), how) is None
+    assert strange_scores("told", logits, how) is None
+    assert strange_scores("RM", table([[7.0]], "orm"), how) is None
+    said = strange_scores("A", logits, how)
+    assert "from -10 to 10 are measured at the threshold 0.5" in said
+    assert said.endswith("--threshold A=0")
+    assert strange_scores("A", percent, how).endswith("--threshold A=40")
+    few = strange_scores("A", table([*[[0.5]] * 150, [1.5, 0.5]]), how)
+    assert few == "A: 1 of 152 scores are outside [0, 1], such as those of c150"

@@ -16,8 +16,8 @@ from prm.benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
 from prm.benchmarks.suites.own import read_own
 from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
 from prm.data.drops import Drops
-from prm.data.formats.sources import read_source
 from prm.data.preferences import EMPTY, NO_ANSWER, NO_LABEL, SAME_TEXTS, TIE
+from prm.data.reading import read_source, rows_by_key
 from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError
 
@@ -437,18 +437,30 @@ def test_search_and_learn(tmp_path):
     ids = ("rows/t/1.json/0", "rows/t/1.json/1")
     assert data.truths == (Candidates("rows/t/1.json", "rows", ids),)
     assert [data.chains[i].steps for i in ids] == [("a\n\n", "b\nb too\n\n"), ("c",)]
-    assert [data.stored["stored"][i].scores for i in ids] == [(0.5, 0.75), (1.0,)]
+    assert [data.stored["rows"][i].scores for i in ids] == [(0.5, 0.75), (1.0,)]
     assert (data.problems["rows/t/1.json"].answer, drops) == ("6", {})
     plain, _ = read(tmp_path, "search-and-learn", ROWS["search-and-learn"] | {"scores": None})
     assert plain.chains[ids[0]].steps == ("a\n\n", "b\n", "b too\n\n")
     assert plain.stored == {}
 
 
+def test_the_scores_of_two_files_are_two_scorers(tmp_path):
+    """The same solutions are the same chains, whichever file they stand in; others are further chains."""
+    row = ROWS["search-and-learn"]
+    write(tmp_path / "a.jsonl", row)
+    write(tmp_path / "b.jsonl", row | {"scores": [[0.0, 0.25, 0.5], [0.75]]})
+    data = read_suite("search-and-learn", tmp_path, Drops())
+    assert list(data.chains) == ["a/t/1.json/0", "a/t/1.json/1"]
+    assert [own["a/t/1.json/1"].scores for own in (data.stored["a"], data.stored["b"])] == [(1.0,), (0.75,)]
+    write(tmp_path / "b.jsonl", row | {"completions": ["other", "texts"], "scores": [[0.0], [0.75]]})
+    assert len(read_suite("search-and-learn", tmp_path, Drops()).chains) == 4
+
+
 def test_search_and_learn_with_scores_of_lines(tmp_path):
     row = ROWS["search-and-learn"] | {"completions": ["\na\nb", ""], "scores": [[0, 0.25, 0.5], [0.75]]}
     data, _ = read(tmp_path, "search-and-learn", row)
     assert [chain.steps for chain in data.chains.values()] == [("\na\n", "b"), ()]
-    assert [own.scores for own in data.stored["stored"].values()] == [(0.25, 0.5)], "an empty completion has none"
+    assert [own.scores for own in data.stored["rows"].values()] == [(0.25, 0.5)], "an empty completion has none"
 
 
 def test_qwen_harness(tmp_path):
@@ -456,8 +468,8 @@ def test_qwen_harness(tmp_path):
     ids = ("rows/2/0", "rows/2/1", "rows/2/2")
     assert data.truths == (Candidates("rows/2", "rows", ids, (T, F, N), ("6", None, "7")),)
     assert [data.chains[i].steps for i in ids] == [("a\n", "b"), ("c",), ()]
-    assert [data.stored["stored"][i].scores for i in ids] == [(4.5,), (-1.0,), (0.0,)]
-    assert {own.kind for own in data.stored["stored"].values()} == {"orm"}
+    assert [data.stored["rows"][i].scores for i in ids] == [(4.5,), (-1.0,), (0.0,)]
+    assert {own.kind for own in data.stored["rows"].values()} == {"orm"}
     assert data.problems["rows/2"].answer == "6"
     bare = {"question": "How many?", "answer": "6", "response": ["a b"]}
     data, _ = read(tmp_path, "qwen-harness", bare, splitter=r"regex:\s")
@@ -601,7 +613,7 @@ def test_an_id_that_another_row_has(tmp_path):
 
 
 def test_the_rest_goes_on(tmp_path):
-    """What cannot be used is named by file and line, with the reason."""
+    """What cannot be used is named by file and line, blank ones counted, with the reason."""
     path = tmp_path / "gsm8k.jsonl"
     row = ROWS["processbench"]
     lines = [json.dumps(row), "", "{", "[1]", '{"problem": "\\ud800"}', json.dumps(row | {"id": "gsm8k-8", "label": 9})]
@@ -609,11 +621,11 @@ def test_the_rest_goes_on(tmp_path):
     drops = Drops()
     assert list(read_suite("processbench", path, drops).chains) == ["gsm8k-7", "gsm8k-9"]
     assert [(d.id, d.reason) for d in drops] == [
-        ("gsm8k:2", "not a JSON object"),
         ("gsm8k:3", "not a JSON object"),
-        ("gsm8k:4", "text that is not UTF-8"),
-        ("gsm8k:5", NO_SUCH),
-        ("gsm8k:6", "text that is not UTF-8"),
+        ("gsm8k:4", "not a JSON object"),
+        ("gsm8k:5", "text that is not UTF-8"),
+        ("gsm8k:6", NO_SUCH),
+        ("gsm8k:7", "text that is not UTF-8"),
     ]
     assert [d.detail for d in drops][3] == "9, counted from 0, of 3 steps"
 
@@ -637,7 +649,7 @@ def test_files(tmp_path, name):
     content = FILES[name].encode()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     stem = re.sub(r"\.jsonl?(\.gz)?$", "", name)
-    assert rows_of(tmp_path / name) == [(stem, 1, A), (stem, 2, B)]
+    assert rows_of(tmp_path / name) == [(stem, 1, A), (stem, 3 if name == "s.jsonl" else 2, B)]
     assert rows_of(str(tmp_path / name)) == rows_of(tmp_path / name)
 
 
@@ -646,7 +658,7 @@ def test_one_object_is_one_row(tmp_path):
     path = tmp_path / "s.json"
     path.write_text(json.dumps({"k": [A], "l": [B, A]}, indent=1))
     assert rows_of(path) == [("s", 1, {"k": [A], "l": [B, A]})]
-    assert [(number, row) for _, number, row in read_source(path, is_grouped=True)] == [(1, A), (2, B), (3, A)]
+    assert [(number, row) for _, number, row in read_source(path, unpack=rows_by_key)] == [(1, A), (2, B), (3, A)]
     path.write_text(json.dumps({"q-1": [ROWS["mr-ben"]], "q-2": [ROWS["mr-ben"] | {"Question_UUID": "q-2"}]}))
     assert list(read_suite("mr-ben", path, Drops()).chains) == ["q-1/M", "q-2/M"]
 
@@ -752,11 +764,11 @@ def test_wrong_use(tmp_path):
     with pytest.raises(InputError, match="unknown splitter 'word'"):
         read_suite("pairs", path, Drops(), splitter="word")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no file that ends in"):
+    with pytest.raises(InputError, match="holds no file of rows"):
         read_suite("pairs", tmp_path / "empty", Drops())
-    (tmp_path / "rows.csv").write_text("a,b")
+    (tmp_path / "rows.txt").write_text("a,b")
     with pytest.raises(InputError, match="is not a file of rows"):
-        read_suite("pairs", tmp_path / "rows.csv", Drops())
+        read_suite("pairs", tmp_path / "rows.txt", Drops())
     (tmp_path / "broken.jsonl.gz").write_bytes(gzip.compress(b'{"x": 1}' * 999)[:20])
     with pytest.raises(InputError, match="cannot be read"):
         read_suite("pairs", tmp_path / "broken.jsonl.gz", Drops())
@@ -926,8 +938,9 @@ def test_the_last_stored_score_is_the_aggregated_one(name):
     path = SAMPLES / "sal_bon_prm" / f"{name}.jsonl"
     rows = [json.loads(line) for line in lines(path)]
     data = read_suite("search-and-learn", path, Drops())
+    (scores,) = data.stored.values()
     for row, truth in zip(rows, data.truths, strict=True):
-        assert [data.stored["stored"][i].scores[-1] for i in truth.chain_ids] == row["agg_scores"]
+        assert [scores[i].scores[-1] for i in truth.chain_ids] == row["agg_scores"]
         assert [data.chains[i].text for i in truth.chain_ids] == row["completions"]
 
 

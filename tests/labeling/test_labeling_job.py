@@ -278,6 +278,16 @@ def test_a_job_with_right_chains_is_not_hopeless(label):
         assert (len(made), made.counts["% right rollouts"]) == (81, 0)
 
 
+def test_an_unusable_row_of_chains_costs_no_other(label, tmp_path, capsys):
+    path = tmp_path / "chains.jsonl"
+    rows = [{"problem_id": "p", "steps": steps} for steps in (["a", "b"], ["a", " "], ["c"])]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = label(PROBLEMS[:1], path)
+    assert [row.chain_id for row in made] == ["p/0", "p/1"]
+    assert made.counts["dropped (row that cannot be used)"] == 1
+    assert "chains.jsonl:2 is left out" in capsys.readouterr().err
+
+
 def is_five(text, gold, problem):
     return "5" in text
 

@@ -138,7 +138,7 @@ def test_rows_named_after_a_link_keep_their_name(cluster, base_model, tmp_path):
 def test_a_worker_that_cannot_read_the_files_says_so(cluster, base_model, files):
     with serve() as server:
         elsewhere = replace(files, chains=files.chains.with_name("lost.jsonl"))
-        with pytest.raises(EngineError, match=r"lost\.jsonl: cannot be read") as caught:
+        with pytest.raises(EngineError, match=r"lost\.jsonl: there is no such file") as caught:
             on_ray(setup(base_model, server.url), elsewhere)
         assert "all machines must see" in caught.value.hint
 

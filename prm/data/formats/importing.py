@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
@@ -11,9 +10,10 @@ from pathlib import Path
 from prm.errors import InputError, require_known
 
 from ..drops import Drops
+from ..reading import read_each_row, read_rows
 from ..records import Chain, Problem, StepLabels
-from ..rows import Row, read_rows
-from .solutions import Reading, RowError, Solution
+from ..rows import Row, RowError
+from .solutions import Reading, Solution
 from .table import FORMATS, FORMATS_READ
 
 ImportedRow = tuple[Problem, Chain, StepLabels | None]
@@ -25,7 +25,7 @@ def tell_format(path: Path) -> str:
     Raises:
         InputError: no format fits, or several do.
     """
-    number, row = next(_rows(path), (1, {}))
+    number, row = next(read_rows(path), (1, {}))
     found = [name for name, known in FORMATS.items() if any(fields <= row.keys() for fields in known.fields)]
     if len(found) != 1:
         which = f"more than one format: {', '.join(found)}" if found else "no format that they identify"
@@ -39,7 +39,7 @@ def read_public(
     """Yield the solutions of a file; labels are None in a format without labels.
 
     Args:
-        path: JSONL, or a `.json` file that is one object or a list of objects.
+        path: a file or folder, see `prm.data.reading`.
         name: a format, see `FORMATS_READ`.
         reading: how to read it; the defaults if None.
         drops: records the rows that cannot be used; None to stop at the first.
@@ -50,8 +50,8 @@ def read_public(
     require_known("format", name, FORMATS_READ)
     reading = reading or Reading()
     naming = _Naming(path.stem, reading)
-    for number, row in _rows(path):
-        for found in _solutions(row, name, reading, naming):
+    for number, row in read_each_row(path):
+        for found in [row] if isinstance(row, RowError) else _solutions(row, name, reading, naming):
             if not isinstance(found, RowError):
                 yield found
             elif drops is None:
@@ -117,17 +117,3 @@ class _Naming:
         if text not in self._problems:
             self._problems[text] = next(self._free)
         return Problem(self._problems[text], text, solution.answer)
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Numbered rows. openr writes one object, or a list of objects, over many lines."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else None
-    except (OSError, ValueError, RecursionError):
-        value = None  # JSONL files are often called .json too; `read_rows` reports all other faults
-    if value is None:
-        return read_rows(path)
-    rows = value if isinstance(value, list) else [value]
-    if not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{path}: is neither a JSON object nor a list of objects", "is it the right file?")
-    return iter(enumerate(rows, start=1))

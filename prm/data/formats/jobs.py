@@ -11,7 +11,7 @@ from prm import console
 from prm.errors import InputError, require_known
 
 from ..drops import Drops
-from ..files import by_id, read_chains, read_problems, read_records, write_records
+from ..files import ProblemFile, read_problems, read_records, sound_chains, write_records
 from ..jobs import Output, Records, Source, Workspace, making, write_drops
 from ..joining import join_rows
 from ..manifest import Job
@@ -52,7 +52,7 @@ def import_rows(
     """Read chains and step labels of another tool. Labels stay as the rows have them.
 
     Args:
-        rows: of another tool, see `prm.Source`; a file may be JSONL, or `.json` with a list of objects.
+        rows: of another tool, see `prm.Source`.
         out: directory for problems.jsonl, chains.jsonl and labels.jsonl; None for a temporary one.
         format: name in `prm.data.formats.FORMATS_READ`; None to recognize it by the fields of the first row.
         problems: known problems, which keep their ids and answers, and show where a solution begins.
@@ -162,8 +162,8 @@ def export_labels(
     job = Job(place.out, "export", settings, files)
     with making(job, "export", overwrite) as counts:
         if counts is not None:
-            drops, known = Drops(), by_id(read_problems(files["problems"]))
-            split = read_chains(files["chains"], splitter)
+            drops, known = Drops(), ProblemFile(files["problems"])
+            split = sound_chains(files["chains"], splitter, known, drops.add)
             joined = join_rows(known, split, read_records(files["labels"], StepLabels), drops)
             rows = list(export_rows(joined, format, labels_as, drops, tag))
             if not rows:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..rows import Row, optional_text
+from ..rows import Row, RowError, optional_text, question_of
 from ..steps import split_steps
-from .solutions import Labels, Reading, RowError, Solution, Written, as_labels, ended, texts, typed
+from .solutions import Labels, Reading, Solution, Written, as_labels, ended, texts, typed
 
 
 def trl(row: Row, _: Reading) -> Iterator[Solution]:
@@ -24,7 +24,8 @@ def trl_row(problem: str, steps: Sequence[str], labels: Labels, _: str) -> Writt
 
 def plain(row: Row, reading: Reading) -> Iterator[Solution]:
     """A problem with one or many solutions as plain text, cut into steps by `reading.splitter`; no labels."""
-    problem, answer = typed(row, _name(row, _PROBLEM), str), optional_text(row, *_ANSWER)
+    name, answer = _name(row, _PROBLEM), optional_text(row, *_ANSWER)
+    problem = question_of({**row, "question": typed(row, name, str)})
     for text in _solutions(row):
         yield Solution(problem, split_steps(text, reading.splitter), answer=answer)
 

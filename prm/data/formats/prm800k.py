@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..rows import Row, optional_text
-from .solutions import Reading, RowError, Solution, ended, objects, texts, typed
+from ..rows import Row, RowError, optional_text
+from .solutions import Reading, Solution, ended, objects, texts, typed
 
 Step = tuple[str, Any]
 """Text and rating."""

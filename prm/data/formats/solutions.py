@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..records import Chain, Outcome, Problem, StepLabels
+from ..rows import RowError
 
 T = TypeVar("T")
 Label = bool | float | None
@@ -18,15 +19,6 @@ Written = dict[str, Any]
 
 TAG = "ки"
 """Ends a step in Math-Shepherd's texts."""
-
-
-class RowError(Exception):
-    """A row that does not follow its format; a `Drop` without its id."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
 
 
 class KnownProblems:

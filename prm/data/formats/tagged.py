@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..records import Outcome
-from ..rows import Row
-from .solutions import MARKS, Label, Labels, Reading, RowError, Solution, Written, as_labels, ended, objects, typed
+from ..rows import Row, RowError
+from .solutions import MARKS, Label, Labels, Reading, Solution, Written, as_labels, ended, objects, typed
 
 FIRST_STEP = re.compile(r"[Ss]tep 1:")
 Piece = tuple[str, Label]

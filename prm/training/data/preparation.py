@@ -22,7 +22,7 @@ import numpy as np
 
 from prm.data.comparisons import read_values
 from prm.data.drops import Drops
-from prm.data.files import by_id, read_chains, read_problems, read_records
+from prm.data.files import ProblemFile, read_records, sound_chains
 from prm.data.joining import join_rows
 from prm.data.manifest import content_digest
 from prm.data.preferences import Preference, read_preferences
@@ -282,12 +282,12 @@ _Found = Iterator[tuple[GroupExample, str]]
 def _of_labels(
     files: Mapping[str, Path], splitter: str, renderer: StepRenderer, recipe: Recipe, drops: Drops
 ) -> _Found:
-    problems = by_id(read_problems(files["problems"]))
+    problems = ProblemFile(files["problems"])
     if "labels" in files:
         labels = read_records(files["labels"], StepLabels)
     else:
-        labels = map(unlabeled, read_chains(files["chains"], splitter))
-    rows = join_rows(problems, read_chains(files["chains"], splitter), labels, drops)
+        labels = map(unlabeled, sound_chains(files["chains"], splitter, problems))
+    rows = join_rows(problems, sound_chains(files["chains"], splitter, problems, drops.add), labels, drops)
     for group in label_examples(rows, renderer, recipe, drops):
         yield group, problems[group.problem_id].text
 

@@ -132,7 +132,7 @@ def test_a_training_that_was_stopped_can_be_run_again(prm, files, base_model, mo
     from prm.training import trainer as training
 
     def stopped(*arguments):
-        work = arguments[-1]
+        work = arguments[-2]
         work.mkdir()
         (work / "checkpoint-1").mkdir()  # half
         raise KeyboardInterrupt
@@ -228,7 +228,7 @@ def test_a_training_on_preferences(prm, files, base_model):
         ("--steps none", "unknown steps 'none'"),
         ("--precision int8", "unknown precision 'int8'"),
         ("--objective orm --too-long whole-steps", "too_long='whole-steps'"),
-        ("--fsdp --lora-rank 4", "lora_rank=4"),
+        ("--fsdp", "torchrun"),
         ("--margin 1", "margin makes no difference"),
         ("--objective orm --class-balance", "class_balance makes no difference"),
         ("--objective orm --labels-as soft", "labels_as makes no difference"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from prm.data.rows import read_rows
+from prm.data.reading import read_each_row
 from prm.verifiers import Outcome, Verdict, check
 
 ROWS = [
@@ -220,31 +220,41 @@ def test_bad_input_is_one_line_and_a_hint(prm, write, arguments, rows, message):
     assert err.splitlines()[-1].startswith("hint: ")
 
 
-@pytest.mark.parametrize("options", [[], ["--audit-golds"], ["--out", "v.jsonl"]])
-def test_a_broken_line_is_found_before_any_work(prm, write, options):
+def test_a_broken_line_is_dropped_by_name(prm, write):
     path = write(*ROWS)
     with (path / "r.jsonl").open("a") as file:
         file.write('{"completion":\n')
-    code, out, err = prm("verify", "r.jsonl", *options)
+    code, _, err = prm("verify", "r.jsonl", "--out", "v.jsonl")
+    assert (code, "1 dropped (not a JSON object)" in err) == (0, True), err
+    (drop,) = (path / "v.jsonl.dropped.jsonl").read_text().splitlines()
+    assert json.loads(drop)["id"] == "r.jsonl:6"
+    code, out, err = prm("verify", "r.jsonl", "--audit-golds")
     assert (code, out) == (1, "")
-    assert "error: r.jsonl:6: is not JSON" in err
+    assert "error: r.jsonl:6: cannot be read: not a JSON object" in err
     assert "checking" not in err
-    assert not (path / "v.jsonl").exists()
+
+
+def test_a_file_without_a_row_that_can_be_read_is_an_error(prm, write):
+    path = write(*ROWS)
+    (path / "r.jsonl").write_text("x\ny\n")
+    code, _, err = prm("verify", "r.jsonl")
+    assert code == 1
+    assert "error: r.jsonl:1: cannot be read: not a JSON object" in err
 
 
 def test_a_file_is_not_held_in_memory(write, monkeypatch):
-    """The first verdict is there before the second row is read, but for the reading that looks for broken lines."""
+    """The first verdict is there before the second row is read, but for the reading that looks for rows to check."""
     from prm.data.drops import Drops
     from prm.scoring import verifying
 
     file, read_so_far = write(*ROWS) / "r.jsonl", []
 
     def counted(path):
-        for row in read_rows(path):
+        for row in read_each_row(path):
             read_so_far.append(row)
             yield row
 
-    monkeypatch.setattr(verifying, "read_rows", counted)
+    monkeypatch.setattr(verifying, "read_each_row", counted)
     rows = verifying._verdicts(
         file, verifying.Fields("completion", "answer", None), lambda text, gold, _: check(text, gold), Drops()
     )

@@ -195,9 +195,9 @@ def test_a_stored_calibration_makes_no_other_model(tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     Metadata("prm").save(model)
-    before = manifest._digest(model)
+    before = manifest.content_digest(model)
     stored = {"method": "temperature", "scale": "probability", "parameters": {"temperature": 2.0}, "aggregator": None}
     Metadata("prm", calibration={"step": stored}).save(model)
-    assert manifest._digest(model) == before
+    assert manifest.content_digest(model) == before
     Metadata("prm", separator="\n\n").save(model)
-    assert manifest._digest(model) != before
+    assert manifest.content_digest(model) != before

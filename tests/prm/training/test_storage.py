@@ -96,8 +96,8 @@ def files(tmp_path):
 @pytest.fixture
 def made(monkeypatch):
     """The calls that read the data."""
-    calls, read = [], preparation.read_chains
-    monkeypatch.setattr(preparation, "read_chains", lambda *given: calls.append(given) or read(*given))
+    calls, read = [], preparation.sound_chains
+    monkeypatch.setattr(preparation, "sound_chains", lambda *given: calls.append(given) or read(*given))
     return calls
 
 
