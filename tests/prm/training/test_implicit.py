@@ -152,7 +152,12 @@ def test_loss_and_gradients_are_those_of_the_paper(base_model, tmp_path, monkeyp
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"terms": {"bradley-terry": 1.0}}, {"lora_rank": 4}, {"terms": {"pointwise": 1, "language-model": 1}}],
+    [
+        {},
+        {"terms": {"bradley-terry": 1.0}},
+        {"lora_rank": 4, "keep_adapter": True},
+        {"terms": {"pointwise": 1, "language-model": 1}},
+    ],
     ids=["cross-entropy", "DPO", "LoRA", "with next tokens"],
 )
 def test_training_moves_the_rewards_of_the_trained_weights(base_model, tmp_path, settings):
