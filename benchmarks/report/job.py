@@ -12,6 +12,7 @@ from prm.data.writing import write_bytes
 from prm.errors import InputError
 
 from ..results import Result, read_result, read_shown, shown_path
+from .figures import write_figures
 from .leaderboard import BoardFormat
 from .leaderboard import leaderboard as make_board
 from .leaderboard import write as write_board
@@ -22,7 +23,12 @@ Evaluated = str | os.PathLike[str] | Output
 
 
 def report(
-    results: Sequence[Evaluated], out: str | Path | None = None, *, browse: int = 5000, overwrite: bool = False
+    results: Sequence[Evaluated],
+    out: str | Path | None = None,
+    *,
+    browse: int = 5000,
+    figures: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Output:
     """Make one HTML page of results: numbers with intervals, charts, and a browser of chains. It needs no network.
 
@@ -30,6 +36,7 @@ def report(
         results: at least one.
         out: the page; None for a temporary file.
         browse: the most chains in the page.
+        figures: a directory for every chart as SVG, PDF and CSV, one column wide; None for none.
         overwrite: replace an existing output.
 
     Raises:
@@ -37,7 +44,8 @@ def report(
     """
     place, paths = Workspace(out, "report.html"), _paths(results)
     beside = {f"chains of {path}": shown_path(path) for path in paths if shown_path(path).exists()}
-    job = Job(place.out, "report", {"browse": browse}, {str(path): path for path in paths} | beside)
+    settings = {"browse": browse} | ({} if figures is None else {"figures": str(figures)})
+    job = Job(place.out, "report", settings, {str(path): path for path in paths} | beside)
     with making(job, "report", overwrite) as counts:
         if counts is not None:
             read = _read(paths)
@@ -45,6 +53,8 @@ def report(
             page = make_page(read, shown, browse)
             write_bytes(place.out, page.html.encode())
             counts |= {"results": len(read), "chains": page.shown}
+            if figures is not None:
+                counts["figures"] = write_figures(read, Path(figures))
             if page.shown < page.total:
                 counts["chains left out (--browse)"] = page.total - page.shown
     return place.output(job)
