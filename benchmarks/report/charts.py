@@ -223,7 +223,7 @@ def by_split(key: str, metrics: Sequence[Metric], owners: Mapping[str, str], tit
             own = [
                 (y + _offset(j, len(drawn)), cells[split, who]) for split, y in places.items() if (split, who) in cells
             ]
-            _paint_dots(axes, own, owners[who])
+            _paint_dots(axes, own, owners[who], legible(who))
         axes.set_yticks(list(places.values()), labels=[legible(split) for split in splits])
         axes.set_ylim(max(places.values()) + 0.5, -0.5)
         axes.set_xlim(*_range_of(known))
@@ -258,7 +258,7 @@ def _offset(place: int, count: int) -> float:
     return 0.75 * ((place + 0.5) / count - 0.5)
 
 
-def _paint_dots(axes: Any, placed: Sequence[tuple[float, Metric]], color: str) -> None:
+def _paint_dots(axes: Any, placed: Sequence[tuple[float, Metric]], color: str, name: str) -> None:
     ends = [
         (y, scaled(m.name, m.low), scaled(m.name, m.high))
         for y, m in placed
@@ -267,7 +267,8 @@ def _paint_dots(axes: Any, placed: Sequence[tuple[float, Metric]], color: str) -
     if ends:
         axes.hlines(*zip(*ends, strict=True), color=color, linewidth=1.6, alpha=0.45)
     values = [scaled(m.name, m.value) for _, m in placed if m.value is not None]
-    axes.plot(values, [y for y, _ in placed], color=color, linestyle="none", marker=_mark(color), markersize=4.5)
+    marks = {"color": color, "linestyle": "none", "marker": _mark(color), "markersize": 4.5}
+    axes.plot(values, [y for y, _ in placed], label=name, **marks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,8 +119,10 @@ def draw(key: str, title: str, canvas: Canvas, paint: Callable[[Any], None]) -> 
     return _inlined(image.getvalue(), key, title)
 
 
-def save(stem: Path, canvas: Canvas, paint: Callable[[Any], None]) -> None:
+def save(stem: Path, title: str, canvas: Canvas, paint: Callable[[Any], None]) -> None:
     """Write `<stem>.svg` and `<stem>.pdf`, as wide as one column of a paper, with text as text.
+
+    An axis without a name gets the title, and named marks a legend.
 
     Raises:
         PrmError: matplotlib is not installed.
@@ -129,9 +131,19 @@ def save(stem: Path, canvas: Canvas, paint: Callable[[Any], None]) -> None:
     figure = new_figure(_COLUMN, scale * canvas.height / 72)
     smaller = {"font.size": scale * 12, "axes.linewidth": 0.5, "pdf.fonttype": 42, "svg.hashsalt": stem.name}
     with _painted(figure, canvas, paint, _RC | smaller):
+        _explain(figure.axes[0], title)
         figure.savefig(stem.with_name(f"{stem.name}.svg"), metadata=_NO_METADATA, bbox_inches="tight", pad_inches=0.02)
         undated = {"CreationDate": None}
         figure.savefig(stem.with_name(f"{stem.name}.pdf"), metadata=undated, bbox_inches="tight", pad_inches=0.02)
+
+
+def _explain(axes: Any, title: str) -> None:
+    """Say in the figure what the page says around it."""
+    axes.set_xlabel(axes.get_xlabel() or legible(title, 60))
+    marks, names = axes.get_legend_handles_labels()
+    if names:
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
+        axes.legend(marks, names, frameon=False, fontsize="small", **place)
 
 
 @contextmanager

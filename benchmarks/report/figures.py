@@ -21,8 +21,8 @@ _LONGEST = 80
 def write_figures(results: Mapping[str, Result], directory: Path) -> int:
     """Write the charts of all results.
 
-    `<result>-<kind>-<title>.svg`, `.pdf` and `.csv` for each chart, and `<result>-numbers.csv` and
-    `<result>-differences.csv`.
+    `<result>-<kind>-<title>.svg`, `.pdf` and `.csv` for each chart, and `<result>-all-numbers.csv`
+    and `<result>-all-differences.csv`.
 
     Args:
         results: by file name.
@@ -38,11 +38,11 @@ def write_figures(results: Mapping[str, Result], directory: Path) -> int:
     taken: set[str] = set()
     for section, result in zip(sections(results), results.values(), strict=True):
         suite = _slug(section.title)
-        _write_csv(directory / f"{suite}-numbers.csv", _rows_of(Metric, result.metrics))
-        _write_csv(directory / f"{suite}-differences.csv", _rows_of(Difference, result.differences))
+        _write_csv(directory / f"{suite}-all-numbers.csv", _rows_of(Metric, result.metrics))
+        _write_csv(directory / f"{suite}-all-differences.csv", _rows_of(Difference, result.differences))
         for title, chart in _charts(section):
             stem = directory / _free(_slug(f"{suite}-{title}"), taken)
-            save(stem, chart.canvas, chart.paint)
+            save(stem, chart.title, chart.canvas, chart.paint)
             _write_csv(stem.with_name(f"{stem.name}.csv"), chart.data)
     return len(taken)
 
