@@ -17,6 +17,7 @@ from .leaderboard import BoardFormat
 from .leaderboard import leaderboard as make_board
 from .leaderboard import write as write_board
 from .page import make_page
+from .sharing import require_targets, share
 
 Evaluated = str | os.PathLike[str] | Output
 """A file that `prm eval` wrote, or what `prm.evaluate` returned."""
@@ -28,6 +29,7 @@ def report(
     *,
     browse: int = 5000,
     figures: str | Path | None = None,
+    report_to: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Output:
     """Make one HTML page of results: numbers with intervals, charts, and a browser of chains. It needs no network.
@@ -37,6 +39,8 @@ def report(
         out: the page; None for a temporary file.
         browse: the most chains in the page.
         figures: a directory for every chart as SVG, PDF and CSV, one column wide; None for none.
+        report_to: where headline numbers, page and results go besides: "wandb", "mlflow", or "hub:USER/MODEL" (into the
+            model card; of one scorer). Nothing is sent for a page that is already there.
         overwrite: replace an existing output.
 
     Raises:
@@ -49,12 +53,14 @@ def report(
     with making(job, "report", overwrite) as counts:
         if counts is not None:
             read = _read(paths)
+            require_targets(report_to, read)
             shown = {name: read_shown(shown_path(path)) for name, path in zip(read, paths, strict=True)}
             page = make_page(read, shown, browse)
             write_bytes(place.out, page.html.encode())
             counts |= {"results": len(read), "chains": page.shown}
             if figures is not None:
                 counts["figures"] = write_figures(read, Path(figures))
+            share(report_to, read, place.out, paths)
             if page.shown < page.total:
                 counts["chains left out (--browse)"] = page.total - page.shown
     return place.output(job)
@@ -74,7 +80,7 @@ def leaderboard(
     Args:
         results: at least one.
         out: a file for the table; None for none.
-        form: "markdown", "json" or "latex".
+        form: "markdown", "json", "latex" or "lm-eval" (a scorer's results in the shape of lm-evaluation-harness).
         variants: which to show if a scorer has several numbers on a suite; "all" for every one; none for the first.
         allow_mixed: accept results whose settings or data differ; a note says so.
         overwrite: replace an existing output.

@@ -19,7 +19,7 @@ from prm.errors import InputError
 from ..results import Metric, Result
 from .wording import NOTHING, is_lower_better, number, owner, title_of, unit_of
 
-BoardFormat = Literal["markdown", "json", "latex"]
+BoardFormat = Literal["markdown", "json", "latex", "lm-eval"]
 _SCHEMA = "leaderboard/1"
 ALL = "all"
 """Selects every variant."""
@@ -332,6 +332,26 @@ def _json(board: Leaderboard) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
+def _lm_eval(board: Leaderboard) -> str:
+    """Scorer to an object in the shape of lm-evaluation-harness's results; "none" is its name for no filter."""
+    return json.dumps({row.name: _lm_eval_row(row) for row in board.rows}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _lm_eval_row(row: LeaderboardRow) -> dict[str, Any]:
+    return {
+        "model_name": row.name,
+        "results": {suite: _lm_eval_cell(suite, cell) for suite, cell in row.cells.items()},
+        "higher_is_better": {suite: {c.metric: not is_lower_better(c.metric)} for suite, c in row.cells.items()},
+        "n-samples": {suite: {"original": c.n, "effective": c.n} for suite, c in row.cells.items()},
+    }
+
+
+def _lm_eval_cell(suite: str, cell: Cell) -> dict[str, Any]:
+    """The standard error is that of a normal distribution with this 95% interval."""
+    error = "N/A" if cell.low is None or cell.high is None else (cell.high - cell.low) / (2 * 1.96)
+    return {"alias": suite, f"{cell.metric},none": cell.value, f"{cell.metric}_stderr,none": error}
+
+
 def _latex(board: Leaderboard) -> str:
     header = ["scorer", *(_tex(heading(suite, metrics)) for suite, metrics in board.suites.items())]
     scorers, baselines = ([r for r in board.rows if r.is_baseline is kind] for kind in (False, True))
@@ -373,4 +393,9 @@ def _tex(text: str) -> str:
     return text.translate(_TEX)
 
 
-_WRITERS: dict[BoardFormat, Callable[[Leaderboard], str]] = {"markdown": _markdown, "json": _json, "latex": _latex}
+_WRITERS: dict[BoardFormat, Callable[[Leaderboard], str]] = {
+    "markdown": _markdown,
+    "json": _json,
+    "latex": _latex,
+    "lm-eval": _lm_eval,
+}

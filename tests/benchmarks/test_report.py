@@ -6,10 +6,12 @@ import functools
 import hashlib
 import json
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import made_results
 import pytest
@@ -619,6 +621,69 @@ def test_every_chart_is_saved_with_its_data(tmp_path):
     assert header == ["split", "scorer", "variant", "value", "low", "high", "n"]
     assert rows[0] == ["x", "A", "", "0.5", "0.4", "0.6", "9"]
     assert len(rows) == 6
+
+
+class Run:
+    """Stands in for a tracker's run, and keeps what it is given."""
+
+    def __init__(self):
+        self.summary, self.files = {}, []
+        self.log_artifact = self.files.append
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+class Artifact:
+    def __init__(self, name, **_):
+        self.names = []
+
+    def add_file(self, path):
+        self.names.append(Path(path).name)
+
+
+def test_headline_numbers_and_the_page_go_to_the_trackers(tmp_path, monkeypatch):
+    metric = Metric("PRM $1", "f1", "all", "min", 0.5)
+    own = result(scorers=("PRM $1",), headline=(metric,))
+    (path,) = made_results.write_results(tmp_path, {"r.json": own}, {})
+    run, logged = Run(), {}
+    wandb = SimpleNamespace(init=lambda **_: run, Artifact=Artifact)
+    mlflow = SimpleNamespace(start_run=lambda **_: Run(), log_metrics=logged.update, log_artifact=lambda _: None)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    report([path], tmp_path / "page.html", report_to=["wandb", "mlflow"])
+    assert run.summary == logged == {"suite/PRM _1/min/f1": 0.5}
+    assert run.files[0].names == ["page.html", "r.json"]
+
+
+def test_the_model_card_gets_the_numbers_of_one_scorer(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    kept = {}
+    monkeypatch.setattr(huggingface_hub, "metadata_update", lambda repo, data, overwrite: kept.update(data, repo=repo))
+    monkeypatch.setattr(huggingface_hub.HfApi, "upload_file", lambda self, **given: kept.update(given))
+    (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})
+    report([path], tmp_path / "page.html", report_to=["hub:me/prm"])
+    (model,) = kept["model-index"]
+    (entry,) = model["results"]
+    assert (kept["repo"], kept["repo_id"], kept["path_in_repo"]) == ("me/prm", "me/prm", "page.html")
+    assert (model["name"], entry["dataset"]["name"]) == ("PRM", "suite")
+    assert (entry["metrics"][0]["type"], entry["metrics"][0]["value"]) == ("f1", 0.5)
+    (two,) = made_results.write_results(tmp_path, {"two.json": result(scorers=("A", "B"))}, {})
+    with pytest.raises(InputError, match="one scorer"):
+        report([two], tmp_path / "two.html", report_to=["hub:me/prm"])
+
+
+@pytest.mark.parametrize(("target", "message"), [("tensorboard", "tensorboard"), ("wandb", "not installed")])
+def test_an_unknown_or_missing_tracker_is_refused_before_the_page_is_made(tmp_path, monkeypatch, target, message):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})
+    with pytest.raises(PrmError, match=message):
+        report([path], tmp_path / "page.html", report_to=[target])
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_files_with_the_same_name_are_distinguished_by_path(tmp_path):
