@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -42,9 +44,8 @@ SERIES = (
     "#798d6f",
     "#424e08",
 )
-"""Colors of scorers, in the order of use: Okabe and Ito 2008, Color Universal Design, shaded; then the farthest from
-those before. The page has each for a light and a dark theme."""
-RIGHT, WRONG = SERIES[0], SERIES[1]
+"""Colors of scorers, in order of use: Okabe and Ito 2008, Color Universal Design, shaded; then each as far as may be
+from those before. The page has each for a light and a dark theme."""
 MUTED, FAINT = "#808080", "#c0c0c0"
 _THEME = {
     **{color: f"var(--series-{place})" for place, color in enumerate(SERIES, start=1)},
@@ -69,6 +70,8 @@ _RC: dict[str, Any] = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+_COLUMN = 3.35
+"""Width of a saved figure in inches: one column of a paper in two."""
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -110,16 +113,49 @@ def draw(key: str, title: str, canvas: Canvas, paint: Callable[[Any], None]) -> 
     Raises:
         PrmError: matplotlib is not installed.
     """
-    figure = new_figure(canvas.width / 72, canvas.height / 72)
+    figure, image = new_figure(canvas.width / 72, canvas.height / 72), BytesIO()
+    with _painted(figure, canvas, paint, {**_RC, "svg.hashsalt": key}):
+        figure.savefig(image, format="svg", transparent=True, metadata=_NO_METADATA)
+    return _inlined(image.getvalue(), key, title)
+
+
+def save(stem: Path, title: str, canvas: Canvas, paint: Callable[[Any], None]) -> None:
+    """Write `<stem>.svg` and `<stem>.pdf`, as wide as one column of a paper, with text as text.
+
+    An axis without a name gets the title, and named marks a legend.
+
+    Raises:
+        PrmError: matplotlib is not installed.
+    """
+    scale = _COLUMN * 72 / canvas.width
+    figure = new_figure(_COLUMN, scale * canvas.height / 72)
+    smaller = {"font.size": scale * 12, "axes.linewidth": 0.5, "pdf.fonttype": 42, "svg.hashsalt": stem.name}
+    with _painted(figure, canvas, paint, _RC | smaller):
+        _explain(figure.axes[0], title)
+        figure.savefig(stem.with_name(f"{stem.name}.svg"), metadata=_NO_METADATA, bbox_inches="tight", pad_inches=0.02)
+        undated = {"CreationDate": None}
+        figure.savefig(stem.with_name(f"{stem.name}.pdf"), metadata=undated, bbox_inches="tight", pad_inches=0.02)
+
+
+def _explain(axes: Any, title: str) -> None:
+    """Say in the figure what the page says around it."""
+    axes.set_xlabel(axes.get_xlabel() or legible(title, 60))
+    marks, names = axes.get_legend_handles_labels()
+    if names:
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
+        axes.legend(marks, names, frameon=False, fontsize="small", **place)
+
+
+@contextmanager
+def _painted(figure: Any, canvas: Canvas, paint: Callable[[Any], None], settings: Mapping[str, Any]) -> Iterator[None]:
+    """Paint a figure, and hold matplotlib's settings while it is saved."""
     figure.set_layout_engine("none")
     from matplotlib import rc_context
 
-    image = BytesIO()
-    with rc_context({**_RC, "svg.hashsalt": key}), warnings.catch_warnings():
+    with rc_context(dict(settings)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has the glyph; only its width is estimated
         paint(figure.subplots(gridspec_kw=canvas.margins))
-        figure.savefig(image, format="svg", transparent=True, metadata=_NO_METADATA)
-    return _inlined(image.getvalue(), key, title)
+        yield
 
 
 def class_of(color: str) -> str:
@@ -127,9 +163,9 @@ def class_of(color: str) -> str:
     return f"series-{SERIES.index(color) + 1}" if color in SERIES else "faint" if color == FAINT else "baseline"
 
 
-def width_of(texts: Iterable[str]) -> float:
+def width_of(texts: Iterable[str], most: int = 26) -> float:
     """Approximate width in pixels of the longest of these names, as `legible` writes it."""
-    return 6.4 * max((len(legible(text)) for text in texts), default=0)
+    return 6.4 * max((len(legible(text, most)) for text in texts), default=0)
 
 
 def legible(text: str, most: int = 26) -> str:

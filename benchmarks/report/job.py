@@ -12,17 +12,25 @@ from prm.data.writing import write_bytes
 from prm.errors import InputError
 
 from ..results import Result, read_result, read_shown, shown_path
+from .figures import write_figures
 from .leaderboard import BoardFormat
 from .leaderboard import leaderboard as make_board
 from .leaderboard import write as write_board
 from .page import make_page
+from .sharing import require_targets, share
 
 Evaluated = str | os.PathLike[str] | Output
 """A file that `prm eval` wrote, or what `prm.evaluate` returned."""
 
 
 def report(
-    results: Sequence[Evaluated], out: str | Path | None = None, *, browse: int = 5000, overwrite: bool = False
+    results: Sequence[Evaluated],
+    out: str | Path | None = None,
+    *,
+    browse: int = 5000,
+    figures: str | Path | None = None,
+    report_to: Sequence[str] = (),
+    overwrite: bool = False,
 ) -> Output:
     """Make one HTML page of results: numbers with intervals, charts, and a browser of chains. It needs no network.
 
@@ -30,6 +38,9 @@ def report(
         results: at least one.
         out: the page; None for a temporary file.
         browse: the most chains in the page.
+        figures: a directory for every chart as SVG, PDF and CSV, one column wide; None for none.
+        report_to: where headline numbers, page and results go besides: "wandb", "mlflow", or "hub:USER/MODEL" (into the
+            model card; of one scorer). Nothing is sent for a page that is already there.
         overwrite: replace an existing output.
 
     Raises:
@@ -37,14 +48,19 @@ def report(
     """
     place, paths = Workspace(out, "report.html"), _paths(results)
     beside = {f"chains of {path}": shown_path(path) for path in paths if shown_path(path).exists()}
-    job = Job(place.out, "report", {"browse": browse}, {str(path): path for path in paths} | beside)
+    settings = {"browse": browse} | ({} if figures is None else {"figures": str(figures)})
+    job = Job(place.out, "report", settings, {str(path): path for path in paths} | beside)
     with making(job, "report", overwrite) as counts:
         if counts is not None:
             read = _read(paths)
+            require_targets(report_to, read)
             shown = {name: read_shown(shown_path(path)) for name, path in zip(read, paths, strict=True)}
             page = make_page(read, shown, browse)
             write_bytes(place.out, page.html.encode())
             counts |= {"results": len(read), "chains": page.shown}
+            if figures is not None:
+                counts["figures"] = write_figures(read, Path(figures))
+            share(report_to, read, place.out, paths)
             if page.shown < page.total:
                 counts["chains left out (--browse)"] = page.total - page.shown
     return place.output(job)
@@ -64,7 +80,7 @@ def leaderboard(
     Args:
         results: at least one.
         out: a file for the table; None for none.
-        form: "markdown", "json" or "latex".
+        form: "markdown", "json", "latex" or "lm-eval" (a scorer's results in the shape of lm-evaluation-harness).
         variants: which to show if a scorer has several numbers on a suite; "all" for every one; none for the first.
         allow_mixed: accept results whose settings or data differ; a note says so.
         overwrite: replace an existing output.

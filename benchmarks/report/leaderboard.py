@@ -19,7 +19,7 @@ from prm.errors import InputError
 from ..results import Metric, Result
 from .wording import NOTHING, is_lower_better, number, owner, title_of, unit_of
 
-BoardFormat = Literal["markdown", "json", "latex"]
+BoardFormat = Literal["markdown", "json", "latex", "lm-eval"]
 _SCHEMA = "leaderboard/1"
 ALL = "all"
 """Selects every variant."""
@@ -57,7 +57,7 @@ class Leaderboard:
     suites: Mapping[str, tuple[str, ...]]
     """Suite to the names of the metrics in its column."""
     rows: tuple[LeaderboardRow, ...]
-    """Scorers, those with the most cells first, then by the mean of their cells; baselines last."""
+    """Scorers, those with the most cells first, then by their average rank on the suites; baselines last."""
     notes: tuple[str, ...]
     """Caveats for the reader, such as results with different settings."""
 
@@ -105,7 +105,7 @@ def leaderboard(
         *_choices(results.values(), variants),
         *(f"Mixed: {text}." for text in mixed),
     )
-    return Leaderboard(metrics, tuple(sorted(_rows(named), key=_rank)), notes)
+    return Leaderboard(metrics, tuple(_ordered(_rows(named))), notes)
 
 
 def _require_known(results: Iterable[Result], variants: Sequence[str]) -> None:
@@ -261,9 +261,34 @@ def _best(entries: Sequence[_Entry]) -> dict[tuple[str, str], str]:
     return {key: number(key[1], (min if is_lower_better(key[1]) else max)(values)) for key, values in found.items()}
 
 
-def _rank(row: LeaderboardRow) -> tuple[bool, int, float, str]:
-    values = [-c.value if is_lower_better(c.metric) else c.value for c in row.cells.values() if c.value is not None]
-    return row.is_baseline, -len(values), -sum(values) / max(1, len(values)), row.name
+def _ordered(rows: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:
+    """Rows in the order of `Leaderboard.rows`."""
+    rows = list(rows)
+    columns: defaultdict[tuple[bool, str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        for suite, cell in row.cells.items():
+            if cell.value is not None:
+                columns[row.is_baseline, suite, cell.metric].append(_goodness(cell.metric, cell.value))
+    return sorted(rows, key=lambda row: _rank(row, columns))
+
+
+def _goodness(metric: str, value: float) -> float:
+    return -value if is_lower_better(metric) else value
+
+
+def _rank(
+    row: LeaderboardRow, columns: Mapping[tuple[bool, str, str], Sequence[float]]
+) -> tuple[bool, int, float, float, str]:
+    """Sort key. Suites measure different things, so it averages ranks, and values only break ties."""
+    cells = [(suite, c.metric, _goodness(c.metric, c.value)) for suite, c in row.cells.items() if c.value is not None]
+    ranks = [_rank_of(value, columns[row.is_baseline, suite, metric]) for suite, metric, value in cells]
+    count = max(1, len(cells))
+    return row.is_baseline, -len(cells), sum(ranks) / count, -sum(value for *_, value in cells) / count, row.name
+
+
+def _rank_of(value: float, column: Sequence[float]) -> float:
+    """Rank from 1, the mean of ties: Demsar 2006, Statistical Comparisons of Classifiers, section 3.2.2."""
+    return 0.5 + sum(other > value for other in column) + 0.5 * column.count(value)
 
 
 def write(board: Leaderboard, form: BoardFormat) -> str:
@@ -318,6 +343,26 @@ def _json(board: Leaderboard) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
+def _lm_eval(board: Leaderboard) -> str:
+    """Scorer to an object in the shape of lm-evaluation-harness's results; "none" is its name for no filter."""
+    return json.dumps({row.name: _lm_eval_row(row) for row in board.rows}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _lm_eval_row(row: LeaderboardRow) -> dict[str, Any]:
+    return {
+        "model_name": row.name,
+        "results": {suite: _lm_eval_cell(suite, cell) for suite, cell in row.cells.items()},
+        "higher_is_better": {suite: {c.metric: not is_lower_better(c.metric)} for suite, c in row.cells.items()},
+        "n-samples": {suite: {"original": c.n, "effective": c.n} for suite, c in row.cells.items()},
+    }
+
+
+def _lm_eval_cell(suite: str, cell: Cell) -> dict[str, Any]:
+    """The standard error is that of a normal distribution with this 95% interval."""
+    error = "N/A" if cell.low is None or cell.high is None else (cell.high - cell.low) / (2 * 1.96)
+    return {"alias": suite, f"{cell.metric},none": cell.value, f"{cell.metric}_stderr,none": error}
+
+
 def _latex(board: Leaderboard) -> str:
     header = ["scorer", *(_tex(heading(suite, metrics)) for suite, metrics in board.suites.items())]
     scorers, baselines = ([r for r in board.rows if r.is_baseline is kind] for kind in (False, True))
@@ -359,4 +404,9 @@ def _tex(text: str) -> str:
     return text.translate(_TEX)
 
 
-_WRITERS: dict[BoardFormat, Callable[[Leaderboard], str]] = {"markdown": _markdown, "json": _json, "latex": _latex}
+_WRITERS: dict[BoardFormat, Callable[[Leaderboard], str]] = {
+    "markdown": _markdown,
+    "json": _json,
+    "latex": _latex,
+    "lm-eval": _lm_eval,
+}

@@ -1,6 +1,6 @@
 """The page: sections, charts and chains in one HTML file that opens from disk, without network or server.
 
-A strict content security policy admits the two scripts of this package by their digests, and blocks every request.
+A strict content security policy admits the scripts of this package by their digests, and blocks every request.
 Texts of models and data sets are escaped in the HTML, and inserted as text by the script.
 """
 
@@ -10,15 +10,22 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
+from ..protocols import PROTOCOLS
 from ..results import Result, ShownChain
-from .browse import Browser, make_browser
-from .leaderboard import LeaderboardRow, heading, leaderboard, plus_minus
-from .sections import sections
-from .wording import NOTHING, number
+from .browse import make_browser
+from .drawing import MUTED, class_of
+from .headline import best_of_each
+from .leaderboard import LeaderboardRow, leaderboard, plus_minus
+from .sections import SMALL, colors_of, sections
+from .tables import Table
+from .wording import NOTHING, number, title_of, unit_of
+
+_OPEN = 2
+"""With up to this many results, charts are shown unfolded."""
 
 _NONE = "'none'"
 
@@ -48,14 +55,17 @@ def make_page(results: Mapping[str, Result], chains: Mapping[str, Sequence[Shown
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    browser = make_browser(results, chains, most)
-    style, *scripts = (asset(name) for name in ("report.css", "page.js", "browser.js"))
+    browser, found, tables = make_browser(results, chains, most), sections(results), Tables()
+    style, *scripts = (asset(name) for name in ("report.css", "page.js", "temml.min.js", "browser.js"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     html = environment.from_string(asset("page.html.j2")).render(
-        sections=sections(results),
+        sections=found,
         overview=_overview(results),
         browser=browser,
-        data=Markup(_embedded(browser)),
+        is_open=len(results) <= _OPEN,
+        hold=tables.hold,
+        tables=tables,
+        embedded=lambda data: Markup(_embedded(data)),
         policy=policy(style, *scripts),
         style=Markup(style),
         scripts=[Markup(script) for script in scripts],
@@ -68,9 +78,19 @@ def asset(name: str) -> str:
     return (files("prm.benchmarks.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _embedded(browser: Browser) -> str:
+def _embedded(data: Any) -> str:
     """Data as JSON that cannot open or close a tag."""
-    return json.dumps(browser.data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+class Tables(dict[str, tuple[Sequence[str], Sequence[Sequence[str]]]]):
+    """Tables that the page's script builds when a reader opens them: id to (header, rows)."""
+
+    def hold(self, table: Table) -> str:
+        """Keep a table, and return its id."""
+        name = f"table-{len(self) + 1}"
+        self[name] = (table.header, table.rows)
+        return name
 
 
 def policy(style: str, *scripts: str) -> str:
@@ -94,20 +114,44 @@ def _digest(text: str) -> str:
 
 
 def _overview(results: Mapping[str, Result]) -> dict[str, Any] | None:
-    """All results as one table; None for a single result."""
+    """All scorers on all suites, each in its best variant, with the suites by protocol; None for a single result."""
     if len(results) < 2:
         return None
-    board = leaderboard(results, allow_mixed=True)
-    rows = [_overview_row(row, list(board.suites)) for row in board.rows]
-    columns = [heading(suite, metrics) for suite, metrics in board.suites.items()]
-    return {"columns": columns, "rows": rows, "notes": board.notes}
+    best = {
+        file: replace(r, headline=tuple(m for m in best_of_each(r.headline) if m.scorer)) for file, r in results.items()
+    }
+    board = leaderboard(best, allow_mixed=True)
+    protocols = {r.suite: r.protocol for r in results.values()}
+    few = {r.suite: r.data["problems"] for r in results.values() if _is_small(r)}
+    groups = [
+        (PROTOCOLS[name].title, own) for name in PROTOCOLS if (own := [s for s in board.suites if protocols[s] == name])
+    ]
+    suites = [suite for _, own in groups for suite in own]
+    colors = colors_of(results.values())
+    return {
+        "groups": [(title, len(own)) for title, own in groups],
+        "columns": [(suite, _metrics(board.suites[suite]), few.get(suite)) for suite in suites],
+        "rows": [_overview_row(row, suites, colors) for row in board.rows],
+        "notes": board.notes,
+        "has_variants": any(len(r.headline) > len(best_of_each(r.headline)) for r in results.values()),
+        "small": SMALL if few else None,
+    }
 
 
-def _overview_row(row: LeaderboardRow, suites: Sequence[str]) -> dict[str, Any]:
+def _is_small(result: Result) -> bool:
+    problems = result.data.get("problems")
+    return isinstance(problems, int) and problems < SMALL
+
+
+def _metrics(names: Sequence[str]) -> str:
+    return " / ".join(title_of(name) + unit_of(name) for name in names)
+
+
+def _overview_row(row: LeaderboardRow, suites: Sequence[str], colors: Mapping[str, str]) -> dict[str, Any]:
     cells = [
         {"value": number(c.metric, c.value), "half": plus_minus(c), "is_best": c.is_best}
         if (c := row.cells.get(suite))
         else {"value": NOTHING, "half": "", "is_best": False}
         for suite in suites
     ]
-    return {"name": row.name, "is_baseline": row.is_baseline, "cells": cells}
+    return {"name": row.name, "color": class_of(colors.get(row.name, MUTED)), "cells": cells}

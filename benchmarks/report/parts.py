@@ -1,16 +1,21 @@
-"""The charts of a result, under headings; charts without data are omitted."""
+"""The charts of a result, under headings: those of the best scorers in their best variants; the others on demand.
+
+Nothing is drawn for what a result does not hold: a chart without a defined number is omitted. To add a kind of chart,
+add its maker to `_MAKERS`.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..protocols import PROTOCOLS
-from ..results import Curve, Metric, Picture, Result
+from ..results import Curve, Metric, Picture, Result, label_of
 from . import charts
-from .charts import MEANS, Chart
+from .charts import MEANS, Chart, Line
 from .drawing import FAINT, MUTED, class_of
+from .headline import best_of_each
 from .tables import Table
 from .wording import metric_text, owner, title_of
 
@@ -18,26 +23,20 @@ _FIRST = (
     "first_error_accuracy",
     "all_right_accuracy",
     "f1",
+    "prmscore",
     "accuracy",
     "accuracy_easy",
     "accuracy_normal",
     "accuracy_hard",
 )
 """Metrics shown first, in this order."""
-_OPEN = 3
-"""Number of bar-chart parts shown unfolded."""
+_FEW = 6
+"""Scorers drawn in one chart, and charts drawn under one heading: the best ones."""
+_REFERENCES = ("pass@1", "majority", "oracle")
+"""Baselines drawn beside the scorers, with best of k: the floor, the rival, and the ceiling."""
 _STYLES = ("accuracy_easy", "accuracy_normal", "accuracy_hard")
 """RM-Bench (arXiv 2410.16184, section 3.4): accuracy by the styles of the two responses."""
 _MATRIX = (*_STYLES, "accuracy")
-_PICTURES = {
-    "reliability": (
-        "Reliability",
-        "On the dashed line, scores are calibrated. Gray bars: number of scores.",
-    ),
-    "margins": ("Margins", "Left of 0, the worse response has the higher score."),
-    "lengths": ("Score against length", "An even sample of the chains."),
-}
-"""Kind to title and note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,46 @@ class Part:
     charts: tuple[Chart, ...]
     legend: tuple[tuple[str, str], ...] = ()
     """(name, CSS class)."""
-    more: tuple[Chart, ...] = ()
-    """Folded charts: those of the other aggregators."""
+    others: tuple[Chart, ...] = ()
+    """Of other scorers, variants and measures; the page draws the first few, on demand."""
     table: Table | None = None
     """Shown beside the charts, or instead of them."""
-    is_folded: bool = False
+
+    @property
+    def more(self) -> tuple[Chart, ...]:
+        """The others that the page draws."""
+        return self.others[:_FEW]
+
+    @property
+    def left(self) -> tuple[Chart, ...]:
+        """The others that the page has only as tables."""
+        return self.others[_FEW:]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A result to draw."""
+
+    key: str
+    """Prefix of every id."""
+    result: Result
+    colors: Mapping[str, str]
+    """By scorer."""
+    best: Mapping[str, str] = field(init=False)
+    """Scorer to its best variant, the best scorer first; those without a headline number come last."""
+
+    def __post_init__(self) -> None:
+        headline = {m.scorer: m.variant for m in reversed(best_of_each(self.result.headline)) if m.scorer}
+        others = dict.fromkeys((s for s in self.result.scorers if s not in headline), "")
+        object.__setattr__(self, "best", dict(reversed(headline.items())) | others)
+
+    def order(self, scorer: str) -> int:
+        """Place of a scorer among all, the best first."""
+        return list(self.best).index(scorer) if scorer in self.best else len(self.best)
+
+    def is_best(self, scorer: str, variant: str) -> bool:
+        """Whether scores of this variant are behind the scorer's best number; a vote weighs an aggregator's scores."""
+        return variant == self.best.get(scorer, "").removesuffix("vote").strip()
 
 
 def parts_of(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
@@ -65,53 +99,87 @@ def parts_of(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Pa
         result: a result of `prm eval`.
         colors: by scorer.
     """
-    makers: tuple[Callable[..., Iterator[Part]], ...] = (_best_of_k, _styles, _bars, _over_optimization, _pictures)
-    for maker in makers:
-        yield from (part for part in maker(key, result, colors) if part.charts or part.table)
+    drawn = Drawn(key, result, colors)
+    for maker in _MAKERS:
+        yield from (part for part in maker(drawn) if part.charts or part.table)
 
 
-def _best_of_k(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
-    by_scorer = _by_scorer(result.curves, "best-of-k")
-    baselines = by_scorer.pop("", [])
-    panels = by_scorer or ({"": []} if baselines else {})
-    drawn = tuple(
-        charts.best_of_k(f"{key}-best-{i}", scorer, own, baselines) for i, (scorer, own) in enumerate(panels.items())
-    )
-    note = "Share of problems where the solution chosen from k is right."
+def _best_of_k(drawn: Drawn) -> Iterator[Part]:
+    curves = [c for c in drawn.result.curves if c.kind == "best-of-k" and len(c.points) > 1]
+    of = _by_scorer(curves)
+    baselines = of.pop("", [])
+    scorers = sorted(of, key=drawn.order)
+    references = charts.baseline_lines(c for c in baselines if c.variant in _REFERENCES)
+    lines = [line for scorer in scorers[:_FEW] if (line := _best_line(drawn, scorer, of[scorer]))] + references
+    key = f"{drawn.key}-best"
+    one = [charts.best_of_k(key, "Best variant of each scorer" if scorers else "Baselines", lines)] if lines else []
+    each = [
+        charts.best_of_k(f"{key}-{i}", scorer, charts.lines_of(of[scorer], drawn.colors[scorer], drawn.best[scorer]))
+        for i, scorer in enumerate(scorers)
+        if len(of[scorer]) > 1
+    ]
+    all_baselines = [charts.best_of_k(f"{key}-baselines", "Baselines", charts.baseline_lines(baselines))]
+    note = "Share of problems where the solution chosen from k is right. Gray: baselines, which use no scorer."
     yield Part(
-        f"{key}-best-of-k", "Best of k", note + (" Gray: baselines, which use no scorer." if baselines else ""), drawn
+        f"{drawn.key}-best-of-k",
+        "Best of k",
+        note + " Votes are dashed." * bool(scorers),
+        tuple(one),
+        others=tuple(each + all_baselines * bool(len(baselines) > len(references))),
     )
 
 
-def _over_optimization(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
-    curves = [curve for curve in result.curves if curve.kind == "over-optimization"]
-    rewards = {curve.name for curve in curves if not all(0 <= point.value <= 1 for point in curve.points)}
-    groups: defaultdict[tuple[str, str], list[Curve]] = defaultdict(list)
-    for curve in curves:
-        apart = curve.variant if curve.name in rewards else ""  # a share and a reward share no axis
-        groups[f"{curve.scorer} {apart}", f"{curve.name}: {apart}" if apart else curve.name].append(curve)
-    shown, more = _first_and_others(
-        (first, charts.over_optimization(f"{key}-over-{i}", name, own))
-        for i, ((first, name), own) in enumerate(groups.items())
-    )
-    note = "True quality (gold) and the score itself (proxy), over the distance from the policy."
-    yield Part(f"{key}-over-optimization", "Over-optimization", note, shown, more=more)
+def _best_line(drawn: Drawn, scorer: str, curves: Sequence[Curve]) -> Line | None:
+    best = next((c for c in curves if c.variant == drawn.best.get(scorer)), curves[0])
+    style = "dashed" if best.variant.endswith("vote") else "solid"
+    return Line(label_of(scorer, best.variant), best.points, drawn.colors.get(scorer, MUTED), style, has_band=True)
 
 
-def _first_and_others(drawn: Iterable[tuple[str, Chart]]) -> tuple[tuple[Chart, ...], tuple[Chart, ...]]:
-    """Split (scorer, chart) pairs into the first chart of each scorer and all others."""
-    first: dict[str, Chart] = {}
-    more = []
-    for scorer, chart in drawn:
-        if first.setdefault(scorer, chart) is not chart:
-            more.append(chart)
-    return tuple(first.values()), tuple(more)
+def _over_optimization(drawn: Drawn) -> Iterator[Part]:
+    curves = [c for c in drawn.result.curves if c.kind == "over-optimization" and len(c.points) > 1]
+    rewards = {c.name for c in curves if not all(0 <= point.value <= 1 for point in c.points)}
+    groups: defaultdict[tuple[str, str, str], list[Curve]] = defaultdict(list)
+    for c in curves:
+        apart = c.variant if c.name in rewards else ""  # a share and a reward share no axis
+        groups[c.scorer, apart, f"{c.name}: {apart}" if apart else c.name].append(c)
+    made = [
+        (own[0].scorer, own[0].name, charts.over_optimization(f"{drawn.key}-over-{i}", title, lines))
+        for i, ((_, _, title), own) in enumerate(groups.items())
+        if (lines := [_gold_or_proxy(c, drawn.colors.get(c.scorer, MUTED)) for c in own])
+    ]
+    shown, others = _first_and_others(drawn, made, _best_names(drawn, curves))
+    note = "True quality (gold, solid) and the score itself (proxy, dashed), over the distance from the policy."
+    yield Part(f"{drawn.key}-over-optimization", "Over-optimization", note, shown, others=others)
 
 
-def _styles(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
+def _best_names(drawn: Drawn, curves: Sequence[Curve]) -> dict[str, str]:
+    """Scorer to the name of the curves of its best variant, or of its first."""
+    names: dict[str, str] = {}
+    for c in curves:
+        best = label_of(c.scorer, drawn.best.get(c.scorer, "").removesuffix("vote").strip())
+        names[c.scorer] = best if c.name == best else names.get(c.scorer, c.name)
+    return names
+
+
+def _gold_or_proxy(curve: Curve, color: str) -> Line:
+    return Line(curve.variant, curve.points, color, "dashed" if curve.variant == "proxy" else "solid", has_band=True)
+
+
+def _first_and_others(
+    drawn: Drawn, made: Sequence[tuple[str, str, Chart]], best: Mapping[str, str]
+) -> tuple[tuple[Chart, ...], tuple[Chart, ...]]:
+    """Split (scorer, variant, chart) into those of the best scorers in their `best` variants, and all others."""
+    ordered = sorted(made, key=lambda row: drawn.order(row[0]))
+    first = [chart for scorer, variant, chart in ordered if variant == best[scorer]]
+    others = [chart for scorer, variant, chart in ordered if variant != best[scorer]]
+    return tuple(first[:_FEW]), (*first[_FEW:], *others)
+
+
+def _styles(drawn: Drawn) -> Iterator[Part]:
     """Table of easy, normal and hard pairs, over the splits of the headline."""
+    result = drawn.result
     splits = {m.split for m in result.headline}
-    own = [m for m in result.metrics if m.name in (*_STYLES, "accuracy") and m.split in splits]
+    own = [m for m in result.metrics if m.name in _MATRIX and m.split in splits]
     if not set(_STYLES) <= {m.name for m in own}:
         return
     cells = {(m.scorer, m.variant, m.name): m for m in own}
@@ -125,49 +193,55 @@ def _styles(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Par
     )
     table = Table(("", "variant", *(f"{name.removeprefix('accuracy_')}, %" for name in _MATRIX)), rows)
     yield Part(
-        f"{key}-styles", "By style", "In hard pairs, the worse response is the more ornate one.", (), table=table
+        f"{drawn.key}-styles", "By style", "In hard pairs, the worse response is the more ornate one.", (), table=table
     )
 
 
-def _by_scorer(curves: Sequence[Curve], kind: str) -> dict[str, list[Curve]]:
+def _by_scorer(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
     found: defaultdict[str, list[Curve]] = defaultdict(list)
     for curve in curves:
-        if curve.kind == kind:
-            found[curve.scorer].append(curve)
+        found[curve.scorer].append(curve)
     return dict(found)
 
 
-def _bars(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
-    """Every metric reported by split, one part per kind of variant; single charts share a part."""
-    groups = {
-        (mode, name): own
-        for name in sorted({m.name for m in result.metrics}, key=_place)
-        for mode, own in _by_mode([m for m in result.metrics if m.name == name]).items()
-        if len({m.split for m in own} - set(MEANS)) > 1
-    }
-    owners = _owners(result.metrics, colors)
+def _splits(drawn: Drawn) -> Iterator[Part]:
+    """Every metric reported by split: first each scorer's best variant, then every variant."""
+    defined = [m for m in drawn.result.metrics if m.value is not None]
+    names = sorted({m.name for m in defined}, key=_place)
+    groups = {name: own for name in names if _has_splits(own := [m for m in defined if m.name == name])}
+    owners = _owners(drawn, [m for own in groups.values() for m in own])
+    key = f"{drawn.key}-splits"
+    first = [
+        charts.by_split(f"{key}-{i}", _of_best(drawn, own), owners, title_of(name))
+        for i, (name, own) in enumerate(groups.items())
+    ]
+    every = [
+        charts.by_split(f"{key}-{i}-{j}", own, owners, f"{title_of(name)} ({mode})")
+        for i, (name, all_modes) in enumerate(groups.items())
+        for j, (mode, own) in enumerate(_several(_by_mode(all_modes)))
+    ]
+    main = sum(name in _FIRST for name in groups) or 1
     legend = tuple((name, class_of(color)) for name, color in owners.items())
-    parts = _parts_of_modes(list(groups))
-    for i, (title, members) in enumerate(parts.items()):
-        drawn = tuple(
-            charts.bars(f"{key}-bars-{i}-{j}", groups[mode, name], owners, _title(name, mode, title))
-            for j, (mode, name) in enumerate(members)
-        )
-        heading = f"By split: {title}" if title else "By split"
-        yield Part(f"{key}-splits-{i}", heading, "Lines: 95% intervals.", drawn, legend, is_folded=i >= _OPEN)
+    best = "Each scorer in its best variant. " if every else ""
+    yield Part(key, "By split", f"{best}Lines: 95% intervals.", tuple(first[:main]), legend, (*first[main:], *every))
 
 
-def _title(name: str, mode: str, part: str) -> str:
-    """Title of a chart: the metric, and its mode unless the part has it as title."""
-    return title_of(name) if mode in ("", part) else f"{title_of(name)} ({mode})"
+def _several(modes: Mapping[str, list[Metric]]) -> list[tuple[str, list[Metric]]]:
+    """All modes; none if there is only one."""
+    return list(modes.items()) if len(modes) > 1 else []
 
 
-def _parts_of_modes(members: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    """Title of each part to its (mode, name) pairs: one part per mode with several, and one for the rest."""
-    modes = Counter(mode for mode, _ in members)
-    several = {mode: [m for m in members if m[0] == mode] for mode, count in modes.items() if count > 1}
-    lone = [m for m in members if m[0] not in several]
-    return several | ({"other measures" if several else "": lone} if lone else {})
+def _has_splits(metrics: Sequence[Metric]) -> bool:
+    return len({m.split for m in metrics} - set(MEANS)) > 1
+
+
+def _of_best(drawn: Drawn, metrics: Sequence[Metric]) -> list[Metric]:
+    """Numbers of each scorer's best variant, or its first if the metric has none of it; those of all baselines."""
+    variants: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for m in metrics:
+        variants[m.scorer][m.variant] = None
+    chosen = {s: next((v for v in own if drawn.is_best(s, v)), next(iter(own))) for s, own in variants.items() if s}
+    return [m for m in metrics if not m.scorer or m.variant == chosen[m.scorer]]
 
 
 def _by_mode(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
@@ -191,23 +265,58 @@ def _place(name: str) -> tuple[int, str]:
     return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
 
 
-def _owners(metrics: Iterable[Metric], colors: Mapping[str, str]) -> dict[str, str]:
-    """Owners of bars to their colors."""
+def _owners(drawn: Drawn, metrics: Sequence[Metric]) -> dict[str, str]:
+    """The best scorers and all baselines, to their colors."""
+    known = {m.scorer for m in metrics}
+    scorers = [scorer for scorer in drawn.best if scorer in known][:_FEW]
     baselines = dict.fromkeys(owner(m) for m in metrics if not m.scorer)
     grays = dict(zip(baselines, (MUTED, FAINT) * len(baselines), strict=False))
-    return {m.scorer: colors.get(m.scorer, MUTED) for m in metrics if m.scorer} | grays
+    return {scorer: drawn.colors.get(scorer, MUTED) for scorer in scorers} | grays
 
 
-def _pictures(key: str, result: Result, colors: Mapping[str, str]) -> Iterator[Part]:
-    words = PROTOCOLS[result.protocol].words
-    drawers: dict[str, Callable[[str, Picture], Chart]] = {
-        "reliability": lambda k, p: charts.reliability(k, p, charts.calibration_note(result.metrics, p)),
-        "margins": charts.margins,
-        "lengths": lambda k, p: charts.lengths(k, p, words),
-    }
-    legends = {"lengths": ((words[0], "series-1"), (words[1], "series-2 square"))}
-    for kind, draw in drawers.items():
-        shown, more = _first_and_others(
-            (p.scorer, draw(f"{key}-picture-{i}", p)) for i, p in enumerate(result.pictures) if p.kind == kind
-        )
-        yield Part(f"{key}-{kind}", *_PICTURES[kind], shown, legends.get(kind, ()), more)
+def _reliability(drawn: Drawn) -> Iterator[Part]:
+    def draw(key: str, picture: Picture, color: str) -> Chart:
+        return charts.reliability(key, picture, color, charts.calibration_note(drawn.result.metrics, picture))
+
+    note = "On the dashed line, scores are calibrated. Gray bars: number of scores."
+    yield _pictures(drawn, "reliability", "Reliability", note, draw)
+
+
+def _margins(drawn: Drawn) -> Iterator[Part]:
+    note = "Left of 0, in outline: the worse response has the higher score."
+    yield _pictures(drawn, "margins", "Margins", note, charts.margins)
+
+
+def _lengths(drawn: Drawn) -> Iterator[Part]:
+    words = PROTOCOLS[drawn.result.protocol].words
+
+    def draw(key: str, picture: Picture, color: str) -> Chart:
+        return charts.lengths(key, picture, color, words)
+
+    note = f"Dots in color: {words[0]}. Gray squares: {words[1]}. An even sample of the chains."
+    yield _pictures(drawn, "lengths", "Score against length", note, draw)
+
+
+def _pictures(drawn: Drawn, kind: str, title: str, note: str, draw: Callable[[str, Picture, str], Chart]) -> Part:
+    """One picture of each of the best scorers, and the others."""
+    held = [p for p in drawn.result.pictures if p.kind == kind and (p.points or any(b.count for b in p.bins))]
+    made = [
+        (p.scorer, p.variant, draw(f"{drawn.key}-{kind}-{i}", p, drawn.colors.get(p.scorer, MUTED)))
+        for i, p in enumerate(held)
+    ]
+    best: dict[str, str] = {}
+    for p in held:
+        best[p.scorer] = p.variant if drawn.is_best(p.scorer, p.variant) else best.get(p.scorer, p.variant)
+    shown, others = _first_and_others(drawn, made, best)
+    return Part(f"{drawn.key}-{kind}-part", title, note, shown, others=others)
+
+
+_MAKERS: tuple[Callable[[Drawn], Iterator[Part]], ...] = (
+    _best_of_k,
+    _splits,
+    _styles,
+    _reliability,
+    _over_optimization,
+    _margins,
+    _lengths,
+)

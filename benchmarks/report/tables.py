@@ -1,4 +1,4 @@
-"""The table of numbers beneath a chart."""
+"""Tables of numbers: as text for the page, and as plain numbers for files."""
 
 from __future__ import annotations
 
@@ -11,3 +11,11 @@ class Table:
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Rows of values, unrounded; None where undefined."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str | float | bool | None, ...], ...]

@@ -53,7 +53,8 @@ def number(name: str, value: float | None) -> str:
     """
     if value is None:
         return NOTHING
-    return (f"{100 * value:.1f}" if is_share(name) else f"{value:.3f}").replace("-", "\u2212")
+    text = f"{100 * value:.1f}" if is_share(name) else f"{value:.3f}"
+    return text.replace("-", "\u2212" if float(text) else "")
 
 
 def interval(name: str, low: float | None, high: float | None) -> str:

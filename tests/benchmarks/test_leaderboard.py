@@ -77,6 +77,25 @@ def test_the_order_of_the_files_does_not_matter(form):
     assert write(leaderboard(BASE), form) == write(leaderboard(turned), form)
 
 
+def test_scorers_are_ordered_by_average_rank_not_by_a_mean_over_unlike_suites():
+    """A wins two suites of three; the mean would favor B, for a suite whose numbers spread more."""
+    values = {"x": {"A": 0.52, "B": 0.51}, "y": {"A": 0.62, "B": 0.61}, "z": {"A": 0.1, "B": 0.9}}
+    own = {f"{s}.json": result(*(metric(n, v) for n, v in of.items()), suite=s) for s, of in values.items()}
+    assert [row.name for row in leaderboard(own).rows] == ["A", "B"]
+
+
+def test_lm_eval_has_an_object_per_scorer():
+    found = json.loads(write(leaderboard(BASE), "lm-eval"))
+    assert list(found) == ["B", "A", "majority"]
+    own = found["A"]["results"]["processbench"]
+    assert own == {"alias": "processbench", "f1,none": 0.5, "f1_stderr,none": pytest.approx(0.03 / 1.96)}
+    assert found["A"]["higher_is_better"]["math"] == {"f1": True}
+    assert found["A"]["n-samples"]["math"] == {"original": 100, "effective": 100}
+    undefined = {"a.json": result(metric("A", 0.5, low=None, high=None))}
+    bare = json.loads(write(leaderboard(undefined), "lm-eval"))["A"]["results"]["processbench"]
+    assert bare["f1_stderr,none"] == "N/A"
+
+
 def test_equal_numbers_are_both_best_as_shown():
     board = leaderboard({"a.json": result(metric("A", 0.5001), metric("B", 0.5004), metric("C", 0.499))})
     assert {row.name: row.cells["processbench"].is_best for row in board.rows} == {"A": True, "B": True, "C": False}

@@ -1,14 +1,17 @@
 """The contents of the page, and their safety; `test_report_browser.py` tests how the page behaves."""
 
 import base64
+import csv
 import functools
 import hashlib
 import json
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import made_results
 import pytest
@@ -18,7 +21,7 @@ from prm.benchmarks.report.browse import chosen_evenly, make_browser
 from prm.benchmarks.report.drawing import SERIES, Canvas, draw
 from prm.benchmarks.report.job import leaderboard, report
 from prm.benchmarks.report.page import make_page
-from prm.benchmarks.report.sections import sections
+from prm.benchmarks.report.sections import colors_of, sections
 from prm.benchmarks.results import Curve, Difference, Metric, Picture, Point, Result, ShownChain, shown_path
 from prm.errors import InputError, PrmError
 
@@ -60,23 +63,64 @@ def by_id(found, end):
 
 def test_empty_sections_are_omitted():
     (found,) = sections({"r.json": result()})
-    assert (found.parts, found.differences) == ((), ())
-    assert found.headline[0].value == "50.0"
-    assert found.headline[0].interval == "40.0 to 60.0"
+    assert (found.parts, found.differences, found.variants, found.all_differences.rows) == ((), None, None, ())
+    (row,) = found.headline.rows
+    assert (row.value, row.interval) == ("50.0", "40.0 to 60.0")
 
 
 def test_an_undefined_headline_number_is_a_dash_without_a_plot():
     metric = Metric("PRM", "f1", "all", "", None)
-    (found,) = sections({"r.json": result(headline=(metric,))})
-    assert (found.headline[0].value, found.headline[0].interval, found.headline[0].span) == ("-", "", None)
+    (row,) = sections({"r.json": result(headline=(metric,))})[0].headline.rows
+    assert (row.value, row.interval, row.span) == ("-", "", None)
 
 
-def test_spans_lie_on_one_axis_for_all_rows():
+def test_rows_are_sorted_and_lie_on_one_axis():
     rows = [Metric("A", "f1", "all", "", 0.2, 0.1, 0.3), Metric("B", "f1", "all", "", 0.8, 0.7, 0.9)]
-    (found,) = sections({"r.json": result(headline=tuple(rows), scorers=("A", "B"))})
-    one, two = (row.span for row in found.headline)
+    plot = sections({"r.json": result(headline=tuple(rows), scorers=("A", "B"))})[0].headline
+    assert [row.name for row in plot.rows] == ["B", "A"]
+    two, one = (row.span for row in plot.rows)
     assert one.low < one.value < one.high < two.low < two.value < two.high
     assert (round(one.low), round(two.high)) == (4, 96)  # a margin of 4% on each side, of an axis 108% as long
+    ticks = {text: at for at, text in plot.axis.ticks}
+    assert list(ticks) == ["20", "40", "60", "80"]
+    assert (ticks["20"], ticks["80"]) == (one.value, two.value)
+
+
+def test_a_lower_calibration_error_is_first():
+    rows = [Metric(name, "ece", "all", "", value) for name, value in (("A", 0.3), ("B", 0.1), ("C", 0.2))]
+    plot = sections({"r.json": result(headline=tuple(rows), scorers=("A", "B", "C"))})[0].headline
+    assert [row.name for row in plot.rows] == ["B", "C", "A"]
+
+
+def test_each_scorer_is_shown_in_its_best_variant_and_the_others_on_demand():
+    found = section("math.json")
+    shown = [(row.name, row.detail) for row in found.headline.rows]
+    assert shown[0] == ("oracle", "")
+    scorers = [row for row in shown if row[0] in (*made_results.PRMS, made_results.ORM)]
+    assert len(scorers) == len(dict(scorers)) == 3
+    headline = RESULTS["math.json"].headline
+    for name, detail in scorers:
+        own = {m.variant: m.value for m in headline if m.scorer == name}
+        assert own[detail] == max(own.values())
+    assert len(found.variants.rows) == len(headline)
+    assert "flatters" in found.choice
+
+
+def test_of_twenty_scorers_the_ten_best_are_shown_and_all_on_demand():
+    rows = tuple(Metric(f"S{i}", "f1", "all", "", i / 20, i / 20, i / 20, 99) for i in range(20))
+    own = result(headline=rows, scorers=tuple(f"S{i}" for i in range(20)))
+    (found,) = sections({"r.json": own})
+    assert [row.name for row in found.headline.rows] == [f"S{i}" for i in range(19, 9, -1)]
+    assert len(found.variants.rows) == 20
+    assert found.choice == "The 10 best scorers."
+    assert len({row.color for row in found.variants.rows}) == 20
+
+
+def test_few_problems_are_warned_of():
+    (few,) = sections({"r.json": result(data={"problems": 2, "chains": 4})})
+    (many,) = sections({"r.json": result(data={"problems": 30, "chains": 60, "dropped": {"no score": 3}})})
+    assert few.warning.startswith("Only 2 problems:")
+    assert (many.warning, many.size) == ("", "30 problems, 60 chains, 3 dropped")
 
 
 def test_protocol_counts_and_dropped_rows_are_listed():
@@ -91,55 +135,80 @@ def test_a_difference_names_the_higher_side_only_if_its_interval_excludes_zero()
     ends = {"B is higher": (-0.3, -0.1), "open": (-0.1, 0.2), "A is higher": (0.1, 0.3)}
     rows = [Difference("A", "B", "f1", "all", "fixed 0.5", sum(e) / 2, *e) for e in ends.values()]
     (found,) = sections({"r.json": result(differences=tuple(rows))})
-    assert [d.verdict for d in found.differences] == list(ends)
-    assert found.differences[0].value == "\u221220.0"
-    assert found.differences[0].span.zero == 50
+    assert [row[-1] for row in found.all_differences.rows] == list(ends)
+    assert found.all_differences.rows[0][4:6] == ("\u221220.0", "\u221230.0 to \u221210.0")
 
 
-def test_of_many_differences_those_of_first_variants_and_baselines_are_shown():
-    found = section("math.json")
-    shown = {frozenset((d.a, d.b)) for d in found.differences}
-    assert frozenset(("PRM-soft min", "PRM-hard min")) in shown
-    assert frozenset(("PRM-soft min", "majority")) in shown
-    assert frozenset(("majority", "oracle")) not in shown
-    assert not any("vote" in name for pair in shown for name in pair)
-    assert len(found.differences) + len(found.more_differences) == len(RESULTS["math.json"].differences)
-
-
-def test_localization_has_bars_for_each_threshold_mode():
-    found = section("pb.json")
-    titles = [part.title for part in found.parts if "splits" in part.id]
-    assert titles == [
-        "By split: fixed threshold",
-        "By split: oracle",
-        "By split: chosen on gsm8k",
-        "By split: other measures",
+def test_the_forest_plot_compares_all_with_the_best_scorer():
+    rows = tuple(Metric(s, "f1", "all", "", v) for s, v in (("A", 0.2), ("B", 0.8), ("C", 0.5)))
+    pairs = (
+        Difference("B", "A", "f1", "all", "", 0.6, 0.5, 0.7),
+        Difference("C", "A", "f1", "all", "", 0.3, 0.2, 0.4),
+        Difference("C", "B", "f1", "all", "", -0.3, -0.7, 0.1),
+        Difference("C", "B", "f1", "other split", "", -0.9, -1.0, -0.8),
+    )
+    (found,) = sections({"r.json": result(headline=rows, scorers=("A", "B", "C"), differences=pairs)})
+    assert found.reference == "B"
+    plot = found.differences
+    assert [(row.name, row.value, row.is_open) for row in plot.rows] == [
+        ("C", "\u221230.0", True),
+        ("A", "\u221260.0", False),  # the pair turned around
     ]
-    bars = by_id(found, "splits-0")
-    assert [c.title for c in bars.charts] == ["First-error accuracy, %", "All-right accuracy, %", "F1, %"]
-    assert bars.charts[2].table.header == ("", "PRM-soft", "PRM-hard")
-    assert [row[0] for row in bars.charts[2].table.rows] == [*made_results.PROCESSBENCH, "macro", "weighted"]
-    assert bars.legend == (("PRM-soft", "series-1"), ("PRM-hard", "series-2"))
+    assert plot.rows[1].interval == "\u221270.0 to \u221250.0"
+    assert plot.rows[1].span.high < plot.axis.zero < plot.rows[0].span.high
+    assert len(found.all_differences.rows) == 4
+
+
+def test_the_forest_plot_of_many_variants_is_small_and_all_differences_are_there():
+    found = section("math.json")
+    assert len(found.differences.rows) == len(found.headline.rows) - 1
+    assert len(found.all_differences.rows) == len(RESULTS["math.json"].differences)
+
+
+def test_localization_has_dots_by_split_and_the_threshold_modes_on_demand():
+    part = by_id(section("pb.json"), "splits")
+    assert [c.title for c in part.charts] == ["First-error accuracy, %", "All-right accuracy, %", "F1, %"]
+    assert part.charts[2].table.header == ("", "PRM-soft", "PRM-hard")
+    assert [row[0] for row in part.charts[2].table.rows] == [*made_results.PROCESSBENCH, "macro", "weighted"]
+    assert part.legend == (("PRM-soft", "series-1"), ("PRM-hard", "series-2"))
+    assert [c.title for c in part.others if c.title.startswith("F1")] == [
+        "F1 (fixed threshold), %",
+        "F1 (oracle), %",
+        "F1 (chosen on gsm8k), %",
+    ]
+    assert (*part.more, *part.left) == part.others
+    assert len(part.more) == 6
 
 
 def test_scorers_with_own_fixed_thresholds_share_a_chart():
     metrics = [Metric(s, "f1", split, f"fixed {t}", 0.5) for s, t in (("A", 0.5), ("B", 0)) for split in ("x", "y")]
     (found,) = sections({"r.json": result(metrics=tuple(metrics), scorers=("A", "B"))})
-    assert [c.table.header for part in found.parts for c in part.charts] == [("", "A", "B")]
+    assert [c.table.header for part in found.parts for c in (*part.charts, *part.others)] == [("", "A", "B")]
 
 
 def test_scorers_without_aggregators_and_baselines_appear_with_every_aggregator():
-    found = section("rm.json")
-    headers = {part.title: part.charts[0].table.header for part in found.parts if "splits" in part.id}
+    part = by_id(section("rm.json"), "splits")
     everyone = ("", "PRM-soft", "PRM-hard", "ORM", "longer", "shorter")
-    assert headers == {"By split: min": everyone, "By split: product": everyone}
+    modes = [c for c in part.others if c.title.startswith("Accuracy (")]
+    assert [c.title for c in modes] == ["Accuracy (min), %", "Accuracy (product), %"]
+    assert {frozenset(c.table.header) for c in modes} == {frozenset(everyone)}
 
 
-def test_single_charts_name_their_aggregators():
-    metrics = [Metric("PRM", "accuracy", split, mode, 0.5) for mode in ("min", "last") for split in ("x", "y")]
-    (found,) = sections({"r.json": result(metrics=tuple(metrics), protocol="preference")})
-    assert [(part.title, [c.title for c in part.charts]) for part in found.parts] == [
-        ("By split", ["Accuracy (min), %", "Accuracy (last), %"])
+def test_nothing_is_drawn_for_undefined_numbers_and_empty_pictures():
+    """As in MR-GSM8K's wrong chains alone: no chain is all right, so its accuracy and F1 are undefined."""
+    metrics = [
+        Metric("PRM", name, split, "fixed 0.5", value)
+        for name, value in (("first_error_accuracy", 0.5), ("all_right_accuracy", None), ("f1", None))
+        for split in ("x", "y", "macro")
+    ]
+    empty = (Picture("reliability", "PRM", "steps"), Picture("margins", "PRM", "min"), Picture("lengths", "PRM", "min"))
+    curves = (
+        Curve("best-of-k", "PRM", "PRM", "", (Point(1.0, 0.5),)),
+        Curve("over-optimization", "PRM", "PRM", "", ()),
+    )
+    (found,) = sections({"r.json": result(metrics=tuple(metrics), pictures=empty, curves=curves)})
+    assert [(part.title, [c.title for c in part.charts], part.others) for part in found.parts] == [
+        ("By split", ["First-error accuracy, %"], ())
     ]
 
 
@@ -150,19 +219,27 @@ def test_styles_are_one_table():
     assert [row[:2] for row in table.rows[:2]] == [("PRM-soft", "min"), ("PRM-soft", "product")]
 
 
-def test_curves_are_grouped_by_scorer_with_the_baselines_in_each_chart():
-    found = section("math.json")
-    drawn = by_id(found, "best-of-k").charts
-    assert [c.title for c in drawn] == ["PRM-soft", "PRM-hard", "ORM"]
-    assert drawn[0].table.header[1:] == ("min", "min vote", "product", "product vote", "pass@1", "majority", "oracle")
-    assert drawn[2].table.header[1:] == ("ORM", "vote", "pass@1", "majority", "oracle")
+def test_best_of_k_shows_the_best_line_of_each_scorer_and_three_baselines():
+    part = by_id(section("math.json"), "best-of-k")
+    (chart,) = part.charts
+    named = chart.table.header[1:]
+    assert named[-3:] == ("pass@1", "majority", "oracle")
+    assert sorted(name.split()[0] for name in named[:-3]) == ["ORM", "PRM-hard", "PRM-soft"]
+    assert sorted(c.title for c in part.others) == ["ORM", "PRM-hard", "PRM-soft"]
+    every = {c.title: c.table.header[1:] for c in part.others}
+    assert every["PRM-soft"] == ("min", "min vote", "product", "product vote")
 
 
-def test_other_aggregators_are_folded():
+def test_pictures_of_the_best_variant_are_shown_and_the_others_on_demand():
     found = section("math.json")
-    lengths = by_id(found, "lengths")
-    assert [c.title for c in lengths.charts] == ["PRM-soft (min)", "PRM-hard (min)", "ORM"]
-    assert [c.title for c in lengths.more] == ["PRM-soft (product)", "PRM-hard (product)"]
+    best = {row.name: row.detail.removesuffix("vote").strip() for row in found.headline.rows}
+    part = by_id(found, "lengths-part")
+    assert {c.title for c in part.charts} == {
+        f"PRM-soft ({best['PRM-soft']})",
+        f"PRM-hard ({best['PRM-hard']})",
+        "ORM",
+    }
+    assert len(part.others) == 2
 
 
 def test_a_reward_and_a_share_of_right_choices_get_separate_axes():
@@ -175,12 +252,12 @@ def test_a_reward_and_a_share_of_right_choices_get_separate_axes():
     (found,) = sections({"a.json": replace(result(), curves=tuple(curves))})
     over = by_id(found, "over-optimization")
     assert [c.title for c in over.charts] == ["PRM min", "ORM: gold", "ORM: proxy"]
-    assert [c.title for c in over.more] == ["PRM last"]
+    assert [c.title for c in over.others] == ["PRM last"]
 
 
 def test_reliability_names_its_calibration_error():
     found = section("pb.json")
-    assert by_id(found, "reliability").charts[0].note == "ECE 0.038 · Brier score 0.168"
+    assert by_id(found, "reliability-part").charts[0].note == "ECE 0.038 · Brier score 0.168"
 
 
 def test_results_of_one_suite_are_distinguished_by_file():
@@ -189,8 +266,27 @@ def test_results_of_one_suite_are_distinguished_by_file():
 
 def test_a_scorer_has_one_color_in_all_results():
     one, two = result(), result(scorers=("Other", "PRM"))
-    colors = [[row.color for row in s.headline] for s in sections({"a.json": one, "b.json": two})]
+    colors = [[row.color for row in s.headline.rows] for s in sections({"a.json": one, "b.json": two})]
     assert colors == [["series-1"], ["series-1"]]
+
+
+def test_a_scorer_has_its_color_in_every_chart():
+    found = sections(RESULTS)
+    own = {"PRM-soft": "series-1", "PRM-hard": "series-2", "ORM": "series-3"}
+    rows = [row for s in found for plot in (s.headline, s.differences) if plot for row in plot.rows]
+    assert {(row.name, row.color) for row in rows if row.name in own} == set(own.items())
+    for part in (part for s in found for part in s.parts):
+        assert all(color == own[name] for name, color in part.legend if name in own)
+        for c in part.charts:
+            alone = next((name for name in own if c.title.startswith(name)), None)
+            used = {f"series-{n}" for n in re.findall(r"var\(--series-(\d+)\)", c.svg)}
+            assert used <= set(own.values())
+            assert alone is None or used == {own[alone]}
+
+
+def test_twenty_four_scorers_have_twenty_four_colors():
+    many = result(scorers=tuple(f"S{i}" for i in range(24)))
+    assert len(set(colors_of([many]).values())) == len(set(SERIES)) == 24
 
 
 # ---- charts
@@ -198,21 +294,21 @@ def test_a_scorer_has_one_color_in_all_results():
 
 def test_lengths_are_summarized_by_decile():
     points = tuple((float(i), i / 20, i % 2 == 0) for i in range(20))
-    table = charts.lengths("k", Picture("lengths", "PRM", "min", points=points), ("right", "wrong")).table
+    table = charts.lengths("k", Picture("lengths", "PRM", "min", points=points), SERIES[0], ("right", "wrong")).table
     assert table.header == ("characters", "right", "right, mean score", "wrong", "wrong, mean score")
     assert (len(table.rows), table.rows[1]) == (10, ("2 to 3", "1", "0.100", "1", "0.150"))
 
 
 def test_thousands_of_points_are_two_elements():
     points = tuple((float(i), 0.5, i % 2 == 0) for i in range(2000))
-    svg = charts.lengths("k", Picture("lengths", "PRM", "", points=points), ("right", "wrong")).svg
+    svg = charts.lengths("k", Picture("lengths", "PRM", "", points=points), SERIES[0], ("right", "wrong")).svg
     assert svg.count("<path") < 40
-    assert svg.count("M ") > 2000
+    assert svg.count("M ") > 500
 
 
 def test_a_curve_table_holds_values_and_intervals():
     curve = Curve("best-of-k", "PRM", "PRM", "", (Point(1.0, 0.5, 0.4, 0.6), Point(2.0, 0.7)))
-    table = charts.best_of_k("k", "PRM", [curve], []).table
+    table = charts.best_of_k("k", "PRM", charts.lines_of([curve], SERIES[0])).table
     assert table.rows == (("1", "50.0 (40.0 to 60.0)"), ("2", "70.0"))
 
 
@@ -239,18 +335,18 @@ def test_a_drawing_has_no_style_attributes_and_unique_ids():
 
 
 def test_drawings_are_reproducible():
-    one, two = (charts.reliability("k", RESULTS["pb.json"].pictures[0], "") for _ in range(2))
+    one, two = (charts.reliability("k", RESULTS["pb.json"].pictures[0], SERIES[0], "") for _ in range(2))
     assert one.svg == two.svg
 
 
 def test_any_name_can_be_drawn():
     metrics = [Metric(HOSTILE, "f1", split, "", 0.5, 0.4, 0.6) for split in ("x", HOSTILE)]
-    svg = charts.bars("k", metrics, {HOSTILE: SERIES[0]}, HOSTILE).svg
+    svg = charts.by_split("k", metrics, {HOSTILE: SERIES[0]}, HOSTILE).svg
     assert "<img" not in svg
     assert "&lt;img" in svg
     assert "\x00" not in svg
     curve = Curve("best-of-k", HOSTILE, HOSTILE, HOSTILE, (Point(1.0, 0.5), Point(2.0, 0.6)))
-    assert "&lt;img" in charts.best_of_k("k", HOSTILE, [curve], []).svg
+    assert "&lt;img" in charts.best_of_k("k", HOSTILE, charts.lines_of([curve], SERIES[0])).svg
 
 
 def test_without_matplotlib_the_hint_says_what_to_install(monkeypatch):
@@ -377,11 +473,12 @@ def test_hostile_text_stays_text():
     outline = Outline(hostile_page().html)
     tags = [tag for tag, _ in outline.tags]
     assert "img" not in tags
-    assert tags.count("script") == 3
+    assert tags.count("script") == 5
     assert not [
         name for _, attributes in outline.tags for name in attributes if name.startswith("on") or name == "style"
     ]
-    (data,) = (json.loads(text) for _, attributes, text in outline.raw if attributes.get("type") == "application/json")
+    tables, data = (json.loads(text) for _, a, text in outline.raw if a.get("type") == "application/json")
+    assert any(HOSTILE.replace("\ud800", "?") in cell for _, rows in tables.values() for row in rows for cell in row)
     assert data["chains"][0]["steps"][1] == "<!--<script>"
 
 
@@ -391,7 +488,7 @@ def test_the_policy_admits_only_our_scripts_and_styles():
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
     running = [text for _, attributes, text in outline.raw if attributes.get("type") != "application/json"]
-    assert len(running) == 3
+    assert len(running) == 4
     for text in running:
         assert base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() in policy
 
@@ -418,7 +515,8 @@ def test_the_page_says_how_many_chains_it_holds():
 def test_without_chains_there_is_no_browser():
     page = make_page({"r.json": result()}, {"r.json": []}).html
     assert 'id="chains"' not in page
-    assert "application/json" not in page
+    assert page.count("application/json") == 1
+    assert "temml" not in page
 
 
 def test_several_results_are_compared_at_a_glance():
@@ -447,8 +545,10 @@ def test_colors_stand_out_in_both_themes(theme):
     for behind in ("paper", "surface", "sunken"):
         assert contrast(of["ink"], of[behind]) > 10
         assert contrast(of["muted"], of[behind]) > 4.5
-    for place in range(1, len(SERIES) + 1):
+    for place, color in enumerate(SERIES, start=1):
         assert contrast(of[f"series-{place}"], of["paper"]) > 3
+        assert colors[f"series-{place}"][0] == color
+    assert len({of[f"series-{place}"] for place in range(1, len(SERIES) + 1)}) == len(SERIES)
 
 
 # ---- the command
@@ -492,6 +592,98 @@ def test_a_leaderboard_is_a_text_and_if_asked_for_a_file(tmp_path):
     board = leaderboard(paths)
     assert "| PRM" in board
     assert leaderboard(paths, tmp_path / "board.md") == board == (tmp_path / "board.md").read_text()
+
+
+def test_every_chart_is_saved_with_its_data(tmp_path):
+    names = ("A", "../B <img src=x> $\\frac{ 名")
+    metrics = [Metric(s, "f1", x, "", 0.5, 0.4, 0.6, 9) for s in names for x in ("x", "y", "macro")]
+    own = result(
+        scorers=names,
+        metrics=tuple(metrics),
+        headline=tuple(m for m in metrics if m.split == "macro"),
+        differences=(Difference(names[1], "A", "f1", "macro", "", 0.1, 0.0, 0.2),),
+    )
+    (path,) = made_results.write_results(tmp_path, {"r.json": own}, {})
+    made = report([path], tmp_path / "page.html", figures=tmp_path / "figures")
+    assert made.counts["figures"] == 3
+    stems = ("suite-by-split-f1", "suite-differences", "suite-headline")
+    files = {f"{stem}.{form}" for stem in stems for form in ("svg", "pdf", "csv")}
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == files | {
+        "suite-all-numbers.csv",
+        "suite-all-differences.csv",
+    }
+    assert (tmp_path / "figures/suite-headline.pdf").read_bytes().startswith(b"%PDF")
+    svg = (tmp_path / "figures/suite-by-split-f1.svg").read_text()
+    assert 3 * 72 < float(re.search(r'<svg[^>]* width="([\d.]+)pt"', svg)[1]) < 3.5 * 72
+    assert "<img" not in svg
+    with (tmp_path / "figures/suite-by-split-f1.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["split", "scorer", "variant", "value", "low", "high", "n"]
+    assert rows[0] == ["x", "A", "", "0.5", "0.4", "0.6", "9"]
+    assert len(rows) == 6
+
+
+class Run:
+    """Stands in for a tracker's run, and keeps what it is given."""
+
+    def __init__(self):
+        self.summary, self.files = {}, []
+        self.log_artifact = self.files.append
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+class Artifact:
+    def __init__(self, name, **_):
+        self.names = []
+
+    def add_file(self, path):
+        self.names.append(Path(path).name)
+
+
+def test_headline_numbers_and_the_page_go_to_the_trackers(tmp_path, monkeypatch):
+    metric = Metric("PRM $1", "f1", "all", "min", 0.5)
+    own = result(scorers=("PRM $1",), headline=(metric,))
+    (path,) = made_results.write_results(tmp_path, {"r.json": own}, {})
+    run, logged = Run(), {}
+    wandb = SimpleNamespace(init=lambda **_: run, Artifact=Artifact)
+    mlflow = SimpleNamespace(start_run=lambda **_: Run(), log_metrics=logged.update, log_artifact=lambda _: None)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    report([path], tmp_path / "page.html", report_to=["wandb", "mlflow"])
+    assert run.summary == logged == {"suite/PRM _1/min/f1": 0.5}
+    assert run.files[0].names == ["page.html", "r.json"]
+
+
+def test_the_model_card_gets_the_numbers_of_one_scorer(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    kept = {}
+    monkeypatch.setattr(huggingface_hub, "metadata_update", lambda repo, data, overwrite: kept.update(data, repo=repo))
+    monkeypatch.setattr(huggingface_hub.HfApi, "upload_file", lambda self, **given: kept.update(given))
+    (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})
+    report([path], tmp_path / "page.html", report_to=["hub:me/prm"])
+    (model,) = kept["model-index"]
+    (entry,) = model["results"]
+    assert (kept["repo"], kept["repo_id"], kept["path_in_repo"]) == ("me/prm", "me/prm", "page.html")
+    assert (model["name"], entry["dataset"]["name"]) == ("PRM", "suite")
+    assert (entry["metrics"][0]["type"], entry["metrics"][0]["value"]) == ("f1", 0.5)
+    (two,) = made_results.write_results(tmp_path, {"two.json": result(scorers=("A", "B"))}, {})
+    with pytest.raises(InputError, match="one scorer"):
+        report([two], tmp_path / "two.html", report_to=["hub:me/prm"])
+
+
+@pytest.mark.parametrize(("target", "message"), [("tensorboard", "tensorboard"), ("wandb", "not installed")])
+def test_an_unknown_or_missing_tracker_is_refused_before_the_page_is_made(tmp_path, monkeypatch, target, message):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})
+    with pytest.raises(PrmError, match=message):
+        report([path], tmp_path / "page.html", report_to=[target])
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_files_with_the_same_name_are_distinguished_by_path(tmp_path):

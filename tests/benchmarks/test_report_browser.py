@@ -138,16 +138,17 @@ def test_the_page_opens_from_a_file_with_all_its_sections(page, tmp_path):
     headings = page.locator("main h2").all_inner_texts()
     assert headings == ["At a glance", "processbench", "math-500", "rm-bench", "Chains"]
     parts = page.locator("#result-2 h3").all_inner_texts()
-    assert parts == [
-        "Differences",
+    assert [text.rstrip(" 0123456789,") for text in parts] == [
         "Best of k",
-        "Over-optimization",
         "Reliability",
+        "Over-optimization",
         "Score against length",
+        "All variants",
+        "All differences",
         "All numbers",
+        "Settings and data",
     ]
-    assert page.locator("figure svg[role=img]").count() > 20
-    assert page.locator(".chart details table").count() == page.locator(".chart").count()
+    assert page.locator("figure svg[role=img]").count() > 15
     page.screenshot(path=tmp_path / "report.png")
     assert (tmp_path / "report.png").stat().st_size > 20_000
 
@@ -162,6 +163,57 @@ def test_landmarks_headings_and_labels(page):
     assert page.evaluate(unnamed) == 0
     levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map((e) => Number(e.tagName[1]))")
     assert all(b - a <= 1 for a, b in pairwise(levels))
+
+
+def test_a_part_opens_with_its_charts_and_tables(page):
+    split = page.locator("#result-1-splits")
+    assert not split.locator("figure").first.is_visible()
+    split.locator("summary").first.click()
+    figure = split.locator("figure").first
+    assert figure.locator("svg").is_visible()
+    assert figure.locator("table").count() == 0, "a table is built when it is opened"
+    figure.locator("summary").click()
+    figure.locator("tbody tr").first.wait_for()
+    assert figure.locator("tbody th").all_inner_texts() == [*made_results.PROCESSBENCH, "macro", "weighted"]
+
+
+def test_all_numbers_and_differences_are_within_reach(page):
+    result = few_charts()["math.json"]
+    for name, count in (("numbers", len(result.metrics)), ("differences", len(result.differences))):
+        page.click(f"#result-2-{name} summary")
+        page.wait_for_selector(f"#result-2-{name} tbody tr")
+        assert page.locator(f"#result-2-{name} tbody tr").count() == count
+
+
+def test_a_link_to_a_part_opens_it_and_a_button_opens_all(page):
+    page.click(".toc a[href='#result-3-settings'], .toc a[href='#result-3-numbers']")
+    page.wait_for_selector("#result-3-numbers tbody tr")
+    page.click("#unfold")
+    wait_for_text(page, "#unfold", "Close all")
+    assert page.locator("details.part:not([open])").count() == 0
+    page.click("#unfold")
+    wait_for_text(page, "#unfold", "Open all")
+    assert page.locator("details.part[open]").count() == 0
+
+
+@functools.cache
+def eleven_results():
+    """Eleven suites, without what is drawn on demand."""
+    made = list(few_charts().values())
+    own = [replace(r, curves=(), pictures=(), metrics=r.headline) for r in made]
+    return {f"{i}.json": replace(own[i % 3], suite=f"suite-{i}") for i in range(11)}
+
+
+@pytest.mark.parametrize(("width", "most"), [(1400, 12_000), (390, 16_000)])
+def test_eleven_results_are_a_short_page(browser, tmp_path, width, most):
+    path = tmp_path / "eleven.html"
+    path.write_text(
+        make_page(eleven_results(), {"0.json": made_results.make_chains(60)["pb.json"]}).html, encoding="utf-8"
+    )
+    with opened(browser, path, viewport={"width": width, "height": 900}) as page:
+        page.wait_for_selector("#row-0")
+        assert page.evaluate("document.documentElement.scrollHeight") < most
+        assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_a_chain_shows_scores_truth_and_the_first_error(page):
@@ -194,6 +246,50 @@ def test_an_outcome_scorer_has_one_score_for_the_chain_and_none_for_steps(page):
     page.wait_for_selector(".current dt:has-text('ORM, reward')")
     assert page.locator("#detail .step .score").count() == 0
     assert page.is_disabled("#threshold")
+
+
+# ---- formulas
+
+
+def formulas(*steps):
+    """A report with one chain of these steps."""
+    (chain,) = made_results.make_chains(2)["pb.json"]
+    shown = replace(chain, steps=steps, truth=None, scores={}, problem="What is $1 + 1$? It costs $5 or $6 here.")
+    return make_page(few_charts(), {"pb.json": [shown]}).html
+
+
+STEPS = (
+    "So $\\frac{3}{4} \\le x^2$ and \\(\\sqrt{2}\\).",
+    "\\[\\begin{aligned} a &= b \\\\ c &= d \\end{aligned}\\]",
+    "An unknown $\\nosuchcommand{1}$ and an open $\\frac{1.",
+    "$\\text{<img src=x onerror=alert(1)>} \\href{javascript:alert(1)}{x} \\includegraphics{http://a.test/x.png}$",
+    "\\[\\begin{aligned} <script>alert(1)</script> \\end{aligned}\\]",
+)
+
+
+def test_latex_is_drawn_as_formulas_and_what_is_none_stays_as_it_is(browser, tmp_path):
+    path = tmp_path / "formulas.html"
+    path.write_text(formulas(*STEPS), encoding="utf-8")
+    with opened(browser, path) as page:
+        page.wait_for_selector("#row-0")
+        steps = page.locator("#detail .step .text")
+        assert steps.nth(0).locator("math mfrac").count() == 1
+        assert steps.nth(0).locator("math msqrt").count() == 1
+        assert steps.nth(1).locator("math mtr").count() == 2
+        assert page.locator("#detail p.text").first.locator("math").count() == 1, "dollars of money are no formula"
+        assert "It costs $5 or $6 here." in page.locator("#detail p.text").first.inner_text()
+        assert steps.nth(2).inner_text() == STEPS[2]
+        assert page.locator("#detail :is(img, script, a)").count() == 0
+        widths = page.evaluate("[...document.querySelectorAll('math')].map((e) => e.getBoundingClientRect().width)")
+        assert min(widths) > 5
+        page.fill("#search", "frac")
+        page.wait_for_selector("#detail mark")
+        assert "\\frac{3}{4}" in steps.nth(0).inner_text(), "a formula that holds a search term is shown as text"
+        page.fill("#search", "")
+        page.wait_for_selector("#detail mfrac")
+        page.uncheck("#math")
+        assert page.locator("#detail math").count() == 0
+        assert steps.nth(0).inner_text() == STEPS[0]
 
 
 # ---- finding chains
@@ -330,7 +426,7 @@ def test_text_stands_out_in_both_themes(browser, report, theme):
         assert {name: ratio for name, ratio in found.items() if ratio < 4.5} == {}
         ink = page.evaluate("getComputedStyle(document.body).color")
         assert ink == {"light": "rgb(28, 32, 37)", "dark": "rgb(231, 229, 225)"}[theme]
-        stroke = page.evaluate("getComputedStyle(document.querySelector('path[fill=\"var(--series-1)\"]')).fill")
+        stroke = page.evaluate("getComputedStyle(document.querySelector('path[stroke=\"var(--series-1)\"]')).stroke")
         assert stroke == {"light": "rgb(0, 114, 178)", "dark": "rgb(75, 163, 227)"}[theme]
 
 
@@ -376,7 +472,9 @@ def test_motion_and_print(page):
 
 def test_without_scripts_the_numbers_are_there(browser, report):
     with opened(browser, report, java_script_enabled=False) as page:
-        assert page.is_visible("table.headline >> nth=0")
+        assert page.is_visible("table.plot >> nth=0")
+        page.click("#result-1-splits > summary")
+        assert page.is_visible("#result-1-splits figure svg >> nth=0")
         assert page.is_visible("noscript p")
         assert not page.is_visible("#browser")
 

@@ -333,16 +333,53 @@
     select(state.order.indexOf(index));
   }
 
-  /** Put text into an element, with the search terms marked. */
-  function marked(element, text) {
+  // ---- text: formulas, and the search terms marked
+
+  /** LaTeX between dollars (as pandoc reads them), \( \), \[ \], or of a displayed environment. */
+  const FORMULA = new RegExp([
+    String.raw`\$\$[^$]+\$\$`,
+    String.raw`\\\[[\s\S]+?\\\]`,
+    String.raw`\\\([\s\S]+?\\\)`,
+    String.raw`\\begin\{(equation|align|gather|alignat|multline)(\*?)\}[\s\S]+?\\end\{\1\2\}`,
+    String.raw`(?<![\\$])\$(?!\s)(?:[^$\\]|\\[\s\S])+?(?<!\s)\$(?!\d)`,
+  ].join("|"), "g");
+  const LONGEST = 4000;
+
+  function marked(target, text) {
     const words = $("search").value.trim().split(/\s+/).filter(Boolean);
-    if (!words.length) {
-      element.textContent = text;
-      return element;
+    let from = 0;
+    for (const match of $("math").checked ? text.matchAll(FORMULA) : []) {
+      const drawn = hasWord(match[0], words) ? null : formula(match[0]);
+      if (!drawn) continue;
+      appendMarked(target, text.slice(from, match.index), words);
+      target.append(drawn);
+      from = match.index + match[0].length;
     }
+    appendMarked(target, text.slice(from), words);
+    return target;
+  }
+
+  const hasWord = (text, words) => words.some((word) => text.toLowerCase().includes(word.toLowerCase()));
+
+  /** The formula as MathML, built of nodes; null if it is not LaTeX that can be drawn, and then its text is shown. */
+  function formula(source) {
+    if (source.length > LONGEST) return null;
+    const isDisplayed = /^(\$\$|\\\[|\\begin)/.test(source);
+    const inner = source.startsWith("\\begin") ? source : source.replace(/^(\$\$?|\\[[(])|(\$\$?|\\[\])])$/g, "");
+    const box = make("span", "formula");
+    try {
+      temml.render(inner, box, { displayMode: isDisplayed, throwOnError: true, maxSize: [10, 20], maxExpand: 200 });
+    } catch {
+      return null;
+    }
+    box.title = source;
+    return box;
+  }
+
+  function appendMarked(target, text, words) {
+    if (!words.length) return target.append(text);
     const pattern = new RegExp(`(${words.map((word) => word.replace(/[^\p{L}\p{N}\s]/gu, "\\$&")).join("|")})`, "gi");
-    text.split(pattern).forEach((part, place) => element.append(place % 2 ? make("mark", "", part) : part));
-    return element;
+    text.split(pattern).forEach((part, place) => target.append(place % 2 ? make("mark", "", part) : part));
   }
 
   // ---- controls
@@ -457,6 +494,7 @@
       if (event.target.id === "scorer") showScorer();
       soon(event.target.id === "scorer");
     });
+    $("math").addEventListener("input", renderDetail);
     $("filters").addEventListener("submit", (event) => event.preventDefault());
     $("reset").addEventListener("click", () => {
       clearFilters();

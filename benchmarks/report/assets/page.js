@@ -1,4 +1,4 @@
-// Theme and table of contents. Runs before the body is parsed, so that the page never flashes in the wrong theme.
+// Theme, contents, and what opens on demand. Runs before the body is parsed, so that the page never flashes in the wrong theme.
 "use strict";
 (() => {
   const THEMES = ["system", "light", "dark"];
@@ -61,10 +61,78 @@
     for (const item of document.querySelectorAll(".toc > ol > li")) item.classList.toggle("here", item === top);
   }
 
+  // ---- on demand
+
+  /** Build the tables of a part that was opened, unless they are there. */
+  function buildTables(part) {
+    for (const place of part.querySelectorAll(":scope > [data-table]")) {
+      const [header, rows] = tables()[place.dataset.table];
+      delete place.dataset.table;
+      place.replaceChildren(table(header, rows));
+    }
+  }
+
+  let held = null;
+  const tables = () => (held ??= JSON.parse(document.getElementById("tables").textContent));
+
+  function table(header, rows) {
+    const whole = element("table", "plain");
+    whole.createTHead().append(row(header, () => "col"));
+    whole.createTBody().append(...rows.map((cells) => row(cells, (place) => (place === 0 ? "row" : null))));
+    return whole;
+  }
+
+  /** A row of text; `scopeOf` says of which cells it is the heading of what. */
+  function row(cells, scopeOf) {
+    const whole = document.createElement("tr");
+    cells.forEach((text, place) => {
+      const scope = scopeOf(place);
+      const cell = whole.appendChild(document.createElement(scope ? "th" : "td"));
+      if (scope) cell.scope = scope;
+      cell.textContent = text;
+    });
+    return whole;
+  }
+
+  function element(tag, name) {
+    return Object.assign(document.createElement(tag), { className: name });
+  }
+
+  /** Open the part that the address names, so that a link to it shows something. */
+  function openTarget() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const part = target?.closest("details");
+    if (!part || part.open) return;
+    part.open = true;
+    target.scrollIntoView();
+  }
+
+  function startUnfolding() {
+    const button = document.getElementById("unfold");
+    const parts = [...document.querySelectorAll("details.part")];
+    const areOpen = () => parts.every((part) => part.open);
+    const label = () => (button.textContent = areOpen() ? "Close all" : "Open all");
+    button.hidden = parts.length === 0;
+    button.addEventListener("click", () => {
+      const isOpen = !areOpen();
+      for (const part of parts) part.open = isOpen;
+      label();
+    });
+    document.addEventListener("toggle", (event) => {
+      if (event.target.open) buildTables(event.target);
+      label();
+    }, true);
+    for (const part of document.querySelectorAll("details[open]")) buildTables(part);
+    addEventListener("hashchange", openTarget);
+    openTarget();
+    label();
+  }
+
   document.documentElement.classList.add("js");
   show(remembered());
   document.addEventListener("DOMContentLoaded", () => {
     startThemeButton();
     startContents();
+    startUnfolding();
   });
 })();

@@ -19,18 +19,27 @@ class Form(StrEnum):
     markdown = "markdown"
     json = "json"
     latex = "latex"
+    lm_eval = "lm-eval"
 
 
 def report(
     results: Results,
     out: OutFile,
     browse: Annotated[int, typer.Option(min=0, help="maximum number of chains in the page")] = 5000,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="directory for every chart as SVG, PDF and CSV, as wide as one column of a paper"),
+    ] = None,
+    report_to: Annotated[
+        list[str] | None,
+        typer.Option(help="wandb, mlflow, or hub:USER/MODEL: where headline numbers and the page go too; repeatable"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Results → one HTML page: numbers with intervals, charts, and a browser of chains. Needs no network."""
     from prm.benchmarks.report import job
 
-    job.report(results, out, browse=browse, overwrite=overwrite)
+    job.report(results, out, browse=browse, figures=figures, report_to=report_to or (), overwrite=overwrite)
 
 
 def leaderboard(
