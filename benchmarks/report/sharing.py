@@ -100,7 +100,8 @@ TARGETS: dict[str, Callable[[Any, Mapping[str, float], Path, Sequence[Path]], No
 
 def _to_hub(repository: str, results: Mapping[str, Result], page: Path) -> None:
     """Put the numbers into the model card's `model-index`, and the page into the repository."""
-    from huggingface_hub import HfApi, eval_results_to_model_index, metadata_update
+    from huggingface_hub import HfApi, metadata_update
+    from huggingface_hub.repocard_data import eval_results_to_model_index
 
     (name,) = {name for result in results.values() for name in result.scorers}
     found = [_eval_result(r, m) for r in results.values() for m in r.headline if m.scorer and m.value is not None]
