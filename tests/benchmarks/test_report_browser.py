@@ -264,6 +264,10 @@ STEPS = (
     "An unknown $\\nosuchcommand{1}$ and an open $\\frac{1.",
     "$\\text{<img src=x onerror=alert(1)>} \\href{javascript:alert(1)}{x} \\includegraphics{http://a.test/x.png}$",
     "\\[\\begin{aligned} <script>alert(1)</script> \\end{aligned}\\]",
+    "\\[",
+    "x = \\frac{1}{2}",
+    "\\]",
+    "The answer is \\boxed{4\\text{ m}}.",
 )
 
 
@@ -282,6 +286,9 @@ def test_latex_is_drawn_as_formulas_and_what_is_none_stays_as_it_is(browser, tmp
         assert page.locator("#detail :is(img, script, a)").count() == 0
         widths = page.evaluate("[...document.querySelectorAll('math')].map((e) => e.getBoundingClientRect().width)")
         assert min(widths) > 5
+        assert steps.nth(6).locator("math mfrac").count() == 1, "a formula's inside is a step of its own"
+        assert steps.nth(5).inner_text() == STEPS[5]
+        assert steps.nth(8).locator("math").count() == 1, "an answer in its box"
         page.fill("#search", "frac")
         page.wait_for_selector("#detail mark")
         assert "\\frac{3}{4}" in steps.nth(0).inner_text(), "a formula that holds a search term is shown as text"
