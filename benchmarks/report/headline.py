@@ -61,9 +61,21 @@ class Plot:
 
 
 def headline_title(headline: Sequence[Metric]) -> str:
-    """Metric of the numbers; "Value" if there are several."""
+    """Metric of the numbers, "Value" if there are several; with the variant, if all scorers have the same."""
     names = list(dict.fromkeys(m.name for m in headline))
-    return title_of(names[0]) + unit_of(names[0]) if len(names) == 1 else "Value"
+    title = title_of(names[0]) + unit_of(names[0]) if len(names) == 1 else "Value"
+    common = common_variant(headline)
+    return f"{title} ({common})" if common else title
+
+
+def common_variant(headline: Iterable[Metric]) -> str:
+    """The variant of all scorers; "" if they differ."""
+    variants = {m.variant for m in headline if m.scorer}
+    return variants.pop() if len(variants) == 1 else ""
+
+
+def _detail(m: Metric, common: str) -> str:
+    return m.variant if m.scorer and m.variant != common else ""
 
 
 def best_of_each(headline: Sequence[Metric]) -> list[Metric]:
@@ -94,12 +106,12 @@ def leading(shown: Sequence[Metric]) -> list[Metric]:
 
 def headline_plot(shown: Sequence[Metric], colors: Mapping[str, str]) -> Plot:
     """One row per number, in the given order; `colors` by scorer."""
-    mixed = len({m.name for m in shown}) > 1
+    mixed, common = len({m.name for m in shown}) > 1, common_variant(shown)
     start, end, axis = _axis([v for m in shown for v in _scaled(m.name, m.value, m.low, m.high)])
     rows = (
         Row(
             name=owner(m),
-            detail=" · ".join(filter(None, (m.variant if m.scorer else "", title_of(m.name) if mixed else ""))),
+            detail=" · ".join(filter(None, (_detail(m, common), title_of(m.name) if mixed else ""))),
             value=number(m.name, m.value),
             interval=interval(m.name, m.low, m.high),
             span=_span(m.name, m.value, m.low, m.high, start, end),
@@ -145,15 +157,15 @@ def _reversed(d: Difference) -> Difference:
     return Difference(d.b, d.a, d.name, d.split, d.variant, -d.value, -d.high, -d.low)
 
 
-def differences_plot(found: Sequence[tuple[Metric, Difference]], colors: Mapping[str, str]) -> Plot | None:
-    """A forest plot; None without a difference."""
+def differences_plot(found: Sequence[tuple[Metric, Difference]], colors: Mapping[str, str], common: str) -> Plot | None:
+    """A forest plot; None without a difference. `common` is the variant of all scorers, which the heading names."""
     if not found:
         return None
     start, end, axis = _axis([0.0, *(v for _, d in found for v in _scaled(d.name, d.value, d.low, d.high))], True)
     rows = (
         Row(
             name=owner(m),
-            detail=m.variant if m.scorer else "",
+            detail=_detail(m, common),
             value=signed(d.name, d.value),
             interval=interval(d.name, d.low, d.high),
             span=_span(d.name, d.value, d.low, d.high, start, end),

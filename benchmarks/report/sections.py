@@ -15,6 +15,7 @@ from .drawing import MUTED, SERIES
 from .headline import (
     Plot,
     best_of_each,
+    common_variant,
     compared,
     differences_plot,
     headline_plot,
@@ -103,7 +104,7 @@ def _section(key: str, title: str, result: Result, colors: Mapping[str, str]) ->
     best = best_of_each(result.headline)
     shown, every = leading(best), ranked(result.headline)
     found, reference = compared(result, shown), reference_of(shown)
-    heading = headline_title(result.headline)
+    heading, common = headline_title(shown), common_variant(shown)
     return Section(
         id=key,
         title=title,
@@ -119,8 +120,8 @@ def _section(key: str, title: str, result: Result, colors: Mapping[str, str]) ->
         choice=_choice(best, shown, every),
         variants=headline_plot(every, colors) if len(every) > len(shown) else None,
         reference="" if reference is None else reference.scorer,
-        differences=differences_plot(found, colors),
-        difference_title="difference, points" if heading.endswith("%") else "difference",
+        differences=differences_plot(found, colors, common),
+        difference_title="difference, points" if ", %" in heading else "difference",
         all_differences=_differences(result),
         left_out=max(0, len(result.differences) - _MOST_DIFFERENCES),
         parts=tuple(parts_of(key, result, colors)),

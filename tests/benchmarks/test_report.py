@@ -116,6 +116,13 @@ def test_of_twenty_scorers_the_ten_best_are_shown_and_all_on_demand():
     assert len({row.color for row in found.variants.rows}) == 20
 
 
+def test_a_variant_that_all_scorers_share_is_named_once():
+    rows = tuple(Metric(s, "f1", "all", "fixed 0.5", v) for s, v in (("A", 0.2), ("B", 0.8)))
+    (found,) = sections({"r.json": result(headline=rows, scorers=("A", "B"))})
+    assert found.headline_title == "F1, % (fixed 0.5)"
+    assert {row.detail for row in found.headline.rows} == {""}
+
+
 def test_few_problems_are_warned_of():
     (few,) = sections({"r.json": result(data={"problems": 2, "chains": 4})})
     (many,) = sections({"r.json": result(data={"problems": 30, "chains": 60, "dropped": {"no score": 3}})})

@@ -272,11 +272,12 @@
   function steps(chain) {
     if (!chain.steps.length) return [make("h4", "", "Steps"), make("p", "quiet", "None: the text is empty.")];
     const all = make("ol", "steps");
-    chain.steps.forEach((text, place) => all.append(step(chain, text, place)));
+    const within = withinFormula(chain.steps);
+    chain.steps.forEach((text, place) => all.append(step(chain, text, place, within[place])));
     return [make("h4", "", "Steps"), all];
   }
 
-  function step(chain, text, place) {
+  function step(chain, text, place, isWithin) {
     const item = make("li", "step");
     const head = make("div", "step-head");
     const score = scale() && !scale().outcome ? (scoresOf(chain) ?? [])[place] : undefined;
@@ -285,7 +286,7 @@
       tint(item, score);
       head.append(make("span", "score", show(score)));
     }
-    item.append(head, marked(make("p", "text"), text));
+    item.append(head, marked(make("p", "text"), isWithin ? displayed(text) : text, text));
     return item;
   }
 
@@ -335,18 +336,38 @@
 
   // ---- text: formulas, and the search terms marked
 
-  /** LaTeX between dollars (as pandoc reads them), \( \), \[ \], or of a displayed environment. */
+  /** LaTeX between dollars (as pandoc reads them), \( \), \[ \], of a displayed environment, or a box. */
   const FORMULA = new RegExp([
     String.raw`\$\$[^$]+\$\$`,
     String.raw`\\\[[\s\S]+?\\\]`,
     String.raw`\\\([\s\S]+?\\\)`,
     String.raw`\\begin\{(equation|align|gather|alignat|multline)(\*?)\}[\s\S]+?\\end\{\1\2\}`,
+    String.raw`\\boxed\{(?:[^{}]|\{[^{}]*\})*\}`,
     String.raw`(?<![\\$])\$(?!\s)(?:[^$\\]|\\[\s\S])+?(?<!\s)\$(?!\d)`,
   ].join("|"), "g");
   const LONGEST = 4000;
 
-  function marked(target, text) {
+  /** Whether each step is the inside of a displayed formula, which an earlier step opens and a later one closes. */
+  function withinFormula(steps) {
+    const within = steps.map(() => false);
+    let opened = -1;
+    steps.forEach((text, place) => {
+      for (const [mark] of text.matchAll(/\\\[|\\\]|\$\$/g)) {
+        const closes = opened >= 0 && mark !== "\\[";
+        if (closes) within.fill(true, opened + 1, place);
+        opened = closes || mark === "\\]" ? -1 : place;
+      }
+    });
+    return within;
+  }
+
+  /** A step within a formula, as a formula of its own; as it is, if that cannot be drawn. */
+  const displayed = (text) => (formula(`\\[${text}\\]`) ? `\\[${text}\\]` : text);
+
+  /** Put text into an element, with its formulas drawn and the search terms marked; `plain` is shown without formulas. */
+  function marked(target, text, plain = text) {
     const words = $("search").value.trim().split(/\s+/).filter(Boolean);
+    if (!$("math").checked || hasWord(plain, words) && plain !== text) text = plain;
     let from = 0;
     for (const match of $("math").checked ? text.matchAll(FORMULA) : []) {
       const drawn = hasWord(match[0], words) ? null : formula(match[0]);
@@ -365,7 +386,7 @@
   function formula(source) {
     if (source.length > LONGEST) return null;
     const isDisplayed = /^(\$\$|\\\[|\\begin)/.test(source);
-    const inner = source.startsWith("\\begin") ? source : source.replace(/^(\$\$?|\\[[(])|(\$\$?|\\[\])])$/g, "");
+    const inner = /^\\(begin|boxed)/.test(source) ? source : source.replace(/^(\$\$?|\\[[(])|(\$\$?|\\[\])])$/g, "");
     const box = make("span", "formula");
     try {
       temml.render(inner, box, { displayMode: isDisplayed, throwOnError: true, maxSize: [10, 20], maxExpand: 200 });
