@@ -11,8 +11,7 @@ import numpy as np
 
 from prm.errors import InputError, require_number
 from prm.statistics.arrays import Floats
-from prm.statistics.bootstrap import Estimate, estimate, ratio
-from prm.statistics.intervals import credible_interval
+from prm.statistics.bootstrap import Estimate, estimate, estimate_share, ratio
 from prm.statistics.metrics import reliability
 
 from .results import Bin, Curve, Difference, Metric, Picture, is_share, label_of
@@ -82,12 +81,8 @@ class Number:
         return Metric(self.scorer, self.name, self.split, self.variant, found.value, found.low, found.high, self.n)
 
     def estimate(self) -> Estimate:
-        """The number with its interval; for a share of 0 or 1 in every draw, `credible_interval` of its `n` rows."""
-        found = estimate(self.drawn)
-        if found.value in (0.0, 1.0) and found.low == found.high == found.value and self.n and is_share(self.name):
-            low, high = credible_interval(*((self.n, 0) if found.value else (0, self.n)))
-            return Estimate(found.value, low, high)
-        return found
+        """The number with its interval; see `estimate_share` for one that is a share."""
+        return estimate_share(self.drawn, self.n) if is_share(self.name) else estimate(self.drawn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,7 @@ from scipy.stats import rankdata
 
 from prm.statistics.aggregation import is_logarithm
 from prm.statistics.arrays import Floats, Ints
-from prm.statistics.bootstrap import Resampling, estimate, ratio, resample
-from prm.statistics.intervals import credible_interval
+from prm.statistics.bootstrap import Resampling, estimate, estimate_share, ratio, resample
 
 from ..numbers import BINS, MATCHED, is_probability
 from .probes import PROBES
@@ -66,17 +65,9 @@ class Drawn:
     is_share: bool = False
 
     def measure(self) -> Measure:
-        """The number with its interval.
-
-        If all draws of a share are 0, or 1, they cannot tell how many problems it takes to be so sure: then the
-        interval is that of as many independent problems (Jeffreys).
-        """
-        found = estimate(self.values)
-        low, high = found.low, found.high
-        if self.is_share and self.problems and low == high == found.value and found.value in (0.0, 1.0):
-            right = self.problems if found.value else 0
-            low, high = credible_interval(right, self.problems - right)
-        return Measure(self.name, found.value, low, high, self.n, self.problems)
+        """The number with its interval."""
+        found = estimate_share(self.values, self.problems or 0) if self.is_share else estimate(self.values)
+        return Measure(self.name, found.value, found.low, found.high, self.n, self.problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from prm.data.reading import read_rows
 from prm.errors import InputError, require_number
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import estimate, resample
-from prm.statistics.order_statistics import best_of_k
+from prm.statistics.order_statistics import best_of_k, fit_best_of_n, kl_of_best
 
 from .measures import Drawn, Measure, Scene, Subject
 
@@ -104,12 +104,11 @@ def best_of_n(subject: Subject) -> Optimized:
     gold, proxy = (
         drawn.means(pool.best(subject, gains, ks)) for gains in (right, np.nan_to_num(subject.scores, nan=least))
     )
-    kl = np.log(ks) - (np.array(ks) - 1) / np.array(ks)
+    kl = kl_of_best(ks)
     found = {"gain": gold[:, -1] - gold[:, 0], "fall": gold[:, np.argmax(gold[0])] - gold[:, -1]}
     if len(ks) > 2:
-        d = np.sqrt(kl[1:])
-        fit = (gold[:, 1:] - gold[:, :1]) @ np.linalg.pinv(np.stack([d, -(d**2)], axis=1)).T
-        found |= {"alpha": fit[:, 0], "beta": fit[:, 1]}
+        alpha, beta = fit_best_of_n(kl, gold)
+        found |= {"alpha": alpha, "beta": beta}
     problems = len(pool.problems)
     numbers = [Drawn(f"best_of_n.{name}", values, problems, problems).measure() for name, values in found.items()]
     return Optimized(tuple(numbers), tuple(_points(kl, gold, proxy[0], ks)))

@@ -28,7 +28,15 @@ from prm.scoring.reranking import select
 from prm.statistics.aggregation import aggregate, is_logarithm
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import Resampling, ratio, resample
-from prm.statistics.order_statistics import best_of_k, first_of_k, first_vote_of_k, runs_of, vote_of_k
+from prm.statistics.order_statistics import (
+    best_of_k,
+    first_of_k,
+    first_vote_of_k,
+    fit_best_of_n,
+    kl_of_best,
+    runs_of,
+    vote_of_k,
+)
 
 from ..conventions import EXACT, Convention
 from ..numbers import (
@@ -426,7 +434,7 @@ def _overoptimization(
         _joined(blocks, [how.pick(own, gain) for own, gain in zip(scores, gains, strict=True)], problems)
         for gains in ([block.is_right for block in blocks], [np.maximum(own, least) for own in scores])
     )
-    kl = np.log(ks) - (np.array(ks) - 1) / np.array(ks)
+    kl = kl_of_best(ks)
     curves = []
     for variant, values in (("gold", gold), ("proxy", proxy)):
         means = drawn.means(values)
@@ -434,12 +442,8 @@ def _overoptimization(
         curves.append(Curve("over-optimization", label_of(name, aggregator), name, variant, _points(kl.tolist(), own)))
     if len(ks) < 3:
         return [], curves
-    d = np.sqrt(kl[1:])
-    means = drawn.means(gold)
-    fit = (means[:, 1:] - means[:, :1]) @ np.linalg.pinv(np.stack([d, -(d**2)], axis=1)).T
-    return [
-        Number(name, n, ALL, aggregator, f, problems) for n, f in zip(("alpha", "beta"), fit.T, strict=True)
-    ], curves
+    fitted = zip(("alpha", "beta"), fit_best_of_n(kl, drawn.means(gold)), strict=True)
+    return [Number(name, n, ALL, aggregator, values, problems) for n, values in fitted], curves
 
 
 def _measure(

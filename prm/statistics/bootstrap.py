@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from .arrays import Floats, Ints
+from .intervals import credible_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +171,19 @@ def estimate(drawn: Floats) -> Estimate:
         return Estimate(float(value), None, None)
     low, high = np.percentile(others, [2.5, 97.5])
     return Estimate(float(value), float(low), float(high))
+
+
+def estimate_share(drawn: Floats, count: int) -> Estimate:
+    """The same of a share: if it is 0 in all draws, or 1 in all, with Jeffreys' interval of `count` independent rows.
+
+    The draws alone cannot tell then how many rows it takes to be so sure.
+
+    >>> low, high = estimate_share(np.zeros(1001), 8).low, estimate_share(np.zeros(1001), 8).high
+    >>> low, round(high, 3)
+    (0.0, 0.262)
+    """
+    found = estimate(drawn)
+    if count and found.value in (0.0, 1.0) and found.low == found.high == found.value:
+        low, high = credible_interval(*((count, 0) if found.value else (0, count)))
+        return Estimate(found.value, low, high)
+    return found

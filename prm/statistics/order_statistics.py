@@ -90,6 +90,37 @@ def first_vote_of_k(weights: Floats, groups: Ints, gains: Floats, ks: Sequence[i
     return chosen
 
 
+def kl_of_best(ks: Sequence[int]) -> Floats:
+    """KL divergence of best of k from the policy, ``log k - (k - 1)/k`` nats; one per k, from 1.
+
+    Source: Scaling Laws for Reward Model Overoptimization, arXiv 2210.10760, section 2.
+    """
+    sizes = np.array(ks)
+    kl: Floats = np.log(sizes) - (sizes - 1) / sizes
+    return kl
+
+
+def fit_best_of_n(kl: Floats, gold: Floats) -> tuple[Floats, Floats]:
+    """Alpha and beta of ``gain = d·(alpha - beta·d)`` with ``d = sqrt(KL)``, by least squares.
+
+    Source: Scaling Laws for Reward Model Overoptimization, arXiv 2210.10760, section 3.1.
+
+    Args:
+        kl: (points,), ascending from 0; at least three.
+        gold: (draws, points), the gold score at each; its gain is counted from the first.
+
+    Returns:
+        Two numbers for each draw, (draws,) each.
+
+    >>> kl = np.array([0.0, 1.0, 4.0])
+    >>> [one.round(6).tolist() for one in fit_best_of_n(kl, np.array([[0.5, 1.5, 1.5]]))]  # 1 at d = 1, 1 at d = 2
+    [[1.5], [0.5]]
+    """
+    d = np.sqrt(kl[1:])
+    fit = (gold[:, 1:] - gold[:, :1]) @ np.linalg.pinv(np.stack([d, -(d**2)], axis=1)).T
+    return fit[:, 0], fit[:, 1]
+
+
 def runs_of(ranked: Floats) -> tuple[NDArray[np.bool_], Ints]:
     """Whether each value begins a run of equal values, (rows, n), and the number of each value's run, row by row."""
     begins = np.ones(ranked.shape, dtype=bool)
