@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -25,9 +25,9 @@ from prm.data.manifest import Job
 from prm.data.reading import files_in
 from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
-from prm.errors import InputError, OutputError, require_number
+from prm.errors import InputError, require_number
 from prm.scoring.checking import command_files, job_checker, recorded
-from prm.scoring.jobs import score, scorer_name
+from prm.scoring.jobs import scorer_name
 from prm.scoring.scorer import Scorer
 from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES, Named
@@ -39,7 +39,7 @@ from .numbers import EvalSettings
 from .pools import Pool, make_pools, pool_to_json, read_pools
 from .protocols import PROTOCOLS
 from .results import Result, ShownChain, read_result, read_shown, result_to_json, shown_path, shown_to_json
-from .scores import ScoreTable, read_scores, table_of
+from .scores import ScoreTable, read_scores, scored_by, table_of
 from .suites import SuiteData, convention_of, read_suite, suite_named
 from .suites.own import read_own
 from .suites.truth import Candidates
@@ -333,9 +333,7 @@ def evaluate(
             links = Links(read.truths, {identity: problem.text for identity, problem in read.problems.items()})
             tables |= {name: read_scores(path, drops, links) for name, path in files.items()}
             checked = _pools(read, sources.files.get("pools"), judge, place.out, drops)
-            tables |= {
-                name: read_scores(_score(name, given, read, place.out, overwrite)) for name, given in scorers.items()
-            }
+            tables |= {name: _score(name, given, read, place.out, overwrite) for name, given in scorers.items()}
             _tell_strange(read, tables, how)
             result, shown = measure_suite(read, tables, how, drops, checked, show)
             write_json(place.out, result_to_json(result))
@@ -420,20 +418,13 @@ def _pools(data: SuiteData, pools: Path | None, checker: Checker, out: Path, dro
     return checked
 
 
-def _score(name: str, model: str | os.PathLike[str] | Scorer, data: SuiteData, out: Path, overwrite: bool) -> Path:
-    """Score the suite's chains with a model; goes on after a kill.
-
-    Scores that exist already are taken; those made in another way are replaced if `overwrite` says so.
-    """
+def _score(
+    name: str, model: str | os.PathLike[str] | Scorer, data: SuiteData, out: Path, overwrite: bool
+) -> ScoreTable:
+    """Score the suite's chains with a model, beside the result; see `scored_by`."""
     directory = out.with_name(out.name + ".scoring")
     path = directory / "scores" / f"{_file_name(name)}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_suite(data, directory, {})
-    make = partial(score, model, directory / "problems.jsonl", directory / "chains.jsonl", path)
-    try:
-        make()
-    except OutputError:
-        if not overwrite:
-            raise
-        make(overwrite=True)
-    return path
+    problems, chains = directory / "problems.jsonl", directory / "chains.jsonl"
+    return scored_by(model, problems, chains, path, overwrite=overwrite)

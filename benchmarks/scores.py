@@ -9,8 +9,10 @@ They are held as one array of numbers, so millions fit.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Literal
@@ -21,7 +23,9 @@ from prm.data.drops import Drops
 from prm.data.reading import read_source
 from prm.data.records import StepScores
 from prm.data.rows import RowError
-from prm.errors import InputError
+from prm.errors import InputError, OutputError
+from prm.scoring.jobs import score
+from prm.scoring.scorer import Scorer
 from prm.statistics.aggregation import AGGREGATORS, Segments, aggregate_many
 from prm.statistics.arrays import Floats, Ints
 
@@ -154,3 +158,20 @@ def _table(name: str, rows: _Rows) -> ScoreTable:
         starts=np.concatenate([[0], np.cumsum(np.array(lengths, dtype=np.int64))]).astype(np.int64),
         faults=faults,
     )
+
+
+def scored_by(
+    model: str | os.PathLike[str] | Scorer, problems: Path, chains: Path, path: Path, *, overwrite: bool
+) -> ScoreTable:
+    """Score chains with a model into a file, and read it; goes on after a kill.
+
+    Scores that are there already are taken; those made in another way are replaced if `overwrite` says so.
+    """
+    make = partial(score, model, problems, chains, path)
+    try:
+        make()
+    except OutputError:
+        if not overwrite:
+            raise
+        make(overwrite=True)
+    return read_scores(path)

@@ -25,15 +25,15 @@ from prm.data.manifest import Job
 from prm.data.records import Chain, Problem
 from prm.data.splits import text_digest
 from prm.data.writing import whole_directory, write_bytes, write_json
-from prm.errors import InputError, OutputError, require_number
+from prm.errors import InputError, require_number
 from prm.scoring.checking import command_files, job_checker, recorded, solution_verdicts
-from prm.scoring.jobs import score, scorer_name
+from prm.scoring.jobs import scorer_name
 from prm.scoring.scorer import Scorer
 from prm.statistics.aggregation import aggregator_named
 from prm.verifiers import Checker
 from prm.verifiers.checkers import Named
 
-from ..scores import ScoreTable, read_scores
+from ..scores import ScoreTable, read_scores, scored_by
 from ..suites.truth import decided
 from .card import Card, compared, data_of, read_card, scorer_card, to_json
 from .limits import read_limits
@@ -106,7 +106,7 @@ def gate_probes(
         if counts is not None:
             drops = Drops()
             owners = ProblemFile(files["problems"])
-            known = {problem.id: problem for problem in read_problems(files["problems"])}
+            known = dict(owners)
             parts: dict[Part, list[Chain]] = {"static": list(_usable(files["chains"], splitter, owners, known, drops))}
             if "fresh" in files:
                 parts["fresh"] = list(_usable(files["fresh"], splitter, owners, known, drops))
@@ -286,16 +286,10 @@ def _require_names(scores: Mapping[str, object], scorers: Mapping[str, object]) 
 def _scored(
     name: str, model: str | os.PathLike[str] | Scorer, directory: Path, out: Path, overwrite: bool
 ) -> ScoreTable:
-    """Score the chains with a model, beside the card; goes on after a kill."""
+    """Score the chains with a model, beside the card; see `scored_by`."""
     path = out.with_name(f"{out.name}.scores-{name}.jsonl")
     problems, chains = directory / "problems.jsonl", directory / "chains.jsonl"
-    try:
-        score(model, problems, chains, path)
-    except OutputError:
-        if not overwrite:
-            raise
-        score(model, problems, chains, path, overwrite=True)
-    return read_scores(path)
+    return scored_by(model, problems, chains, path, overwrite=overwrite)
 
 
 def _subject(scene: Scene, name: str, table: ScoreTable, aggregate: str) -> Subject:
