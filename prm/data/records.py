@@ -70,6 +70,11 @@ Asked = str | Sequence[Message]
 """A problem as posed to a model: a text, or the messages of a conversation."""
 
 
+def texts_of(problem: Asked) -> list[str]:
+    """The texts of a problem as posed: one, or that of each message."""
+    return [problem] if isinstance(problem, str) else [message.content for message in problem]
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A question with its gold answer."""

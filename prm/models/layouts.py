@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol
 
-from prm.data.records import Asked
+from prm.data.records import Asked, texts_of
 from prm.errors import RenderError
 
 from .rendering import BatchRenderer, Rendered
@@ -391,7 +391,7 @@ def _tokenized(tokenizer: Any, texts: Sequence[str], *, has_bos: bool = False) -
 
 
 def _require_plain(problem: Asked, steps: Sequence[str], forbidden: Collection[str]) -> None:
-    asked = problem if isinstance(problem, str) else "\n".join(message.content for message in problem)
+    asked = "\n".join(texts_of(problem))
     for number, text in enumerate((asked, *steps)):
         where = f"step {number}" if number else "the problem"
         if number and not text.strip():

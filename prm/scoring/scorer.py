@@ -66,6 +66,13 @@ class UncertainScores(tuple[float, ...]):
         return UncertainScores, (tuple(self), self.deviations)
 
 
+def scores_with(scores: Iterable[float], members: Mapping[str, Scores], deviations: Scores) -> Scores:
+    """The scores of a chain with what is known beside them: those of the members, or deviations; both may be empty."""
+    if members:
+        return CombinedScores(scores, members)
+    return UncertainScores(scores, deviations) if deviations else tuple(scores)
+
+
 NOT_STEPS = "not a list of texts"
 NOT_A_PROBLEM = "not a problem"
 NOT_UNICODE = "text that is not valid Unicode"

@@ -80,9 +80,13 @@ async def score(service: Service, body: ScoreBody, _: Mapping[str, str]) -> dict
     service.limits.require_chains(len(body.chains))
     chains = [_steps(service, place, chain, body.splitter) for place, chain in enumerate(body.chains)]
     found = await service.scores(card, [chain.problem for chain in body.chains], chains)
-    verdicts = await _verdicts_of(service, checker, body.chains, chains)
+    texts, golds = ["".join(steps) for steps in chains], [golds_in(chain.gold) for chain in body.chains]
+    verdicts = await verdicts_where_known(service, checker, texts, [chain.problem for chain in body.chains], golds)
     rows = zip(chains, found, verdicts, strict=True)
-    results = [_shown(card, steps, item, body.aggregate) | {"verdict": verdict} for steps, item, verdict in rows]
+    results = [
+        _shown(card, steps, item, body.aggregate) | {"verdict": None if verdict is None else verdict_shown(verdict)}
+        for steps, item, verdict in rows
+    ]
     return {"scorer": card.name, "kind": card.kind, "results": results}
 
 
@@ -95,18 +99,18 @@ def _steps(service: Service, place: int, chain: ChainBody, splitter: str | None)
     return service.split(chain.text or "", splitter)
 
 
-async def _verdicts_of(
-    service: Service, checker: Checker, bodies: Sequence[ChainBody], chains: Sequence[Sequence[str]]
-) -> list[dict[str, Any] | None]:
-    """A verdict on each chain with a gold answer."""
-    golds = [golds_in(body.gold) for body in bodies]
-    asked = [
-        ("".join(steps), problem_with(plain_text(body.problem), own))
-        for body, own, steps in zip(bodies, golds, chains, strict=True)
-        if own
-    ]
+async def verdicts_where_known(
+    service: Service,
+    checker: Checker,
+    texts: Sequence[str],
+    problems: Sequence[Asked],
+    golds: Sequence[tuple[str, ...]],
+) -> list[Verdict | None]:
+    """A verdict on each solution with a gold answer; None for the others."""
+    rows = zip(texts, problems, golds, strict=True)
+    asked = [(text, problem_with(plain_text(problem), own)) for text, problem, own in rows if own]
     found = iter(await service.verdicts(checker, asked) if asked else ())
-    return [verdict_shown(next(found)) if own else None for own in golds]
+    return [next(found) if own else None for own in golds]
 
 
 def _shown(card: Card, steps: Sequence[str], found: Scores | Refusal, aggregate: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any, TypeVar
 
-from prm.data.records import Asked, Message, Problem
+from prm.data.records import Asked, Message, Problem, texts_of
 from prm.data.steps import SPLITTERS, split_steps
 from prm.errors import InputError, require_known
 from prm.scoring.checking import job_checker, solution_verdicts
@@ -129,11 +129,6 @@ class Service:
 
 def _verdicts(checker: Checker, solutions: Sequence[tuple[str, Problem]], left: threading.Event) -> list[Verdict]:
     return list(solution_verdicts(checker, takewhile(lambda _: not left.is_set(), solutions)))
-
-
-def texts_of(problem: Asked) -> list[str]:
-    """The texts of a problem."""
-    return [problem] if isinstance(problem, str) else [message.content for message in problem]
 
 
 def outcome_of(card: Card, found: Scores | Refusal, aggregate: str | None) -> float | None:

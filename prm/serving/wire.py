@@ -13,7 +13,7 @@ from typing import BinaryIO
 import msgspec
 
 from prm.data.records import Message
-from prm.scoring.scorer import CombinedScores, Refusal, ScoreKind, Scores, UncertainScores
+from prm.scoring.scorer import CombinedScores, Refusal, ScoreKind, Scores, UncertainScores, scores_with
 
 LENGTH = struct.Struct(">I")
 """What stands before each frame."""
@@ -89,9 +89,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
         """The result as the scorer gave it."""
         if self.refusal is not None:
             return self.refusal
-        if self.members:
-            return CombinedScores(self.scores, self.members)
-        return UncertainScores(self.scores, self.deviations) if self.deviations else self.scores
+        return scores_with(self.scores, self.members, self.deviations)
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from prm.data.records import Asked
+from prm.data.records import Asked, texts_of
 from prm.errors import EngineError, InputError
 
-from ..scorer import CombinedScores, Refusal, Scorer, Scores, UncertainScores, malformed, matched, posed
+from ..scorer import Refusal, Scorer, Scores, malformed, matched, posed, scores_with
 from .connection import CONNECTIONS, PATIENCE, Connection
 
 CHAINS = 64
@@ -155,8 +155,7 @@ def _served(url: str, found: Any, scorer: str | None) -> tuple[str, dict[str, An
 
 
 def _characters(problem: Asked, steps: Sequence[str]) -> int:
-    texts = [problem] if isinstance(problem, str) else [message.content for message in problem]
-    return sum(map(len, texts)) + sum(map(len, steps))
+    return sum(map(len, texts_of(problem))) + sum(map(len, steps))
 
 
 def _results(reply: Any, chains: Sequence[Chain]) -> list[Answer]:
@@ -180,8 +179,5 @@ def _merged(items: Sequence[Chain | Refusal], answers: Iterator[list[Answer]]) -
 def _found(answer: Answer) -> Scores | Refusal:
     if answer["refusal"] is not None:
         return Refusal(**answer["refusal"])
-    if answer.get("members"):
-        return CombinedScores(answer["scores"], {name: tuple(s) for name, s in answer["members"].items()})
-    if answer.get("deviations"):
-        return UncertainScores(answer["scores"], tuple(answer["deviations"]))
-    return tuple(answer["scores"])
+    members = {name: tuple(scores) for name, scores in (answer.get("members") or {}).items()}
+    return scores_with(answer["scores"], members, tuple(answer.get("deviations") or ()))

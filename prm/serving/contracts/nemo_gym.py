@@ -13,9 +13,9 @@ from prm.scoring.scorer import Refusal
 from prm.verifiers.adapters.nemo_gym import output_text
 from prm.verifiers.adapters.texts import described
 
-from ..own import Gold
+from ..own import Asking, Gold
 from ..service import Routes, Service
-from .rewards import Prompt, Reward, Sample, Wish, rewards
+from .rewards import Reward, Sample, Wish, rewards
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ def _sample(body: dict[str, Any]) -> Sample:
         ) from error
 
 
-def _prompt(asked: str | list[_Turn]) -> Prompt:
+def _prompt(asked: str | list[_Turn]) -> Asking:
     return asked if isinstance(asked, str) else [Message(turn.role, _text(turn)) for turn in asked]
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from prm.data.records import Asked, Message
+from prm.data.records import Asked
 from prm.errors import InputError
 from prm.scoring.scorer import Refusal, Scores
 from prm.statistics.aggregation import aggregator_named
@@ -20,11 +20,9 @@ from prm.verifiers.adapters.texts import described
 from prm.verifiers.rewards import correctness
 
 from ..limits import RefusedError
-from ..own import Gold, golds_in, scored, split_texts
-from ..service import Service, outcome_of, plain_text, problem_with
+from ..own import Asking, Gold, golds_in, scored, split_texts, verdicts_where_known
+from ..service import Service, outcome_of
 from .prompts import problem_in
-
-Prompt = str | list[Message]
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +57,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Sample:
     """A completion to be rewarded."""
 
-    prompt: Prompt
+    prompt: Asking
     completion: str
     gold: Gold = None
 
@@ -117,13 +115,10 @@ async def _verdicts(
     golds = [golds_in(sample.gold) for sample in samples]
     if wish.reward == "verdict" and not all(golds):
         raise InputError(f"completion {golds.index(())} has no gold answer", "or let the scorer reward: reward=score")
-    asked = [
-        (sample.completion, problem_with(plain_text(problem), own))
-        for sample, problem, own in zip(samples, problems, golds, strict=True)
-        if own
-    ]
-    found = iter(await service.verdicts(service.checker(wish.checker), asked) if asked else ())
-    return [next(found) if own else None for own in golds]
+    if not any(golds):
+        return [None] * len(golds)
+    texts = [sample.completion for sample in samples]
+    return await verdicts_where_known(service, service.checker(wish.checker), texts, problems, golds)
 
 
 def _reward(place: int, score: float | None, scores: Scores | Refusal, verdict: Verdict | None, wish: Wish) -> Reward:

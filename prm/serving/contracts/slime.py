@@ -8,15 +8,15 @@ import msgspec
 
 from prm.verifiers.adapters.openrlhf import without_end
 
-from ..own import Gold
+from ..own import Asking, Gold
 from ..service import Routes, Service
-from .rewards import Prompt, Sample, Wish, rewards
+from .rewards import Sample, Wish, rewards
 
 
 class Body(msgspec.Struct, frozen=True):
     """One completion."""
 
-    prompt: Prompt
+    prompt: Asking
     response: str
     label: Gold = None
 
