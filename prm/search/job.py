@@ -12,7 +12,7 @@ from typing import Any
 
 from prm import console
 from prm.data.drops import Drops, drops_path
-from prm.data.files import ProblemFile, read_problems, to_json, write_records
+from prm.data.files import ProblemFile, to_json, write_records
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Choice, Drop, Problem, StepScores
@@ -163,32 +163,32 @@ def solve(
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
             with closing(Journal(journal_path(place.out))) as journal:
-                counts |= _go_on(journal, job, setup, files["problems"], ray_workers, ray_gpus)
-                counts |= _write(journal, files["problems"], place.out, judge)
+                known = ProblemFile(files["problems"])
+                counts |= _go_on(journal, job, setup, known, ray_workers, ray_gpus)
+                counts |= _write(journal, known, place.out, judge)
     journal_path(place.out).unlink(missing_ok=True)
     return Solutions(job.output, Chain, job.counts(), place)
 
 
 def _go_on(
-    journal: Journal, job: Job, setup: Setup, problems: Path, ray_workers: int, ray_gpus: float
+    journal: Journal, job: Job, setup: Setup, problems: ProblemFile, ray_workers: int, ray_gpus: float
 ) -> dict[str, Any]:
     """Search the problems that are not done; return the speed."""
-    total = sum(1 for _ in read_problems(problems))
+    total = len(problems)
     if journal.places or journal.earlier:
         console.say(f"resuming after {len(journal.places):,} problems")
     if len(journal.places) == total:
         return {}
     setup.engine.announce(ray_workers)
     setup = replace(setup, engine=setup.engine.settled(job))
-    done = set(journal.places)
+    waiting = [identity for identity in problems if identity not in journal.places]
     if ray_workers:
         with ray_at_hand():
             from .ray_searching import search_on_ray
-        ids = [problem.id for problem in read_problems(problems) if problem.id not in done]
-        return _record(search_on_ray(setup, problems, ids, workers=ray_workers, gpus=ray_gpus), journal, total)
+        found = search_on_ray(setup, job.inputs["problems"], waiting, workers=ray_workers, gpus=ray_gpus)
+        return _record(found, journal, total)
     with setup.searcher() as searcher:
-        waiting = (problem for problem in read_problems(problems) if problem.id not in done)
-        return _record(searcher.run(waiting, dict(journal.earlier)), journal, total)
+        return _record(searcher.run(map(problems.__getitem__, waiting), dict(journal.earlier)), journal, total)
 
 
 def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, Any]:
@@ -208,16 +208,15 @@ def _record(events: Iterator[Event], journal: Journal, total: int) -> dict[str, 
     return {"seconds": round(seconds, 1), "tokens a second": round(tokens / seconds)}
 
 
-def _write(journal: Journal, problems: Path, out: Path, checker: Checker) -> dict[str, Any]:
+def _write(journal: Journal, problems: ProblemFile, out: Path, checker: Checker) -> dict[str, Any]:
     """Write the outputs, in the order of the problems; return their counts."""
     counts, drops, choices = dict[str, Any](), Drops(), list[Choice]()
 
     def ends() -> Iterator[Solved]:
         """Read anew for each output: all trees need not be in memory at once."""
-        found = journal.ends(problem.id for problem in read_problems(problems))
-        return (event for event in found if isinstance(event, Solved))
+        return (event for event in journal.ends(problems) if isinstance(event, Solved))
 
-    for event in journal.ends(problem.id for problem in read_problems(problems)):
+    for event in journal.ends(problems):
         if isinstance(event, Drop):
             drops.add(event.id, event.reason, event.detail)
         elif event.choice is None:
@@ -231,7 +230,7 @@ def _write(journal: Journal, problems: Path, out: Path, checker: Checker) -> dic
     counts["answers"] = sum(choice.answer is not None for choice in choices)
     counts["generated tokens"] = sum(choice.generated or 0 for choice in choices)
     counts["scored tokens"] = sum(choice.scored or 0 for choice in choices)
-    return counts | _right(choices, ProblemFile(problems), checker)
+    return counts | _right(choices, problems, checker)
 
 
 def _right(choices: Iterable[Choice], problems: Mapping[str, Problem], checker: Checker) -> dict[str, float]:

@@ -8,7 +8,7 @@ place of the engine's and the scorer's, and so comes to where it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class Journal:
         self._file.append(line)
         self._size += len(line.encode()) + 1
 
-    def ends(self, problem_ids: Iterator[str]) -> Iterator[Solved | Drop]:
+    def ends(self, problem_ids: Iterable[str]) -> Iterator[Solved | Drop]:
         """The ends of these problems, in this order."""
         with self.path.open("rb") as file:
             for name in problem_ids:
