@@ -95,6 +95,16 @@ def chat_tokenizer():
     return byte_level(chat=True)
 
 
+def write_prm(directory, base_model, tokenizer):
+    """A checkpoint of a PRM with a random head in a directory; its path as text."""
+    from prm.models.checkpoint import Metadata, load_model
+
+    load_model(base_model, "prm", seed=1).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    Metadata("prm").save(directory)
+    return str(directory)
+
+
 @pytest.fixture(scope="session")
 def base_model(tmp_path_factory, tokenizer):
     """Directory of a random causal model of hidden size 32, with its tokenizer."""

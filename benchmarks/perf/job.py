@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -77,6 +78,12 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 1800.
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)
     raise SystemExit(f"{url} does not answer")
+
+
+def peak_of(process: int) -> int:
+    """Peak memory of a process that runs, in KiB."""
+    found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) if found else 0
 
 
 def machine() -> str:

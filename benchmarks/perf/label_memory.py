@@ -8,13 +8,12 @@ vLLM's engine is a separate process, so the peak of the command's process (`VmHW
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import time
 from itertools import islice
 from pathlib import Path
 
-from .job import machine, make_chains, prm
+from .job import machine, make_chains, peak_of, prm
 
 
 def main() -> None:
@@ -30,17 +29,16 @@ def main() -> None:
         chains = arguments.out / f"chains{size}.jsonl"
         with (arguments.out / "chains.jsonl").open() as source, chains.open("w") as target:
             target.writelines(islice(source, size))
-        peaks.append(peak_of(data, chains, arguments.out / f"labels{size}.jsonl"))
+        peaks.append(labeling_peak(data, chains, arguments.out / f"labels{size}.jsonl"))
         print(f"{size:7,} chains: peak {peaks[-1] / 1024:,.0f} MiB, {peaks[-1] / peaks[0] - 1:+.1%}")
 
 
-def peak_of(data: list[str], chains: Path, out: Path) -> int:
+def labeling_peak(data: list[str], chains: Path, out: Path) -> int:
     """Peak memory of the command, in KiB."""
     job = [*data, f"--chains={chains}", "--strategy=bisect", "--rollouts=4", f"--out={out}", "--overwrite"]
     process, peak = subprocess.Popen(prm("label", *job)), 0
     while process.poll() is None:
-        found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{process.pid}/status").read_text())
-        peak = max(peak, int(found[1]) if found else 0)
+        peak = max(peak, peak_of(process.pid))
         time.sleep(0.2)
     if process.returncode:
         raise SystemExit(f"the job failed with exit code {process.returncode}")

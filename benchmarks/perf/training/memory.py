@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,7 +24,7 @@ from prm.data.records import Chain, Known, Problem, StepLabels
 from prm.data.writing import write_json
 
 from ...arithmetic import POLICY
-from ..job import machine, prm
+from ..job import machine, peak_of, prm
 
 MODES: dict[str, tuple[str, ...]] = {
     "float32, AdamW": (),
@@ -109,18 +108,12 @@ def peaks_of(job: list[str], out: Path) -> tuple[float, float]:
     lines = []
     for line in process.stderr or ():
         lines.append(line)
-        ended = peak_of(process.pid) or ended
+        ended = peak_of(process.pid) / 2**20 or ended
         if line.startswith("training"):  # the bar, which is printed once it is full
             trained = ended
     if process.wait():
         raise SystemExit(f"the training failed: {''.join(lines[-3:])}")
     return trained, ended
-
-
-def peak_of(process: int) -> float:
-    """Peak memory of a process that runs, in GiB."""
-    found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{process}/status").read_text())
-    return int(found[1]) / 2**20 if found else 0.0
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ import random
 from itertools import islice
 
 import pytest
+from conftest import write_prm
 
 import prm as toolkit
 from prm import Chain, Problem, Scorer, split_steps
 from prm.benchmarks.arithmetic.world import solution, step_truth, stories
-from prm.models.checkpoint import Metadata, load_model
 
 
 def world(count, seed):
@@ -111,11 +111,7 @@ def test_drift_is_measured_against_an_earlier_card(data, probes, tmp_path):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, base_model, tokenizer):
-    made = tmp_path_factory.mktemp("scorer")
-    load_model(base_model, "prm", seed=1).save_pretrained(made)
-    tokenizer.save_pretrained(made)
-    Metadata("prm").save(made)
-    return str(made)
+    return write_prm(tmp_path_factory.mktemp("scorer"), base_model, tokenizer)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import json
 import datasets
 import pandas as pd
 import pytest
+from conftest import write_prm
 
 import prm as toolkit
 from prm import Chain, Problem, StepScores
@@ -31,11 +32,7 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory, base_model, tokenizer):
-    made = tmp_path_factory.mktemp("scorer")
-    load_model(base_model, "prm", seed=1).save_pretrained(made)
-    tokenizer.save_pretrained(made)
-    Metadata("prm").save(made)
-    return str(made)
+    return write_prm(tmp_path_factory.mktemp("scorer"), base_model, tokenizer)
 
 
 @pytest.fixture
@@ -191,7 +188,7 @@ def test_a_scorer_of_ones_own_scores_files_and_suites(tmp_path):
 
 
 def test_a_loaded_scorer_scores_as_its_name_does(base_model, tmp_path):
-    from prm.models.checkpoint import Metadata, load_model, load_tokenizer, save_model
+    from prm.models.checkpoint import load_tokenizer, save_model
 
     model = load_model(base_model, "prm", 0)
     save_model(model.config, model.state_dict(), "prm", tmp_path / "m")
