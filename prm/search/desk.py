@@ -25,11 +25,6 @@ class Desk(Generic[T]):
         self._running: Future[list[Scores | Refusal]] | None = None
         self._thread = ThreadPoolExecutor(1, "scorer")
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether anything waits or is being scored."""
-        return bool(self._waiting) or self._running is not None
-
     def add(self, ticket: T, problem: str, steps: tuple[str, ...]) -> None:
         """Hand in a chain, or the first steps of one."""
         self._waiting.append((ticket, problem, steps))

@@ -58,7 +58,7 @@ from .objectives import (
     total_weights,
 )
 from .packing import INPUTS, can_pack, unpadded
-from .settings import Optimizer, Precision, Scheduler, Weights
+from .settings import DEFAULT_BETA, Optimizer, Precision, Scheduler, Weights
 
 LOG = "training_log.json"
 ADAPTER = "adapter"
@@ -90,7 +90,7 @@ class FitSettings:
     """Tokens per forward pass, with any padding; None for `GPU_TOKENS` or `CPU_TOKENS`. Does not change the result."""
     options: LossOptions = field(default_factory=LossOptions)
     """Of the losses; a loss that heeds `length_coefficient` has it fitted to the groups."""
-    beta: float = 0.05
+    beta: float = DEFAULT_BETA
     """Scale of an implicit reward."""
     weight_decay: float = 0.0
     """Of AdamW."""
