@@ -43,6 +43,9 @@ class Echo(PreparingScorer):
         text = "".join(step for _, steps in rows for step in steps)
         if found := re.search(r"SLEEP ([\d.]+)", text):
             time.sleep(float(found[1]))
+        if found := re.search(r"UNTIL (\S+)", text):
+            while not Path(found[1]).exists():
+                time.sleep(0.005)
         if "DIE" in text:
             os.kill(os.getpid(), signal.SIGKILL)
         if "RAISE" in text:
