@@ -73,10 +73,10 @@ def test_hostile_answers_are_never_correct_and_never_raise(text, gold, tmp_path,
     ids=lambda text: text[:10],
 )
 def test_a_megabyte_is_read_in_no_time(text):
-    start = time.monotonic()
+    start = time.process_time()
     check(text, "5")
     check("5", text)
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 3
     assert check(text + "\n#### 5", "5").is_correct
 
 
