@@ -140,7 +140,8 @@ class Dialect:
     hub_names: tuple[str, ...] = ()
     """Models on the Hub known to use it."""
     companion: str | None = None
-    """For `hub_names`: the base model of an adapter, or the reference model."""
+    """For `hub_names`: the base model of an adapter, or the reference model. In a model's own dialect file, its
+    reference: a name on the Hub, or the way to a directory from the model's own."""
     is_automatic: bool = False
     """Whether it is assumed for its architecture."""
     form: str = ""

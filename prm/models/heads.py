@@ -143,14 +143,18 @@ def causal_head(model: Any, candidates: Sequence[int]) -> ReadHead:
     ids = torch.tensor([[*candidates, *candidates]], device=model.device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     places = torch.arange(ids.shape[1], device=model.device)
-    whole = logits_head(model, inputs, torch.zeros_like(places), places, candidates=candidates).float()
+    whole = logits_head(model, inputs, torch.zeros_like(places), places, candidates=candidates)
     try:
-        few = candidate_head(model, inputs, torch.zeros_like(places), places, candidates=candidates).float()
+        few = candidate_head(model, inputs, torch.zeros_like(places), places, candidates=candidates)
     except (AttributeError, TypeError, RuntimeError):  # a model that is put together in another way
         return partial(logits_head, candidates=tuple(candidates))
-    close = 1e-4 if model.dtype == torch.float32 else 1e-2
-    is_same = torch.allclose(few, whole, rtol=close, atol=close)
-    return partial(candidate_head if is_same else logits_head, candidates=tuple(candidates))
+    return partial(candidate_head if _is_same(few, whole) else logits_head, candidates=tuple(candidates))
+
+
+def _is_same(some: Tensor, others: Tensor) -> bool:
+    """Whether logits are equal but for rounding."""
+    close = 1e-4 if others.dtype == torch.float32 else 1e-2
+    return torch.allclose(some.float(), others.float(), rtol=close, atol=close)
 
 
 def reward_head(
@@ -175,7 +179,13 @@ def likelihood_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positio
     """Log-probability of each token read, given all before it, by a causal model. One channel, in float32."""
     places, embedding = positions - 1, model.get_output_embeddings()
     tokens = inputs["input_ids"][rows, positions]
-    return log_probabilities(logits_at(model, embedding, inputs, rows, places), tokens).unsqueeze(-1)
+    if changes_logits(model.config):
+        return log_probabilities(logits_at(model, embedding, inputs, rows, places), tokens).unsqueeze(-1)
+    hidden, first = _hidden_at(model, embedding, inputs, rows, places)
+    if not _is_same(embedding(hidden[:1]), first):  # it changes them in a way of its own
+        return log_probabilities(logits_at(model, embedding, inputs, rows, places), tokens).unsqueeze(-1)
+    parts = zip(torch.split(hidden, LOGITS_AT_ONCE), torch.split(tokens, LOGITS_AT_ONCE), strict=True)
+    return torch.cat([log_probabilities(embedding(part), own) for part, own in parts]).unsqueeze(-1)
 
 
 def logits_at(model: Any, embedding: nn.Module, inputs: Mapping[str, Any], rows: Tensor, positions: Tensor) -> Tensor:
@@ -188,11 +198,26 @@ def logits_at(model: Any, embedding: nn.Module, inputs: Mapping[str, Any], rows:
         rows: the row of each read position.
         positions: the read positions.
     """
+    return _forward(model, embedding, inputs, lambda hidden: _at(hidden, rows, positions))
 
-    def only_read(_: nn.Module, hidden: tuple[Tensor]) -> tuple[Tensor]:
-        return (_at(hidden[0], rows, positions).unsqueeze(0),)
 
-    hook = embedding.register_forward_pre_hook(only_read)
+def _hidden_at(
+    model: Any, embedding: nn.Module, inputs: Mapping[str, Any], rows: Tensor, positions: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What a causal model's output embedding is given at these places, and the model's own logits of the first one."""
+    read = []
+
+    def first(hidden: Tensor) -> Tensor:
+        read.append(_at(hidden, rows, positions))
+        return read[0][:1]
+
+    logits = _forward(model, embedding, inputs, first)
+    return read[0], logits
+
+
+def _forward(model: Any, embedding: nn.Module, inputs: Mapping[str, Any], chosen: Callable[[Tensor], Tensor]) -> Tensor:
+    """A causal model's logits of what is chosen from ``(chains, length, width)`` before its output embedding."""
+    hook = embedding.register_forward_pre_hook(lambda _, hidden: (chosen(hidden[0]).unsqueeze(0),))
     try:
         logits: Tensor = model(**inputs, use_cache=False).logits[0]
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -148,7 +149,7 @@ def load_public(wanted: Wanted) -> PublicModel:
 
 
 def _load_reference(wanted: Wanted, config: Any, dialect: Dialect, placed: Mapping[str, Any]) -> Any:
-    reference = wanted.reference or companion_of(wanted.name) or (None if dialect.hub_names else dialect.companion)
+    reference = wanted.reference or companion_of(wanted.name) or _own_companion(wanted.name, dialect)
     if reference is None:
         raise ModelError(f"{wanted.name}: an implicit reward needs a reference model", "give reference=")
     its_config = load_config(reference)
@@ -159,6 +160,14 @@ def _load_reference(wanted: Wanted, config: Any, dialect: Dialect, placed: Mappi
             "give the model that it was trained from",
         )
     return load_strictly(reference, its_config, wanted.dtype, **placed)
+
+
+def _own_companion(name: str, dialect: Dialect) -> str | None:
+    """The reference that a dialect file names: a directory, seen from the model's own, or a name on the Hub."""
+    if dialect.hub_names or dialect.companion is None:
+        return None
+    beside = Path(name) / dialect.companion
+    return str(beside) if beside.is_dir() else dialect.companion
 
 
 def _head(model: Any, tokenizer: Any, name: str, dialect: Dialect) -> ReadHead:

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,9 @@ from .options import OPTIONS, options_text
 from .settings import DEFAULT_SHARE, TrainSettings, Weights, makes_no_difference
 
 if TYPE_CHECKING:
+    from prm.models.checkpoint import Metadata
+    from prm.models.dialects import Dialect
+
     from .data.preparation import Prepared
     from .trainer import FitSettings, Trained
 
@@ -363,7 +366,7 @@ def _write(job: Job, work: Path, prepared: Prepared, trained: Trained, options: 
     from .card import model_card
     from .trainer import ADAPTER, LOG
 
-    reading = prepared.reading
+    reading = _seen_from(job.output, prepared.reading)
     kind = reading.kind if isinstance(reading, Metadata) else None
     with whole_directory(job.output) as directory:
         save_model(trained.config, trained.weights, kind, directory)
@@ -381,6 +384,15 @@ def _write(job: Job, work: Path, prepared: Prepared, trained: Trained, options: 
         for part in ("tensorboard", ADAPTER):
             if (work / part).is_dir():
                 shutil.copytree(work / part, directory / part)
+
+
+def _seen_from(place: Path, reading: Metadata | Dialect) -> Metadata | Dialect:
+    """The same, with the way from this directory to a reference that is a directory: both may be moved together."""
+    from prm.models.dialects import Dialect
+
+    if not isinstance(reading, Dialect) or not Path(reading.companion or "").is_dir():
+        return reading
+    return replace(reading, companion=os.path.relpath(reading.companion or "", place))
 
 
 def _draw(log: Sequence[Mapping[str, float]], path: Path) -> None:

@@ -135,7 +135,6 @@ def _reading(settings: TrainSettings) -> Metadata | Dialect:
 def _implicit(settings: TrainSettings) -> Dialect:
     """The dialect of an implicit PRM, whose reference is its backbone."""
     before, _, after = prompt_of(settings.template).text.partition(PLACE)
-    base = Path(settings.base)
     return replace(
         DIALECTS["implicit"],
         layout="spans" if settings.chat else "plain",
@@ -145,7 +144,7 @@ def _implicit(settings: TrainSettings) -> Dialect:
         joint=settings.separator_text,
         beta=settings.beta,
         hub_names=(),
-        companion=str(base.resolve()) if base.is_dir() else settings.base,
+        companion=settings.base,
         form=f"{'chat; the' if settings.chat else 'problem,'} steps with {settings.separator_text!r} between them",
         source="",
     )

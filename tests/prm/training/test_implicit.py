@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from array import array
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -89,6 +90,31 @@ def test_logits_are_the_models_own_capped_ones_at_the_asked_places():
     expected = whole.log_softmax(-1)[[0, 1], [0, 2], [5, 8]]
     assert torch.allclose(read, expected, atol=1e-6)
     assert model(ids).logits.shape == whole.shape, "no hook is left"
+
+
+class Doubled(Gemma2ForCausalLM):
+    """Changes its logits in a way that its configuration does not tell."""
+
+    def forward(self, *args, **kwargs):
+        output = super().forward(*args, **kwargs)
+        output.logits = 2 * output.logits
+        return output
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kind", "most"), [(Gemma2ForCausalLM, 4), (Doubled, 10)])
+def test_the_logits_of_a_whole_pass_are_not_held_at_once(kind, most, monkeypatch):
+    monkeypatch.setattr("prm.models.heads.LOGITS_AT_ONCE", 4)
+    config = capped().config
+    config.final_logit_softcapping = None
+    model, sizes = kind(config).eval(), []
+    ids = torch.arange(1, 12).unsqueeze(0)
+    expected = model(ids).logits.log_softmax(-1)[0, range(10), range(2, 12)]
+    model.lm_head.register_forward_hook(lambda _, read, __: sizes.append(read[0].reshape(-1, 32).shape[0]))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    read = likelihood_head(model, inputs, torch.zeros(10, dtype=torch.long), torch.arange(1, 11))[:, 0]
+    assert torch.allclose(read, expected, atol=1e-5)
+    assert max(sizes) == most
 
 
 def test_the_likelihood_of_solutions(base_model):
@@ -268,6 +294,20 @@ def test_a_plain_text_is_read_from_after_the_problem(tokenizer):
     assert tokenizer.decode(rendered.ids[: rendered.prompt_length]) == "<s>what is 4?\n"
     parts = [tokenizer.decode(rendered.ids[: end + 1]) for end in rendered.step_ends]
     assert parts == ["<s>what is 4?\nSo 4.\n", text]
+
+
+def test_a_checkpoint_and_its_reference_can_be_moved_together(base_model, tmp_path, monkeypatch):
+    shutil.copytree(base_model, tmp_path / "here" / "base")
+    monkeypatch.chdir(tmp_path / "here")
+    settings = TrainSettings("base", **{**SHORT, "epochs": 1}, held_out=0)
+    made = toolkit.train(settings, **LISTS, out="runs/out")
+    said = [(made.path / name).read_text() for name in (DIALECT_FILE, "README.md")]
+    assert all("../../base" in text and str(tmp_path) not in text for text in said)
+    asked = ["what is 4?"], [("So 4.\n",)]
+    before = toolkit.load_scorer("runs/out").score(*asked)
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    monkeypatch.chdir(tmp_path)
+    assert toolkit.load_scorer(str(tmp_path / "there/runs/out")).score(*asked) == before
 
 
 @pytest.mark.parametrize(
