@@ -81,13 +81,19 @@ def test_a_megabyte_is_read_in_no_time(text):
 
 
 def test_64_threads_give_the_verdicts_of_one():
-    texts = ["9^{9^{9^9}}", "((9^9999)^9999)^9999", "99999999!", "(" * 500 + "1", r"\sum_{k=1}^{9^{9}} k^{k}", "\ud800"]
+    texts = ["9^{9^{9^9}}", "((9^9999)^9999)^9999", "99999999!", "(" * 500 + "1", "\ud800"]
     golds = ["5", "x+1", r"\frac{\pi}{6}", "(1,2)"]
-    pairs = [(rf"\boxed{{{text}}}", gold) for text in texts for gold in golds]
-    pairs += [(rf"\boxed{{{n}(x+1)^2}}", f"{n}x^2+{2 * n}x+{n + n % 2}") for n in range(1, 41)]
-    alone = [check(*pair, timeout=30) for pair in pairs]
+    jobs = [(rf"\boxed{{{text}}}", gold, 30) for text in texts for gold in golds]
+    jobs += [(r"\boxed{\sum_{k=1}^{9^{9}} k^{k}}", gold, 1) for gold in golds]  # never done
+    jobs += [(rf"\boxed{{{n}(x+1)^2}}", f"{n}x^2+{2 * n}x+{n + n % 2}", 30) for n in range(1, 41)]
+
+    def verdict(job):
+        prediction, gold, seconds = job
+        return check(prediction, gold, timeout=seconds)
+
+    alone = [verdict(job) for job in jobs]
     with ThreadPoolExecutor(64) as threads:
-        assert list(threads.map(lambda pair: check(*pair, timeout=30), pairs)) == alone
+        assert list(threads.map(verdict, jobs)) == alone
 
 
 def test_the_parser_has_limits():
