@@ -131,7 +131,8 @@ def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
     assert len(drawn) == sum(sum(x.drawn) for x in again)
 
 
-def test_two_processes_on_one_output_refuse_each_other_and_a_kill_leaves_no_engine(made, served):
+def test_two_processes_on_one_output_refuse_each_other_and_a_kill_leaves_no_engine(made, served, monkeypatch):
+    monkeypatch.delenv("VLLM_ENABLE_V1_MULTIPROCESSING")
     out = made / "shared.jsonl"
     process = start_label(made, out, "-k", 256, "--engine-option", "max_num_seqs=1")  # hours of work for one at a time
     assert "another process" in label(made, out, "-k", 256, "--endpoint", served, ok=False)
