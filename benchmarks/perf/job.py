@@ -51,9 +51,9 @@ def make_chains(out: Path, problems: int, each: int, seed: int = 11, *options: o
 
 
 @contextmanager
-def server(port: int, *options: str) -> Iterator[str]:
-    """Run a vLLM server of the policy, and yield its base URL."""
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(POLICY), "--port", str(port)]
+def server(port: int, *options: str, model: Path = POLICY) -> Iterator[str]:
+    """Run a vLLM server of a model, and yield its base URL."""
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", f"--model={model}", f"--port={port}"]
     settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
     fixed = ["--enforce-eager", "--block-size=32", "--no-enable-chunked-prefill", "--disable-uvicorn-access-log"]
     process = subprocess.Popen([*command, *fixed, *options], env=os.environ | settings)

@@ -49,7 +49,7 @@ class Connection:
         key = token or os.environ.get(TOKEN)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=256)
         self._options: dict[str, Any] = {
-            "headers": {"Authorization": f"Bearer {key}"} if key else {},
+            "headers": {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})},
             "verify": httpx.create_ssl_context(),
             "timeout": httpx.Timeout(patience, connect=10),
             "limits": limits,

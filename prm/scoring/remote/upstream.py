@@ -4,8 +4,8 @@ A server is started so that it gives every token's outputs, and no prefix is cac
 
     vllm serve MODEL --runner pooling --no-enable-prefix-caching --pooler-config '{"tok_pooling_type": "ALL"}'
 
-A sequence classifier needs no pooler configuration. The text is turned into ids here, so that every replica gets the
-same ones, whatever its own template.
+A sequence classifier needs no pooler configuration; a model in float32 needs `--dtype float32`. The text is turned into
+ids here, so that every replica gets the same ones, whatever its own template.
 """
 
 from __future__ import annotations

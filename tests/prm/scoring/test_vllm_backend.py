@@ -20,6 +20,7 @@ from transformers import (
     Qwen2ForTokenClassification,
 )
 
+from prm.benchmarks.perf.job import server
 from prm.errors import ModelError
 from prm.models.checkpoint import Metadata
 from prm.models.conversion import convert, to_qwen2_process_reward
@@ -130,6 +131,19 @@ class TestEngine:
         plain = logits.tolist() if both.ours.kind == "orm" else logits.softmax(-1)[list(rendered.step_ends), 1].tolist()
         for scorer in (both.ours, both.served):
             assert scorer.score(TEXTS[5:6], CHAINS[5:6])[0] == pytest.approx(plain, abs=SAME)
+
+
+@pytest.mark.engine
+def test_a_vllm_server_gives_the_same_as_its_documented_command_starts_it(tmp_path):
+    path = as_trl_saves_it(tmp_path)
+    documented = ["--runner=pooling", "--no-enable-prefix-caching", '--pooler-config={"tok_pooling_type": "ALL"}']
+    documented.append("--dtype=float32")
+    expected = load_scorer(str(path)).score(TEXTS, CHAINS)
+    with server(8153, *documented, model=path) as url:
+        served = load_scorer(str(path), backend="server", engine_options={"url": url.removesuffix("/v1")})
+        found = served.score(TEXTS, CHAINS)
+        served.close()
+    assert furthest(expected, found) < SAME
 
 
 class FakeProcess:

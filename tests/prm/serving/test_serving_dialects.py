@@ -88,6 +88,7 @@ def handler(model, task):
             self.answer({"data": [{"id": "served", "max_model_len": 2048}]})
 
         def do_POST(self):
+            assert self.headers["Content-Type"] == "application/json", "vLLM reads nothing else"
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert (self.path, body["model"], body["task"], body["use_activation"]) == (
                 "/pooling",
