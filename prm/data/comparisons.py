@@ -1,13 +1,14 @@
-"""Files of pairwise outcomes, and of the values estimated from them."""
+"""Files of pairwise outcomes, and of the values of chains: those estimated from them, or ratings by several names."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from reprlib import repr as short
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -16,12 +17,15 @@ from prm.statistics.strengths import PairOutcome
 
 from .converting import converted
 from .reading import read_rows
+from .rows import Row
 from .writing import write_lines
 
 SCHEMA = "chain-value/1"
 
 _Id = Annotated[str, Meta(min_length=1)]
 _LARGEST = sys.float_info.max
+Values = tuple[float | None, ...]
+"""The values of a chain, one for each output of a model; None for one that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,10 @@ class _Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Value:
-    """A row of a file of values."""
+class _Valued:
+    """A row of a file of values, without these."""
 
     chain_id: _Id
-    value: Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
     schema: Literal["chain-value/1"] = "chain-value/1"
 
 
@@ -91,21 +94,64 @@ def _value_row(identity: str, value: float, comparisons: float) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def read_values(path: Path) -> dict[str, float]:
-    """Chain id → value, from a file that `prm strengths` wrote, or any with `chain_id` and `value` in each row.
+def read_values(path: Path, outputs: Sequence[str] = ()) -> dict[str, Values]:
+    """Chain id → values, from a file that `prm strengths` wrote, or any with `chain_id` and these values in each row.
+
+    Args:
+        path: the file.
+        outputs: names of the values, see `values_in`; empty for the one `value`, which then no row may lack.
 
     Raises:
-        InputError: a row has no such value, or an id comes twice; names file, line and field.
+        InputError: a row has no such value, an id comes twice, or no row has a value of some name; names file, line
+            and field.
     """
-    values: dict[str, float] = {}
+    values: dict[str, Values] = {}
     for number, row in read_rows(path):
         try:
-            found = converted(row, _Value)
+            identity, found = converted(row, _Valued).chain_id, values_in(row, outputs or ("value",))
+            if not outputs and found == (None,):
+                raise ValueError("lacks the field 'value'")
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}", f"this must be a {SCHEMA} file") from error
-        if found.chain_id in values:
-            raise InputError(
-                f"{path}:{number}: chain id {found.chain_id!r} comes twice", "ids must be unique in a file"
-            )
-        values[found.chain_id] = found.value
+        if identity in values:
+            raise InputError(f"{path}:{number}: chain id {identity!r} comes twice", "ids must be unique in a file")
+        values[identity] = found
+    require_every_output(path, outputs, values.values())
     return values
+
+
+def values_in(row: Row, outputs: Sequence[str]) -> Values:
+    """The values of these names in a row: in its object `values` or, without one, in fields of their own.
+
+    >>> values_in({"helpfulness": 3, "verbosity": None}, ["helpfulness", "verbosity"])
+    (3.0, None)
+
+    Raises:
+        ValueError: one is no finite number; names the field.
+    """
+    given = row if row.get("values") is None else row["values"]
+    if not isinstance(given, Mapping):
+        raise ValueError(f"field 'values' is {short(given)}: expected an object")
+    return tuple(_finite(name, given.get(name)) for name in outputs)
+
+
+def _finite(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        raise ValueError(f"field {name!r} is {short(value)}: expected a finite number")
+    return float(value)
+
+
+def require_every_output(path: Path, outputs: Sequence[str], rows: Iterable[Values]) -> None:
+    """Refuse a name that nothing in a file has a value of.
+
+    Raises:
+        InputError: there are such names.
+    """
+    lacking = set(range(len(outputs)))
+    for values in rows:
+        lacking.difference_update(place for place, value in enumerate(values) if value is not None)
+    if lacking:
+        named = ", ".join(repr(outputs[place]) for place in sorted(lacking))
+        raise InputError(f"{path}: no row has a value of {named}", "mend the names of the outputs")

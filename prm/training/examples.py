@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, TypeVar
 
+from prm.data.comparisons import Values
 from prm.data.drops import Drops
 from prm.data.joining import LabeledChain
 from prm.data.preferences import Preference
@@ -44,8 +45,9 @@ class ChainExample:
     """Label of each step in [0, 1]; None for a step that is not learned from."""
     weights: tuple[float, ...]
     """Weight of each target."""
-    value: float | None
-    """Value of the chain: 1 right, 0 wrong, or a given number; None where it is unknown or not learned."""
+    values: tuple[float | None, ...]
+    """Value of the chain for each output: 1 right, 0 wrong, or a given number; None where it is unknown or not
+    learned. As many in all examples of a training; one, unless the model has several outputs."""
     known: tuple[Known, ...] = ()
     """How each label is known; empty if there are none."""
     reference: float = 0.0
@@ -55,6 +57,16 @@ class ChainExample:
     def has_target(self) -> bool:
         """Whether any step is learned from."""
         return any(target is not None for target in self.targets)
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the value of any output is learned from."""
+        return any(value is not None for value in self.values)
+
+    @property
+    def value(self) -> float | None:
+        """The value by which chains are compared: that of the first output, for only a single one learns from pairs."""
+        return self.values[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +85,9 @@ class GroupExample:
     """How much the values of its chains, and the pairs of them, count; above 0."""
 
 
-BLANK = GroupExample("", 1, (ChainExample("", array("i", [0]), (), (), (), None),))
-"""One token without steps or value: adds nothing to any loss."""
+def blank(outputs: int) -> GroupExample:
+    """One token without steps or values: adds nothing to any loss."""
+    return GroupExample("", 1, (ChainExample("", array("i", [0]), (), (), (), (None,) * outputs),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +105,10 @@ class Recipe:
     too_long: TooLong = "drop"
     needs_pairs: bool = True
     """Whether a problem whose chains all have the same value teaches nothing."""
-    values: Mapping[str, float] | None = None
-    """Values by chain id that replace right and wrong; None to use right and wrong."""
+    outputs: int = 1
+    """Number of values that a chain has."""
+    values: Mapping[str, Values] | None = None
+    """Values of each output by chain id that replace right and wrong; None to use right and wrong."""
 
 
 def unlabeled(chain: Chain) -> StepLabels:
@@ -182,7 +197,7 @@ def _compared(
         if fault := _fault(rendered, recipe):
             failed.append((name, *fault))
         elif isinstance(rendered, Rendered):
-            chains.append(_answer(name, rendered, value))
+            chains.append(_answer(name, rendered, (value,)))
             prompt_length = rendered.prompt_length
     if {chain.value for chain in chains} != {0.0, 1.0}:
         drops.add(preference.id, *failed[0][1:])
@@ -206,9 +221,9 @@ def _fault(rendered: Rendered | RenderError, recipe: Recipe) -> tuple[str, str] 
     return None
 
 
-def _answer(identity: str, rendered: Rendered, value: float) -> ChainExample:
+def _answer(identity: str, rendered: Rendered, values: Values) -> ChainExample:
     steps = len(rendered.step_ends)
-    return ChainExample(identity, array("i", rendered.ids), rendered.step_ends, (None,) * steps, (1.0,) * steps, value)
+    return ChainExample(identity, array("i", rendered.ids), rendered.step_ends, (None,) * steps, (1.0,) * steps, values)
 
 
 def _rendered(
@@ -255,11 +270,11 @@ def _example(labels: StepLabels, rendered: Rendered, recipe: Recipe, drops: Drop
         return None
     steps = len(fitting.step_ends)
     targets = _targets(labels, recipe)[:steps] if "step" in recipe.heads else (None,) * steps
-    value = _value(labels, recipe) if "outcome" in recipe.heads else None
+    values = _values(labels, recipe) if "outcome" in recipe.heads else (None,)
     weights = tuple(map(float, labels.evidence[:steps])) if recipe.labels_as == "counts" else (1.0,) * steps
     ids = array("i", fitting.ids)
-    example = ChainExample(labels.chain_id, ids, fitting.step_ends, targets, weights, value, labels.known[:steps])
-    if value is None and not example.has_target:
+    example = ChainExample(labels.chain_id, ids, fitting.step_ends, targets, weights, values, labels.known[:steps])
+    if not (example.has_value or example.has_target):
         drops.add(labels.chain_id, _nothing_known(recipe))
         return None
     return example
@@ -292,10 +307,10 @@ def _targets(labels: StepLabels, recipe: Recipe) -> tuple[float | None, ...]:
     return tuple(float(value) if value is not None and i < stop else None for i, value in enumerate(found))
 
 
-def _value(labels: StepLabels, recipe: Recipe) -> float | None:
+def _values(labels: StepLabels, recipe: Recipe) -> Values:
     if recipe.values is not None:
-        return recipe.values.get(labels.chain_id)
-    return {"correct": 1.0, "incorrect": 0.0}.get(labels.outcome)
+        return recipe.values.get(labels.chain_id, (None,) * recipe.outputs)
+    return ({"correct": 1.0, "incorrect": 0.0}.get(labels.outcome),)
 
 
 def _nothing_known(recipe: Recipe) -> str:

@@ -51,7 +51,7 @@ from ..settings import DEFAULT_SHARE, TrainSettings
 from .audit import audit
 from .storage import Changed, Columns, Groups, Writer
 
-FORMAT = 1
+FORMAT = 2
 """Of the directory. Another number, and no directory made before is used."""
 _NOTES, _EXAMPLES = "prepared.json", "examples"
 
@@ -103,6 +103,7 @@ def prepare(
         context=context,
         too_long=settings.too_long,
         needs_pairs=need_pairs(settings.terms),
+        outputs=len(settings.outputs) or 1,
     )
     making = _Making(settings, files, evaluation, tokenizer, reading, recipe)
     fingerprint = making.fingerprint()
@@ -126,6 +127,7 @@ def _reading(settings: TrainSettings) -> Metadata | Dialect:
         settings.chat,
         settings.score_means,
         members=settings.members,
+        outputs=settings.outputs,
         is_beta="beta-binomial" in settings.terms,
         form=settings.form,
         template=settings.template,
@@ -216,7 +218,7 @@ class _Making:
         """Make the examples, and write them all or nothing."""
         drops = Drops()
         with whole_directory(place) as directory:
-            with Writer(directory) as writer:
+            with Writer(directory, self.recipe.outputs) as writer:
                 data = self._read(self.files, writer, drops)
                 other = self._read(self.evaluation, writer, drops, "evaluation/") if self.evaluation else None
             columns = Columns.load(directory)
@@ -234,8 +236,9 @@ class _Making:
 
     def _read(self, files: Mapping[str, Path], writer: Writer, drops: Drops, prefix: str = "") -> _Problems:
         """Write the examples of these files; problems of the same text get one id, since they count as one."""
-        renderer = self._renderer()
-        recipe = replace(self.recipe, values=read_values(files["values"])) if "values" in files else self.recipe
+        renderer, recipe = self._renderer(), self.recipe
+        if "values" in files:
+            recipe = replace(recipe, values=read_values(files["values"], self.settings.outputs))
         if "preferences" in files:
             splitter = self.settings.splitter if self.settings.form == "steps" else None
             found = _of_preferences(files["preferences"], splitter, renderer, recipe, drops)
