@@ -144,14 +144,12 @@ def _finite(name: str, value: Any) -> float | None:
 
 
 def require_every_output(path: Path, outputs: Sequence[str], rows: Iterable[Values]) -> None:
-    """Refuse a name that nothing in a file has a value of.
+    """Refuse a name that none of the rows of a file has a value of; of no rows, nothing is known.
 
     Raises:
         InputError: there are such names.
     """
-    lacking = set(range(len(outputs)))
-    for values in rows:
-        lacking.difference_update(place for place, value in enumerate(values) if value is not None)
-    if lacking:
-        named = ", ".join(repr(outputs[place]) for place in sorted(lacking))
+    columns = zip(outputs, zip(*rows, strict=True), strict=False)
+    if lacking := [name for name, column in columns if all(value is None for value in column)]:
+        named = ", ".join(map(repr, lacking))
         raise InputError(f"{path}: no row has a value of {named}", "mend the names of the outputs")

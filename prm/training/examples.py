@@ -8,13 +8,13 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Literal, TypeVar
 
 from prm.data.comparisons import Values
 from prm.data.drops import Drops
 from prm.data.joining import LabeledChain
-from prm.data.preferences import Preference
+from prm.data.preferences import Preference, RatedAnswer
 from prm.data.records import Chain, Known, StepLabels
 from prm.data.steps import split_steps
 from prm.errors import RenderError
@@ -159,31 +159,46 @@ def preference_examples(
         splitter: cuts an answer into steps; None to give it to the renderer whole.
         drops: see above.
     """
-    for part in _ahead(lambda rows: _answers(rows, renderer, splitter), _rounds(preferences)):
-        made = (_compared(preference, answers, recipe, drops) for preference, answers in part)
-        yield from (group for group in made if group is not None)
+    made = (_compared(*row, recipe, drops) for row in _answered(preferences, renderer, splitter))
+    yield from (group for group in made if group is not None)
 
 
-_Answered = list[tuple[str, float, Rendered | RenderError]]
-"""Name, value and text of each answer of a row."""
+def rated_examples(
+    rows: Iterable[RatedAnswer], renderer: StepRenderer, recipe: Recipe, splitter: str | None, drops: Drops
+) -> Iterator[GroupExample]:
+    """Examples of rated answers: a group for each run of answers to the same context. Arguments and drops as above."""
+    answered = _answered(rows, renderer, splitter)
+    for _, run in groupby(answered, key=lambda row: row[0].context):
+        own = list(run)
+        chains, prompt_length = list[ChainExample](), 0
+        for name, values, rendered in (answer for _, answers in own for answer in answers):
+            if fault := _fault(rendered, recipe):
+                drops.add(name, *fault)
+            elif values == (None,) * recipe.outputs:
+                drops.add(name, _NO_VALUE)
+            elif isinstance(rendered, Rendered):
+                chains.append(_answer(name, rendered, values))
+                prompt_length = rendered.prompt_length
+        group = GroupExample(own[0][0].id, prompt_length, tuple(chains))
+        if chains and _teaches(group, recipe, drops):
+            yield group
 
 
-def _answers(
-    preferences: Sequence[Preference], renderer: StepRenderer, splitter: str | None
-) -> list[tuple[Preference, _Answered]]:
-    named = [
-        [(f"chosen-{n}", 1.0, text) for n, text in enumerate(preference.all_chosen, start=1)]
-        + [(f"rejected-{n}", 0.0, text) for n, text in enumerate(preference.all_rejected, start=1)]
-        for preference in preferences
-    ]
-    contexts = [preference.context for preference, own in zip(preferences, named, strict=True) for _ in own]
-    texts = (text for own in named for _, _, text in own)
-    chains = [(text,) if splitter is None else split_steps(text, splitter) for text in texts]
-    rendered = iter(renderer.render_many(contexts, chains))
-    return [
-        (preference, [(f"{preference.id}/{name.removesuffix('-1')}", value, next(rendered)) for name, value, _ in own])
-        for preference, own in zip(preferences, named, strict=True)
-    ]
+_Row = TypeVar("_Row", Preference, RatedAnswer)
+_Answered = list[tuple[str, Values, Rendered | RenderError]]
+"""Name, values and text of each answer of a row."""
+
+
+def _answered(rows: Iterable[_Row], renderer: StepRenderer, splitter: str | None) -> Iterator[tuple[_Row, _Answered]]:
+    def render(part: Sequence[_Row]) -> list[tuple[_Row, _Answered]]:
+        contexts = [row.context for row in part for _ in row.answers]
+        texts = (text for row in part for _, _, text in row.answers)
+        chains = [(text,) if splitter is None else split_steps(text, splitter) for text in texts]
+        rendered = iter(renderer.render_many(contexts, chains))
+        return [(row, [(name, values, next(rendered)) for name, values, _ in row.answers]) for row in part]
+
+    for part in _ahead(render, _rounds(rows)):
+        yield from part
 
 
 def _compared(
@@ -193,11 +208,11 @@ def _compared(
     drops: Drops,
 ) -> GroupExample | None:
     chains, failed, prompt_length = list[ChainExample](), list[tuple[str, str, str]](), 0
-    for name, value, rendered in answers:
+    for name, values, rendered in answers:
         if fault := _fault(rendered, recipe):
             failed.append((name, *fault))
         elif isinstance(rendered, Rendered):
-            chains.append(_answer(name, rendered, (value,)))
+            chains.append(_answer(name, rendered, values))
             prompt_length = rendered.prompt_length
     if {chain.value for chain in chains} != {0.0, 1.0}:
         drops.add(preference.id, *failed[0][1:])
@@ -313,11 +328,14 @@ def _values(labels: StepLabels, recipe: Recipe) -> Values:
     return ({"correct": 1.0, "incorrect": 0.0}.get(labels.outcome),)
 
 
+_NO_VALUE = "it has no value"
+
+
 def _nothing_known(recipe: Recipe) -> str:
     if recipe.heads == {"step"}:
         return f"no step has a {recipe.labels_as} label"
     if recipe.heads == {"outcome"}:
-        return "its answer is undecided" if recipe.values is None else "it has no value"
+        return "its answer is undecided" if recipe.values is None else _NO_VALUE
     return "neither its steps nor its answer are known"
 
 

@@ -11,12 +11,12 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,8 +25,8 @@ from prm.data.drops import Drops
 from prm.data.files import ProblemFile, read_records, sound_chains
 from prm.data.joining import join_rows
 from prm.data.manifest import content_digest
-from prm.data.preferences import Preference, read_preferences
-from prm.data.records import StepLabels
+from prm.data.preferences import Preference, RatedAnswer, read_preferences, read_rated
+from prm.data.records import Message, StepLabels
 from prm.data.splits import SplitProof, hold_out, prove, text_digest
 from prm.data.writing import whole_directory, write_json
 from prm.errors import InputError
@@ -43,6 +43,7 @@ from ..examples import (
     class_weights,
     label_examples,
     preference_examples,
+    rated_examples,
     reweighted,
     unlabeled,
 )
@@ -84,7 +85,7 @@ def prepare(
 
     Args:
         settings: how to train.
-        files: `problems` and `chains` with `labels`, `values` or both; or `preferences`.
+        files: `problems` and `chains` with `labels`, `values` or both; or `preferences`; or `values` of answers alone.
         evaluation: the same of other problems to measure on; empty to hold some out.
         place: directory that keeps what is made; one with other contents is replaced.
         waits: whether another process makes it.
@@ -236,13 +237,18 @@ class _Making:
 
     def _read(self, files: Mapping[str, Path], writer: Writer, drops: Drops, prefix: str = "") -> _Problems:
         """Write the examples of these files; problems of the same text get one id, since they count as one."""
-        renderer, recipe = self._renderer(), self.recipe
-        if "values" in files:
-            recipe = replace(recipe, values=read_values(files["values"], self.settings.outputs))
+        renderer, recipe, outputs = self._renderer(), self.recipe, self.settings.outputs
+        splitter = self.settings.splitter if self.settings.form == "steps" else None
         if "preferences" in files:
-            splitter = self.settings.splitter if self.settings.form == "steps" else None
-            found = _of_preferences(files["preferences"], splitter, renderer, recipe, drops)
+            rows = read_preferences(files["preferences"], drops)
+            found = _of_answers(rows, lambda noted: preference_examples(noted, renderer, recipe, splitter, drops))
+        elif "chains" not in files:
+            recipe = replace(recipe, values={})  # those of the rows take the place of right and wrong
+            rated = read_rated(files["values"], outputs, drops)
+            found = _of_answers(rated, lambda noted: rated_examples(noted, renderer, recipe, splitter, drops))
         else:
+            if "values" in files:
+                recipe = replace(recipe, values=read_values(files["values"], outputs))
             found = _of_labels(files, self.settings.splitter, renderer, recipe, drops)
         problems = _Problems(prefix)
         for group, text in found:
@@ -295,22 +301,23 @@ def _of_labels(
         yield group, problems[group.problem_id].text
 
 
-def _of_preferences(path: Path, splitter: str | None, renderer: StepRenderer, recipe: Recipe, drops: Drops) -> _Found:
-    if "step" in recipe.heads:
-        raise InputError("preferences hold no step labels", "train an ORM on them")
+_Row = TypeVar("_Row", Preference, RatedAnswer)
+
+
+def _of_answers(rows: Iterable[_Row], made: Callable[[Iterable[_Row]], Iterator[GroupExample]]) -> _Found:
+    """What is made of rows with a context of their own."""
     texts: dict[str, str] = {}
 
-    def rows() -> Iterator[Preference]:
-        for row in read_preferences(path, drops):
-            texts[row.id] = _context_text(row)
+    def noted() -> Iterator[_Row]:
+        for row in rows:
+            texts[row.id] = _context_text(row.context)
             yield row
 
-    for group in preference_examples(rows(), renderer, recipe, splitter, drops):
+    for group in made(noted()):
         yield group, texts.pop(group.problem_id)
 
 
-def _context_text(preference: Preference) -> str:
-    context = preference.context
+def _context_text(context: str | tuple[Message, ...]) -> str:
     return context if isinstance(context, str) else "\n\n".join(f"{m.role}: {m.content}" for m in context)
 
 

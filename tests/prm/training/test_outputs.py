@@ -15,6 +15,7 @@ from prm.models.checkpoint import Metadata, load_metadata
 from prm.training.collation import collate
 from prm.training.data.storage import Columns, Writer
 from prm.training.examples import ChainExample, GroupExample, blank
+from prm.training.job import audit_of
 from prm.training.objectives import LossOptions, Read, losses, total_weights
 from prm.training.trainer import LOG
 
@@ -122,6 +123,11 @@ ROWS = [
 ]
 UNRATED = {"chain_id": "p7/1", "coherence": 1}
 DATA = {"problems": PROBLEMS, "chains": CHAINS, "values": [*ROWS[:-1], UNRATED]}
+RATED = [
+    {"prompt": f"what is {i}?", "response": text, "helpfulness": float(k), "verbosity": 1 - k, "coherence": 4}
+    for i in range(8)
+    for k, text in enumerate(("So 4.\n", "Thus it 12.\n"))
+]
 HOW = {"objective": "orm", "losses": {"regression": 1.0}, "lr": 1e-2, "batch_size": 4, "epochs": 8, "outputs": NAMES}
 
 
@@ -268,3 +274,75 @@ def test_outputs_need_values_and_pointwise_needs_shares(base_model):
 def test_metadata_of_outputs_that_cannot_be(kind, outputs):
     with pytest.raises(ValueError, match="outputs must be"):
         Metadata(kind, outputs=outputs)
+
+
+def test_the_command_takes_names_in_one_text_and_in_a_file_of_options(prm, base_model, tmp_path):
+    written(tmp_path / "rated.jsonl", RATED)
+    (tmp_path / "train.toml").write_text('objective = "orm"\noutputs = ["helpfulness", "verbosity"]\n')
+    line = ["train", "--base", base_model, "--values=rated.jsonl", "--loss=regression=1", "--max-steps=1"]
+    by_file = prm(*line, "--config=train.toml", "--out=a")
+    by_text = prm(*line, "--objective=orm", "--outputs=helpfulness,verbosity", "--out=b")
+    assert [code for code, _, _ in (by_file, by_text)] == [0, 0]
+    assert "ignored fields (in so many rows): coherence (16)" in by_text[2]
+    assert load_metadata(tmp_path / "a") == load_metadata(tmp_path / "b")
+    assert load_metadata(tmp_path / "a").outputs == ("helpfulness", "verbosity")
+    assert prm(*line, "--config=b/train.toml", "--out=b")[0] == 0, "the options of the checkpoint are the same job"
+
+
+# Rated answers, without chains.
+
+
+def test_rated_answers_give_what_chains_with_these_values_give(base_model, tmp_path):
+    how = HOW | {"outputs": ("helpfulness", "verbosity"), "epochs": 1, "held_out": 0}
+    rows = [{"chain_id": chain.id, "values": row} for chain, row in zip(CHAINS, RATED, strict=True)]
+    settings = TrainSettings(base_model, **how)
+    by_chains = toolkit.train(settings, problems=PROBLEMS, chains=CHAINS, values=rows)
+    path = written(tmp_path / "helpsteer.jsonl", RATED)
+    made = [toolkit.train(settings, values=rated) for rated in (path, RATED)]
+    for output in how["outputs"]:
+        expected = scores_of(toolkit.load_scorer(str(by_chains.path), output=output))
+        for one in made:
+            assert scores_of(toolkit.load_scorer(str(one.path), output=output)) == pytest.approx(expected, abs=1e-6)
+    talk = [row | {"prompt": [{"role": "user", "content": row["prompt"]}]} for row in RATED]
+    with pytest.raises(InputError, match=r"there is nothing to train on: .*: 16"):
+        toolkit.train(settings, values=talk)  # this tokenizer has no chat template
+
+
+def test_answers_to_one_context_are_compared_with_each_other(base_model):
+    settings = TrainSettings(base_model, **HOW | {"losses": {}, "outputs": ("helpfulness",), "held_out": 0})
+    assert audit_of(settings, values=RATED)["train"]["pairs"] == 8
+    found = audit_of(settings, values=[row | {"helpfulness": 1} for row in RATED[:2]] + RATED[2:])
+    assert (found["train"]["pairs"], found["dropped"]) == (7, {"all its chains are worth the same": 1})
+
+
+FAULTS = [
+    (
+        {"helpfulness": float("inf")},
+        "a field of the wrong kind",
+        "field 'helpfulness' is inf: expected a finite number",
+    ),
+    ({"helpfulness": "4"}, "a field of the wrong kind", "field 'helpfulness' is '4': expected a finite number"),
+    ({"helpfulness": None, "verbosity": None}, "it has no value", ""),
+    ({"response": None}, "lacks a response", ""),
+    ({"response": " "}, "an empty text", "the response"),
+    ({"prompt": None}, "has no clear context", "no prompt, and no 'Assistant:' in the text of an answer"),
+]
+
+
+def test_a_rated_row_that_cannot_be_used_is_dropped_by_file_and_row(base_model, tmp_path):
+    rows = [row | fault for row, (fault, _, _) in zip(RATED, FAULTS, strict=False)]
+    path = written(tmp_path / "rated.jsonl", rows + RATED[len(rows) :])
+    settings = TrainSettings(base_model, **HOW | {"outputs": ("helpfulness", "verbosity"), "epochs": 0.1})
+    drops = {
+        drop.id.replace("-", ":"): (drop.reason, drop.detail) for drop in toolkit.train(settings, values=path).drops
+    }
+    assert drops == {f"rated:{i}": tuple(told) for i, (_, *told) in enumerate(FAULTS, start=1)}
+
+
+def test_rated_rows_that_no_name_matches_or_a_prm_cannot_use(base_model):
+    with pytest.raises(InputError, match="no row has a value of 'correctness'"):
+        toolkit.train(TrainSettings(base_model, **HOW), values=RATED)
+    with pytest.raises(InputError, match="nothing to train on: lacks a response: 2"):
+        toolkit.train(TrainSettings(base_model, **HOW), values=[{"chain_id": "a", "prompt": "?"}] * 2)
+    with pytest.raises(InputError, match="values alone hold no step labels"):
+        toolkit.train(TrainSettings(base_model), values=RATED)
