@@ -62,7 +62,8 @@ def train(
     values: Annotated[
         Path | None,
         typer.Option(
-            help="value of each chain, from `prm strengths` or for each of --outputs, in place of right and wrong",
+            help="value of each chain, from `prm strengths` or for each of --outputs, in place of right and wrong; "
+            "alone: rows with prompt, response and value (orm)",
             rich_help_panel=DATA,
         ),
     ] = None,

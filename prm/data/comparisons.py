@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as short
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -17,15 +16,13 @@ from prm.statistics.strengths import PairOutcome
 
 from .converting import converted
 from .reading import read_rows
-from .rows import Row
+from .rows import Values, require_every_output, values_in
 from .writing import write_lines
 
 SCHEMA = "chain-value/1"
 
 _Id = Annotated[str, Meta(min_length=1)]
 _LARGEST = sys.float_info.max
-Values = tuple[float | None, ...]
-"""The values of a chain, one for each output of a model; None for one that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,38 +115,3 @@ def read_values(path: Path, outputs: Sequence[str] = ()) -> dict[str, Values]:
         values[identity] = found
     require_every_output(path, outputs, values.values())
     return values
-
-
-def values_in(row: Row, outputs: Sequence[str]) -> Values:
-    """The values of these names in a row: in its object `values` or, without one, in fields of their own.
-
-    >>> values_in({"helpfulness": 3, "verbosity": None}, ["helpfulness", "verbosity"])
-    (3.0, None)
-
-    Raises:
-        ValueError: one is no finite number; names the field.
-    """
-    given = row if row.get("values") is None else row["values"]
-    if not isinstance(given, Mapping):
-        raise ValueError(f"field 'values' is {short(given)}: expected an object")
-    return tuple(_finite(name, given.get(name)) for name in outputs)
-
-
-def _finite(name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
-        raise ValueError(f"field {name!r} is {short(value)}: expected a finite number")
-    return float(value)
-
-
-def require_every_output(path: Path, outputs: Sequence[str], rows: Iterable[Values]) -> None:
-    """Refuse a name that none of the rows of a file has a value of; of no rows, nothing is known.
-
-    Raises:
-        InputError: there are such names.
-    """
-    columns = zip(outputs, zip(*rows, strict=True), strict=False)
-    if lacking := [name for name, column in columns if all(value is None for value in column)]:
-        named = ", ".join(map(repr, lacking))
-        raise InputError(f"{path}: no row has a value of {named}", "mend the names of the outputs")

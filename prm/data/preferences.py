@@ -22,12 +22,11 @@ from typing import Any
 from prm import console
 from prm.errors import InputError
 
-from .comparisons import Values, require_every_output, values_in
 from .drops import Drops
 from .formats.solutions import objects, typed
 from .reading import read_source, splits_in
 from .records import Message
-from .rows import Row, RowError, optional_text
+from .rows import Row, RowError, Values, optional_text, require_every_output, values_in
 
 NO_ANSWER = "lacks a chosen or a rejected answer"
 NO_RESPONSE = "lacks a response"
@@ -176,7 +175,7 @@ def read_rated(path: Path, outputs: Sequence[str], drops: Drops) -> Iterator[Rat
     Args:
         path: as in `read_preferences`, like the ids of the rows. A row has a context as a preference has, and one
             answer in `response`, as a text or as messages.
-        outputs: names of the values, see `prm.data.comparisons.values_in`; empty for the one `value`.
+        outputs: names of the values, see `prm.data.rows.values_in`; empty for the one `value`.
         drops: records the rows that cannot be used, by the file's name and the number.
 
     Raises:

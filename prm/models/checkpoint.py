@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
+from prm.data.rows import are_value_names
 from prm.data.writing import write_json
 from prm.errors import ModelError
 from prm.statistics.calibration import Calibration
@@ -47,7 +48,7 @@ from .decoders import (
     length_limit,
     require_decoder,
 )
-from .dialects import LANGUAGE_MODELS, are_output_names
+from .dialects import LANGUAGE_MODELS
 from .heads import Kind
 from .layouts import StepRenderer
 from .rendering import PLACE, Renderer, SolutionRenderer, prompt_of
@@ -103,7 +104,7 @@ class Metadata:
             raise ValueError(f"members must be a whole number from 1, and 1 without a PRM, not {self.members!r}")
         if not isinstance(self.is_beta, bool):
             raise ValueError(f"is_beta must be true or false, not {self.is_beta!r}")
-        if not are_output_names(self.outputs) or (self.outputs and self.kind != "orm"):
+        if not are_value_names(self.outputs) or (self.outputs and self.kind != "orm"):
             raise ValueError(f"outputs must be a list of different names, of an ORM, not {self.outputs!r}")
         self._require_reading()
 

@@ -298,14 +298,6 @@ def _mix(text: str) -> dict[str, float]:
     return found
 
 
-def are_output_names(names: object) -> bool:
-    """Whether these are a tuple of different names that scores can have, of which none looks like a mix of several."""
-    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
-        return False
-    is_each = (name.strip() == name != "" and not {"=", ","} & set(name) for name in names)
-    return all(is_each) and len(set(names)) == len(names)
-
-
 def outputs_read(readout: str, weights: Iterable[Sequence[float]]) -> int:
     """How many outputs a head must have, at least, for a read-out with these weights of its scores.
 

@@ -82,7 +82,8 @@ def load_scorer(
     Raises:
         ModelError: the model, head, dtype, dialect, backend or calibration is unknown or missing; the dialect or
             backend does not fit the model; or its file lacks weights or has unexpected ones.
-        InputError: `tokens_per_pass` or `reuse_tokens` is not a whole number of at least 1.
+        InputError: `tokens_per_pass` or `reuse_tokens` is not a whole number of at least 1, or a weight of an output no
+            finite number.
     """
     if name.startswith(("http://", "https://")):
         given: dict[str, Any] = {

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Literal, TypeVar
 
-from prm.data.comparisons import Values
 from prm.data.drops import Drops
 from prm.data.joining import LabeledChain
 from prm.data.preferences import Preference, RatedAnswer
 from prm.data.records import Chain, Known, StepLabels
+from prm.data.rows import Values
 from prm.data.steps import split_steps
 from prm.errors import RenderError
 from prm.models.layouts import StepRenderer

@@ -58,7 +58,7 @@ def train(
         chains: of these problems.
         labels: step labels of these chains, from `prm.label`.
         values: rows of `chain_id` and `value`, a real number that replaces right and wrong (all but prm); or of the
-            numbers that `settings.outputs` name, see `prm.data.comparisons.values_in`. In place of all of the above,
+            numbers that `settings.outputs` name, see `prm.data.rows.values_in`. In place of all of the above,
             rows with a `prompt` and a `response` in place of `chain_id`, see `prm.data.preferences.read_rated`.
         preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm, implicit); see
             `prm.data.preferences`. A path may be a file or folder of any kind that `prm.data.reading` reads.

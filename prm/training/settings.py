@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from prm.data.rows import are_value_names
 from prm.data.steps import split_steps
 from prm.errors import InputError, require_known, require_number, require_texts
-from prm.models.dialects import are_output_names
 from prm.models.rendering import require_template
 
 from .examples import Steps, Targets, TooLong
@@ -198,7 +198,7 @@ class TrainSettings:
                 raise InputError(f"{name}={getattr(self, name)!r} is neither True nor False", "give one of them")
 
     def _require_outputs(self) -> None:
-        if not are_output_names(self.outputs):
+        if not are_value_names(self.outputs):
             raise InputError(f"outputs={self.outputs!r} is no tuple of different names", 'such as ("helpfulness",)')
         if self.outputs and self.objective != "orm":
             raise InputError(f"outputs are those of an ORM, not of {A_KIND[self.objective]}", "give objective='orm'")
