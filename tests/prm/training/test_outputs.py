@@ -218,6 +218,12 @@ def test_an_output_that_is_not_there_is_refused(made, output, message):
 def test_a_stored_calibration_is_of_one_score_alone(made):
     with pytest.raises(ModelError, match="no calibration of its rewards"):
         toolkit.load_scorer(str(made.path), output="helpfulness", is_calibrated=True)
+    known = ("none",)
+    labels = [toolkit.StepLabels(c.id, c.problem_id, (0,), (0,), (0,), known, ("correct", "incorrect")[k % 2])
+              for k, c in enumerate(CHAINS)]  # fmt: skip
+    scores = [toolkit.StepScores(c.id, c.problem_id, (float(k),), "orm") for k, c in enumerate(CHAINS)]
+    with pytest.raises(InputError, match="has several outputs, and stores no calibration"):
+        toolkit.calibrate(scores, labels, level="chain", scorer=made.path)
 
 
 def test_the_command_scores_by_name_and_by_mix_and_an_ensembles_members_by_theirs(prm, made, tmp_path):
