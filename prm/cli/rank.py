@@ -16,6 +16,10 @@ from prm.statistics.aggregation import AGGREGATORS
 from .options import Chains, Checker, OutFile, Overwrite, Problems, Splitter, engine_options, key_values, one_of
 
 USUAL = Limits()
+ScoreOutput = Annotated[
+    str | None,
+    typer.Option(help="which score of a model that has several, or a weighted sum: helpfulness=0.6,verbosity=-0.1"),
+]
 
 
 def score(
@@ -29,7 +33,7 @@ def score(
         typer.Option(help="how a public model is fed and read, if its name does not tell: a dialect, or a file"),
     ] = None,
     system: Annotated[str | None, typer.Option(help="system prompt in place of the dialect's; '' for none")] = None,
-    output: Annotated[str | None, typer.Option(help="which score of a model that has several")] = None,
+    output: ScoreOutput = None,
     how: Annotated[
         str | None, typer.Option(help="our own model with several members: mean (default), median, min, max, mean-sd:1")
     ] = None,
@@ -137,7 +141,7 @@ def serve(
         str | None, typer.Option(help="how a public model is fed and read: a dialect, or a file")
     ] = None,
     system: Annotated[str | None, typer.Option(help="system prompt in place of the dialect's; '' for none")] = None,
-    output: Annotated[str | None, typer.Option(help="which score of a model that has several")] = None,
+    output: ScoreOutput = None,
     reference: Annotated[str | None, typer.Option(help="for an implicit PRM: the model it is relative to")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16")] = "auto",
     device: Annotated[str | None, typer.Option(help="such as cuda:1 or cpu; default: a GPU if there is one")] = None,

@@ -62,7 +62,9 @@ def train(
     values: Annotated[
         Path | None,
         typer.Option(
-            help="value of each chain, from `prm strengths`, in place of right and wrong", rich_help_panel=DATA
+            help="value of each chain, from `prm strengths` or for each of --outputs, in place of right and wrong; "
+            "alone: rows with prompt, response and value (orm)",
+            rich_help_panel=DATA,
         ),
     ] = None,
     preferences: Annotated[
@@ -133,6 +135,14 @@ def train(
     members: Annotated[
         int, typer.Option(min=1, help="step heads on the one backbone, each on its own bootstrap sample: an ensemble")
     ] = 1,
+    outputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME,NAME: values of --values that get an output each, such as helpfulness,verbosity (orm, with the "
+            "loss regression or pointwise)",
+            rich_help_panel=LOSS,
+        ),
+    ] = None,
     class_balance: Annotated[
         bool,
         typer.Option("--class-balance", help="right and wrong steps have equal total weight", rich_help_panel=LOSS),
@@ -290,6 +300,7 @@ def train(
         class_balance=class_balance,
         head_from=None if head_from is None else cast("tuple[str, str]", tuple(head_from.split(","))),
         members=members,
+        outputs=tuple(name.strip() for text in outputs or () for name in text.split(",")),
         margin=margin,
         label_smoothing=label_smoothing,
         zeta=zeta,

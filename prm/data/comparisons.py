@@ -1,10 +1,10 @@
-"""Files of pairwise outcomes, and of the values estimated from them."""
+"""Files of pairwise outcomes, and of the values of chains: those estimated from them, or ratings by several names."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +16,7 @@ from prm.statistics.strengths import PairOutcome
 
 from .converting import converted
 from .reading import read_rows
+from .rows import Values, require_every_output, values_in
 from .writing import write_lines
 
 SCHEMA = "chain-value/1"
@@ -39,11 +40,10 @@ class _Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Value:
-    """A row of a file of values."""
+class _Valued:
+    """A row of a file of values, without these."""
 
     chain_id: _Id
-    value: Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
     schema: Literal["chain-value/1"] = "chain-value/1"
 
 
@@ -91,21 +91,27 @@ def _value_row(identity: str, value: float, comparisons: float) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def read_values(path: Path) -> dict[str, float]:
-    """Chain id → value, from a file that `prm strengths` wrote, or any with `chain_id` and `value` in each row.
+def read_values(path: Path, outputs: Sequence[str] = ()) -> dict[str, Values]:
+    """Chain id → values, from a file that `prm strengths` wrote, or any with `chain_id` and these values in each row.
+
+    Args:
+        path: the file.
+        outputs: names of the values, see `values_in`; empty for the one `value`, which then no row may lack.
 
     Raises:
-        InputError: a row has no such value, or an id comes twice; names file, line and field.
+        InputError: a row has no such value, an id comes twice, or no row has a value of some name; names file, line
+            and field.
     """
-    values: dict[str, float] = {}
+    values: dict[str, Values] = {}
     for number, row in read_rows(path):
         try:
-            found = converted(row, _Value)
+            identity, found = converted(row, _Valued).chain_id, values_in(row, outputs or ("value",))
+            if not outputs and found == (None,):
+                raise ValueError("lacks the field 'value'")
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}", f"this must be a {SCHEMA} file") from error
-        if found.chain_id in values:
-            raise InputError(
-                f"{path}:{number}: chain id {found.chain_id!r} comes twice", "ids must be unique in a file"
-            )
-        values[found.chain_id] = found.value
+        if identity in values:
+            raise InputError(f"{path}:{number}: chain id {identity!r} comes twice", "ids must be unique in a file")
+        values[identity] = found
+    require_every_output(path, outputs, values.values())
     return values

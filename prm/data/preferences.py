@@ -1,9 +1,10 @@
-r"""Preference rows in the usual shapes → records for training an outcome reward model.
+r"""Preference rows and rated answers in the usual shapes → records for training an outcome reward model.
 
 A row says which answers to the same context are better: `chosen` and `rejected`, as texts or as messages, or as lists
 of these, with the context in `prompt` or at the beginning of each answer ("standard" and "conversational", "explicit"
-and "implicit prompt" in TRL's terms, huggingface.co/docs/trl/dataset_formats); or two answers and a label. Nothing is
-guessed: an incomplete row is dropped, for one of the reasons below, and fields that are not read are named.
+and "implicit prompt" in TRL's terms, huggingface.co/docs/trl/dataset_formats); or two answers and a label. A rated row
+has one answer in `response`, and numbers, as those of HelpSteer. Nothing is guessed: an incomplete row is dropped, for
+one of the reasons below, and fields that are not read are named.
 
 Not supported: messages whose content is not a text.
 """
@@ -11,8 +12,9 @@ Not supported: messages whose content is not a text.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ from .drops import Drops
 from .formats.solutions import objects, typed
 from .reading import read_source, splits_in
 from .records import Message
-from .rows import Row, RowError, optional_text
+from .rows import Row, RowError, Values, optional_text, require_every_output, values_in
 
 NO_ANSWER = "lacks a chosen or a rejected answer"
+NO_RESPONSE = "lacks a response"
 NO_LABEL = "lacks a label that says which answer is chosen"
 NO_CONTEXT = "has no clear context"
 CONTEXTS_DIFFER = "different contexts"
@@ -104,6 +107,35 @@ class Preference:
         """The worse answers."""
         return self.rejected, *self.other_rejected
 
+    @property
+    def answers(self) -> list[tuple[str, Values, str]]:
+        """Name, value and text of each answer: 1 for the better ones, 0 for the worse ones."""
+        sides = (("chosen", 1.0, self.all_chosen), ("rejected", 0.0, self.all_rejected))
+        return [
+            (f"{self.id}/{side}" + (f"-{n}" if n > 1 else ""), (value,), text)
+            for side, value, texts in sides
+            for n, text in enumerate(texts, start=1)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class RatedAnswer:
+    """An answer with the values that someone gave it."""
+
+    id: str
+    """Unique in its file."""
+    context: str | tuple[Message, ...]
+    """As that of a `Preference`."""
+    answer: str
+    """With the row's whitespace around it. Not blank."""
+    values: Values
+    """One for each of the names that were asked for."""
+
+    @property
+    def answers(self) -> list[tuple[str, Values, str]]:
+        """Name, values and text of the only answer."""
+        return [(self.id, self.values, self.answer)]
+
 
 def read_preferences(path: Path, drops: Drops) -> Iterator[Preference]:
     """Yield the preferences of a file or folder, in order.
@@ -137,6 +169,26 @@ def read_preferences(path: Path, drops: Drops) -> Iterator[Preference]:
             yield preference
 
 
+def read_rated(path: Path, outputs: Sequence[str], drops: Drops) -> Iterator[RatedAnswer]:
+    """Yield the rated answers of a file or folder, in order.
+
+    Args:
+        path: as in `read_preferences`, like the ids of the rows. A row has a context as a preference has, and one
+            answer in `response`, as a text or as messages.
+        outputs: names of the values, see `prm.data.rows.values_in`; empty for the one `value`.
+        drops: records the rows that cannot be used, by the file's name and the number.
+
+    Raises:
+        InputError: as `read_preferences`; or no row has a value of some name.
+    """
+    names, given = outputs or ("value",), set[Values]()
+    for _, fields in _usable(path, drops, partial(_rated_fields, outputs=names), partial(_unrated, outputs=names)):
+        row = RatedAnswer(**fields)
+        given.add(tuple(None if value is None else 0.0 for value in row.values))
+        yield row
+    require_every_output(path, names, given)
+
+
 _Context = str | tuple[Message, ...]
 _Answer = str | tuple[Message, ...]
 """An answer, or the messages that end in it."""
@@ -150,6 +202,14 @@ def _pairs(preference: Preference) -> list[_Pair]:
 
 def _preferences(path: Path, drops: Drops) -> Iterator[tuple[str, Preference]]:
     """The rows that can be used, each considered by itself, with their places: file and number."""
+    for place, fields in _usable(path, drops, _fields, _unread):
+        yield place, Preference(**fields)
+
+
+def _usable(
+    path: Path, drops: Drops, fields_of: Callable[[Row], dict[str, Any]], unread: Callable[[Row], Set[str]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Places and fields of the rows that can be used; `fields_of` gives all of these but the id."""
     taken, ignored = set[str](), Counter[str]()
     _tell_splits(path)
     for stem, number, row in read_source(path, _SPLIT):
@@ -157,7 +217,7 @@ def _preferences(path: Path, drops: Drops) -> Iterator[tuple[str, Preference]]:
         try:
             if isinstance(row, RowError):
                 raise row
-            fields = _fields(row)
+            fields = fields_of(row)
         except RowError as error:
             drops.add(place, error.reason, error.detail)
             continue
@@ -165,8 +225,8 @@ def _preferences(path: Path, drops: Drops) -> Iterator[tuple[str, Preference]]:
         while identity in taken:
             identity += f":{number}"
         taken.add(identity)
-        ignored.update(_unread(row))
-        yield place, Preference(identity, **fields)
+        ignored.update(unread(row))
+        yield place, {"id": identity, **fields}
     if ignored:
         named = ", ".join(f"{name} ({count:,})" for name, count in sorted(ignored.items()))
         console.say(f"{path}: ignored fields (in so many rows): {named}")
@@ -187,7 +247,33 @@ def _unread(row: Row) -> set[str]:
     prompt = next((name for name in _PROMPTS if row.get(name) is not None), "")
     read = {"system", "margin", "weight", *_IDS, prompt, *((*answers, "label") if answers else ("chosen", "rejected"))}
     read.update(_VOTES if _votes(row) else (), *(_SCORES if None not in _scores(row) else ()))
-    return {name for name, value in row.items() if name not in read and value not in (None, "", [], {})}
+    return _filled(row) - read
+
+
+def _unrated(row: Row, outputs: Sequence[str]) -> Set[str]:
+    """The same of a rated row."""
+    prompt = next((name for name in _PROMPTS if row.get(name) is not None), "")
+    values = outputs if row.get("values") is None else ("values",)
+    return _filled(row) - {"system", "response", prompt, *_IDS, *values}
+
+
+def _filled(row: Row) -> set[str]:
+    return {name for name, value in row.items() if value not in (None, "", [], {})}
+
+
+def _rated_fields(row: Row, outputs: Sequence[str]) -> dict[str, Any]:
+    """The fields of a rated answer but its id."""
+    if row.get("response") is None:
+        raise RowError(NO_RESPONSE)
+    given = _given_context(row)
+    before, answer = _split(_text_or_messages(row, "response"), given)
+    if not answer.strip():
+        raise RowError(EMPTY, "the response")
+    try:
+        values = values_in(row, outputs)
+    except ValueError as error:
+        raise RowError("a field of the wrong kind", str(error)) from error
+    return {"context": _with_system(row, _checked(_joined(given, before))), "answer": answer, "values": values}
 
 
 def _fields(row: Row) -> dict[str, Any]:

@@ -1,18 +1,26 @@
-"""A row of a file: a fault in it, and the question and the gold answers that it holds.
+"""A row of a file: a fault in it, and the question, the gold answers and the values that it holds.
 
 golds_of(["7", "8"])                    # ('7', '8'): either is right
 question_of({"body": "Ann has 3 pens.", "question": "How many are left?"})
+values_in({"helpfulness": 4, "verbosity": 2}, ["verbosity"])   # (2.0,)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
+from pathlib import Path
 from reprlib import repr as short
 from string import ascii_uppercase
 from typing import Any
 
+from prm.errors import InputError
+
 Row = dict[str, Any]
+Values = tuple[float | None, ...]
+"""The values of a chain, one for each output of a model; None for one that is not known."""
+_LARGEST = sys.float_info.max
 
 _GOLDS = (
     "answer", "gold", "final_answer", "expected_answer", "ground_truth", "target", "reference", "gold_solution",
@@ -122,3 +130,46 @@ def _options(value: Any) -> list[str]:
         for letter, text in zip(ascii_uppercase, texts, strict=False)
     )
     return texts if has_letters else [f"{letter}) {text}" for letter, text in zip(ascii_uppercase, texts, strict=False)]
+
+
+def values_in(row: Row, outputs: Sequence[str]) -> Values:
+    """The values of these names in a row: in its object `values` or, without one, in fields of their own.
+
+    >>> values_in({"helpfulness": 3, "verbosity": None}, ["helpfulness", "verbosity"])
+    (3.0, None)
+
+    Raises:
+        ValueError: one is no finite number; names the field.
+    """
+    given = row if row.get("values") is None else row["values"]
+    if not isinstance(given, Mapping):
+        raise ValueError(f"field 'values' is {short(given)}: expected an object")
+    return tuple(_finite(name, given.get(name)) for name in outputs)
+
+
+def _finite(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        raise ValueError(f"field {name!r} is {short(value)}: expected a finite number")
+    return float(value)
+
+
+def require_every_output(path: Path, outputs: Sequence[str], rows: Iterable[Values]) -> None:
+    """Refuse a name that none of the rows of a file has a value of; of no rows, nothing is known.
+
+    Raises:
+        InputError: there are such names.
+    """
+    missing = {tuple(value is None for value in values) for values in rows}
+    if lacking := [name for name, column in zip(outputs, zip(*missing, strict=True), strict=False) if all(column)]:
+        named = ", ".join(map(repr, lacking))
+        raise InputError(f"{path}: no row has a value of {named}", "mend the names of the outputs")
+
+
+def are_value_names(names: object) -> bool:
+    """Whether these are a tuple of different names of values, of which none looks like a weighted sum of several."""
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        return False
+    is_each = (name.strip() == name != "" and not {"=", ","} & set(name) for name in names)
+    return all(is_each) and len(set(names)) == len(names)

@@ -1,9 +1,9 @@
 """A reward model on disk: an ordinary Hugging Face directory plus one small file, `prm.json`, on how to read it.
 
 A PRM is a token classifier with two labels (wrong and right, read at each step's end), an ORM a sequence classifier
-with one (the reward, read at the last token), a joint model a token classifier with all three. Plain transformers loads
-them all, where it has such a classifier of the backbone. In memory each is a `prm.models.decoders.DecoderWithHead`: the
-heads differ only in their channels and read positions.
+with one (the reward, read at the last token) or one for each of its named outputs, a joint model a token classifier
+with all three. Plain transformers loads them all, where it has such a classifier of the backbone. In memory each is a
+`prm.models.decoders.DecoderWithHead`: the heads differ only in their channels and read positions.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
+from prm.data.rows import are_value_names
 from prm.data.writing import write_json
 from prm.errors import ModelError
 from prm.statistics.calibration import Calibration
@@ -89,6 +90,8 @@ class Metadata:
     is read at the end of; see `prm.models.rendering.SolutionRenderer`."""
     template: str | None = None
     """The instruction around the problem, see `prm.models.rendering.require_template`; None for the problem alone."""
+    outputs: tuple[str, ...] = ()
+    """Names of an ORM's outputs, in the order of its channels; empty for a single one without a name."""
 
     def __post_init__(self) -> None:
         if self.kind not in LABELS:
@@ -101,6 +104,11 @@ class Metadata:
             raise ValueError(f"members must be a whole number from 1, and 1 without a PRM, not {self.members!r}")
         if not isinstance(self.is_beta, bool):
             raise ValueError(f"is_beta must be true or false, not {self.is_beta!r}")
+        if not are_value_names(self.outputs) or (self.outputs and self.kind != "orm"):
+            raise ValueError(f"outputs must be a list of different names, of an ORM, not {self.outputs!r}")
+        self._require_reading()
+
+    def _require_reading(self) -> None:
         if self.form not in get_args(Form) or (self.form == "whole" and self.kind != "orm"):
             raise ValueError(f"form must be one of {', '.join(get_args(Form))}, whole for an ORM, not {self.form!r}")
         if self.template is not None and (not isinstance(self.template, str) or self.template.count(PLACE) != 1):
@@ -132,6 +140,8 @@ def load_metadata(directory: Path) -> Metadata:
             raise ValueError("it is not a JSON object")
         if row.pop("schema") != CHECKPOINT_SCHEMA:
             raise ModelError(f"{directory}/{METADATA}: has another version", "train it again or update prm-toolkit")
+        if isinstance(row.get("outputs"), list):
+            row["outputs"] = tuple(row["outputs"])
         return Metadata(**row)
     except OSError as error:
         raise ModelError(f"{directory}: has no {METADATA}", "give a directory that `prm train` wrote") from error
@@ -190,13 +200,14 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     *,
     members: int = 1,
+    outputs: Sequence[str] = (),
     is_trained: bool = False,
     quantization: Any | None = None,
 ) -> Any:
     """Load a backbone with the head of `kind`: the stored head, or on a base model a new one, initialized from `seed`.
 
     `dtype` is that of the backbone; the head is in float32. `is_trained` refuses a model whose file lacks the head or
-    any other weight. `members`: see `Metadata.members`. `quantization`: see `four_bits`.
+    any other weight. `members` and `outputs`: see `Metadata`. `quantization`: see `four_bits`.
 
     Returns:
         A token classifier with logits ``(chains, length, channels)``; see `LABELS` for the channels.
@@ -207,9 +218,12 @@ def load_model(
     config = _base_config(name)
     text = config.get_text_config(decoder=True)
     labels = LABELS[kind] if members == 1 else tuple(f"{n} {k}" for k in range(members) for n in LABELS[kind])
+    labels = tuple(outputs) or labels
     text.id2label = dict(enumerate(labels))
     text.label2id = {label: number for number, label in enumerate(labels)}
     text.classifier_dropout = 0.0
+    if outputs:
+        text.problem_type = "regression"  # plain transformers' pipeline would give their softmax
     text.token_classification_bias = kind != "orm"  # sequence classifiers have none
     if pad_token_id is not None:
         text.pad_token_id = pad_token_id

@@ -16,6 +16,7 @@ file with its fields:
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import tomllib
@@ -23,12 +24,13 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from prm.data.converting import converted
 from prm.data.writing import write_json
-from prm.errors import ModelError, RenderError
+from prm.errors import ModelError, RenderError, require_number
 from prm.statistics.aggregation import AGGREGATORS
 
 from .layouts import (
@@ -248,16 +250,53 @@ class Dialect:
             return f"a model with {labels} label(s), but the dialect reads {exactly or least}"
         return None
 
-    def weights(self, output: str | None) -> tuple[float, ...] | None:
-        """Weights of the head's outputs for the score of this name; None for the usual score.
+    def weights(self, output: OutputChoice | None) -> tuple[float, ...] | None:
+        """Weights of the head's outputs for this score; None for the usual score. Raises as `weights_of`."""
+        return next(iter(self.outputs.values()), None) if output is None else weights_of(self.outputs, output)
 
-        Raises:
-            ModelError: it has no such score.
-        """
-        if output is not None and output not in self.outputs:
-            named = ", ".join(self.outputs) or "one score, without a name"
-            raise ModelError(f"no output {output!r}", f"this dialect has: {named}")
-        return self.outputs[output] if output else next(iter(self.outputs.values()), None)
+
+OutputChoice = str | Mapping[str, float]
+"""One of the scores that a model can give: its name, or a weight for each of several; as text, `a=0.6,b=-0.1`."""
+
+
+def weights_of(outputs: Mapping[str, Sequence[float]], output: OutputChoice) -> tuple[float, ...]:
+    """Weights of a head's outputs for a score.
+
+    Args:
+        outputs: of the scores that the model can give, by name.
+        output: the score.
+
+    >>> weights_of({"helpfulness": (1.0,), "verbosity": (0.0, 1.0)}, "helpfulness=0.5,verbosity=-0.25")
+    (0.5, -0.25)
+
+    Raises:
+        ModelError: the model has no such score, or the text is no mix.
+        InputError: a weight is not a finite number.
+    """
+    mix = _mix(output) if isinstance(output, str) else output
+    if not isinstance(mix, Mapping) or not mix:
+        raise ModelError(f"output={output!r} names no score", "give a name, or a weight for each of several")
+    if unknown := next((name for name in mix if name not in outputs), None):
+        named = ", ".join(outputs) or "one score, without a name"
+        raise ModelError(f"no output {unknown!r}", f"this model has: {named}")
+    for name, weight in mix.items():
+        require_number(f"output[{name!r}]", weight, "(-inf, inf)")
+    columns = zip_longest(*([weight * one for one in outputs[name]] for name, weight in mix.items()), fillvalue=0.0)
+    return tuple(map(math.fsum, columns))
+
+
+def _mix(text: str) -> dict[str, float]:
+    """A weight for each name in a text."""
+    if "=" not in text:
+        return {text: 1.0}
+    parts = [part.rpartition("=") for part in text.split(",")]
+    try:
+        found = {name.strip(): float(weight) for name, _, weight in parts}
+    except ValueError:
+        found = {}
+    if len(found) < len(parts):
+        raise ModelError(f"output {text!r} is no mix of scores", "give one name, or NAME=WEIGHT,NAME=WEIGHT")
+    return found
 
 
 def outputs_read(readout: str, weights: Iterable[Sequence[float]]) -> int:

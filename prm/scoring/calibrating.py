@@ -153,6 +153,8 @@ def _metadata(scorer: Path, kind: ScoreKind) -> Metadata:
             f"the scorer {scorer} is of kind {metadata.kind}, the scores are of kind {kind}",
             "give the scorer that made them",
         )
+    if len(metadata.outputs) > 1:
+        raise InputError(f"the scorer {scorer} has several outputs, and stores no calibration", "omit scorer")
     return metadata
 
 

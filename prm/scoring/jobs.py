@@ -32,7 +32,7 @@ from prm.data.records import Chain, Choice, Drop, StepScores
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, partial_path, write_lines
 from prm.errors import InputError
-from prm.models.dialects import Dialect
+from prm.models.dialects import Dialect, OutputChoice
 from prm.verifiers.checkers import Named
 
 from .checking import command_files, job_checker, recorded
@@ -49,7 +49,7 @@ def score(
     head: str | None = None,
     dialect: str | Dialect | None = None,
     system: str | None = None,
-    output: str | None = None,
+    output: OutputChoice | None = None,
     how: str | None = None,
     reference: str | None = None,
     dtype: str = "auto",
@@ -76,7 +76,7 @@ def score(
         head: as in `prm.load_scorer`, like every argument down to `engine_options`; only for a scorer given by name.
         dialect: how a public model is fed and read.
         system: system prompt in place of the dialect's.
-        output: name of the score, of a model that has several.
+        output: name of the score, of a model that has several, or a weight for each of them.
         how: how the scores of its members become one.
         reference: reference model of an implicit PRM.
         dtype: of the weights.

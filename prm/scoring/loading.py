@@ -14,7 +14,7 @@ import torch
 from prm.errors import ModelError, require_number, require_texts
 from prm.models.architectures import ARCHITECTURES, first_line, load_config, load_strictly, require_model
 from prm.models.checkpoint import METADATA, Metadata, load_metadata, load_model, load_tokenizer, renderer_of
-from prm.models.dialects import Dialect
+from prm.models.dialects import Dialect, OutputChoice, weights_of
 from prm.models.families import DIALECTS, given_dialect
 from prm.models.heads import HEADS, ReadHead, score_head, token_head
 from prm.models.layouts import StepRenderer
@@ -36,7 +36,7 @@ def load_scorer(
     *,
     dialect: str | Dialect | None = None,
     system: str | None = None,
-    output: str | None = None,
+    output: OutputChoice | None = None,
     how: str | None = None,
     reference: str | None = None,
     dtype: str = "auto",
@@ -59,7 +59,9 @@ def load_scorer(
         dialect: how a public model is fed and read: a name in `prm.models.families.DIALECTS`, a file, or a `Dialect`.
             Needed for a causal language model that is not on the list, whose name and architecture do not tell.
         system: system prompt in place of the dialect's; "" for none.
-        output: name of the score to give, of a model that has several; None for the usual one.
+        output: name of the score to give, of a model that has several; or a weight for each of some of them, whose
+            weighted sum is given: `{"helpfulness": 0.6, "verbosity": -0.1}`, or as text,
+            "helpfulness=0.6,verbosity=-0.1". None for the usual one; our own model has none if it has several outputs.
         how: how the scores of our own model's members become one, see `prm.Ensemble`; None for their mean.
         reference: the model that an implicit reward is relative to; None for the one that the model's card names.
         dtype: of the weights: "float32", "bfloat16" or "float16"; "auto" is that of the file, or float32 for our own.
@@ -80,7 +82,8 @@ def load_scorer(
     Raises:
         ModelError: the model, head, dtype, dialect, backend or calibration is unknown or missing; the dialect or
             backend does not fit the model; or its file lacks weights or has unexpected ones.
-        InputError: `tokens_per_pass` or `reuse_tokens` is not a whole number of at least 1.
+        InputError: `tokens_per_pass` or `reuse_tokens` is not a whole number of at least 1, or a weight of an output no
+            finite number.
     """
     if name.startswith(("http://", "https://")):
         given: dict[str, Any] = {
@@ -107,11 +110,9 @@ def load_scorer(
     if (Path(name) / METADATA).exists() and (revision or token):
         raise ModelError(f"{name}: is a directory, which has no revisions and needs no token", "omit them")
     if (Path(name) / METADATA).exists():
-        if dialect or reference or output or system is not None:
-            raise ModelError(
-                f"{name}: its {METADATA} says how it is read", "omit dialect, system, output and reference"
-            )
-        scorer = _own_scorer(wanted, head, how, is_calibrated, BACKENDS[backend].load_own)
+        if dialect or reference or system is not None:
+            raise ModelError(f"{name}: its {METADATA} says how it is read", "omit dialect, system and reference")
+        scorer = _own_scorer(wanted, head, output, how, is_calibrated, BACKENDS[backend].load_own)
     else:
         _require_no_settings_of_our_own(name, head, how, is_calibrated)
         scorer = _public_scorer(*BACKENDS[backend].load_public(wanted), output)
@@ -211,7 +212,9 @@ def _in_this_process(model: Any, head: ReadHead, wanted: _Wanted) -> Backend:
 
 
 def _own_model(name: str, metadata: Metadata, dtype: torch.dtype) -> Any:
-    return load_model(name, metadata.kind, dtype=dtype, members=metadata.members, is_trained=True)
+    return load_model(
+        name, metadata.kind, dtype=dtype, members=metadata.members, outputs=metadata.outputs, is_trained=True
+    )
 
 
 def _placed(model: Any, wanted: _Wanted) -> Any:
@@ -285,7 +288,7 @@ BACKENDS = {
 """Name to loader; a new backend is one more row."""
 
 
-def _public_scorer(backend: Backend, renderer: StepRenderer, dialect: Dialect, output: str | None) -> Scorer:
+def _public_scorer(backend: Backend, renderer: StepRenderer, dialect: Dialect, output: OutputChoice | None) -> Scorer:
     return RewardModel(
         backend,
         renderer,
@@ -300,6 +303,7 @@ def _public_scorer(backend: Backend, renderer: StepRenderer, dialect: Dialect, o
 def _own_scorer(
     wanted: _Wanted,
     head: str | None,
+    output: OutputChoice | None,
     how: str | None,
     is_calibrated: bool,
     load: Callable[[_Wanted, Metadata], Backend],
@@ -312,6 +316,7 @@ def _own_scorer(
     if how and metadata.members == 1:
         raise ModelError(f"{name}: has one member, and nothing to combine", "omit how")
     how_named(how or "mean")
+    weights = _output_weights(name, metadata, output)
     is_step = (head or own[0]) == "step"
     calibration = _stored_calibration(name, metadata, is_step) if is_calibrated else None
     renderer = renderer_of(load_tokenizer(name), metadata)
@@ -329,7 +334,20 @@ def _own_scorer(
             how=how or "mean",
             is_beta=metadata.is_beta,
         )
-    return RewardModel(backend, renderer, "reward", "orm", calibration=calibration)
+    return RewardModel(backend, renderer, "reward", "orm", weights=weights, calibration=calibration)
+
+
+def _output_weights(name: str, metadata: Metadata, output: OutputChoice | None) -> tuple[float, ...] | None:
+    """Weights of the outputs of our own model for the score that is asked for; None for its only one."""
+    own = metadata.outputs
+    if output is None and len(own) < 2:
+        return None
+    if output is None:
+        raise ModelError(
+            f"{name}: has several outputs, and none is chosen: {', '.join(own)}",
+            f"output={own[0]!r}, or a weight for each",
+        )
+    return weights_of({one: tuple(float(one == other) for other in own) for one in own}, output)
 
 
 def _stored_calibration(name: str, metadata: Metadata, is_step: bool) -> Calibration:

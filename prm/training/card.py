@@ -47,7 +47,7 @@ _TASKS: dict[Objective, str] = {
 _READ: dict[Objective, str] = {
     "prm": "Class 1 of its softmax is the score of a step, read at the last token of the separator {separator} that "
     "ends it.",
-    "orm": "Its single logit is the reward, read at the last token: the separator {separator} after the last step.",
+    "orm": "Its {rewards}, read at the last token: the separator {separator} after the last step.",
     "joint": "The softmax of its first two logits scores a step, class 1, read at the last token of the separator "
     "{separator} that ends it; the third logit, read at the very last token, is the reward.",
 }
@@ -56,7 +56,7 @@ _READ_RATIOS = (
     "to the end of that step; that of the last step is the reward of the whole. The reference is `{reference}`, or "
     "another place of that model: `prm.load_scorer(…, reference=…)`. `dialect.json` says how the input is assembled."
 )
-_READ_WHOLE = "Its single logit is the reward, read at the last token of problem and solution as one text{ended}."
+_READ_WHOLE = "Its {rewards}, read at the last token of problem and solution as one text{ended}."
 
 
 def model_card(
@@ -117,7 +117,8 @@ def _head(kind: Objective, is_plain: bool, base: str) -> str:
 def _use(kind: Objective, reading: Metadata | Dialect, is_plain: bool) -> str:
     from prm.models.dialects import Dialect
 
-    call = "scorer.score([problem], [steps])"
+    names = () if isinstance(reading, Dialect) else reading.outputs
+    chosen = f', output="{names[0]}"' if len(names) > 1 else ""
     loads = (
         f"Plain transformers loads it with `{_AUTO[kind]}`"
         if is_plain
@@ -127,14 +128,19 @@ def _use(kind: Objective, reading: Metadata | Dialect, is_plain: bool) -> str:
     if isinstance(reading, Dialect):
         read = f". {_READ_RATIOS.format(beta=reading.beta, reference=reading.companion)}"
     else:
-        read = f"; vLLM serves it as a pooling model, if it has the backbone. {_read_at_head(reading)}"
-    return f'```python\nimport prm\n\nscorer = prm.load_scorer("THIS_DIRECTORY")\n{call}\n```\n\n{loads}{read}\n'
+        served = "" if chosen else "; vLLM serves it as a pooling model, if it has the backbone"
+        read = f"{served}. {_read_at_head(reading)}"
+    calls = f'scorer = prm.load_scorer("THIS_DIRECTORY"{chosen})\nscorer.score([problem], [steps])'
+    return f"```python\nimport prm\n\n{calls}\n```\n\n{loads}{read}\n"
 
 
 def _read_at_head(metadata: Metadata) -> str:
     ended = ", as the chat template ends a turn" if metadata.chat else ""
     read = _READ_WHOLE if metadata.form == "whole" else _READ[metadata.kind]
-    return f"{read.format(separator=repr(metadata.separator), ended=ended)} `prm.json` says how the input is assembled."
+    named = ", ".join(f"`{name}`" for name in metadata.outputs)
+    rewards = f"logits are {named}" if len(metadata.outputs) > 1 else "single logit is the reward"
+    read = read.format(separator=repr(metadata.separator), ended=ended, rewards=rewards)
+    return f"{read} `prm.json` says how the input is assembled."
 
 
 def _table(left: str, right: str, rows: Mapping[str, Any]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
-from math import exp, factorial
 from typing import Any
 
 import torch
@@ -92,12 +92,14 @@ def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, se
         over a chain, in which the bare problem weighs as much as a right step if any step is wrong, and the wrong ones
         bear that weight together.
         `lengths`, `references`: ``(n,)``, tokens of each solution, and their log-probability by the reference model.
-        `values`, `value_weights`, `groups`, `list_weights`: ``(n,)``; both weights are 0 for a chain without a value;
-        the list weight is also 0 for the lowest chains of a group, and sums to the group's weight over the group.
+        `values`, `value_weights`: ``(n, outputs)``; the weight is the group's, and 0 where there is no value.
+        `groups`, `list_weights`: ``(n,)``; the weight is 0 for a chain without a value and for the lowest chains of a
+        group, and sums to the group's weight over the group.
         `chosen`, `rejected`, `pair_gaps`, `pair_targets`, `pair_weights`: one entry per pair of a higher and a lower
         chain of a group: how much better the higher one is, and the share of annotators who say so (1 if unknown); the
         weights sum to the group's weight over the group.
-        `end_rows`, `end_places`, `end_values`, `end_weights`: one entry per step of a chain with a value.
+        `end_rows`, `end_places`, `end_values`, `end_weights`: one entry per step of a chain with a value; the last two
+        are ``(steps, outputs)``, those of its chain.
         `token_rows`, `token_places`, `token_targets`, `token_weights`: one entry per token of a step: the position that
         predicts it, and its id.
     """
@@ -112,6 +114,7 @@ def collate(groups: Sequence[GroupExample], pad_id: int, *, members: int = 1, se
         **_tokens(groups, ids, mask),
         **_steps(groups, members, seed),
         **_values(groups),
+        **_lists(groups),
         **pairs(groups),
     }
 
@@ -124,12 +127,8 @@ def _table(rows: Sequence[tuple[float, ...]], **columns: torch.dtype) -> dict[st
 
 def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str, Tensor]:
     labeled: list[tuple[float, ...]] = []
-    ends: list[tuple[float, ...]] = []
-    for row, (chain, shares, worth) in enumerate(
-        (chain, shares, group.weight)
-        for group in groups
-        for shares in [_shares(group, members, seed)]
-        for chain in group.chains
+    for row, (chain, shares) in enumerate(
+        (chain, shares) for group in groups for shares in [_shares(group, members, seed)] for chain in group.chains
     ):
         steps = zip(chain.step_ends, chain.targets, chain.weights, strict=True)
         known = [(end, target, weight) for end, target, weight in steps if target is not None]
@@ -138,8 +137,6 @@ def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str,
                 (row, end, target, weight * share, k, row * members + k, weight, share, rank * share)
                 for k, share in enumerate(shares)
             ]
-        if chain.value is not None:
-            ends += [(row, end, chain.value, worth) for end in chain.step_ends]
     whole, real = torch.long, torch.float32
     columns = {
         "step_rows": whole,
@@ -152,10 +149,7 @@ def _steps(groups: Sequence[GroupExample], members: int, seed: int) -> dict[str,
         "count_weights": real,
         "rank_weights": real,
     }
-    return {
-        **_table(labeled, **columns),
-        **_table(ends, end_rows=whole, end_places=whole, end_values=real, end_weights=real),
-    }
+    return _table(labeled, **columns)
 
 
 def _rank_weights(targets: Sequence[float]) -> list[float]:
@@ -165,7 +159,7 @@ def _rank_weights(targets: Sequence[float]) -> list[float]:
     return [1 / terms if target > 0.5 else 1 / (terms * wrong) for target in targets]
 
 
-_POISSON = list(accumulate(exp(-1) / factorial(k) for k in range(12)))
+_POISSON = list(accumulate(math.exp(-1) / math.factorial(k) for k in range(12)))
 """Probability of at most k, under Poisson(1)."""
 
 
@@ -178,6 +172,25 @@ def _shares(group: GroupExample, members: int, seed: int) -> list[int]:
 
 
 def _values(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
+    """Values of chains, at their ends and at those of their steps."""
+    chains = [chain for group in groups for chain in group.chains]
+    cells = [[math.nan if value is None else value for value in chain.values] for chain in chains]
+    given, worth = torch.tensor(cells), torch.tensor([group.weight for group in groups for _ in group.chains])
+    known = ~given.isnan()
+    values, weights = given.where(known, 0.0), known * worth.unsqueeze(1)
+    found = [(row, end) for row, chain in enumerate(chains) if chain.has_value for end in chain.step_ends]
+    ends = _table(found, end_rows=torch.long, end_places=torch.long)
+    rows = ends["end_rows"]
+    return {
+        "values": values,
+        "value_weights": weights,
+        **ends,
+        "end_values": values[rows],
+        "end_weights": weights[rows],
+    }
+
+
+def _lists(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
     """Columns of chains; one without a value gets a group of its own, so that it is compared with no other."""
     rows: list[tuple[float, ...]] = []
     for number, group in enumerate(groups):
@@ -186,12 +199,11 @@ def _values(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
         above = sum(value > lowest for value in known)
         for chain in group.chains:
             if chain.value is None:
-                rows.append((0.0, 0.0, -1 - len(rows), 0.0))
+                rows.append((-1 - len(rows), 0.0))
             else:
                 listed = group.weight / above if chain.value > lowest else 0.0
-                rows.append((chain.value, group.weight, number, listed))
-    whole, real = torch.long, torch.float32
-    return _table(rows, values=real, value_weights=real, groups=whole, list_weights=real)
+                rows.append((number, listed))
+    return _table(rows, groups=torch.long, list_weights=torch.float32)
 
 
 def pairs(groups: Sequence[GroupExample]) -> dict[str, Tensor]:
@@ -228,9 +240,8 @@ def _tokens(groups: Sequence[GroupExample], ids: Tensor, mask: Tensor) -> dict[s
 
 def has_items(weights: str, group: GroupExample) -> bool:
     """Whether `collate` would give this group an item with the weights of that name."""
-    values = {chain.value for chain in group.chains} - {None}
     if weights in ("step_weights", "count_weights", "rank_weights"):
         return any(chain.has_target for chain in group.chains)
     if weights in ("pair_weights", "list_weights"):
-        return len(values) > 1
-    return weights == "token_weights" or bool(values)
+        return len({chain.value for chain in group.chains} - {None}) > 1
+    return weights == "token_weights" or any(chain.has_value for chain in group.chains)

@@ -8,13 +8,14 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Literal, TypeVar
 
 from prm.data.drops import Drops
 from prm.data.joining import LabeledChain
-from prm.data.preferences import Preference
+from prm.data.preferences import Preference, RatedAnswer
 from prm.data.records import Chain, Known, StepLabels
+from prm.data.rows import Values
 from prm.data.steps import split_steps
 from prm.errors import RenderError
 from prm.models.layouts import StepRenderer
@@ -44,8 +45,9 @@ class ChainExample:
     """Label of each step in [0, 1]; None for a step that is not learned from."""
     weights: tuple[float, ...]
     """Weight of each target."""
-    value: float | None
-    """Value of the chain: 1 right, 0 wrong, or a given number; None where it is unknown or not learned."""
+    values: tuple[float | None, ...]
+    """Value of the chain for each output: 1 right, 0 wrong, or a given number; None where it is unknown or not
+    learned. As many in all examples of a training; one, unless the model has several outputs."""
     known: tuple[Known, ...] = ()
     """How each label is known; empty if there are none."""
     reference: float = 0.0
@@ -55,6 +57,16 @@ class ChainExample:
     def has_target(self) -> bool:
         """Whether any step is learned from."""
         return any(target is not None for target in self.targets)
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the value of any output is learned from."""
+        return any(value is not None for value in self.values)
+
+    @property
+    def value(self) -> float | None:
+        """The value by which chains are compared: that of the first output, for only a single one learns from pairs."""
+        return self.values[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +85,9 @@ class GroupExample:
     """How much the values of its chains, and the pairs of them, count; above 0."""
 
 
-BLANK = GroupExample("", 1, (ChainExample("", array("i", [0]), (), (), (), None),))
-"""One token without steps or value: adds nothing to any loss."""
+def blank(outputs: int) -> GroupExample:
+    """One token without steps or values: adds nothing to any loss."""
+    return GroupExample("", 1, (ChainExample("", array("i", [0]), (), (), (), (None,) * outputs),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +105,10 @@ class Recipe:
     too_long: TooLong = "drop"
     needs_pairs: bool = True
     """Whether a problem whose chains all have the same value teaches nothing."""
-    values: Mapping[str, float] | None = None
-    """Values by chain id that replace right and wrong; None to use right and wrong."""
+    outputs: int = 1
+    """Number of values that a chain has."""
+    values: Mapping[str, Values] | None = None
+    """Values of each output by chain id that replace right and wrong; None to use right and wrong."""
 
 
 def unlabeled(chain: Chain) -> StepLabels:
@@ -144,31 +159,46 @@ def preference_examples(
         splitter: cuts an answer into steps; None to give it to the renderer whole.
         drops: see above.
     """
-    for part in _ahead(lambda rows: _answers(rows, renderer, splitter), _rounds(preferences)):
-        made = (_compared(preference, answers, recipe, drops) for preference, answers in part)
-        yield from (group for group in made if group is not None)
+    made = (_compared(*row, recipe, drops) for row in _answered(preferences, renderer, splitter))
+    yield from (group for group in made if group is not None)
 
 
-_Answered = list[tuple[str, float, Rendered | RenderError]]
-"""Name, value and text of each answer of a row."""
+def rated_examples(
+    rows: Iterable[RatedAnswer], renderer: StepRenderer, recipe: Recipe, splitter: str | None, drops: Drops
+) -> Iterator[GroupExample]:
+    """Examples of rated answers: a group for each run of answers to the same context. Arguments and drops as above."""
+    answered = _answered(rows, renderer, splitter)
+    for _, run in groupby(answered, key=lambda row: row[0].context):
+        own = list(run)
+        chains, prompt_length = list[ChainExample](), 0
+        for name, values, rendered in (answer for _, answers in own for answer in answers):
+            if fault := _fault(rendered, recipe):
+                drops.add(name, *fault)
+            elif values == (None,) * recipe.outputs:
+                drops.add(name, _NO_VALUE)
+            elif isinstance(rendered, Rendered):
+                chains.append(_answer(name, rendered, values))
+                prompt_length = rendered.prompt_length
+        group = GroupExample(own[0][0].id, prompt_length, tuple(chains))
+        if chains and _teaches(group, recipe, drops):
+            yield group
 
 
-def _answers(
-    preferences: Sequence[Preference], renderer: StepRenderer, splitter: str | None
-) -> list[tuple[Preference, _Answered]]:
-    named = [
-        [(f"chosen-{n}", 1.0, text) for n, text in enumerate(preference.all_chosen, start=1)]
-        + [(f"rejected-{n}", 0.0, text) for n, text in enumerate(preference.all_rejected, start=1)]
-        for preference in preferences
-    ]
-    contexts = [preference.context for preference, own in zip(preferences, named, strict=True) for _ in own]
-    texts = (text for own in named for _, _, text in own)
-    chains = [(text,) if splitter is None else split_steps(text, splitter) for text in texts]
-    rendered = iter(renderer.render_many(contexts, chains))
-    return [
-        (preference, [(f"{preference.id}/{name.removesuffix('-1')}", value, next(rendered)) for name, value, _ in own])
-        for preference, own in zip(preferences, named, strict=True)
-    ]
+_Row = TypeVar("_Row", Preference, RatedAnswer)
+_Answered = list[tuple[str, Values, Rendered | RenderError]]
+"""Name, values and text of each answer of a row."""
+
+
+def _answered(rows: Iterable[_Row], renderer: StepRenderer, splitter: str | None) -> Iterator[tuple[_Row, _Answered]]:
+    def render(part: Sequence[_Row]) -> list[tuple[_Row, _Answered]]:
+        contexts = [row.context for row in part for _ in row.answers]
+        texts = (text for row in part for _, _, text in row.answers)
+        chains = [(text,) if splitter is None else split_steps(text, splitter) for text in texts]
+        rendered = iter(renderer.render_many(contexts, chains))
+        return [(row, [(name, values, next(rendered)) for name, values, _ in row.answers]) for row in part]
+
+    for part in _ahead(render, _rounds(rows)):
+        yield from part
 
 
 def _compared(
@@ -178,11 +208,11 @@ def _compared(
     drops: Drops,
 ) -> GroupExample | None:
     chains, failed, prompt_length = list[ChainExample](), list[tuple[str, str, str]](), 0
-    for name, value, rendered in answers:
+    for name, values, rendered in answers:
         if fault := _fault(rendered, recipe):
             failed.append((name, *fault))
         elif isinstance(rendered, Rendered):
-            chains.append(_answer(name, rendered, value))
+            chains.append(_answer(name, rendered, values))
             prompt_length = rendered.prompt_length
     if {chain.value for chain in chains} != {0.0, 1.0}:
         drops.add(preference.id, *failed[0][1:])
@@ -206,9 +236,9 @@ def _fault(rendered: Rendered | RenderError, recipe: Recipe) -> tuple[str, str] 
     return None
 
 
-def _answer(identity: str, rendered: Rendered, value: float) -> ChainExample:
+def _answer(identity: str, rendered: Rendered, values: Values) -> ChainExample:
     steps = len(rendered.step_ends)
-    return ChainExample(identity, array("i", rendered.ids), rendered.step_ends, (None,) * steps, (1.0,) * steps, value)
+    return ChainExample(identity, array("i", rendered.ids), rendered.step_ends, (None,) * steps, (1.0,) * steps, values)
 
 
 def _rendered(
@@ -255,11 +285,11 @@ def _example(labels: StepLabels, rendered: Rendered, recipe: Recipe, drops: Drop
         return None
     steps = len(fitting.step_ends)
     targets = _targets(labels, recipe)[:steps] if "step" in recipe.heads else (None,) * steps
-    value = _value(labels, recipe) if "outcome" in recipe.heads else None
+    values = _values(labels, recipe) if "outcome" in recipe.heads else (None,)
     weights = tuple(map(float, labels.evidence[:steps])) if recipe.labels_as == "counts" else (1.0,) * steps
     ids = array("i", fitting.ids)
-    example = ChainExample(labels.chain_id, ids, fitting.step_ends, targets, weights, value, labels.known[:steps])
-    if value is None and not example.has_target:
+    example = ChainExample(labels.chain_id, ids, fitting.step_ends, targets, weights, values, labels.known[:steps])
+    if not (example.has_value or example.has_target):
         drops.add(labels.chain_id, _nothing_known(recipe))
         return None
     return example
@@ -292,17 +322,20 @@ def _targets(labels: StepLabels, recipe: Recipe) -> tuple[float | None, ...]:
     return tuple(float(value) if value is not None and i < stop else None for i, value in enumerate(found))
 
 
-def _value(labels: StepLabels, recipe: Recipe) -> float | None:
+def _values(labels: StepLabels, recipe: Recipe) -> Values:
     if recipe.values is not None:
-        return recipe.values.get(labels.chain_id)
-    return {"correct": 1.0, "incorrect": 0.0}.get(labels.outcome)
+        return recipe.values.get(labels.chain_id, (None,) * recipe.outputs)
+    return ({"correct": 1.0, "incorrect": 0.0}.get(labels.outcome),)
+
+
+_NO_VALUE = "it has no value"
 
 
 def _nothing_known(recipe: Recipe) -> str:
     if recipe.heads == {"step"}:
         return f"no step has a {recipe.labels_as} label"
     if recipe.heads == {"outcome"}:
-        return "its answer is undecided" if recipe.values is None else "it has no value"
+        return "its answer is undecided" if recipe.values is None else _NO_VALUE
     return "neither its steps nor its answer are known"
 
 

@@ -26,6 +26,7 @@ from prm.data.writing import discard, whole_directory, write_json
 from prm.errors import InputError, ModelError, PrmError, require_texts
 from prm.plots import training_curves
 
+from .objectives import heads_of
 from .options import OPTIONS, options_text
 from .settings import DEFAULT_SHARE, TrainSettings, Weights, makes_no_difference
 
@@ -59,7 +60,9 @@ def train(
         problems: of the chains, see `prm.Source`.
         chains: of these problems.
         labels: step labels of these chains, from `prm.label`.
-        values: rows of `chain_id` and `value`, a real number that replaces right and wrong (all but prm).
+        values: rows of `chain_id` and `value`, a real number that replaces right and wrong (all but prm); or of the
+            numbers that `settings.outputs` name, see `prm.data.rows.values_in`. In place of all of the above,
+            rows with a `prompt` and a `response` in place of `chain_id`, see `prm.data.preferences.read_rated`.
         preferences: rows of `prompt`, `chosen` and `rejected`, in place of all of the above (orm, implicit); see
             `prm.data.preferences`. A path may be a file or folder of any kind that `prm.data.reading` reads.
         evaluation: sources by the same names, of other problems to measure on; None to hold some out.
@@ -167,10 +170,19 @@ def _require_whole(sources: Mapping[str, Source], settings: TrainSettings) -> No
     if "preferences" in sources:
         if len(sources) > 1:
             raise InputError("preferences come with problems and chains of their own", "omit the other data")
-    elif not ({"problems", "chains"} <= sources.keys() and {"labels", "values"} & sources.keys()):
+    elif not _is_whole(sources):
         raise InputError("there is nothing to train on", "give problems, chains and labels (or values), or preferences")
+    if "chains" not in sources and "step" in heads_of(settings.objective):
+        raise InputError(f"{min(sources)} alone hold no step labels", "train an ORM on them")
     if "values" in sources and settings.objective == "prm":
         raise makes_no_difference("values", settings.objective)
+    if settings.outputs and "values" not in sources:
+        raise InputError("there are no values for the outputs", "give values, or omit outputs")
+
+
+def _is_whole(sources: Mapping[str, Source]) -> bool:
+    has_chains = {"problems", "chains"} <= sources.keys() and {"labels", "values"} & sources.keys()
+    return bool(has_chains) or sources.keys() == {"values"}
 
 
 def _require_settings(settings: object) -> None:
@@ -210,7 +222,7 @@ def _manifest_settings(s: TrainSettings, *, has_evaluation: bool) -> dict[str, A
         "lora_targets": list(require_texts("lora_targets", s.lora_targets)), "keep_adapter": s.keep_adapter,
         "fsdp": s.fsdp, "separator": s.separator, "splitter": s.splitter, "chat": s.chat, "template": s.template,
         "form": s.form, "seed": s.seed, "head_from": list(s.head_from or ()), "members": s.members,
-        "processes": _processes(),
+        "outputs": list(s.outputs), "processes": _processes(),
     }  # fmt: skip
 
 
@@ -247,6 +259,7 @@ def _fit_settings(s: TrainSettings) -> FitSettings:
         report_to=_installed_reporters() if s.report_to is None else require_texts("report_to", s.report_to),
         seed=s.seed,
         members=s.members,
+        outputs=s.outputs,
     )
 
 
@@ -336,6 +349,7 @@ def _load(settings: TrainSettings, prepared: Prepared, weights: Weights, *, quan
         settings.seed,
         getattr(torch, weights),
         members=settings.members,
+        outputs=settings.outputs,
         quantization=four_bits(getattr(torch, settings.computation)) if quantized else None,
     )
     if settings.head_from:

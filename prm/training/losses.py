@@ -1,7 +1,7 @@
 """Losses of the heads, one number per item, not averaged: `prm.training.objectives` weights and sums them.
 
 A step's score is a probability ``p = sigmoid(margin)``, where the margin is the log-odds of "right": with two classes,
-the difference of their logits. A chain's reward is any real number.
+the difference of their logits. A chain's reward is any real number; a model with several outputs gives one for each.
 """
 
 from __future__ import annotations
@@ -173,14 +173,25 @@ def pointwise(rewards: Tensor, values: Tensor) -> Tensor:
     instead of squared error, and step ends instead of all tokens.
 
     Args:
-        rewards: ``(chains,)`` log-odds.
-        values: ``(chains,)`` in [0, 1]: 1 where the chain is right.
+        rewards: ``(chains, outputs)`` log-odds.
+        values: ``(chains, outputs)`` in [0, 1]: 1 where the chain is right.
+
+    Returns:
+        ``(chains, outputs)``.
     """
     return binary_cross_entropy_with_logits(rewards.float(), values, reduction="none")
 
 
 def regression(rewards: Tensor, values: Tensor) -> Tensor:
-    """Squared error of rewards against given values, any real numbers (HelpSteer2, arXiv 2406.08673, section 3)."""
+    """Squared error of rewards against given values, any real numbers (HelpSteer2, arXiv 2406.08673, section 3).
+
+    Args:
+        rewards: ``(chains, outputs)``.
+        values: ``(chains, outputs)``.
+
+    Returns:
+        ``(chains, outputs)``.
+    """
     return mse_loss(rewards.float(), values, reduction="none")
 
 

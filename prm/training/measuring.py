@@ -31,6 +31,7 @@ def measure(
     draws: int = 0,
     *,
     beta: float | None = None,
+    outputs: Sequence[str] = (),
 ) -> Metrics:
     """Metrics of each head; without a value where there is nothing to compare.
 
@@ -43,30 +44,33 @@ def measure(
         tokens_per_pass: padded tokens per forward pass.
         draws: of the problems, for intervals; 0 for none.
         beta: scale of the rewards of a language model, whose groups have references; None for a model with heads.
+        outputs: names of the outcome head's outputs; empty for its only one, without a name.
 
     Returns:
         Step head, on the labeled steps (a soft label of at least 0.5 counts as right): `step_auroc`;
         `step_auroc_within_position`, which compares only steps equally far into their chains; `first_error_f1`, see
         `prm.statistics.metrics.localization`, at the threshold 0.5; `ece`, in [0, 1].
         Outcome head: `pair_accuracy` over all pairs of chains of a problem with different values, where ties count
-        half, and `mean_margin` between their rewards; `reward_mean`; and without intervals `reward_min`, `reward_max`
-        and `length_correlation`, the rank correlation of reward and number of tokens, in [-1, 1].
+        half, and `mean_margin` between their rewards; `reward_mean`; and without intervals `reward_min`, `reward_max`,
+        `value_correlation`, the rank correlation of reward and value, and `length_correlation`, that of reward and
+        number of tokens, in [-1, 1]. Where the outputs have names, each has these metrics, as in `reward_mean_NAME`.
     """
     chains = [chain for group in groups for chain in group.chains]
     drawn = resample([group.problem_id for group in groups], [""] * len(groups), draws)
     if beta is not None:
         likely = log_likelihoods(model, groups, tokens_per_pass)
-        rewards = [beta * (own - chain.reference) for own, chain in zip(likely, chains, strict=True)]
-        return _outcome_metrics(groups, rewards, drawn)
+        rewards = [[beta * (own - chain.reference)] for own, chain in zip(likely, chains, strict=True)]
+        return _outcome_metrics(groups, rewards, drawn, outputs)
     backend = TransformersBackend(model, token_head, tokens_per_pass=tokens_per_pass)
-    outputs = _outputs(backend, [(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
+    read = _outputs(backend, [(chain.ids, (*chain.step_ends, len(chain.ids) - 1)) for chain in chains])
     found: Metrics = {}
     if "step" in heads:
-        margins = [_margins(values[:-1, :2] if "outcome" in heads else values[:-1]) for values in outputs]
+        margins = [_margins(values[:-1, :2] if "outcome" in heads else values[:-1]) for values in read]
         of_chains = drawn.at(np.repeat(np.arange(len(groups)), [len(group.chains) for group in groups]))
         found |= _step_metrics(chains, margins, of_chains)
     if "outcome" in heads:
-        found |= _outcome_metrics(groups, [float(values[-1, -1]) for values in outputs], drawn)
+        rewards = [values[-1, -(len(outputs) or 1) :].tolist() for values in read]
+        found |= _outcome_metrics(groups, rewards, drawn, outputs)
     return found
 
 
@@ -131,27 +135,46 @@ def _first_error_f1(owners: Ints, called: Bools, actual: Bools, drawn: Resamplin
     return harmonic(*drawn.at(rows).means(shares).T)
 
 
-def _outcome_metrics(groups: Sequence[GroupExample], rewards: Sequence[float], drawn: Resampling) -> Metrics:
+def _outcome_metrics(
+    groups: Sequence[GroupExample], rewards: Sequence[Sequence[float]], drawn: Resampling, outputs: Sequence[str]
+) -> Metrics:
+    """Metrics of each output, whose rewards are in the columns of `rewards`."""
+    found: Metrics = {}
+    for place, (name, own) in enumerate(zip(outputs or [""], zip(*rewards, strict=True), strict=True)):
+        values = [[chain.values[place] for chain in group.chains] for group in groups]
+        end = f"_{name}" if name else ""
+        found |= {metric + end: one for metric, one in _of_output(groups, values, own, drawn).items()}
+    return found
+
+
+def _of_output(
+    groups: Sequence[GroupExample],
+    values: Sequence[Sequence[float | None]],
+    rewards: Sequence[float],
+    drawn: Resampling,
+) -> Metrics:
     rest = iter(rewards)
-    members = [[(chain, next(rest)) for chain in group.chains] for group in groups]
+    members = [[(value, next(rest)) for value in own] for own in values]
     gaps = [
         (row, better - worse)
         for row, own in enumerate(members)
-        for chain, better in own
+        for value, better in own
         for other, worse in own
-        if chain.value is not None and other.value is not None and chain.value > other.value
+        if value is not None and other is not None and value > other
     ]
     owners = np.array([row for row, _ in gaps], dtype=np.int64)
     gap = np.array([gap for _, gap in gaps])
     of_pairs = drawn.at(owners).means(np.stack([np.sign(gap) / 2 + 0.5, gap], axis=1))
     of_chains = drawn.at(np.repeat(np.arange(len(groups)), [len(own) for own in members]))
-    lengths = [len(chain.ids) for own in members for chain, _ in own]
+    lengths = [len(chain.ids) for group in groups for chain in group.chains]
+    known = [(value, reward) for own in members for value, reward in own if value is not None]
     return {
         "pair_accuracy": estimate(of_pairs[:, 0]),
         "mean_margin": estimate(of_pairs[:, 1]),
         "reward_mean": estimate(of_chains.means(np.array(rewards)[:, None])[:, 0]),
         "reward_min": Estimate(min(rewards), None, None),
         "reward_max": Estimate(max(rewards), None, None),
+        "value_correlation": Estimate(_rank_correlation(*zip(*known, strict=True)) if known else None, None, None),
         "length_correlation": Estimate(_rank_correlation(rewards, lengths), None, None),
     }
 

@@ -55,9 +55,9 @@ class Read:
     step_logits: Tensor
     """``(labeled steps, 2)`` logits of wrong and right."""
     rewards: Tensor
-    """``(chains,)``."""
+    """``(chains, outputs)``."""
     end_rewards: Tensor
-    """``(steps,)`` outcome head at each step's end."""
+    """``(steps, outputs)`` outcome head at each step's end."""
     token_logits: Tensor
     """``(tokens of the steps, vocabulary)``."""
 
@@ -65,6 +65,11 @@ class Read:
     def margins(self) -> Tensor:
         """``(labeled steps,)`` log-odds of right."""
         return self.step_logits[:, 1] - self.step_logits[:, 0]
+
+    @property
+    def reward(self) -> Tensor:
+        """``(chains,)`` of a model with a single output."""
+        return self.rewards[:, 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class Term:
     summary: str
     """What it computes, in a few words, for the help text and docs/training.md."""
     needs_pairs: bool = False
-    """Whether it compares chains of one problem, so that a chain without a rival teaches nothing."""
+    """Whether it compares chains of one problem by one value, so that a chain without a rival teaches nothing."""
     heeds: tuple[str, ...] = ()
     """The `LossOptions` that change it."""
     needs_shares: bool = False
@@ -158,7 +163,7 @@ TERMS: dict[str, Term] = {
     "bradley-terry": Term(
         "outcome",
         "pair_weights",
-        lambda r, b, o: _losses().bradley_terry(*_of_pairs(r.rewards, b), o.margin * b["pair_gaps"], b["pair_targets"]),
+        lambda r, b, o: _losses().bradley_terry(*_of_pairs(r.reward, b), o.margin * b["pair_gaps"], b["pair_targets"]),
         "better against worse chains",
         needs_pairs=True,
         heeds=("margin",),
@@ -166,7 +171,7 @@ TERMS: dict[str, Term] = {
     "bradley-terry-scaled": Term(
         "outcome",
         "pair_weights",
-        lambda r, b, o: _losses().scaled_bradley_terry(*_of_pairs(r.rewards, b), b["pair_gaps"], b["pair_targets"]),
+        lambda r, b, o: _losses().scaled_bradley_terry(*_of_pairs(r.reward, b), b["pair_gaps"], b["pair_targets"]),
         "better against worse chains, times the gap",
         needs_pairs=True,
     ),
@@ -174,7 +179,7 @@ TERMS: dict[str, Term] = {
         "outcome",
         "pair_weights",
         lambda r, b, o: _losses().length_debiased(
-            *_of_pairs(r.rewards, b),
+            *_of_pairs(r.reward, b),
             o.margin * b["pair_gaps"],
             b["pair_targets"],
             _log_ratios(b),
@@ -187,14 +192,14 @@ TERMS: dict[str, Term] = {
     "centering": Term(
         "outcome",
         "pair_weights",
-        lambda r, b, o: _losses().centering(*_of_pairs(r.rewards, b)),
+        lambda r, b, o: _losses().centering(*_of_pairs(r.reward, b)),
         "keeps rewards around 0",
         needs_pairs=True,
     ),
     "plackett-luce": Term(
         "outcome",
         "list_weights",
-        lambda r, b, o: _losses().plackett_luce(r.rewards, b["values"], b["groups"]),
+        lambda r, b, o: _losses().plackett_luce(r.reward, b["values"][:, 0], b["groups"]),
         "order of a problem's chains",
         needs_pairs=True,
     ),
@@ -240,16 +245,23 @@ def _fits(kind: Objective, term: Term) -> bool:
     return term.head in (*heads_of(kind), None) and not (kind == "implicit" and term.reads_ends)
 
 
-def check_terms(kind: Objective, terms: Mapping[str, float]) -> None:
-    """Refuse terms that do not fit the kind of model.
+def check_terms(kind: Objective, terms: Mapping[str, float], outputs: int = 1) -> None:
+    """Refuse terms that do not fit the kind of model, or the number of its outcome head's outputs.
 
     Raises:
-        InputError: a term is unknown, its head is not trained, a head has no loss, or a weight is not above 0.
+        InputError: a term is unknown, its head is not trained, a head has no loss, a term compares chains by one value
+            where there are several, or a weight is not above 0.
     """
     for name, weight in terms.items():
         if not _fits(kind, entry("loss", name, TERMS)):
             fitting = ", ".join(other for other, term in TERMS.items() if _fits(kind, term))
             raise InputError(f"the loss {name!r} trains a head that {A_KIND[kind]} lacks", f"choose from {fitting}")
+        if outputs > 1 and TERMS[name].needs_pairs:
+            several = ", ".join(other for other, term in TERMS.items() if term.weights == "value_weights")
+            raise InputError(
+                f"the loss {name!r} compares chains by one value, and there are {outputs} outputs",
+                f"choose from {several}",
+            )
         if not 0 < weight < float("inf"):
             raise InputError(f"the weight of the loss {name!r} is {weight}", "give a number above 0")
     idle = heads_of(kind) - {TERMS[name].head for name in terms}

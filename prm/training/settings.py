@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from prm.data.rows import are_value_names
 from prm.data.steps import split_steps
 from prm.errors import InputError, require_known, require_number, require_texts
 from prm.models.rendering import require_template
@@ -21,9 +22,10 @@ Scheduler = Literal["cosine", "linear", "constant"]
 """Of the learning rate, after the warm-up."""
 METRICS: dict[Head, tuple[str, ...]] = {
     "step": ("step_auroc", "step_auroc_within_position", "first_error_f1", "ece"),
-    "outcome": ("pair_accuracy", "mean_margin"),
+    "outcome": ("pair_accuracy", "mean_margin", "value_correlation"),
 }
-"""The metrics by which a state can be the best one, for each head; see `prm.training.measuring.measure`."""
+"""The metrics by which a state can be the best one, for each head; see `prm.training.measuring.measure`. Those of a
+named output end in its name."""
 Precision = Literal["float32", "bfloat16", "float16"]
 """Of the computation."""
 Weights = Literal["float32", "bfloat16"]
@@ -130,6 +132,9 @@ class TrainSettings:
     members: int = 1
     """Step heads on the one backbone, each from another start and on another bootstrap sample of the problems: an
     ensemble at little more than the cost of one (prm only)."""
+    outputs: tuple[str, ...] = ()
+    """Names of the values that the outcome head has an output for each of, such as `helpfulness` (orm only). Empty for
+    a single output without a name."""
     tokens_per_pass: int | None = None
     """Tokens per forward pass, 1 or more: changes memory and speed, not the result. None for 8,192 on a GPU and
     1,024 without."""
@@ -158,7 +163,8 @@ class TrainSettings:
             require_known("quantize", self.quantize, get_args(Quantize))
         require_known("scheduler", self.scheduler, get_args(Scheduler))
         self._require_ranges()
-        check_terms(self.objective, self.terms)
+        self._require_outputs()
+        check_terms(self.objective, self.terms, len(self.outputs))
         self._require_heeded()
         self._require_counts()
         self._require_memory()
@@ -191,6 +197,12 @@ class TrainSettings:
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name}={getattr(self, name)!r} is neither True nor False", "give one of them")
 
+    def _require_outputs(self) -> None:
+        if not are_value_names(self.outputs):
+            raise InputError(f"outputs={self.outputs!r} is no tuple of different names", 'such as ("helpfulness",)')
+        if self.outputs and self.objective != "orm":
+            raise InputError(f"outputs are those of an ORM, not of {A_KIND[self.objective]}", "give objective='orm'")
+
     def _require_heeded(self) -> None:
         """Refuse settings that would make no difference, so that nobody believes they did."""
         has_steps, is_implicit = "step" in heads_of(self.objective), self.objective == "implicit"
@@ -218,7 +230,9 @@ class TrainSettings:
             if self.patience:
                 raise InputError("patience makes no difference without a metric", "omit it, or give best")
             return
-        own = [name for head, names in METRICS.items() if head in heads_of(self.objective) for name in names]
+        ends = [f"_{name}" for name in self.outputs] or [""]
+        heads = [head for head in METRICS if head in heads_of(self.objective)]
+        own = [name + end for end in ends for head in heads for name in METRICS[head]]
         require_known("best", self.best, own)
         if not self.measure_every:
             raise InputError(f"best={self.best!r} needs measurements during the training", "give measure_every")

@@ -42,7 +42,7 @@ from prm.models.rounding import StochasticAdamW
 from .caching import Forward, cached, drawing_as, idle
 from .collation import collate, forwards, has_items, passes
 from .data.storage import Changed, Referenced
-from .examples import BLANK, ChainExample, GroupExample, to_last_target
+from .examples import ChainExample, GroupExample, blank, to_last_target
 from .lengths import length_coefficient
 from .measuring import Metrics, log_likelihoods, measure
 from .objectives import (
@@ -131,6 +131,13 @@ class FitSettings:
     """Draws the order of the groups."""
     members: int = 1
     """Step heads of the model, see `prm.training.collation.collate`."""
+    outputs: tuple[str, ...] = ()
+    """Names of the outcome head's outputs, if they have any."""
+
+    @property
+    def rewards(self) -> int:
+        """Number of the outcome head's outputs."""
+        return len(self.outputs) or 1
 
     @property
     def lora(self) -> LoraForm:
@@ -180,7 +187,7 @@ def fit(
         ModelError: a setting does not fit the model or the machine, or the training diverged.
     """
     terms = dict(settings.terms or DEFAULT[kind])
-    check_terms(kind, terms)
+    check_terms(kind, terms, settings.rewards)
     _require_scored(groups, kind, terms)
     if "length_coefficient" in heeded(terms):
         settings = replace(settings, options=replace(settings.options, length_coefficient=length_coefficient(groups)))
@@ -284,7 +291,7 @@ def _require_scored(groups: Sequence[GroupExample], kind: Objective, terms: Coll
     of_shares = next((name for name in terms if TERMS[name].needs_shares), None)
     of_hard = next((name for name in terms if TERMS[name].needs_hard), None)
     for chain in (chain for group in groups for chain in group.chains):
-        if (chain.value is None or heads_of(kind) == {"step"}) and not chain.has_target:
+        if not (chain.has_value and "outcome" in heads_of(kind)) and not chain.has_target:
             raise InputError(f"chain {chain.chain_id!r} has no scored position: it would teach nothing", "omit it")
         if of_shares:
             _require_share(chain, of_shares)
@@ -297,9 +304,10 @@ def _require_scored(groups: Sequence[GroupExample], kind: Objective, terms: Coll
 
 def _require_share(chain: ChainExample, term: str) -> None:
     """Refuse a value outside [0, 1] for a term that needs it inside."""
-    if chain.value is not None and not 0 <= chain.value <= 1:
+    outside = next((value for value in chain.values if value is not None and not 0 <= value <= 1), None)
+    if outside is not None:
         raise InputError(
-            f"chain {chain.chain_id!r} has the value {chain.value}, but the loss {term!r} takes values from 0 to 1",
+            f"chain {chain.chain_id!r} has the value {outside}, but the loss {term!r} takes values from 0 to 1",
             "rescale the values, or use a loss that takes any number",
         )
 
@@ -376,14 +384,15 @@ class Order(torch.utils.data.Sampler[int]):
 class _WithBlank(torch.utils.data.Dataset[GroupExample]):
     """Groups, and after them one that teaches nothing."""
 
-    def __init__(self, groups: Sequence[GroupExample]) -> None:
+    def __init__(self, groups: Sequence[GroupExample], outputs: int) -> None:
         self.groups = groups
+        self.blank = blank(outputs)
 
     def __len__(self) -> int:
         return len(self.groups)
 
     def __getitem__(self, place: int) -> GroupExample:
-        return self.groups[place] if place < len(self.groups) else BLANK
+        return self.groups[place] if place < len(self.groups) else self.blank
 
 
 class RewardTrainer(Trainer):
@@ -409,7 +418,7 @@ class RewardTrainer(Trainer):
         super().__init__(
             model=model,
             args=_arguments(settings, model, len(groups), len(held_out), work),
-            train_dataset=_WithBlank(groups),
+            train_dataset=_WithBlank(groups, settings.rewards),
             eval_dataset=held_out,
             optimizer_cls_and_kwargs=_rounding(settings),
         )
@@ -437,7 +446,7 @@ class RewardTrainer(Trainer):
         else:
             found = np.frombuffer(place.read_bytes())
         train, held_out = np.split(found, [sum(len(group.chains) for group in self.groups)])
-        self.train_dataset = _WithBlank(Referenced(self.groups, train))
+        self.train_dataset = _WithBlank(Referenced(self.groups, train), self.settings.rewards)
         self.eval_dataset = Referenced(self.held_out, held_out)
 
     def _can_pack(self, model: Any) -> bool:
@@ -511,7 +520,7 @@ class RewardTrainer(Trainer):
     def _loss(self, read: Read, part: Mapping[str, Any], totals: Mapping[str, Tensor]) -> Tensor:
         """The loss of a part of the batch, which is also added to the sums for the log."""
         if self.beta is not None:
-            read = replace(read, rewards=read.rewards - self.beta * part["references"])
+            read = replace(read, rewards=read.rewards - self.beta * part["references"].unsqueeze(1))
         found = losses(self.terms, read, part, totals, self.settings.options)
         for name, value in found.items():
             self.term_sums[name] = self.term_sums[name] + value.detach()  # not read yet, which would wait for it
@@ -558,11 +567,12 @@ class RewardTrainer(Trainer):
         steps = logits[part["step_rows"], part["step_places"]]
         wrong = 2 * part["step_members"].unsqueeze(1)
         has_steps, has_outcome = "step" in self.heads, "outcome" in self.heads
+        outcomes = slice(-self.settings.rewards, None)
         with_ends = has_outcome and any(TERMS[name].reads_ends for name in self.terms)
         return Read(
             step_logits=torch.cat([steps.gather(1, wrong), steps.gather(1, wrong + 1)], dim=1) if has_steps else none,
-            rewards=logits[part["last_rows"], part["last_places"], -1] if has_outcome else none,
-            end_rewards=logits[part["end_rows"], part["end_places"], -1] if with_ends else none,
+            rewards=logits[part["last_rows"], part["last_places"], outcomes] if has_outcome else none,
+            end_rewards=logits[part["end_rows"], part["end_places"], outcomes] if with_ends else none,
             token_logits=self._token_logits(output.hidden_states[-1], part) if with_hidden else none,
         )
 
@@ -576,7 +586,7 @@ class RewardTrainer(Trainer):
         likely = log_probabilities(logits, part["input_ids"][rows, places + 1])
         sums = likely.new_zeros(len(part["last_rows"])).index_add(0, part["token_chains"], likely)
         none = logits.new_zeros(0)
-        return Read(none, beta * sums, none, logits if _reads_tokens(self.terms) else none)
+        return Read(none, (beta * sums).unsqueeze(1), none, logits if _reads_tokens(self.terms) else none)
 
     def _token_logits(self, hidden: Tensor, part: Mapping[str, Tensor]) -> Tensor:
         """Logits of the scored tokens only: those of all tokens take much memory with a large vocabulary."""
@@ -598,7 +608,8 @@ class RewardTrainer(Trainer):
         groups = self.eval_dataset
         with self._computing():
             tokens = _tokens_per_pass(self.settings)
-            return measure(model, self.heads, groups, tokens, draws, beta=self.beta) if groups else {}
+            outputs = self.settings.outputs
+            return measure(model, self.heads, groups, tokens, draws, beta=self.beta, outputs=outputs) if groups else {}
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         """Log, with the mean of each term since the last log where there are several.

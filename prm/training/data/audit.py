@@ -28,8 +28,9 @@ def side(columns: Columns, groups: Bools, problems: int) -> dict[str, Any]:
 
     Returns:
         Numbers of `problems`, `chains`, `tokens`, tokens of the `longest` chain, labeled `steps` and the `share_right`
-        among them; numbers of `chains_with_value` and of `pairs` of chains with different values; `by_position`: for
-        each of the first positions, the number of labeled steps and the share right.
+        among them; numbers of `chains_with_value`, of any output, and of `pairs` of chains with different values, of
+        all outputs together; `by_position`: for each of the first positions, the number of labeled steps and the share
+        right.
     """
     lengths = np.diff(columns.token_starts)[columns.chains_in(groups)]
     steps = _labeled(columns, groups)
@@ -42,8 +43,8 @@ def side(columns: Columns, groups: Bools, problems: int) -> dict[str, Any]:
         "longest": int(lengths.max(initial=0)),
         "steps": len(targets),
         "share_right": _mean(targets),
-        "chains_with_value": int(np.isfinite(columns.values[columns.chains_in(groups)]).sum()),
-        "pairs": _pairs(columns, groups),
+        "chains_with_value": int(np.isfinite(columns.values[columns.chains_in(groups)]).any(axis=1).sum()),
+        "pairs": sum(_pairs(columns, groups, values) for values in columns.values.T),
         "by_position": [
             {"position": position, "steps": len(found), "share_right": _mean(found)}
             for position, found in by_position.items()
@@ -67,12 +68,12 @@ def _mean(values: Floats) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _pairs(columns: Columns, groups: Bools) -> int:
+def _pairs(columns: Columns, groups: Bools, values: Floats) -> int:
     """Pairs of chains of a group whose values differ: all pairs but those of equal values."""
-    known = columns.chains_in(groups) & ~np.isnan(columns.values)
+    known = columns.chains_in(groups) & ~np.isnan(values)
     owners = np.repeat(np.arange(len(columns)), np.diff(columns.chain_starts))[known]
     _, of_groups = np.unique(owners, return_counts=True)
-    _, alike = np.unique(np.stack([owners, columns.values[known]]), axis=1, return_counts=True)
+    _, alike = np.unique(np.stack([owners, values[known]]), axis=1, return_counts=True)
     return int((of_groups**2).sum() - (alike**2).sum()) // 2
 
 
@@ -130,8 +131,9 @@ def example_lines(group: GroupExample, tokenizer: Any) -> list[str]:
         read = f"  {_shown(tokenizer, ids[start:end])} then {_shown(tokenizer, ids[end : end + 1])} at {end}"
         lines.append(f"{read}: {label}" if chain.has_target else read)
         start = end + 1
-    if chain.value is not None:
-        lines.append(f"  the whole chain at {len(ids) - 1}: value {chain.value:.3g}")
+    if chain.has_value:
+        values = ", ".join("unknown" if value is None else f"{value:.3g}" for value in chain.values)
+        lines.append(f"  the whole chain at {len(ids) - 1}: value {values}")
     return lines
 
 

@@ -11,12 +11,12 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,8 +25,8 @@ from prm.data.drops import Drops
 from prm.data.files import ProblemFile, read_records, sound_chains
 from prm.data.joining import join_rows
 from prm.data.manifest import content_digest
-from prm.data.preferences import Preference, read_preferences
-from prm.data.records import StepLabels
+from prm.data.preferences import Preference, RatedAnswer, read_preferences, read_rated
+from prm.data.records import Message, StepLabels
 from prm.data.splits import SplitProof, hold_out, prove, text_digest
 from prm.data.writing import whole_directory, write_json
 from prm.errors import InputError
@@ -43,6 +43,7 @@ from ..examples import (
     class_weights,
     label_examples,
     preference_examples,
+    rated_examples,
     reweighted,
     unlabeled,
 )
@@ -51,7 +52,7 @@ from ..settings import DEFAULT_SHARE, TrainSettings
 from .audit import audit
 from .storage import Changed, Columns, Groups, Writer
 
-FORMAT = 1
+FORMAT = 2
 """Of the directory. Another number, and no directory made before is used."""
 _NOTES, _EXAMPLES = "prepared.json", "examples"
 
@@ -84,7 +85,7 @@ def prepare(
 
     Args:
         settings: how to train.
-        files: `problems` and `chains` with `labels`, `values` or both; or `preferences`.
+        files: `problems` and `chains` with `labels`, `values` or both; or `preferences`; or `values` of answers alone.
         evaluation: the same of other problems to measure on; empty to hold some out.
         place: directory that keeps what is made; one with other contents is replaced.
         waits: whether another process makes it.
@@ -103,6 +104,7 @@ def prepare(
         context=context,
         too_long=settings.too_long,
         needs_pairs=need_pairs(settings.terms),
+        outputs=len(settings.outputs) or 1,
     )
     making = _Making(settings, files, evaluation, tokenizer, reading, recipe)
     fingerprint = making.fingerprint()
@@ -126,6 +128,7 @@ def _reading(settings: TrainSettings) -> Metadata | Dialect:
         settings.chat,
         settings.score_means,
         members=settings.members,
+        outputs=settings.outputs,
         is_beta="beta-binomial" in settings.terms,
         form=settings.form,
         template=settings.template,
@@ -215,7 +218,7 @@ class _Making:
         """Make the examples, and write them all or nothing."""
         drops = Drops()
         with whole_directory(place) as directory:
-            with Writer(directory) as writer:
+            with Writer(directory, self.recipe.outputs) as writer:
                 data = self._read(self.files, writer, drops)
                 other = self._read(self.evaluation, writer, drops, "evaluation/") if self.evaluation else None
             columns = Columns.load(directory)
@@ -233,12 +236,18 @@ class _Making:
 
     def _read(self, files: Mapping[str, Path], writer: Writer, drops: Drops, prefix: str = "") -> _Problems:
         """Write the examples of these files; problems of the same text get one id, since they count as one."""
-        renderer = self._renderer()
-        recipe = replace(self.recipe, values=read_values(files["values"])) if "values" in files else self.recipe
+        renderer, recipe, outputs = self._renderer(), self.recipe, self.settings.outputs
+        splitter = self.settings.splitter if self.settings.form == "steps" else None
         if "preferences" in files:
-            splitter = self.settings.splitter if self.settings.form == "steps" else None
-            found = _of_preferences(files["preferences"], splitter, renderer, recipe, drops)
+            rows = read_preferences(files["preferences"], drops)
+            found = _of_answers(rows, lambda noted: preference_examples(noted, renderer, recipe, splitter, drops))
+        elif "chains" not in files:
+            recipe = replace(recipe, values={})  # those of the rows take the place of right and wrong
+            rated = read_rated(files["values"], outputs, drops)
+            found = _of_answers(rated, lambda noted: rated_examples(noted, renderer, recipe, splitter, drops))
         else:
+            if "values" in files:
+                recipe = replace(recipe, values=read_values(files["values"], outputs))
             found = _of_labels(files, self.settings.splitter, renderer, recipe, drops)
         problems = _Problems(prefix)
         for group, text in found:
@@ -291,22 +300,23 @@ def _of_labels(
         yield group, problems[group.problem_id].text
 
 
-def _of_preferences(path: Path, splitter: str | None, renderer: StepRenderer, recipe: Recipe, drops: Drops) -> _Found:
-    if "step" in recipe.heads:
-        raise InputError("preferences hold no step labels", "train an ORM on them")
+_Row = TypeVar("_Row", Preference, RatedAnswer)
+
+
+def _of_answers(rows: Iterable[_Row], made: Callable[[Iterable[_Row]], Iterator[GroupExample]]) -> _Found:
+    """What is made of rows with a context of their own."""
     texts: dict[str, str] = {}
 
-    def rows() -> Iterator[Preference]:
-        for row in read_preferences(path, drops):
-            texts[row.id] = _context_text(row)
+    def noted() -> Iterator[_Row]:
+        for row in rows:
+            texts[row.id] = _context_text(row.context)
             yield row
 
-    for group in preference_examples(rows(), renderer, recipe, splitter, drops):
+    for group in made(noted()):
         yield group, texts.pop(group.problem_id)
 
 
-def _context_text(preference: Preference) -> str:
-    context = preference.context
+def _context_text(context: str | tuple[Message, ...]) -> str:
     return context if isinstance(context, str) else "\n\n".join(f"{m.role}: {m.content}" for m in context)
 
 

@@ -35,7 +35,7 @@ class Columns:
     step_starts: Ints
     """Of each chain in the columns of steps."""
     values: Floats
-    """Of each chain; NaN where it is unknown or not learned."""
+    """``(chains, outputs)``; NaN where one is unknown or not learned, which gives that cell no weight."""
     chain_names: Ints
     """Ids of the chains in UTF-8."""
     chain_name_starts: Ints
@@ -96,7 +96,7 @@ class Columns:
             tuple(self.step_ends[steps].tolist()),
             tuple(map(_known, self.targets[steps].tolist())),
             tuple(self.weights[steps].tolist()),
-            _known(float(self.values[place])),
+            tuple(map(_known, self.values[place].tolist())),
             tuple([KNOWN[code] for code in self.known[steps].tolist()]),
         )
 
@@ -175,11 +175,13 @@ class Writer:
 
     Args:
         directory: is created; can be read when the context has ended.
+        outputs: number of values of each chain.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, outputs: int = 1) -> None:
         directory.mkdir(parents=True)
         self._directory = directory
+        self._outputs = outputs
         self._ids = (directory / _IDS).open("wb")
         integers = {name: array("q", [0]) for name in _NAMES if name.endswith("_starts")}
         reals = {name: array("d") for name in ("values", "targets", "weights", "margins", "agreements")}
@@ -195,7 +197,7 @@ class Writer:
             self._ids.write(chain.ids.tobytes())
             _extend(columns["token_starts"], len(chain.ids))
             _extend(columns["step_starts"], len(chain.step_ends))
-            columns["values"].append(_number(chain.value))
+            columns["values"].extend(map(_number, chain.values))
             columns["step_ends"].extend(chain.step_ends)
             columns["targets"].extend(map(_number, chain.targets))
             columns["weights"].extend(chain.weights)
@@ -219,7 +221,8 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._ids.close()
         for name, column in self._columns.items():
-            np.save(self._directory / f"{name}.npy", np.asarray(column))
+            table = np.asarray(column)
+            np.save(self._directory / f"{name}.npy", table.reshape(-1, self._outputs) if name == "values" else table)
 
 
 def _extend(starts: array[int], length: int) -> None:

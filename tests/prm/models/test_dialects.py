@@ -466,6 +466,9 @@ def test_an_output_of_several_is_chosen_by_name(paths):
     assert outputs.shape == (1, 20)
     assert score(usual, MANY[:1])[0][0] == pytest.approx(outputs[0, 0].item(), abs=1e-5)
     assert score(one, MANY[:1])[0][0] == pytest.approx(outputs[0, 5].item(), abs=1e-5)
+    mix = {"score": 1.0, "helpsteer-verbosity": -0.25}
+    (both,) = score(prm.load_scorer(str(paths["armorm"]), output=mix), MANY[:1])
+    assert both[0] == pytest.approx((outputs[0, 0] - 0.25 * outputs[0, 5]).item(), abs=1e-5)
     with pytest.raises(ModelError, match="no output 'charm'") as caught:
         prm.load_scorer(str(paths["armorm"]), output="charm")
     assert "helpsteer-verbosity" in caught.value.hint

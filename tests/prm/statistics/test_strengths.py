@@ -159,7 +159,7 @@ def test_values_are_read_as_they_were_written(tmp_path):
     pairs = [("a", "b", 2.0), ("b", "c", 1.0)]
     values = strengths(pairs)
     assert write_values(tmp_path / "v.jsonl", values, pairs) == 3
-    assert read_values(tmp_path / "v.jsonl") == values
+    assert read_values(tmp_path / "v.jsonl") == {name: (value,) for name, value in values.items()}
     rows = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
     assert [(r["schema"], r["chain_id"], r["comparisons"]) for r in rows] == [
         ("chain-value/1", "a", 2.0), ("chain-value/1", "b", 3.0), ("chain-value/1", "c", 1.0)
@@ -217,7 +217,7 @@ def test_the_command(prm, tmp_path):
     code, out, err = prm(*command)
     assert (code, out) == (0, ""), err
     assert "3 chains, 5 comparisons" in err
-    found = read_values(tmp_path / "v.jsonl")
+    found = {name: value for name, (value,) in read_values(tmp_path / "v.jsonl").items()}
     assert difference(found, "a", "b") == pytest.approx(ndtri(0.75))
     assert difference(found, "b", "c") == pytest.approx(0, abs=1e-7)
     assert "already there" in prm(*command)[2]

@@ -100,7 +100,7 @@ def base_of(tmp_path_factory, tokenizer):
 
 
 def chain(identity, ids, ends, targets, value=None):
-    return ChainExample(identity, array("i", ids), ends, targets, (1.0,) * len(ends), value)
+    return ChainExample(identity, array("i", ids), ends, targets, (1.0,) * len(ends), (value,))
 
 
 GROUPS = [

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from prm.training.collation import collate, forwards, passes
-from prm.training.examples import BLANK, ChainExample, GroupExample
+from prm.training.examples import ChainExample, GroupExample, blank
 from prm.training.objectives import TERMS, LossOptions, Read, losses, total_weights
 
 
 def chain(identity, ids, ends, targets, value=None, weights=None):
-    return ChainExample(identity, array("i", ids), ends, targets, weights or (1.0,) * len(ends), value)
+    return ChainExample(identity, array("i", ids), ends, targets, weights or (1.0,) * len(ends), (value,))
 
 
 PAIR = GroupExample(
@@ -45,15 +45,15 @@ def test_a_pass_by_hand():
     assert batch["last_places"] == [2, 1, 1, 0, 1, 1]
     steps = [batch[f"step_{name}"] for name in ("rows", "places", "targets", "weights")]
     assert list(zip(*steps, strict=True)) == [(0, 1, 1.0, 1.0), (1, 1, 0.25, 4.0), (5, 1, 0.0, 1.0)]
-    assert batch["values"] == [0.0, 1.0, 1.0, 0.0, 1.0, 0.0]
-    assert batch["value_weights"] == [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]
+    assert batch["values"] == [[0.0], [1.0], [1.0], [0.0], [1.0], [0.0]]
+    assert batch["value_weights"] == [[1.0], [1.0], [1.0], [1.0], [1.0], [0.0]]
     assert batch["list_weights"] == [0.0, 1.0, 0.5, 0.0, 0.5, 0.0]
     assert batch["groups"][:5] == [0, 0, 1, 1, 1]
     assert batch["groups"][5] not in (0, 1), "what is worth nobody knows how much is compared with none"
     pairs = [batch[name] for name in ("chosen", "rejected", "pair_weights", "pair_gaps", "pair_targets")]
     assert list(zip(*pairs, strict=True)) == [(1, 0, 1.0, 1.0, 1.0), (2, 3, 0.5, 1.0, 1.0), (4, 3, 0.5, 1.0, 1.0)]
     assert batch["lengths"] == [2.0, 1.0, 2.0, 1.0, 2.0, 2.0]
-    ends = [batch[f"end_{name}"] for name in ("rows", "places", "values")]
+    ends = [batch["end_rows"], batch["end_places"], [value for (value,) in batch["end_values"]]]
     assert list(zip(*ends, strict=True)) == [
         (0, 1, 0.0),
         (0, 2, 0.0),
@@ -113,7 +113,7 @@ def test_a_groups_weight_is_shared_by_its_pairs():
     batch = collate([several, one], 0)
     assert batch["pair_weights"].tolist() == pytest.approx([3 / 6] * 6 + [1.0])
     assert batch["list_weights"].tolist() == pytest.approx([1.5, 1.5, 0, 0, 0, 1, 0])
-    assert batch["value_weights"].tolist() == batch["end_weights"].tolist() == [3.0] * 5 + [1.0] * 2
+    assert batch["value_weights"].tolist() == batch["end_weights"].tolist() == [[3.0]] * 5 + [[1.0]] * 2
 
 
 def test_a_batch_without_labels_or_pairs_has_empty_columns():
@@ -158,8 +158,8 @@ def read(batch):
     logits = torch.stack([torch.cos(batch["input_ids"].float() * k + places) for k in range(10)], dim=-1)
     return Read(
         step_logits=logits[batch["step_rows"], batch["step_places"], :2],
-        rewards=outputs[batch["last_rows"], batch["last_places"]],
-        end_rewards=outputs[batch["end_rows"], batch["end_places"]],
+        rewards=outputs[batch["last_rows"], batch["last_places"], None],
+        end_rewards=outputs[batch["end_rows"], batch["end_places"], None],
         token_logits=logits[batch["token_rows"], batch["token_places"]],
     )
 
@@ -183,7 +183,7 @@ def test_a_blank_adds_nothing_to_any_loss(name):
     totals = total_weights([name], collate([PAIR], 0))
     of_pair, of_both, of_blank = (
         losses({name: 1.0}, read(batch), batch, totals, LossOptions(length_coefficient=1.0))[name]
-        for batch in (collate(groups, 0) for groups in ([PAIR], [PAIR, BLANK], [BLANK]))
+        for batch in (collate(groups, 0) for groups in ([PAIR], [PAIR, blank(1)], [blank(1)]))
     )
     assert float(of_both) == pytest.approx(float(of_pair), rel=1e-6)
     assert float(of_blank) == 0

@@ -92,7 +92,7 @@ def test_a_step_example_has_the_label_of_each_step_that_is_known(renderer):
         rendered = renderer.render(PROBLEM.text, steps.steps)
         example = one([(PROBLEM, steps, counts)], renderer, drops, labels_as=view)
         known = ("drawn", "drawn", "answer")
-        assert example == ChainExample("a", ids(rendered), rendered.step_ends, targets, weights, None, known)
+        assert example == ChainExample("a", ids(rendered), rendered.step_ends, targets, weights, (None,), known)
     assert len(drops) == 0
 
 
@@ -176,7 +176,7 @@ def test_what_cannot_be_compared_is_dropped_with_its_reason(renderer):
     assert dropped(rows) == {"its answer is undecided": 2, "all its chains are right": 1}
     assert dropped(outcomes(a="incorrect")) == {"all its chains are wrong": 1}
     assert dropped(outcomes(a="incorrect"), context=3) == {"longer than the model's context": 1}
-    assert dropped(outcomes(a="incorrect", b="correct"), values={"a": 2.0}) == {
+    assert dropped(outcomes(a="incorrect", b="correct"), values={"a": (2.0,)}) == {
         "it has no value": 1,
         "all its chains are worth the same": 1,
     }
@@ -189,7 +189,7 @@ def test_a_pointwise_loss_learns_from_problems_whose_chains_are_all_right(render
 
 def test_given_values_take_the_place_of_right_and_wrong(renderer):
     (group,) = label_examples(
-        outcomes(a="correct", b="timeout"), renderer, Recipe(OUTCOME, values={"a": -1.5, "b": 2.0}), Drops()
+        outcomes(a="correct", b="timeout"), renderer, Recipe(OUTCOME, values={"a": (-1.5,), "b": (2.0,)}), Drops()
     )
     assert [c.value for c in group.chains] == [-1.5, 2.0]
 

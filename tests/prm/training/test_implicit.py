@@ -41,7 +41,7 @@ def _one_thread(one_thread):
 
 
 def chain(identity, ids, value, end=None):
-    return ChainExample(identity, array("i", ids), (end or len(ids) - 1,), (None,), (1.0,), value)
+    return ChainExample(identity, array("i", ids), (end or len(ids) - 1,), (None,), (1.0,), (value,))
 
 
 GROUPS = [

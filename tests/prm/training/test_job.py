@@ -109,7 +109,7 @@ def test_the_manifest_has_all_that_the_result_depends_on(prm, base_model, files,
         "quantize": None, "lora_rank": 0, "fsdp": False,
         "lora_alpha": None, "lora_dropout": 0.0, "lora_targets": [], "keep_adapter": False, "separator": "\\n",
         "splitter": "newline", "chat": False, "template": None, "form": "whole", "head_from": [], "members": 1,
-        "seed": 0, "processes": 1,
+        "outputs": [], "seed": 0, "processes": 1,
     }  # fmt: skip
     assert set(manifest(tmp_path / "o")["inputs"]) == {"problems", "chains", "labels", "base"}
 

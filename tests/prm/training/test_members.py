@@ -21,7 +21,7 @@ PAIRS = ["what is 3?", "what is 5?"], [("So 4.\n", "It is 4."), ("So thus it 12.
 
 def group(problem, targets=(1.0, 0.0)):
     ends = tuple(range(2, 2 + len(targets)))
-    chain = ChainExample(problem, array("i", range(1, 5 + len(targets))), ends, targets, (1.0,) * len(targets), None)
+    chain = ChainExample(problem, array("i", range(1, 5 + len(targets))), ends, targets, (1.0,) * len(targets), (None,))
     return GroupExample(problem, 1, (chain,))
 
 

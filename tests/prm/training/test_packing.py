@@ -78,7 +78,7 @@ def model_of(config, kind="joint", members=1):
 def chain(identity, length, value):
     drawn = torch.Generator().manual_seed(length)
     ids = array("i", torch.randint(1, 60, (length,), generator=drawn).tolist())
-    return ChainExample(identity, ids, (2, length - 1), (1.0, value), (1.0, 1.0), value)
+    return ChainExample(identity, ids, (2, length - 1), (1.0, value), (1.0, 1.0), (value,))
 
 
 GROUPS = [

@@ -32,16 +32,16 @@ GROUPS = [
         "π",
         2,
         (
-            ChainExample("a", array("i", (1, 2, 3, 4)), (2, 3), (1.0, None), (1.0, 8.0), None, ("drawn", "none")),
-            ChainExample("b", array("i", (1, 2, 5)), (2,), (0.25,), (1.0,), 0.0, ("answer",)),
-            ChainExample("c", array("i", (1, 2, 5)), (2,), (0.5,), (1.0,), 7.5, ("drawn",)),
-            ChainExample("d", array("i", (1, 2, 6)), (2,), (None,), (1.0,), 7.5, ("none",)),
+            ChainExample("a", array("i", (1, 2, 3, 4)), (2, 3), (1.0, None), (1.0, 8.0), (None,), ("drawn", "none")),
+            ChainExample("b", array("i", (1, 2, 5)), (2,), (0.25,), (1.0,), (0.0,), ("answer",)),
+            ChainExample("c", array("i", (1, 2, 5)), (2,), (0.5,), (1.0,), (7.5,), ("drawn",)),
+            ChainExample("d", array("i", (1, 2, 6)), (2,), (None,), (1.0,), (7.5,), ("none",)),
         ),
         0.5,
         0.75,
         2.0,
     ),
-    GroupExample("q", 1, (ChainExample("", array("i", (9,)), (), (), (), 1.0),)),
+    GroupExample("q", 1, (ChainExample("", array("i", (9,)), (), (), (), (1.0,)),)),
 ]
 
 

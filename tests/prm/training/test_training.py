@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(3600)  # a limit for what hangs, not for what a
 
 
 def chain(identity, ids, ends, targets, value=None):
-    return ChainExample(identity, array("i", ids), ends, targets, (1.0,) * len(ends), value)
+    return ChainExample(identity, array("i", ids), ends, targets, (1.0,) * len(ends), (value,))
 
 
 # Token 20 is right and token 21 wrong; everything else is noise.
@@ -125,7 +125,7 @@ def test_the_part_of_length_is_fitted_once_and_reported(base_model, tmp_path):
 def pair_of(longer_wins, number, agreement=None):
     sides = (chain("l", (1, 2, 3, 4, 5), (4,), (None,)), chain("s", (1, 2, 3), (2,), (None,)))
     values = (1.0, 0.0) if longer_wins else (0.0, 1.0)
-    chains = tuple(replace(side, value=value) for side, value in zip(sides, values, strict=True))
+    chains = tuple(replace(side, values=(value,)) for side, value in zip(sides, values, strict=True))
     return GroupExample(str(number), 1, chains, agreement=agreement)
 
 
@@ -272,7 +272,7 @@ def test_a_soft_label_is_refused_where_only_right_and_wrong_make_sense(base_mode
 
 
 def test_a_value_that_is_no_share_is_refused_where_one_is_needed(base_model, tmp_path):
-    groups = [GroupExample("p", 1, (replace(GROUPS[0].chains[0], value=2.0), GROUPS[0].chains[1]))]
+    groups = [GroupExample("p", 1, (replace(GROUPS[0].chains[0], values=(2.0,)), GROUPS[0].chains[1]))]
     with pytest.raises(InputError, match="takes values from 0 to 1"):
         fit(load_model(base_model, "orm", 0), "orm", groups, (), FitSettings(terms={"pointwise": 1.0}), tmp_path)
 
@@ -343,6 +343,8 @@ def test_measures_by_hand():
     assert rewards == pytest.approx(((-0.5 + 0.5 + 0.2 + 0.7) / 4, -0.5, 0.7))
     # ranks of rewards 1, 3, 2, 4 and of lengths 3, 1.5, 1.5, 4: products -0.75, -0.5, 0.5, 2.25
     assert value["length_correlation"] == pytest.approx(1.5 / (5 * 4.5) ** 0.5)
+    # and of values 1.5, 3.5, 3.5, 1.5: products 1.5, 0.5, -0.5, -1.5
+    assert value["value_correlation"] == pytest.approx(0)
     assert (found["pair_accuracy"].low, found["pair_accuracy"].high) == (0.0, 1.0), "draws of p twice and of q twice"
     assert found["reward_min"].low is None
 
