@@ -1,7 +1,7 @@
 """From a suite and scores to a result: what the protocols share.
 
     data = read_suite("processbench", "processbench/", drops)
-    result, shown = measure_suite(data, {"PRM": read_scores(path)}, EvalSettings(), drops)
+    result, shown, rows = measure_suite(data, {"PRM": read_scores(path)}, EvalSettings(), drops)
 
 A row that one of the scorers has not scored is dropped for all of them, so that all are measured on the same rows; it
 is noted in `drops` and counted in the result.
@@ -20,6 +20,7 @@ from prm.data.drops import Drops
 from prm.errors import InputError
 
 from .conventions import Convention
+from .eval_rows import EvalRow, eval_rows
 from .numbers import EvalSettings, Findings
 from .pools import Pool, of_size
 from .protocols import PROTOCOLS
@@ -46,8 +47,8 @@ def measure_suite(
     drops: Drops,
     pools: Iterable[Pool] = (),
     show: int = 5000,
-) -> tuple[Result, list[ShownChain]]:
-    """Measure scorers on a suite.
+) -> tuple[Result, list[ShownChain], Iterator[EvalRow]]:
+    """Measure scorers on a suite: the result, chains to look at, and the rows behind it.
 
     Args:
         data: from `prm.benchmarks.suites.read_suite`.
@@ -67,7 +68,8 @@ def measure_suite(
     items = _scored([item for item in candidates if isinstance(item, protocol.item)], scorers, drops)
     _require_fitting(items, scorers, data)
     findings = protocol.measure(data, items, scorers, settings)
-    return _result(data, items, scorers, findings, drops), _shown(data, items, scorers, show, settings.seed)
+    rows = eval_rows(data, protocol.keep(data, items, scorers), findings)
+    return _result(data, items, scorers, findings, drops), _shown(data, items, scorers, show, settings.seed), rows
 
 
 def require_used(data: SuiteData, scorers: Collection[str], settings: EvalSettings) -> None:

@@ -53,7 +53,7 @@ class Links:
             for chain_id in truth.chain_ids:
                 _put(self._chains, (chain_id, chain_id.partition("/")[2]), chain_id)
             text = (texts or {}).get(truth.problem_id, "").strip()
-            own = getattr(truth, "id", truth.problem_id)
+            own = truth.id
             _put(self._items, (own, own.partition("/")[2], truth.problem_id, text), truth.chain_ids)
 
     def is_chain(self, identity: str | None) -> bool:

@@ -155,6 +155,8 @@ class Result:
     pictures: tuple[Picture, ...] = ()
     convention: ConventionName = "exact"
     """Whose way of counting; see `prm.benchmarks.conventions`. A file that names none is from before there were two."""
+    rows: str = ""
+    """Digest of the file of rows beside it, see `prm.benchmarks.eval_rows`; "" if it is from before there was one."""
     schema: str = field(default=RESULT_SCHEMA)
 
 

@@ -39,22 +39,24 @@ from prm.statistics.order_statistics import (
 )
 
 from ..conventions import EXACT, Convention
+from ..eval_rows import EvalRow, Kept
 from ..numbers import (
     ALL,
     MATCHED,
     EvalSettings,
     Findings,
     Number,
+    PerRow,
     differences,
     lengths_picture,
     reliability_picture,
     require_different,
 )
 from ..pools import Pool
-from ..results import Curve, Picture, Point, label_of
+from ..results import Curve, Picture, Point, Result, label_of
 from ..scores import ScoreTable
 from ..suites.collecting import SuiteData
-from .entry import Mark, ProtocolEntry
+from .entry import Again, Mark, ProtocolEntry
 from .localization import calibration, length_correlation
 
 _ORDERS, _ORDERS_IN_ALL = 8, 4096
@@ -217,6 +219,8 @@ def best_of_n(
         counts={"undecided": sum(verdict is None for pool in pools for verdict in pool.is_right)},
         curves=tuple(curves),
         pictures=tuple(picture for picture in pictures if picture is not None),
+        keys=tuple((pool.id, pool.split) for pool in pools),
+        is_kept=lambda number: number.name.startswith(_BEST),
     )
 
 
@@ -225,8 +229,11 @@ def _orders(problems: int) -> int:
     return max(_ORDERS, _ORDERS_IN_ALL // problems)
 
 
+_BEST = "best-of-"
+
+
 def _name(k: int) -> str:
-    return f"best-of-{k}"
+    return f"{_BEST}{k}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +352,10 @@ def _joined(blocks: Sequence[Block], parts: Sequence[Floats], problems: int) -> 
 
 def _right(chosen: Selector, ks: Sequence[int], drawn: Resampling) -> list[Number]:
     shares, problems = drawn.means(chosen.right).T, len(chosen.right)
-    return [Number(chosen.scorer, _name(k), ALL, chosen.variant, s, problems) for k, s in zip(ks, shares, strict=True)]
+    return [
+        Number(chosen.scorer, _name(k), ALL, chosen.variant, share, problems, PerRow.mean(right))
+        for k, share, right in zip(ks, shares, chosen.right.T, strict=True)
+    ]
 
 
 def _curve(chosen: Selector, ks: Sequence[int], numbers: Sequence[Number]) -> Curve:
@@ -472,11 +482,48 @@ def _choices(pool: Pool, scorers: Mapping[str, ScoreTable]) -> Iterator[tuple[st
             yield f"{label} vote", select(answered, pool.groups, "weighted")
 
 
+def _keep(data: SuiteData, pools: Sequence[Pool], scorers: Mapping[str, ScoreTable]) -> Iterator[Kept]:
+    """Of each problem the solution with the highest score, for each scorer and aggregator."""
+    blocks = _blocks(pools)
+    chosen: list[dict[str, dict[str, tuple[str, float]]]] = [{name: {} for name in scorers} for _ in pools]
+    for name, table in scorers.items():
+        for ranking in _rankings(blocks, name, table):
+            for block, scores in zip(blocks, ranking.scores, strict=True):
+                best, n = scores.argmax(axis=1), scores.shape[1]
+                for i, (row, place, score) in enumerate(zip(block.rows, best, scores.max(axis=1), strict=True)):
+                    if np.isfinite(score):
+                        chosen[row][name][ranking.aggregator] = (block.chain_ids[i * n + place], float(score))
+    for pool, own in zip(pools, chosen, strict=True):
+        shown = tuple(chain_id for variants in own.values() for chain_id, _ in variants.values())
+        yield Kept(pool.id, pool.problem_id, pool.split, {}, own, shown)
+
+
+def _again(rows: Sequence[EvalRow], result: Result, settings: EvalSettings, convention: Convention) -> Again:
+    """The shares of right choices: what was chosen is kept, and not the scores of all solutions."""
+    drawn = resample([row.problem_id for row in rows], [""] * len(rows), settings.draws, settings.seed)
+    first = rows[0].outcomes
+    ks = [int(name.removeprefix(_BEST)) for name in first]
+    numbers = [
+        number
+        for scorer, variants in first[_name(ks[0])].items()
+        for variant in variants
+        for number in _right(Selector(scorer, variant, _stored(rows, scorer, variant)), ks, drawn)
+    ]
+    return numbers, [row.key for row in rows]
+
+
+def _stored(rows: Sequence[EvalRow], scorer: str, variant: str) -> Floats:
+    """(problems, ks)."""
+    return np.array([[by[scorer][variant] for by in row.outcomes.values()] for row in rows], dtype=float)
+
+
 BEST_OF_N = ProtocolEntry(
     title="best of n",
     item=Pool,
     measure=_measure,
     marks=_marks,
+    keep=_keep,
+    again=_again,
     heeds=frozenset({"n"}),
     tries_aggregators=True,
 )

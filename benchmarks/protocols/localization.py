@@ -16,16 +16,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.stats import rankdata
 
+from prm.data.records import StepScores
 from prm.errors import InputError
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import Resampling, harmonic, matthews, ratio, resample
 
 from ..conventions import EXACT, Convention
+from ..eval_rows import EvalRow, Kept
 from ..numbers import (
     ALL,
     BINS,
@@ -33,6 +36,7 @@ from ..numbers import (
     EvalSettings,
     Findings,
     Number,
+    PerRow,
     averaged,
     differences,
     headline_of,
@@ -40,11 +44,11 @@ from ..numbers import (
     lengths_picture,
     reliability_picture,
 )
-from ..results import Picture
-from ..scores import ScoreTable
+from ..results import Picture, Result
+from ..scores import ScoreTable, table_of
 from ..suites.collecting import SuiteData
 from ..suites.truth import StepTruth
-from .entry import Mark, ProtocolEntry
+from .entry import Again, Mark, ProtocolEntry
 from .official import official_measures
 from .rows import FIXED, Measure, Rows, Steps, fixed_mode
 
@@ -133,13 +137,16 @@ def _evaluate(
             reliability_picture(name, "steps", steps.scores, steps.is_right.astype(float)),
             lengths_picture(name, "min", rows.lengths, rows.lowest, (~rows.has_error).astype(float)),
         ]
+    is_headline = headline_of([n for n in numbers if n.variant.startswith(FIXED)], convention.headline or headline)
     return Findings(
         settings=_spelled_out(scorers, settings, convention),
         numbers=tuple(numbers),
-        headline=headline_of([n for n in numbers if n.variant.startswith(FIXED)], convention.headline or headline),
+        headline=is_headline,
         differences=differences(numbers, alike=_alike),
         counts={"chains with an error": sum(t.first_error is not None for t in truths)},
         pictures=tuple(picture for picture in pictures if picture is not None),
+        keys=tuple((truth.id, truth.split) for truth in truths),
+        is_kept=is_headline,
     )
 
 
@@ -189,9 +196,12 @@ def _at(scorer: str, rows: Rows, split: str, own: Ints, mode: str, threshold: Fl
     hits = (threshold[:, None] > rows.found_above[own]) & (threshold[:, None] <= rows.found_to[own])
     weights, wrong = rows.drawn.at(own).of_rows, rows.has_error[own]
     accuracies = [ratio((weights * hits)[:, kind].sum(1), weights[:, kind].sum(1)) for kind in (wrong, ~wrong)]
-    for name, drawn, kind in zip(_ACCURACIES, accuracies, (wrong, ~wrong), strict=True):
-        yield Number(scorer, name, split, mode, drawn, int(kind.sum()))
-    yield Number(scorer, "f1", split, mode, harmonic(*accuracies), len(own))
+    found = np.full(len(rows.truths), np.nan)
+    found[own] = hits[0]
+    for name, drawn, kind in zip(_ACCURACIES, accuracies, (True, False), strict=True):
+        outcomes = np.where(rows.has_error == kind, found, np.nan)
+        yield Number(scorer, name, split, mode, drawn, int((wrong == kind).sum()), PerRow.mean(outcomes))
+    yield Number(scorer, "f1", split, mode, harmonic(*accuracies), len(own), PerRow(found))
 
 
 def _best_threshold(rows: Rows, own: Ints) -> Floats:
@@ -240,7 +250,7 @@ def _extras(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]
     drawn = rows.drawn.means(np.stack(list(shares.values()), axis=1))
     for (name, share), column in zip(shares.items(), drawn.T, strict=True):
         variant = fixed if name.startswith("right_answer") else ""
-        yield Number(scorer, name, ALL, variant, column, int((~np.isnan(share)).sum()))
+        yield Number(scorer, name, ALL, variant, column, int((~np.isnan(share)).sum()), PerRow.mean(share))
     yield length_correlation(scorer, "min", rankdata(rows.lengths), rows.lowest, rows.drawn)
 
 
@@ -326,8 +336,17 @@ def _classified(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Num
         ):
             f1, f1_wrong, score = counts.f1s(thresholds)
             best = np.argmax(np.where(np.isnan(score), -1.0, score), axis=1)[:, None]
+            found = PerRow(_share_found(steps, thresholds[best[0, 0]], len(rows.truths)))
             for name, drawn in (("f1", f1), ("f1_wrong", f1_wrong), ("prmscore", score)):
-                yield Number(scorer, name, split, mode, np.take_along_axis(drawn, best, axis=1)[:, 0], len(steps))
+                value = np.take_along_axis(drawn, best, axis=1)[:, 0]
+                yield Number(scorer, name, split, mode, value, len(steps), found)
+
+
+def _share_found(steps: Steps, threshold: float, count: int) -> Floats:
+    """Of each of `count` chains, the share of its judged steps that are called what they are; nan without any."""
+    hits = (steps.is_right == (steps.scores >= threshold)).astype(float)
+    found, judged = (np.bincount(steps.rows, values, count).astype(float) for values in (hits, np.ones_like(hits)))
+    return ratio(found, judged)
 
 
 def _candidates(scores: Floats, fixed: Floats) -> Floats:
@@ -404,11 +423,42 @@ def _marks(truth: StepTruth, scorers: Mapping[str, ScoreTable]) -> Iterator[Mark
     yield Mark(truth.chain_id, truth.is_answer_right, truth.of_chain)
 
 
+def _keep(data: SuiteData, truths: Sequence[StepTruth], scorers: Mapping[str, ScoreTable]) -> Iterator[Kept]:
+    for truth in truths:
+        facts = {name: getattr(truth, name) for name in _FACTS if getattr(truth, name) is not None}
+        known = {**facts, "length": len(data.chains[truth.chain_id].text)}
+        scores = {name: table[truth.chain_id].tolist() for name, table in scorers.items()}
+        yield Kept(truth.id, truth.problem_id, truth.split, known, scores, truth.chain_ids)
+
+
+_FACTS = ("steps", "is_answer_right", "places", "original")
+"""What is kept of a truth, besides its ids."""
+
+
+def _again(
+    function: _Function, rows: Sequence[EvalRow], result: Result, settings: EvalSettings, convention: Convention
+) -> Again:
+    truths = [StepTruth(row.id, row.problem_id, row.split, **_facts(row)) for row in rows]
+    tables = {
+        name: table_of(StepScores(row.id, row.problem_id, tuple(row.scores[name]), "prm") for row in rows)
+        for name in result.scorers
+    }
+    how = replace(settings, thresholds=result.settings["threshold"])
+    found = function(truths, [row.truth["length"] for row in rows], tables, how, convention)
+    return found.numbers, found.keys
+
+
+def _facts(row: EvalRow) -> dict[str, Any]:
+    return {n: tuple(v) if isinstance(v, list) else v for n in _FACTS if (v := row.truth.get(n)) is not None}
+
+
 LOCALIZATION = ProtocolEntry(
     title="first-error localization",
     item=StepTruth,
     measure=partial(_measure, localization),
     marks=_marks,
+    keep=_keep,
+    again=partial(_again, localization),
     heeds=frozenset({"thresholds", "threshold_split"}),
 )
 STEPS = ProtocolEntry(
@@ -416,5 +466,7 @@ STEPS = ProtocolEntry(
     item=StepTruth,
     measure=partial(_measure, classification),
     marks=_marks,
+    keep=_keep,
+    again=partial(_again, classification),
     heeds=frozenset({"thresholds"}),
 )
