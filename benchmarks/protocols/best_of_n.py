@@ -28,6 +28,7 @@ from prm.scoring.reranking import select
 from prm.statistics.aggregation import aggregate, is_logarithm
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import Resampling, ratio, resample
+from prm.statistics.detection import Accepted
 from prm.statistics.order_statistics import (
     best_of_k,
     first_of_k,
@@ -56,6 +57,7 @@ from ..pools import Pool
 from ..results import Curve, Picture, Point, Result, label_of
 from ..scores import ScoreTable
 from ..suites.collecting import SuiteData
+from .acceptance import Found, abstaining
 from .entry import Again, Mark, ProtocolEntry
 from .localization import calibration, length_correlation
 
@@ -206,9 +208,12 @@ def best_of_n(
     for ranking in rankings:
         numbers += _of_scores(blocks, ranking, answered, drawn)
         pictures += _pictures(ranking, answered)
-        fitted, pair = _overoptimization(blocks, len(pools), ranking, how, drawn)
-        numbers += fitted
-        curves += pair
+        for more, drawn_curves in (
+            _overoptimization(blocks, len(pools), ranking, how, drawn),
+            _abstaining(blocks, len(pools), ranking, how, drawn),
+        ):
+            numbers += more
+            curves += drawn_curves
         if ranking.aggregator == "min":
             numbers.append(_lowest_is_last(blocks, ranking, scorers[ranking.scorer], drawn))
     return Findings(
@@ -456,6 +461,17 @@ def _overoptimization(
     return [Number(name, n, ALL, aggregator, values, problems) for n, values in fitted], curves
 
 
+def _abstaining(
+    blocks: Sequence[Block], problems: int, ranking: Ranking, how: _Expected | _InOrder, drawn: Resampling
+) -> Found:
+    """The risk of answering only the problems whose best solution scores high."""
+    scores = how.scores(ranking)
+    right = _joined(blocks, [how.pick(own, b.is_right) for own, b in zip(scores, blocks, strict=True)], problems)[:, -1]
+    highest = _joined(blocks, [own.max(axis=1, keepdims=True) for own in scores], problems)[:, 0]
+    accepted = Accepted.of(highest, right, drawn)
+    return abstaining(ranking.scorer, "", ranking.aggregator, ranking.aggregator, accepted, problems)
+
+
 def _measure(
     data: SuiteData, pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings: EvalSettings
 ) -> Findings:
@@ -509,7 +525,17 @@ def _again(rows: Sequence[EvalRow], result: Result, settings: EvalSettings, conv
         for variant in variants
         for number in _right(Selector(scorer, variant, _stored(rows, scorer, variant)), ks, drawn)
     ]
+    for scorer, variant in dict.fromkeys((n.scorer, n.variant) for n in numbers):
+        if variant in (rows[0].scores.get(scorer) or {}):
+            right = _stored(rows, scorer, variant)[:, -1]
+            highest = np.array([row.scores[scorer].get(variant, _NONE)[1] for row in rows])
+            accepted = Accepted.of(highest, right, drawn)
+            numbers += abstaining(scorer, "", variant, variant, accepted, len(rows))[0]
     return numbers, [row.key for row in rows]
+
+
+_NONE = ("", -np.inf)
+"""The best solution of a problem without any that has an answer, and its score."""
 
 
 def _stored(rows: Sequence[EvalRow], scorer: str, variant: str) -> Floats:

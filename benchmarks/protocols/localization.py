@@ -26,6 +26,7 @@ from prm.data.records import StepScores
 from prm.errors import InputError
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import Resampling, harmonic, matthews, ratio, resample
+from prm.statistics.detection import Accepted
 
 from ..conventions import EXACT, Convention
 from ..eval_rows import EvalRow, Kept
@@ -44,10 +45,11 @@ from ..numbers import (
     lengths_picture,
     reliability_picture,
 )
-from ..results import Picture, Result
+from ..results import Curve, Picture, Result
 from ..scores import ScoreTable, table_of
 from ..suites.collecting import SuiteData
 from ..suites.truth import StepTruth
+from .acceptance import Found, abstaining, told_apart
 from .entry import Again, Mark, ProtocolEntry
 from .official import official_measures
 from .rows import FIXED, Measure, Rows, Steps, fixed_mode
@@ -80,8 +82,9 @@ def localization(
         By split, with `macro` and `weighted` means, for each threshold mode: "first_error_accuracy" (share of chains
         with an error whose first wrong step is predicted exactly), "all_right_accuracy" (share of the others in which
         no step is called wrong) and "f1", their harmonic mean, 0 if both are 0.
-        For each split and over all: "solution_auroc" of the lowest step score, and the metrics of `_extras` and
-        `_of_steps`. A metric is None without chains of its kind, such as the F1 of a split in which all have an error.
+        For each split and over all: "solution_auroc" of the lowest step score, and the metrics of `_extras`,
+        `_of_steps` and `acceptance`. A metric is None without chains of its kind, such as the F1 of a split in which
+        all have an error.
 
     Raises:
         InputError: the split to choose the threshold on is missing.
@@ -89,7 +92,8 @@ def localization(
     kinds = {truth.first_error is not None for truth in truths}
     name = "f1" if len(kinds) == 2 else _ACCURACIES[0] if True in kinds else _ACCURACIES[1]
     measures = [_located, _extras, _of_steps, *official_measures(convention)]
-    return _evaluate(truths, lengths, scorers, settings, convention, measures, ((name, MACRO), (name, ALL)))
+    headline = ((name, MACRO), (name, ALL))
+    return _evaluate(truths, lengths, scorers, settings, convention, measures, _solutions_and_steps, headline)
 
 
 def classification(
@@ -105,10 +109,10 @@ def classification(
         By split (PRMBench: by class of errors), and over all steps together (`all`): "f1" of the right steps,
         "f1_wrong" of the wrong ones, "prmscore", their mean (PRMBench, arXiv 2501.03124, section 4; f1 alone for a
         split without wrong steps, such as its multi_solutions), at the fixed threshold and at the oracle's; and the
-        metrics of `_of_steps`. An F1 is None without steps of its kind.
+        metrics of `_of_steps` and `acceptance`. An F1 is None without steps of its kind.
     """
     measures = [_classified, _of_steps, *official_measures(convention)]
-    return _evaluate(truths, lengths, scorers, settings, convention, measures, (("prmscore", ALL),))
+    return _evaluate(truths, lengths, scorers, settings, convention, measures, _accepted_steps, (("prmscore", ALL),))
 
 
 def _evaluate(
@@ -118,6 +122,7 @@ def _evaluate(
     settings: EvalSettings,
     convention: Convention,
     measures: Sequence[Measure],
+    accepting: Callable[[str, Rows], Iterator[Found]],
     headline: Sequence[tuple[str, str]],
 ) -> Findings:
     """All numbers; the headline is the first of these pairs of metric and split that is there, at fixed thresholds."""
@@ -126,12 +131,16 @@ def _evaluate(
     truths, sizes = [truths[i] for i in kept], np.array([float(lengths[i]) for i in kept])
     drawn = resample([t.problem_id for t in truths], [t.split for t in truths], settings.draws, settings.seed)
     numbers: list[Number] = []
+    curves: list[Curve] = []
     pictures: list[Picture | None] = []
     for name, table in scorers.items():
         scores, before = ([t.fitted(table[t.chain_id].tolist()) for t in own] for own in (truths, originals))
         others = {truth.chain_id: own for truth, own in zip(originals, before, strict=True)}
         rows = Rows(truths, scores, sizes, drawn, convention, others)
         numbers += [number for measure in measures for number in measure(name, rows, settings)]
+        for more, drawn_curves in accepting(name, rows):
+            numbers += more
+            curves += drawn_curves
         steps = rows.steps
         pictures += [
             reliability_picture(name, "steps", steps.scores, steps.is_right.astype(float)),
@@ -144,6 +153,7 @@ def _evaluate(
         headline=is_headline,
         differences=differences(numbers, alike=_alike),
         counts={"chains with an error": sum(t.first_error is not None for t in truths)},
+        curves=tuple(curves),
         pictures=tuple(picture for picture in pictures if picture is not None),
         keys=tuple((truth.id, truth.split) for truth in truths),
         is_kept=is_headline,
@@ -314,6 +324,22 @@ def _of_steps(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Numbe
     within = rows.drawn.at(steps.rows).auroc(steps.scores, steps.is_right, steps.places)
     yield Number(scorer, "step_auroc_within_position", ALL, "", within, len(steps))
     yield from calibration(scorer, "steps", steps.scores, steps.is_right.astype(float), rows.drawn.at(steps.rows))
+
+
+def _accepted_steps(scorer: str, rows: Rows) -> Iterator[Found]:
+    """What step scores are worth as a filter of steps; see `acceptance`."""
+    steps = rows.steps
+    if len(steps):
+        accepted = Accepted.of(steps.scores, steps.is_right.astype(float), rows.drawn.at(steps.rows))
+        yield told_apart(scorer, "step", "", accepted, len(steps))
+
+
+def _solutions_and_steps(scorer: str, rows: Rows) -> Iterator[Found]:
+    """… and the lowest of them as a filter of solutions, or as a reason to abstain from one."""
+    accepted = Accepted.of(rows.lowest, (~rows.has_error).astype(float), rows.drawn)
+    yield told_apart(scorer, "solution", "min", accepted, len(rows.truths))
+    yield abstaining(scorer, "solution_", "min", "solutions", accepted, len(rows.truths))
+    yield from _accepted_steps(scorer, rows)
 
 
 def calibration(scorer: str, variant: str, scores: Floats, labels: Floats, drawn: Resampling) -> Iterator[Number]:
