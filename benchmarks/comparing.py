@@ -24,8 +24,9 @@ import numpy as np
 
 from prm.data.jobs import Output, Workspace, making
 from prm.data.manifest import Job
-from prm.data.writing import write_json
+from prm.data.writing import write_bytes, write_json
 from prm.errors import InputError
+from prm.plots import Panel, lines_in_panels
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import estimate
 from prm.statistics.paired import bootstrap_p, holm, sign_flip_p
@@ -33,8 +34,9 @@ from prm.statistics.paired import bootstrap_p, holm, sign_flip_p
 from .eval_rows import EvalRow, read_eval_rows, rows_path
 from .numbers import ALL, EvalSettings, Number
 from .protocols import PROTOCOLS
+from .report.charts import BY_SCORE
 from .report.job import Evaluated, paths_of, read_each
-from .results import Result
+from .results import Curve, Result
 from .suites import convention_of
 
 COMPARISON_SCHEMA = "comparison/1"
@@ -122,6 +124,8 @@ class Comparison:
     differences: tuple[PairedDifference, ...]
     """All shared rows first, then group by group."""
     moved: tuple[Moved, ...]
+    curves: Mapping[str, tuple[Curve, ...]]
+    """Of the scores as a filter (see `Curve`), over all shared rows, by the label of a side."""
     settings: Mapping[str, Any]
     schema: str = field(default=COMPARISON_SCHEMA)
 
@@ -146,6 +150,7 @@ def compare(
     draws: int = 1000,
     seed: int = 0,
     allow_mixed: bool = False,
+    plot: str | Path | None = None,
     overwrite: bool = False,
 ) -> Compared:
     """Compare results of one suite, paired over the rows that they share.
@@ -160,6 +165,7 @@ def compare(
         draws: bootstrap draws.
         seed: of all draws.
         allow_mixed: accept results by different conventions.
+        plot: a file for the curves of scores as a filter, as PNG; None for none.
         overwrite: replace an existing output.
 
     Raises:
@@ -182,13 +188,28 @@ def compare(
         return counts | {f"left out ({reason})": number for reason, number in found.left_out.items()}
 
     if out is None:
-        return Compared(place.out, write(), place)
+        return _plotted(Compared(place.out, write(), place), plot)
     beside = {f"rows of {path}": rows_path(path) for path in paths if rows_path(path).exists()}
     job = Job(place.out, "compare", settings, {str(path): path for path in paths} | beside)
     with making(job, "comparison", overwrite) as counts:
         if counts is not None:
             counts |= write()
-    return Compared(job.output, job.counts(), place)
+    return _plotted(Compared(job.output, job.counts(), place), plot)
+
+
+def _plotted(made: Compared, plot: str | Path | None) -> Compared:
+    if plot is not None:
+        panels: dict[str, Panel] = {}
+        for label, curves in made.comparison.curves.items():
+            for curve in curves:
+                title, x, y = BY_SCORE[curve.kind]
+                what = f" of {curve.variant}" if curve.variant in ("solutions", "steps") else ""
+                points = [(p.x, p.value, p.low, p.high) for p in curve.points]
+                panels.setdefault(title + what, Panel(x, y, {})).lines[label] = points
+        if not panels:
+            raise InputError("there are no curves to plot", "omit plot")
+        write_bytes(Path(plot), lines_in_panels(panels))
+    return made
 
 
 def require_comparable(results: Mapping[str, Result], *, allow_mixed: bool = False) -> None:
@@ -253,6 +274,7 @@ def compared(
         sides=tuple(whole.numbers),
         differences=tuple(replace(d, p_holm=p) for d, p in zip(differences, corrected, strict=True)),
         moved=tuple(moved for a, b in pairs for moved in whole.moved(a, b, rows)),
+        curves=whole.curves,
         settings={},
     )
 
@@ -302,6 +324,8 @@ class _Measured:
     owners: Ints
     """The problem of each."""
     numbers: Mapping[Side, Number]
+    curves: Mapping[str, tuple[Curve, ...]]
+    """By the label of a side."""
 
     def difference(self, a: Side, b: Side, seed: int) -> PairedDifference | None:
         """`b` minus `a`; None if either is undefined."""
@@ -371,20 +395,27 @@ def _measured(
 ) -> _Measured:
     names = Counter(scorer for result in results.values() for scorer in result.scorers)
     found: dict[Side, Number] = {}
+    curves: dict[str, tuple[Curve, ...]] = {}
     told: Sequence[Key] = ()
     for file, result in results.items():
         own = [rows[file][key] for key in keys]
         again = PROTOCOLS[result.protocol].again
-        numbers, told = again(own, result, settings, convention_of(result.suite, result.convention))
+        numbers, told, drawn = again(own, result, settings, convention_of(result.suite, result.convention))
         for number in _of_metric(numbers, name, split, file):
             if _is_wanted(number, numbers, variants):
                 label = number.label if names[number.scorer] == 1 else f"{number.label} [{file}]"
                 found[Side(label, file, number.scorer, number.variant)] = number
+                curves[label] = tuple(c for c in drawn if c.scorer == number.scorer and _is_of(c, number.variant))
     if not found:
         raise InputError(f"no number of {name} is called {' or '.join(map(repr, variants))}", "omit it for the first")
     problems = {key: row.problem_id for key, row in next(iter(rows.values())).items()}
     _, owners = np.unique([problems[key] for key in told], return_inverse=True)
-    return _Measured(group, told, owners, found)
+    return _Measured(group, told, owners, found, curves)
+
+
+def _is_of(curve: Curve, variant: str) -> bool:
+    """Whether a curve is drawn from the scores behind a variant; those of solutions and steps are behind all."""
+    return curve.variant in ("solutions", "steps", variant)
 
 
 def _of_metric(numbers: Sequence[Number], name: str, split: str, file: str) -> list[Number]:

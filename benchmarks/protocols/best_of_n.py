@@ -525,13 +525,16 @@ def _again(rows: Sequence[EvalRow], result: Result, settings: EvalSettings, conv
         for variant in variants
         for number in _right(Selector(scorer, variant, _stored(rows, scorer, variant)), ks, drawn)
     ]
+    curves: list[Curve] = []
     for scorer, variant in dict.fromkeys((n.scorer, n.variant) for n in numbers):
         if variant in (rows[0].scores.get(scorer) or {}):
             right = _stored(rows, scorer, variant)[:, -1]
             highest = np.array([row.scores[scorer].get(variant, _NONE)[1] for row in rows])
             accepted = Accepted.of(highest, right, drawn)
-            numbers += abstaining(scorer, "", variant, variant, accepted, len(rows))[0]
-    return numbers, [row.key for row in rows]
+            more, drawn_curves = abstaining(scorer, "", variant, variant, accepted, len(rows))
+            numbers += more
+            curves += drawn_curves
+    return numbers, [row.key for row in rows], curves
 
 
 _NONE = ("", -np.inf)

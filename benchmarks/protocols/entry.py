@@ -10,7 +10,7 @@ from ..conventions import Convention
 from ..eval_rows import EvalRow, Kept
 from ..numbers import EvalSettings, Findings, Number
 from ..pools import Pool
-from ..results import Result
+from ..results import Curve, Result
 from ..scores import ScoreTable
 from ..suites.collecting import SuiteData
 
@@ -53,8 +53,8 @@ class Mark:
     chosen_by: tuple[str, ...] = ()
 
 
-Again = tuple[Sequence[Number], Sequence[tuple[str, str]]]
-"""Numbers, those of `ProtocolEntry.measure` that kept rows suffice for; id and split of the rows they speak of."""
+Again = tuple[Sequence[Number], Sequence[tuple[str, str]], Sequence[Curve]]
+"""Numbers, those of `ProtocolEntry.measure` that kept rows suffice for; id and split of the rows they speak of; curves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -471,7 +471,7 @@ def _again(
     }
     how = replace(settings, thresholds=result.settings["threshold"])
     found = function(truths, [row.truth["length"] for row in rows], tables, how, convention)
-    return found.numbers, found.keys
+    return found.numbers, found.keys, found.curves
 
 
 def _facts(row: EvalRow) -> dict[str, Any]:

@@ -339,7 +339,7 @@ def _again(rows: Sequence[EvalRow], result: Result, settings: EvalSettings, conv
         for variant in variants
     ]
     found = _judged(comparisons, lengths, judges, settings, result.settings["rule"], convention)
-    return found.numbers, found.keys
+    return found.numbers, found.keys, found.curves
 
 
 def _by_chain(every: Sequence[tuple[Comparison, EvalRow]], scorer: str, variant: str) -> dict[str, float]:

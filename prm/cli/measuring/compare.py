@@ -31,6 +31,9 @@ def compare(
     allow_mixed: Annotated[
         bool, typer.Option("--allow-mixed", help="accept results by different conventions of the suite")
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="PNG to write: ROC, precision and recall, risk against coverage of every scorer")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Results → differences on the rows they share, with intervals and p-values, and the rows that moved.
@@ -43,6 +46,6 @@ def compare(
 
     compared = compare_results(
         results, out, by=by, metric=metric, variants=variant or (), draws=draws, seed=seed, allow_mixed=allow_mixed,
-        overwrite=overwrite,
+        plot=plot, overwrite=overwrite,
     )  # fmt: skip
     show_comparison(compared.comparison, moved)

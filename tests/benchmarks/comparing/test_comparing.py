@@ -205,6 +205,31 @@ def test_scorers_of_one_result_are_compared(tmp_path):
     assert (d.a, d.b, d.gained, d.lost) == ("A fixed 0.5", "B fixed 0.5", 2, 0)
 
 
+def test_scores_as_a_filter_are_compared_and_plotted(tmp_path):
+    rows = processbench_rows(40)
+    a, b = located(tmp_path, "a.json", range(20), rows), located(tmp_path, "b.json", range(36), rows)
+    found = compared(a, b, metric="solution_recall_at_fpr_5", plot=tmp_path / "curves.png")
+    d = only(found)
+    assert (d.test, found.moved, d.gained) == ("bootstrap", (), None)
+    assert d.value_b > d.value_a
+    kinds = [(curve.kind, curve.variant) for curve in found.curves["PRM min [b.json]"]]
+    assert kinds == [
+        ("roc", "solutions"), ("precision-recall", "solutions"), ("risk-coverage", "solutions"),
+        ("roc", "steps"), ("precision-recall", "steps"),
+    ]  # fmt: skip
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_lower_risk_of_chosen_solutions_is_better(tmp_path, prm_command):
+    names = [f"p{i}" for i in range(8)]
+    chosen(tmp_path, "a.json", ())
+    chosen(tmp_path, "b.json", names)
+    code, out, said = prm_command("compare", "a.json", "b.json", "--metric", "aurc", "--plot", "c.png")
+    assert code == 0, said
+    assert out.splitlines()[-1].startswith("ORM [b.json] is better than ORM [a.json]: \u22121.000")
+    assert (tmp_path / "c.png").exists()
+
+
 def strip(path):
     row = json.loads(path.read_text()) | {"rows": ""}
     path.write_text(json.dumps(row))
