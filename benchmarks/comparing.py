@@ -126,6 +126,9 @@ class Comparison:
     moved: tuple[Moved, ...]
     curves: Mapping[str, tuple[Curve, ...]]
     """Of the scores as a filter (see `Curve`), over all shared rows, by the label of a side."""
+    costs: Mapping[str, Mapping[str, float]]
+    """What scoring took per row, the mean over shared rows: by label of a side, "tokens" and "seconds", where known of
+    all of them."""
     settings: Mapping[str, Any]
     schema: str = field(default=COMPARISON_SCHEMA)
 
@@ -275,6 +278,7 @@ def compared(
         differences=tuple(replace(d, p_holm=p) for d, p in zip(differences, corrected, strict=True)),
         moved=tuple(moved for a, b in pairs for moved in whole.moved(a, b, rows)),
         curves=whole.curves,
+        costs={side.label: _costs(side.scorer, [rows[side.file][key] for key in shared]) for side in whole.numbers},
         settings={},
     )
 
@@ -294,6 +298,12 @@ def _shared(rows: Mapping[str, Mapping[Key, EvalRow]]) -> tuple[list[Key], dict[
         reasons = ", ".join(f"{len(ids)} {reason}" for reason, ids in left_out.items())
         raise InputError(f"the results share no row: {reasons}", "compare results on the same rows of a suite")
     return shared, dict(left_out)
+
+
+def _costs(scorer: str, rows: Sequence[EvalRow]) -> dict[str, float]:
+    """The mean of each cost that is known of all rows."""
+    own = [row.costs.get(scorer, {}) for row in rows]
+    return {name: sum(cost[name] for cost in own) / len(own) for name in own[0] if all(name in cost for cost in own)}
 
 
 def _same(one: EvalRow, two: EvalRow) -> bool:

@@ -33,6 +33,10 @@ Outcomes = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 """By metric, scorer ("" for a baseline) and variant; None for a row that the metric is not about."""
 
 
+Costs = Mapping[str, Mapping[str, float]]
+"""What scoring the chains of a row took, by scorer and name: "tokens", "seconds". Without those that are not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What a protocol keeps of a row."""
@@ -68,6 +72,7 @@ class EvalRow:
     outcomes: Outcomes
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Steps, by chain id."""
+    costs: Costs = field(default_factory=dict)
     schema: str = ROW_SCHEMA
 
     @property
@@ -86,13 +91,16 @@ def rows_path(result: Path) -> Path:
     return result.with_name(result.name + ".rows.jsonl")
 
 
-def eval_rows(data: SuiteData, kept: Iterator[Kept], findings: Findings) -> Iterator[EvalRow]:
+def eval_rows(
+    data: SuiteData, kept: Iterator[Kept], findings: Findings, costs: Mapping[tuple[str, str], Costs]
+) -> Iterator[EvalRow]:
     """The rows of an evaluation, in the order of the suite.
 
     Args:
         data: the suite.
         kept: what its protocol keeps of each row.
         findings: the outcomes of their headline and of best of k.
+        costs: by id and split.
     """
     outcomes = _outcomes(findings)
     for own in kept:
@@ -109,6 +117,7 @@ def eval_rows(data: SuiteData, kept: Iterator[Kept], findings: Findings) -> Iter
             scores=own.scores,
             outcomes=outcomes.get((own.id, own.split), {}),
             texts={i: data.chains[i].steps for i in dict.fromkeys(own.chain_ids) if i in data.chains},
+            costs=costs.get((own.id, own.split), {}),
         )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
@@ -20,7 +21,7 @@ from prm.data.drops import Drops
 from prm.errors import InputError
 
 from .conventions import Convention
-from .eval_rows import EvalRow, eval_rows
+from .eval_rows import Costs, EvalRow, eval_rows
 from .numbers import EvalSettings, Findings
 from .pools import Pool, of_size
 from .protocols import PROTOCOLS
@@ -68,7 +69,7 @@ def measure_suite(
     items = _scored([item for item in candidates if isinstance(item, protocol.item)], scorers, drops)
     _require_fitting(items, scorers, data)
     findings = protocol.measure(data, items, scorers, settings)
-    rows = eval_rows(data, protocol.keep(data, items, scorers), findings)
+    rows = eval_rows(data, protocol.keep(data, items, scorers), findings, _costs(items, scorers))
     return _result(data, items, scorers, findings, drops), _shown(data, items, scorers, show, settings.seed), rows
 
 
@@ -178,6 +179,17 @@ def _result(
         curves=findings.curves,
         pictures=findings.pictures,
     )
+
+
+def _costs(items: Sequence[Item], scorers: Mapping[str, ScoreTable]) -> Mapping[tuple[str, str], Costs]:
+    """What scoring took, by id and split of a row, for scorers that tell it of every chain they scored."""
+    found: defaultdict[tuple[str, str], dict[str, dict[str, float]]] = defaultdict(dict)
+    for name, table in scorers.items():
+        for item in items if table.costs else ():
+            own = [table.costs.get(chain_id, {}) for chain_id in item.chain_ids if chain_id in table]
+            known = [cost for cost in own[0] if all(cost in one for one in own)] if own else []
+            found[item.id, item.split][name] = {cost: sum(one[cost] for one in own) for cost in known}
+    return found
 
 
 def _official(convention: Convention) -> dict[str, str]:

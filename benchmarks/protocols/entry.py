@@ -54,7 +54,7 @@ class Mark:
 
 
 Again = tuple[Sequence[Number], Sequence[tuple[str, str]], Sequence[Curve]]
-"""Numbers, those of `ProtocolEntry.measure` that kept rows suffice for; id and split of the rows they speak of; curves."""
+"""Numbers, those of `ProtocolEntry.measure` that kept rows suffice for; id and split of their rows; curves."""
 
 
 @dataclass(frozen=True, slots=True)

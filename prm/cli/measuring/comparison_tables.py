@@ -46,6 +46,9 @@ def _show_differences(found: Comparison) -> None:
     )
     header = ["rows of", "b \u2212 a", "n", "a", "b", "difference", "95%", "p", "p (Holm)", "moved"]
     console.table(title, header, rows, keys=2)
+    for cost in dict.fromkeys(name for own in found.costs.values() for name in own):
+        each = ", ".join(f"{side} {own[cost]:,.4g}" for side, own in found.costs.items() if cost in own)
+        typer.echo(f"{cost} of scoring a row: {each}")
     for reason, count in found.left_out.items():
         typer.echo(f"left out: {count:,} {reason}")
 

@@ -230,6 +230,26 @@ def test_a_lower_risk_of_chosen_solutions_is_better(tmp_path, prm_command):
     assert (tmp_path / "c.png").exists()
 
 
+def test_what_scoring_took_is_told_per_row(tmp_path, prm_command):
+    rows = processbench_rows()
+    for name, tokens in (("a.json", 100), ("b.json", 900)):
+        scores = [{**own, "tokens": tokens + i, "seconds": 0.5} for i, own in enumerate(chain_scores(rows, {0}))]
+        prm.evaluate("processbench", rows, scores={"PRM": scores}, out=tmp_path / name, **FEW)
+    found = compared(tmp_path / "a.json", tmp_path / "b.json")
+    assert found.costs["PRM fixed 0.5 [a.json]"] == {"tokens": 105.5, "seconds": 0.5}
+    _, out, _ = prm_command("compare", "a.json", "b.json")
+    assert "tokens of scoring a row: PRM fixed 0.5 [a.json] 105.5, PRM fixed 0.5 [b.json] 905.5" in out
+
+
+def test_a_problem_costs_what_all_its_solutions_do_if_that_is_known(tmp_path):
+    given = [Problem(p, "2 + 2?", "4") for p in "pq"]
+    chains = [Chain(f"{p}/{a}", p, (f"The answer is {a}",)) for p in "pq" for a in (4, 5)]
+    scores = [{"id": c.id, "score": 0.5, "tokens": 10 * int(c.id[-1]), "seconds": 1} for c in chains]
+    del scores[-1]["seconds"]
+    path = prm.evaluate("best-of-n", problems=given, chains=chains, scores={"A": scores, "B": scores}, **FEW)
+    assert compared(path).costs == {name: {"tokens": 90.0} for name in "AB"}
+
+
 def strip(path):
     row = json.loads(path.read_text()) | {"rows": ""}
     path.write_text(json.dumps(row))
