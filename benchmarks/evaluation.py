@@ -19,6 +19,7 @@ import numpy as np
 
 from prm.data.drops import Drops
 from prm.errors import InputError
+from prm.scoring.foreign import BAD_SCORE
 
 from .conventions import Convention
 from .eval_rows import Costs, EvalRow, eval_rows
@@ -30,7 +31,6 @@ from .protocols.localization import require_split
 from .results import Result, ShownChain
 from .scores import ScoreTable
 from .suites import SuiteData
-from .suites.fields import BAD_SCORE
 from .suites.truth import StepTruth
 
 _UNHEEDED = {

@@ -27,6 +27,7 @@ from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
 from prm.errors import InputError, require_number
 from prm.scoring.checking import command_files, job_checker, recorded
+from prm.scoring.foreign import Links
 from prm.scoring.jobs import scorer_name
 from prm.scoring.scorer import Scorer
 from prm.verifiers import Checker
@@ -35,7 +36,6 @@ from prm.verifiers.checkers import RULES, Named
 from .conventions import ConventionName
 from .eval_rows import row_to_json, rows_path
 from .evaluation import measure_suite, require_used, strange_scores
-from .foreign import Links
 from .numbers import EvalSettings
 from .pools import Pool, make_pools, pool_to_json, read_pools
 from .protocols import PROTOCOLS

@@ -1,4 +1,4 @@
-"""Scores of chains as an evaluation reads them: our own files and those of other tools, see `prm.benchmarks.foreign`.
+"""Scores of chains as an evaluation reads them: our own files and those of other tools, see `prm.scoring.foreign`.
 
     {"chain_id": "p/0", "scores": [0.9, 0.2], "kind": "prm"}     ours
     {"id": "p/0", "scores": [0.9, 0.2]}                          one score per step
@@ -26,12 +26,11 @@ from prm.data.reading import read_source
 from prm.data.records import StepScores
 from prm.data.rows import RowError
 from prm.errors import InputError, OutputError
+from prm.scoring.foreign import Links, rows_of_scores, scored
 from prm.scoring.jobs import score
 from prm.scoring.scorer import Scorer
 from prm.statistics.aggregation import AGGREGATORS, Segments, aggregate_many
 from prm.statistics.arrays import Floats, Ints
-
-from .foreign import Links, rows_of_scores, scored
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,9 +196,11 @@ def best_of_n(
     rankings = [ranking for name, table in scorers.items() for ranking in _rankings(blocks, name, table)]
     numbers: list[Number] = []
     curves: list[Curve] = []
+    rights: dict[tuple[str, str], Floats] = {}
     how = _InOrder(ks) if convention.in_order else _Expected(ks, _orders(len(pools)), settings.seed)
     for chosen in _selectors(blocks, len(pools), rankings, how):
         own = _right(chosen, ks, drawn)
+        rights[chosen.scorer, chosen.variant] = chosen.right[:, -1]
         numbers += own
         curves.append(_curve(chosen, ks, own))
     require_different(curve.name for curve in curves)
@@ -210,7 +212,7 @@ def best_of_n(
         pictures += _pictures(ranking, answered)
         for more, drawn_curves in (
             _overoptimization(blocks, len(pools), ranking, how, drawn),
-            _abstaining(blocks, len(pools), ranking, how, drawn),
+            _abstaining(blocks, ranking, rights[ranking.scorer, ranking.aggregator], how, drawn),
         ):
             numbers += more
             curves += drawn_curves
@@ -462,14 +464,12 @@ def _overoptimization(
 
 
 def _abstaining(
-    blocks: Sequence[Block], problems: int, ranking: Ranking, how: _Expected | _InOrder, drawn: Resampling
+    blocks: Sequence[Block], ranking: Ranking, right: Floats, how: _Expected | _InOrder, drawn: Resampling
 ) -> Found:
-    """The risk of answering only the problems whose best solution scores high."""
-    scores = how.scores(ranking)
-    right = _joined(blocks, [how.pick(own, b.is_right) for own, b in zip(scores, blocks, strict=True)], problems)[:, -1]
-    highest = _joined(blocks, [own.max(axis=1, keepdims=True) for own in scores], problems)[:, 0]
+    """The risk of answering only the problems whose best solution scores high; `right`: whether that is right."""
+    highest = _joined(blocks, [own.max(axis=1, keepdims=True) for own in how.scores(ranking)], len(right))[:, 0]
     accepted = Accepted.of(highest, right, drawn)
-    return abstaining(ranking.scorer, "", ranking.aggregator, ranking.aggregator, accepted, problems)
+    return abstaining(ranking.scorer, "", ranking.aggregator, ranking.aggregator, accepted, len(right))
 
 
 def _measure(
