@@ -1,7 +1,7 @@
 """From a suite and scores to a result: what the protocols share.
 
     data = read_suite("processbench", "processbench/", drops)
-    result, shown = measure_suite(data, {"PRM": read_scores(path)}, EvalSettings(), drops)
+    result, shown, rows = measure_suite(data, {"PRM": read_scores(path)}, EvalSettings(), drops)
 
 A row that one of the scorers has not scored is dropped for all of them, so that all are measured on the same rows; it
 is noted in `drops` and counted in the result.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
@@ -18,8 +19,10 @@ import numpy as np
 
 from prm.data.drops import Drops
 from prm.errors import InputError
+from prm.scoring.foreign import BAD_SCORE
 
 from .conventions import Convention
+from .eval_rows import Costs, EvalRow, eval_rows
 from .numbers import EvalSettings, Findings
 from .pools import Pool, of_size
 from .protocols import PROTOCOLS
@@ -28,7 +31,6 @@ from .protocols.localization import require_split
 from .results import Result, ShownChain
 from .scores import ScoreTable
 from .suites import SuiteData
-from .suites.fields import BAD_SCORE
 from .suites.truth import StepTruth
 
 _UNHEEDED = {
@@ -46,8 +48,8 @@ def measure_suite(
     drops: Drops,
     pools: Iterable[Pool] = (),
     show: int = 5000,
-) -> tuple[Result, list[ShownChain]]:
-    """Measure scorers on a suite.
+) -> tuple[Result, list[ShownChain], Iterator[EvalRow]]:
+    """Measure scorers on a suite: the result, chains to look at, and the rows behind it.
 
     Args:
         data: from `prm.benchmarks.suites.read_suite`.
@@ -67,7 +69,8 @@ def measure_suite(
     items = _scored([item for item in candidates if isinstance(item, protocol.item)], scorers, drops)
     _require_fitting(items, scorers, data)
     findings = protocol.measure(data, items, scorers, settings)
-    return _result(data, items, scorers, findings, drops), _shown(data, items, scorers, show, settings.seed)
+    rows = eval_rows(data, protocol.keep(data, items, scorers), findings, _costs(items, scorers))
+    return _result(data, items, scorers, findings, drops), _shown(data, items, scorers, show, settings.seed), rows
 
 
 def require_used(data: SuiteData, scorers: Collection[str], settings: EvalSettings) -> None:
@@ -176,6 +179,17 @@ def _result(
         curves=findings.curves,
         pictures=findings.pictures,
     )
+
+
+def _costs(items: Sequence[Item], scorers: Mapping[str, ScoreTable]) -> Mapping[tuple[str, str], Costs]:
+    """What scoring took, by id and split of a row, for scorers that tell it of every chain they scored."""
+    found: defaultdict[tuple[str, str], dict[str, dict[str, float]]] = defaultdict(dict)
+    for name, table in scorers.items():
+        for item in items if table.costs else ():
+            own = [table.costs.get(chain_id, {}) for chain_id in item.chain_ids if chain_id in table]
+            known = [cost for cost in own[0] if all(cost in one for one in own)] if own else []
+            found[item.id, item.split][name] = {cost: sum(one[cost] for one in own) for cost in known}
+    return found
 
 
 def _official(convention: Convention) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,20 +21,21 @@ from prm.data.drops import Drops
 from prm.data.files import write_records
 from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Output, Records, Source, Workspace, making, pandas_table, write_drops
-from prm.data.manifest import Job
+from prm.data.manifest import Job, content_digest
 from prm.data.reading import files_in
 from prm.data.records import Chain, Problem
 from prm.data.writing import whole_directory, write_json, write_lines
 from prm.errors import InputError, require_number
 from prm.scoring.checking import command_files, job_checker, recorded
+from prm.scoring.foreign import Links
 from prm.scoring.jobs import scorer_name
 from prm.scoring.scorer import Scorer
 from prm.verifiers import Checker
 from prm.verifiers.checkers import RULES, Named
 
 from .conventions import ConventionName
+from .eval_rows import row_to_json, rows_path
 from .evaluation import measure_suite, require_used, strange_scores
-from .foreign import Links
 from .numbers import EvalSettings
 from .pools import Pool, make_pools, pool_to_json, read_pools
 from .protocols import PROTOCOLS
@@ -335,9 +336,11 @@ def evaluate(
             checked = _pools(read, sources.files.get("pools"), judge, place.out, drops)
             tables |= {name: _score(name, given, read, place.out, overwrite) for name, given in scorers.items()}
             _tell_strange(read, tables, how)
-            result, shown = measure_suite(read, tables, how, drops, checked, show)
-            write_json(place.out, result_to_json(result))
+            result, shown, rows = measure_suite(read, tables, how, drops, checked, show)
             write_lines(shown_path(place.out), map(shown_to_json, shown))
+            write_lines(rows_path(place.out), map(row_to_json, rows))
+            result = replace(result, rows=content_digest(rows_path(place.out)))
+            write_json(place.out, result_to_json(result))
             counts |= {name: result.data[name] for name in ("rows", "problems", "chains")}
             write_drops(drops, place.out, counts)
     return Evaluation(job.output, job.counts(), place)

@@ -60,6 +60,36 @@ class EvalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PerRow:
+    """What each row of a suite says of a number."""
+
+    outcomes: Floats
+    """(rows,): 1 for right, 0 for wrong, or a share between; nan for a row that the number is not about."""
+    weights: Floats | None = None
+    """(rows,): the number is the sum of outcomes times these; None if it is no mean of outcomes, such as an F1."""
+
+    @property
+    def added(self) -> Floats | None:
+        """(rows,): what each adds to the number; None if it is no mean of outcomes."""
+        return None if self.weights is None else np.nan_to_num(self.outcomes * self.weights)
+
+    @classmethod
+    def mean(cls, outcomes: Floats) -> PerRow:
+        """Of a number that is the mean of the outcomes."""
+        counted = ~np.isnan(outcomes)
+        return cls(outcomes, counted / max(counted.sum(), 1))
+
+    @classmethod
+    def mixed(cls, parts: Sequence[PerRow], shares: Floats) -> PerRow:
+        """Of a number that is the sum of others, about rows of their own, times these shares."""
+        outcomes = np.full(len(parts[0].outcomes), np.nan)
+        for part in parts:
+            outcomes = np.where(np.isnan(part.outcomes), outcomes, part.outcomes)
+        weights = [share * part.weights for part, share in zip(parts, shares, strict=True) if part.weights is not None]
+        return cls(outcomes, np.sum(weights, axis=0) if len(weights) == len(parts) else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
     """See `Metric`; `drawn` holds the value, then one per draw. nan if undefined."""
 
@@ -69,6 +99,8 @@ class Number:
     variant: str
     drawn: Floats
     n: int
+    rows: PerRow | None = field(default=None, repr=False)
+    """None for a number that no row has a part of, such as an AUROC."""
 
     @property
     def label(self) -> str:
@@ -99,6 +131,10 @@ class Findings:
     """Such as undecided rows."""
     curves: tuple[Curve, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
+    """Id and split of the rows that `Number.rows` speak of, in this order."""
+    is_kept: Callable[[Number], bool] = lambda _: False
+    """Whether the outcomes of a number are stored with the rows."""
 
 
 def headline_of(numbers: Sequence[Number], wanted: Iterable[tuple[str, str]]) -> Callable[[Number], bool]:
@@ -153,8 +189,13 @@ def averaged(parts: Iterable[Number]) -> Iterator[Number]:
             values, rows = np.stack([part.drawn for part in group]), np.array([float(part.n) for part in group])
             counted = rows > 0
             weighted = ratio(rows[counted] @ values[counted], np.full(values.shape[1], rows.sum()))
-            yield Number(scorer, name, MACRO, variant, values.mean(axis=0), int(rows.sum()))
-            yield Number(scorer, name, WEIGHTED, variant, weighted, int(rows.sum()))
+            of_rows = [part.rows for part in group if part.rows is not None]
+            for split, drawn, shares in (
+                (MACRO, values.mean(axis=0), np.full(len(group), 1 / len(group))),
+                (WEIGHTED, weighted, rows / max(rows.sum(), 1)),
+            ):
+                own = PerRow.mixed(of_rows, shares) if len(of_rows) == len(group) else None
+                yield Number(scorer, name, split, variant, drawn, int(rows.sum()), own)
 
 
 def is_probability(scores: Floats) -> bool:

@@ -32,7 +32,7 @@ def label_of(scorer: str, variant: str) -> str:
     return f"{scorer} {variant}".strip()
 
 
-_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
+_PLAIN = ("alpha", "auprc", "aurc", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
 """A metric with one of these words in its name is not a share, and is shown unscaled."""
 
 
@@ -97,11 +97,14 @@ class Point:
 class Curve:
     """One line of a chart."""
 
-    kind: Literal["best-of-k", "over-optimization"]
+    kind: Literal["best-of-k", "over-optimization", "roc", "precision-recall", "risk-coverage"]
     """best-of-k: x is k, the value is the share of right choices. over-optimization: x is the KL divergence of best of
-    n from the policy, in nats."""
+    n from the policy, in nats. Of those accepted by their score: roc: x is the share of the wrong ones, the value that
+    of the right ones; precision-recall: x is the share of the right ones, the value how many of the accepted are right;
+    risk-coverage: x is the share of all, the value how many of the accepted are wrong."""
     name: str
-    """The selector, as the legend shows it; for over-optimization, `variant` is "gold" or "proxy"."""
+    """The selector, as the legend shows it; for over-optimization, `variant` is "gold" or "proxy"; for those by score,
+    "solutions", "steps" or an aggregator."""
     scorer: str
     variant: str
     points: tuple[Point, ...]
@@ -155,6 +158,8 @@ class Result:
     pictures: tuple[Picture, ...] = ()
     convention: ConventionName = "exact"
     """Whose way of counting; see `prm.benchmarks.conventions`. A file that names none is from before there were two."""
+    rows: str = ""
+    """Digest of the file of rows beside it, see `prm.benchmarks.eval_rows`; "" if it is from before there was one."""
     schema: str = field(default=RESULT_SCHEMA)
 
 

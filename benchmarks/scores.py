@@ -1,17 +1,19 @@
-"""Scores of chains as an evaluation reads them: our own files and those of other tools, see `prm.benchmarks.foreign`.
+"""Scores of chains as an evaluation reads them: our own files and those of other tools, see `prm.scoring.foreign`.
 
     {"chain_id": "p/0", "scores": [0.9, 0.2], "kind": "prm"}     ours
     {"id": "p/0", "scores": [0.9, 0.2]}                          one score per step
     {"id": "p/0", "score": 1.7}                                  one score for the whole chain
 
-They are held as one array of numbers, so millions fit.
+A row of one chain may have `tokens` and `seconds`: what scoring it took. Scores are held as one array of numbers, so
+millions fit.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -24,12 +26,11 @@ from prm.data.reading import read_source
 from prm.data.records import StepScores
 from prm.data.rows import RowError
 from prm.errors import InputError, OutputError
+from prm.scoring.foreign import Links, rows_of_scores, scored
 from prm.scoring.jobs import score
 from prm.scoring.scorer import Scorer
 from prm.statistics.aggregation import AGGREGATORS, Segments, aggregate_many
 from prm.statistics.arrays import Floats, Ints
-
-from .foreign import Links, rows_of_scores, scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class ScoreTable:
     """Where each chain's scores begin, and finally where the last ones end."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """Why the scores of a chain could not be read, by its id: file, row and value."""
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What scoring a chain took, by its id: "tokens" and "seconds", where the rows tell."""
 
     def __contains__(self, chain_id: str) -> bool:
         return chain_id in self.rows
@@ -102,14 +105,17 @@ def read_scores(path: Path, drops: Drops | None = None, links: Links | None = No
     Raises:
         InputError: no row can be used, an id comes twice, or PRM and ORM scores are mixed; names file and row.
     """
-    return _table(str(path), _rows(path, drops, links or Links()))
+    costs: dict[str, dict[str, float]] = {}
+    table = _table(str(path), _rows(path, drops, links or Links(), costs))
+    return replace(table, costs=costs)
 
 
 _HINT = "each row must have 'chain_id' or 'id', and 'scores' (one per step) or 'score'"
 _Rows = Iterable[tuple[int, str, Sequence[float] | RowError, str]]
 
 
-def _rows(path: Path, drops: Drops | None, links: Links) -> _Rows:
+def _rows(path: Path, drops: Drops | None, links: Links, costs: dict[str, dict[str, float]]) -> _Rows:
+    """The scores in a file; what they cost is added to `costs`."""
     for stem, number, row in read_source(path, unpack=rows_of_scores):
         try:
             if isinstance(row, RowError):
@@ -125,6 +131,15 @@ def _rows(path: Path, drops: Drops | None, links: Links) -> _Rows:
             continue
         for chain_id, scores, kind in found:
             yield number, chain_id, scores, kind
+        if len(found) == 1 and (cost := {name: row[name] for name in _COSTS if _is_amount(row.get(name))}):
+            costs[found[0][0]] = cost
+
+
+_COSTS = ("tokens", "seconds")
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _table(name: str, rows: _Rows) -> ScoreTable:

@@ -164,7 +164,7 @@ def label(
             skipped = solved(judge, rows(), golds, drop_solved) if drop_solved else {}
             skipped |= surely_known([files[name] for name in scored], rows(), sure, spread) if scored else {}
             setup = replace(setup, skipped=skipped, origins=origins)
-            with Journal(place.out, fixed=rollouts) as journal:
+            with Journal(place.out, fixed=rollouts, strange=strange) as journal:
                 remaining, earlier = _remaining(journal, rows, extend=extend)
                 if journal.finished < total:
                     setup.engine.announce(ray_workers)

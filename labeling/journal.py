@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -84,13 +84,15 @@ class Journal:
     Args:
         output: path of the labels.
         fixed: K of the job, against which `tally` computes the share saved.
+        strange: rows of the chains' file that hold none: they are written with the drops, and count as no chain.
 
     Raises:
         OutputError: the disk cannot be written.
     """
 
-    def __init__(self, output: Path, *, fixed: int = 8) -> None:
+    def __init__(self, output: Path, *, fixed: int = 8, strange: Iterable[Drop] = ()) -> None:
         self.output = output
+        self._strange = {drop.id: drop for drop in strange}
         self.tally = Tally(fixed)
         """Counts of all events, those of earlier runs included."""
 
@@ -98,9 +100,15 @@ class Journal:
         with ExitStack() as stack:
             files = (stack.enter_context(closing(GrowingFile(path))) for path in unfinished(self.output))
             self._labels, self._rollouts, self._drops = files
+            self._write_strange()
             stack.callback(self._remove_empty_drops)
             self._stack = stack.pop_all()
         return self
+
+    def _write_strange(self) -> None:
+        """Those that an earlier run has not written."""
+        written = {drop.id for drop in read_records(self._drops.path, Drop)}
+        self._drops.append(*(to_json(drop) for identity, drop in self._strange.items() if identity not in written))
 
     def _remove_empty_drops(self) -> None:
         if not self._drops.count:
@@ -118,7 +126,7 @@ class Journal:
     @property
     def finished(self) -> int:
         """Number of chains labeled or dropped so far; these are always the first ones."""
-        return self._labels.count + self._drops.count
+        return self._labels.count + self._drops.count - len(self._strange)
 
     @property
     def cut(self) -> int:
@@ -165,8 +173,9 @@ class Journal:
             self.tally.add(labels)
             ids.add(labels.chain_id)
         for drop in read_records(self._drops.path, Drop):
-            self.tally.add(drop)
-            ids.add(drop.id)
+            if drop.id not in self._strange:
+                self.tally.add(drop)
+                ids.add(drop.id)
         return ids
 
     def append(self, event: Event) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prm.benchmarks.arithmetic.step_truth import measure_label_quality
     from prm.benchmarks.arithmetic.world import write_world
+    from prm.benchmarks.comparing import compare
     from prm.benchmarks.gate.job import gate, gate_probes
     from prm.benchmarks.jobs import evaluate, read_benchmark, write_suite
     from prm.benchmarks.report.job import leaderboard, report
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "prm.benchmarks.arithmetic.step_truth": ("measure_label_quality",),
     "prm.benchmarks.arithmetic.world": ("write_world",),
+    "prm.benchmarks.comparing": ("compare",),
     "prm.benchmarks.gate.job": ("gate", "gate_probes"),
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
     "prm.benchmarks.report.job": ("leaderboard", "report"),

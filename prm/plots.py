@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -71,4 +72,35 @@ def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> bytes:
         axes.plot([r["mean_score"] for r in rows], [r["share_right"] for r in rows], marker="o", label=label)
     axes.set(xlabel="mean score", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
     axes.legend(loc="upper left")
+    return _as_png(figure)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Lines with a band each, over one pair of axes."""
+
+    x: str
+    """Label of the axis, as `y`."""
+    y: str
+    lines: dict[str, list[tuple[float, float, float | None, float | None]]]
+    """By name: x, value, and the ends of its interval."""
+
+
+def lines_in_panels(panels: Mapping[str, Panel]) -> bytes:
+    """Panels side by side, by title; a name has the same color in all.
+
+    Raises:
+        PrmError: matplotlib is not installed.
+    """
+    figure = new_figure(4 * len(panels), 3.8)
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel.lines))
+    for axes, (title, panel) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for name, points in panel.lines.items():
+            color = f"C{names.index(name)}"
+            axes.plot([p[0] for p in points], [p[1] for p in points], color=color, marker=".", label=name)
+            band = [(x, low, high) for x, _, low, high in points if low is not None and high is not None]
+            if band:
+                axes.fill_between(*zip(*band, strict=True), color=color, alpha=0.15, linewidth=0)
+        axes.set(title=title, xlabel=panel.x, ylabel=panel.y)
+        axes.legend(fontsize="small")
     return _as_png(figure)

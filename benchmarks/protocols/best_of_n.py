@@ -28,6 +28,7 @@ from prm.scoring.reranking import select
 from prm.statistics.aggregation import aggregate, is_logarithm
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import Resampling, ratio, resample
+from prm.statistics.detection import Accepted
 from prm.statistics.order_statistics import (
     best_of_k,
     first_of_k,
@@ -39,22 +40,25 @@ from prm.statistics.order_statistics import (
 )
 
 from ..conventions import EXACT, Convention
+from ..eval_rows import EvalRow, Kept
 from ..numbers import (
     ALL,
     MATCHED,
     EvalSettings,
     Findings,
     Number,
+    PerRow,
     differences,
     lengths_picture,
     reliability_picture,
     require_different,
 )
 from ..pools import Pool
-from ..results import Curve, Picture, Point, label_of
+from ..results import Curve, Picture, Point, Result, label_of
 from ..scores import ScoreTable
 from ..suites.collecting import SuiteData
-from .entry import Mark, ProtocolEntry
+from .acceptance import Found, abstaining
+from .entry import Again, Mark, ProtocolEntry
 from .localization import calibration, length_correlation
 
 _ORDERS, _ORDERS_IN_ALL = 8, 4096
@@ -192,9 +196,11 @@ def best_of_n(
     rankings = [ranking for name, table in scorers.items() for ranking in _rankings(blocks, name, table)]
     numbers: list[Number] = []
     curves: list[Curve] = []
+    rights: dict[tuple[str, str], Floats] = {}
     how = _InOrder(ks) if convention.in_order else _Expected(ks, _orders(len(pools)), settings.seed)
     for chosen in _selectors(blocks, len(pools), rankings, how):
         own = _right(chosen, ks, drawn)
+        rights[chosen.scorer, chosen.variant] = chosen.right[:, -1]
         numbers += own
         curves.append(_curve(chosen, ks, own))
     require_different(curve.name for curve in curves)
@@ -204,9 +210,12 @@ def best_of_n(
     for ranking in rankings:
         numbers += _of_scores(blocks, ranking, answered, drawn)
         pictures += _pictures(ranking, answered)
-        fitted, pair = _overoptimization(blocks, len(pools), ranking, how, drawn)
-        numbers += fitted
-        curves += pair
+        for more, drawn_curves in (
+            _overoptimization(blocks, len(pools), ranking, how, drawn),
+            _abstaining(blocks, ranking, rights[ranking.scorer, ranking.aggregator], how, drawn),
+        ):
+            numbers += more
+            curves += drawn_curves
         if ranking.aggregator == "min":
             numbers.append(_lowest_is_last(blocks, ranking, scorers[ranking.scorer], drawn))
     return Findings(
@@ -217,6 +226,8 @@ def best_of_n(
         counts={"undecided": sum(verdict is None for pool in pools for verdict in pool.is_right)},
         curves=tuple(curves),
         pictures=tuple(picture for picture in pictures if picture is not None),
+        keys=tuple((pool.id, pool.split) for pool in pools),
+        is_kept=lambda number: number.name.startswith(_BEST),
     )
 
 
@@ -225,8 +236,11 @@ def _orders(problems: int) -> int:
     return max(_ORDERS, _ORDERS_IN_ALL // problems)
 
 
+_BEST = "best-of-"
+
+
 def _name(k: int) -> str:
-    return f"best-of-{k}"
+    return f"{_BEST}{k}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +359,10 @@ def _joined(blocks: Sequence[Block], parts: Sequence[Floats], problems: int) -> 
 
 def _right(chosen: Selector, ks: Sequence[int], drawn: Resampling) -> list[Number]:
     shares, problems = drawn.means(chosen.right).T, len(chosen.right)
-    return [Number(chosen.scorer, _name(k), ALL, chosen.variant, s, problems) for k, s in zip(ks, shares, strict=True)]
+    return [
+        Number(chosen.scorer, _name(k), ALL, chosen.variant, share, problems, PerRow.mean(right))
+        for k, share, right in zip(ks, shares, chosen.right.T, strict=True)
+    ]
 
 
 def _curve(chosen: Selector, ks: Sequence[int], numbers: Sequence[Number]) -> Curve:
@@ -446,6 +463,15 @@ def _overoptimization(
     return [Number(name, n, ALL, aggregator, values, problems) for n, values in fitted], curves
 
 
+def _abstaining(
+    blocks: Sequence[Block], ranking: Ranking, right: Floats, how: _Expected | _InOrder, drawn: Resampling
+) -> Found:
+    """The risk of answering only the problems whose best solution scores high; `right`: whether that is right."""
+    highest = _joined(blocks, [own.max(axis=1, keepdims=True) for own in how.scores(ranking)], len(right))[:, 0]
+    accepted = Accepted.of(highest, right, drawn)
+    return abstaining(ranking.scorer, "", ranking.aggregator, ranking.aggregator, accepted, len(right))
+
+
 def _measure(
     data: SuiteData, pools: Sequence[Pool], scorers: Mapping[str, ScoreTable], settings: EvalSettings
 ) -> Findings:
@@ -472,11 +498,61 @@ def _choices(pool: Pool, scorers: Mapping[str, ScoreTable]) -> Iterator[tuple[st
             yield f"{label} vote", select(answered, pool.groups, "weighted")
 
 
+def _keep(data: SuiteData, pools: Sequence[Pool], scorers: Mapping[str, ScoreTable]) -> Iterator[Kept]:
+    """Of each problem the solution with the highest score, for each scorer and aggregator."""
+    blocks = _blocks(pools)
+    chosen: list[dict[str, dict[str, tuple[str, float]]]] = [{name: {} for name in scorers} for _ in pools]
+    for name, table in scorers.items():
+        for ranking in _rankings(blocks, name, table):
+            for block, scores in zip(blocks, ranking.scores, strict=True):
+                best, n = scores.argmax(axis=1), scores.shape[1]
+                for i, (row, place, score) in enumerate(zip(block.rows, best, scores.max(axis=1), strict=True)):
+                    if np.isfinite(score):
+                        chosen[row][name][ranking.aggregator] = (block.chain_ids[i * n + place], float(score))
+    for pool, own in zip(pools, chosen, strict=True):
+        shown = tuple(chain_id for variants in own.values() for chain_id, _ in variants.values())
+        yield Kept(pool.id, pool.problem_id, pool.split, {}, own, shown)
+
+
+def _again(rows: Sequence[EvalRow], result: Result, settings: EvalSettings, convention: Convention) -> Again:
+    """The shares of right choices: what was chosen is kept, and not the scores of all solutions."""
+    drawn = resample([row.problem_id for row in rows], [""] * len(rows), settings.draws, settings.seed)
+    first = rows[0].outcomes
+    ks = [int(name.removeprefix(_BEST)) for name in first]
+    numbers = [
+        number
+        for scorer, variants in first[_name(ks[0])].items()
+        for variant in variants
+        for number in _right(Selector(scorer, variant, _stored(rows, scorer, variant)), ks, drawn)
+    ]
+    curves: list[Curve] = []
+    for scorer, variant in dict.fromkeys((n.scorer, n.variant) for n in numbers):
+        if variant in (rows[0].scores.get(scorer) or {}):
+            right = _stored(rows, scorer, variant)[:, -1]
+            highest = np.array([row.scores[scorer].get(variant, _NONE)[1] for row in rows])
+            accepted = Accepted.of(highest, right, drawn)
+            more, drawn_curves = abstaining(scorer, "", variant, variant, accepted, len(rows))
+            numbers += more
+            curves += drawn_curves
+    return numbers, [row.key for row in rows], curves
+
+
+_NONE = ("", -np.inf)
+"""The best solution of a problem without any that has an answer, and its score."""
+
+
+def _stored(rows: Sequence[EvalRow], scorer: str, variant: str) -> Floats:
+    """(problems, ks)."""
+    return np.array([[by[scorer][variant] for by in row.outcomes.values()] for row in rows], dtype=float)
+
+
 BEST_OF_N = ProtocolEntry(
     title="best of n",
     item=Pool,
     measure=_measure,
     marks=_marks,
+    keep=_keep,
+    again=_again,
     heeds=frozenset({"n"}),
     tries_aggregators=True,
 )

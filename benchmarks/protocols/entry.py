@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from ..numbers import EvalSettings, Findings
+from ..conventions import Convention
+from ..eval_rows import EvalRow, Kept
+from ..numbers import EvalSettings, Findings, Number
 from ..pools import Pool
+from ..results import Curve, Result
 from ..scores import ScoreTable
 from ..suites.collecting import SuiteData
 
@@ -50,6 +53,10 @@ class Mark:
     chosen_by: tuple[str, ...] = ()
 
 
+Again = tuple[Sequence[Number], Sequence[tuple[str, str]], Sequence[Curve]]
+"""Numbers, those of `ProtocolEntry.measure` that kept rows suffice for; id and split of their rows; curves."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProtocolEntry(Generic[I]):
     """One protocol."""
@@ -61,6 +68,10 @@ class ProtocolEntry(Generic[I]):
     """The numbers of items that every scorer has scored."""
     marks: Callable[[I, Mapping[str, ScoreTable]], Iterable[Mark]]
     """What to show of an item."""
+    keep: Callable[[SuiteData, Sequence[I], Mapping[str, ScoreTable]], Iterator[Kept]]
+    """What to keep of each item, to measure it again."""
+    again: Callable[[Sequence[EvalRow], Result, EvalSettings, Convention], Again]
+    """Measures kept rows of a result."""
     heeds: frozenset[str] = frozenset()
     """The optional fields of `EvalSettings` that have a meaning for it; any other is refused."""
     tries_aggregators: bool = False

@@ -16,16 +16,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.stats import rankdata
 
+from prm.data.records import StepScores
 from prm.errors import InputError
 from prm.statistics.arrays import Floats, Ints
 from prm.statistics.bootstrap import Resampling, harmonic, matthews, ratio, resample
+from prm.statistics.detection import Accepted
 
 from ..conventions import EXACT, Convention
+from ..eval_rows import EvalRow, Kept
 from ..numbers import (
     ALL,
     BINS,
@@ -33,6 +37,7 @@ from ..numbers import (
     EvalSettings,
     Findings,
     Number,
+    PerRow,
     averaged,
     differences,
     headline_of,
@@ -40,11 +45,12 @@ from ..numbers import (
     lengths_picture,
     reliability_picture,
 )
-from ..results import Picture
-from ..scores import ScoreTable
+from ..results import Curve, Picture, Result
+from ..scores import ScoreTable, table_of
 from ..suites.collecting import SuiteData
 from ..suites.truth import StepTruth
-from .entry import Mark, ProtocolEntry
+from .acceptance import Found, abstaining, told_apart
+from .entry import Again, Mark, ProtocolEntry
 from .official import official_measures
 from .rows import FIXED, Measure, Rows, Steps, fixed_mode
 
@@ -76,8 +82,9 @@ def localization(
         By split, with `macro` and `weighted` means, for each threshold mode: "first_error_accuracy" (share of chains
         with an error whose first wrong step is predicted exactly), "all_right_accuracy" (share of the others in which
         no step is called wrong) and "f1", their harmonic mean, 0 if both are 0.
-        For each split and over all: "solution_auroc" of the lowest step score, and the metrics of `_extras` and
-        `_of_steps`. A metric is None without chains of its kind, such as the F1 of a split in which all have an error.
+        For each split and over all: "solution_auroc" of the lowest step score, and the metrics of `_extras`,
+        `_of_steps` and `acceptance`. A metric is None without chains of its kind, such as the F1 of a split in which
+        all have an error.
 
     Raises:
         InputError: the split to choose the threshold on is missing.
@@ -85,7 +92,8 @@ def localization(
     kinds = {truth.first_error is not None for truth in truths}
     name = "f1" if len(kinds) == 2 else _ACCURACIES[0] if True in kinds else _ACCURACIES[1]
     measures = [_located, _extras, _of_steps, *official_measures(convention)]
-    return _evaluate(truths, lengths, scorers, settings, convention, measures, ((name, MACRO), (name, ALL)))
+    headline = ((name, MACRO), (name, ALL))
+    return _evaluate(truths, lengths, scorers, settings, convention, measures, _solutions_and_steps, headline)
 
 
 def classification(
@@ -101,10 +109,10 @@ def classification(
         By split (PRMBench: by class of errors), and over all steps together (`all`): "f1" of the right steps,
         "f1_wrong" of the wrong ones, "prmscore", their mean (PRMBench, arXiv 2501.03124, section 4; f1 alone for a
         split without wrong steps, such as its multi_solutions), at the fixed threshold and at the oracle's; and the
-        metrics of `_of_steps`. An F1 is None without steps of its kind.
+        metrics of `_of_steps` and `acceptance`. An F1 is None without steps of its kind.
     """
     measures = [_classified, _of_steps, *official_measures(convention)]
-    return _evaluate(truths, lengths, scorers, settings, convention, measures, (("prmscore", ALL),))
+    return _evaluate(truths, lengths, scorers, settings, convention, measures, _accepted_steps, (("prmscore", ALL),))
 
 
 def _evaluate(
@@ -114,6 +122,7 @@ def _evaluate(
     settings: EvalSettings,
     convention: Convention,
     measures: Sequence[Measure],
+    accepting: Callable[[str, Rows], Iterator[Found]],
     headline: Sequence[tuple[str, str]],
 ) -> Findings:
     """All numbers; the headline is the first of these pairs of metric and split that is there, at fixed thresholds."""
@@ -122,24 +131,32 @@ def _evaluate(
     truths, sizes = [truths[i] for i in kept], np.array([float(lengths[i]) for i in kept])
     drawn = resample([t.problem_id for t in truths], [t.split for t in truths], settings.draws, settings.seed)
     numbers: list[Number] = []
+    curves: list[Curve] = []
     pictures: list[Picture | None] = []
     for name, table in scorers.items():
         scores, before = ([t.fitted(table[t.chain_id].tolist()) for t in own] for own in (truths, originals))
         others = {truth.chain_id: own for truth, own in zip(originals, before, strict=True)}
         rows = Rows(truths, scores, sizes, drawn, convention, others)
         numbers += [number for measure in measures for number in measure(name, rows, settings)]
+        for more, drawn_curves in accepting(name, rows):
+            numbers += more
+            curves += drawn_curves
         steps = rows.steps
         pictures += [
             reliability_picture(name, "steps", steps.scores, steps.is_right.astype(float)),
             lengths_picture(name, "min", rows.lengths, rows.lowest, (~rows.has_error).astype(float)),
         ]
+    is_headline = headline_of([n for n in numbers if n.variant.startswith(FIXED)], convention.headline or headline)
     return Findings(
         settings=_spelled_out(scorers, settings, convention),
         numbers=tuple(numbers),
-        headline=headline_of([n for n in numbers if n.variant.startswith(FIXED)], convention.headline or headline),
+        headline=is_headline,
         differences=differences(numbers, alike=_alike),
         counts={"chains with an error": sum(t.first_error is not None for t in truths)},
+        curves=tuple(curves),
         pictures=tuple(picture for picture in pictures if picture is not None),
+        keys=tuple((truth.id, truth.split) for truth in truths),
+        is_kept=is_headline,
     )
 
 
@@ -189,9 +206,12 @@ def _at(scorer: str, rows: Rows, split: str, own: Ints, mode: str, threshold: Fl
     hits = (threshold[:, None] > rows.found_above[own]) & (threshold[:, None] <= rows.found_to[own])
     weights, wrong = rows.drawn.at(own).of_rows, rows.has_error[own]
     accuracies = [ratio((weights * hits)[:, kind].sum(1), weights[:, kind].sum(1)) for kind in (wrong, ~wrong)]
-    for name, drawn, kind in zip(_ACCURACIES, accuracies, (wrong, ~wrong), strict=True):
-        yield Number(scorer, name, split, mode, drawn, int(kind.sum()))
-    yield Number(scorer, "f1", split, mode, harmonic(*accuracies), len(own))
+    found = np.full(len(rows.truths), np.nan)
+    found[own] = hits[0]
+    for name, drawn, kind in zip(_ACCURACIES, accuracies, (True, False), strict=True):
+        outcomes = np.where(rows.has_error == kind, found, np.nan)
+        yield Number(scorer, name, split, mode, drawn, int((wrong == kind).sum()), PerRow.mean(outcomes))
+    yield Number(scorer, "f1", split, mode, harmonic(*accuracies), len(own), PerRow(found))
 
 
 def _best_threshold(rows: Rows, own: Ints) -> Floats:
@@ -240,7 +260,7 @@ def _extras(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]
     drawn = rows.drawn.means(np.stack(list(shares.values()), axis=1))
     for (name, share), column in zip(shares.items(), drawn.T, strict=True):
         variant = fixed if name.startswith("right_answer") else ""
-        yield Number(scorer, name, ALL, variant, column, int((~np.isnan(share)).sum()))
+        yield Number(scorer, name, ALL, variant, column, int((~np.isnan(share)).sum()), PerRow.mean(share))
     yield length_correlation(scorer, "min", rankdata(rows.lengths), rows.lowest, rows.drawn)
 
 
@@ -306,6 +326,22 @@ def _of_steps(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Numbe
     yield from calibration(scorer, "steps", steps.scores, steps.is_right.astype(float), rows.drawn.at(steps.rows))
 
 
+def _accepted_steps(scorer: str, rows: Rows) -> Iterator[Found]:
+    """What step scores are worth as a filter of steps; see `acceptance`."""
+    steps = rows.steps
+    if len(steps):
+        accepted = Accepted.of(steps.scores, steps.is_right.astype(float), rows.drawn.at(steps.rows))
+        yield told_apart(scorer, "step", "", accepted, len(steps))
+
+
+def _solutions_and_steps(scorer: str, rows: Rows) -> Iterator[Found]:
+    """… and the lowest of them as a filter of solutions, or as a reason to abstain from one."""
+    accepted = Accepted.of(rows.lowest, (~rows.has_error).astype(float), rows.drawn)
+    yield told_apart(scorer, "solution", "min", accepted, len(rows.truths))
+    yield abstaining(scorer, "solution_", "min", "solutions", accepted, len(rows.truths))
+    yield from _accepted_steps(scorer, rows)
+
+
 def calibration(scorer: str, variant: str, scores: Floats, labels: Floats, drawn: Resampling) -> Iterator[Number]:
     """Expected calibration error and Brier score; nothing for scores that are not probabilities."""
     if not is_probability(scores):
@@ -326,8 +362,17 @@ def _classified(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Num
         ):
             f1, f1_wrong, score = counts.f1s(thresholds)
             best = np.argmax(np.where(np.isnan(score), -1.0, score), axis=1)[:, None]
+            found = PerRow(_share_found(steps, thresholds[best[0, 0]], len(rows.truths)))
             for name, drawn in (("f1", f1), ("f1_wrong", f1_wrong), ("prmscore", score)):
-                yield Number(scorer, name, split, mode, np.take_along_axis(drawn, best, axis=1)[:, 0], len(steps))
+                value = np.take_along_axis(drawn, best, axis=1)[:, 0]
+                yield Number(scorer, name, split, mode, value, len(steps), found)
+
+
+def _share_found(steps: Steps, threshold: float, count: int) -> Floats:
+    """Of each of `count` chains, the share of its judged steps that are called what they are; nan without any."""
+    hits = (steps.is_right == (steps.scores >= threshold)).astype(float)
+    found, judged = (np.bincount(steps.rows, values, count).astype(float) for values in (hits, np.ones_like(hits)))
+    return ratio(found, judged)
 
 
 def _candidates(scores: Floats, fixed: Floats) -> Floats:
@@ -404,11 +449,42 @@ def _marks(truth: StepTruth, scorers: Mapping[str, ScoreTable]) -> Iterator[Mark
     yield Mark(truth.chain_id, truth.is_answer_right, truth.of_chain)
 
 
+def _keep(data: SuiteData, truths: Sequence[StepTruth], scorers: Mapping[str, ScoreTable]) -> Iterator[Kept]:
+    for truth in truths:
+        facts = {name: getattr(truth, name) for name in _FACTS if getattr(truth, name) is not None}
+        known = {**facts, "length": len(data.chains[truth.chain_id].text)}
+        scores = {name: table[truth.chain_id].tolist() for name, table in scorers.items()}
+        yield Kept(truth.id, truth.problem_id, truth.split, known, scores, truth.chain_ids)
+
+
+_FACTS = ("steps", "is_answer_right", "places", "original")
+"""What is kept of a truth, besides its ids."""
+
+
+def _again(
+    function: _Function, rows: Sequence[EvalRow], result: Result, settings: EvalSettings, convention: Convention
+) -> Again:
+    truths = [StepTruth(row.id, row.problem_id, row.split, **_facts(row)) for row in rows]
+    tables = {
+        name: table_of(StepScores(row.id, row.problem_id, tuple(row.scores[name]), "prm") for row in rows)
+        for name in result.scorers
+    }
+    how = replace(settings, thresholds=result.settings["threshold"])
+    found = function(truths, [row.truth["length"] for row in rows], tables, how, convention)
+    return found.numbers, found.keys, found.curves
+
+
+def _facts(row: EvalRow) -> dict[str, Any]:
+    return {n: tuple(v) if isinstance(v, list) else v for n in _FACTS if (v := row.truth.get(n)) is not None}
+
+
 LOCALIZATION = ProtocolEntry(
     title="first-error localization",
     item=StepTruth,
     measure=partial(_measure, localization),
     marks=_marks,
+    keep=_keep,
+    again=partial(_again, localization),
     heeds=frozenset({"thresholds", "threshold_split"}),
 )
 STEPS = ProtocolEntry(
@@ -416,5 +492,7 @@ STEPS = ProtocolEntry(
     item=StepTruth,
     measure=partial(_measure, classification),
     marks=_marks,
+    keep=_keep,
+    again=partial(_again, classification),
     heeds=frozenset({"thresholds"}),
 )

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from prm.statistics.arrays import Floats
 from prm.statistics.bootstrap import Resampling, ratio, resample
 
 from ..conventions import EXACT, Convention
+from ..eval_rows import EvalRow, Kept
 from ..numbers import (
     ALL,
     MACRO,
@@ -35,17 +37,18 @@ from ..numbers import (
     EvalSettings,
     Findings,
     Number,
+    PerRow,
     averaged,
     differences,
     headline_of,
     lengths_picture,
     require_different,
 )
-from ..results import Bin, Difference, Picture, label_of
+from ..results import Bin, Difference, Picture, Result, label_of
 from ..scores import ScoreTable
 from ..suites.collecting import SuiteData
 from ..suites.truth import Comparison, Rule
-from .entry import Mark, ProtocolEntry
+from .entry import Again, Mark, ProtocolEntry
 from .localization import length_correlation
 from .ties import SUBSET, ties_score
 
@@ -88,8 +91,20 @@ def preference(
         equal scores. Each is the share of a comparison's own pairs, averaged over comparisons. "length_correlation".
         "longer" and "shorter" are baselines that look at length alone.
     """
+    return _judged(comparisons, lengths, list(_judges(scorers, comparisons)), settings, rule, convention)
+
+
+def _judged(
+    comparisons: Sequence[Comparison],
+    lengths: Mapping[str, int],
+    scored: Sequence[Judge],
+    settings: EvalSettings,
+    rule: Rule,
+    convention: Convention,
+) -> Findings:
+    """See `preference`; with the scores of chains."""
     drawn = resample([c.problem_id for c in comparisons], [c.split for c in comparisons], settings.draws, settings.seed)
-    judges = [*_judges(scorers, comparisons), *_baselines(lengths)]
+    judges = [*scored, *_baselines(lengths)]
     require_different(label_of(judge.scorer, judge.variant) for judge in judges)
     numbers = [n for judge in judges for n in _of_judge(judge, comparisons, lengths, drawn, rule, convention)]
     headline = _headline(numbers, rule, convention)
@@ -106,6 +121,8 @@ def preference(
         differences=_differences(numbers, headline),
         counts={"pairs": sum(len(c.better) * len(c.worse) for c in comparisons)},
         pictures=tuple(p for judge in judges if judge.scorer for p in _pictures(judge, comparisons, lengths)),
+        keys=tuple((c.id, c.split) for c in comparisons),
+        is_kept=headline,
     )
 
 
@@ -173,7 +190,8 @@ def _means(accuracies: Sequence[Number], convention: Convention) -> Iterator[Num
         if by_split.keys() >= set(splits):
             own = [by_split[split] for split in splits]
             mean = np.mean([number.drawn for number in own], axis=0)
-            yield replace(own[0], split=name, drawn=mean, n=sum(number.n for number in own))
+            of_rows = PerRow.mixed([n.rows for n in own if n.rows is not None], np.full(len(own), 1 / len(own)))
+            yield replace(own[0], split=name, drawn=mean, n=sum(number.n for number in own), rows=of_rows)
 
 
 def _signs(scores: Mapping[str, float], comparison: Comparison) -> Floats:
@@ -216,7 +234,8 @@ def _alike(lengths: Mapping[str, int], comparison: Comparison) -> NDArray[np.boo
 
 def _pooled(judge: Judge, name: str, values: Floats, drawn: Resampling) -> Number:
     shares = drawn.means(values[:, None])[:, 0]
-    return Number(judge.scorer, name, ALL, judge.variant, shares, int((~np.isnan(values)).sum()))
+    counted = int((~np.isnan(values)).sum())
+    return Number(judge.scorer, name, ALL, judge.variant, shares, counted, PerRow.mean(values))
 
 
 def _by_split(
@@ -230,13 +249,20 @@ def _by_split(
     """By split, section and over all; `known` has the splits whose number is not a mean over rows."""
     ones = np.ones(len(values))
     splits = _grouped(judge, name, [c.split for c in comparisons], values, ones, drawn)
-    splits = [replace(split, drawn=known.get(split.split, split.drawn)) for split in splits]
+    splits = [_known(split, known) for split in splits]
     weights = np.array([c.weight for c in comparisons])
     sections = _grouped(judge, name, [c.section for c in comparisons], values, weights, drawn)
     yield from splits
     yield from (section for section in sections if section.split not in {split.split for split in splits})
     yield from averaged(sections or splits)
     yield _pooled(judge, name, values, drawn)
+
+
+def _known(number: Number, known: Mapping[str, Floats]) -> Number:
+    """The number, or what is known of its split in its place, which is no mean of outcomes."""
+    if number.split not in known or number.rows is None:
+        return number
+    return replace(number, drawn=known[number.split], rows=PerRow(number.rows.outcomes))
 
 
 def _grouped(
@@ -253,10 +279,14 @@ def _grouped(
     for column, own in enumerate(rows.values()):
         counted[own, column] = weights[own]
     means = ratio(drawn.sums(counted * np.nan_to_num(values)[:, None]), drawn.sums(counted))
+    shares = counted / counted.sum(axis=0)
     return [
-        Number(judge.scorer, name, group, judge.variant, means[:, column], len(own))
+        Number(
+            judge.scorer, name, group, judge.variant, means[:, column], len(own),
+            PerRow(np.where(counted[:, column] > 0, values, np.nan), shares[:, column]),
+        )
         for column, (group, own) in enumerate(rows.items())
-    ]
+    ]  # fmt: skip
 
 
 def _pictures(judge: Judge, comparisons: Sequence[Comparison], lengths: Mapping[str, int]) -> Iterator[Picture]:
@@ -284,11 +314,50 @@ def _marks(comparison: Comparison, scorers: Mapping[str, ScoreTable]) -> Iterato
     return (Mark(chain_id, chain_id in comparison.better) for chain_id in comparison.chain_ids)
 
 
+def _keep(data: SuiteData, comparisons: Sequence[Comparison], scorers: Mapping[str, ScoreTable]) -> Iterator[Kept]:
+    judges = list(_judges(scorers, comparisons))
+    for c in comparisons:
+        scores: dict[str, dict[str, list[float]]] = {name: {} for name in scorers}
+        for judge in judges:
+            scores[judge.scorer][judge.variant] = [judge.scores[i] for i in c.chain_ids]
+        known = {name: getattr(c, name) for name in _FACTS}
+        lengths = [len(data.chains[i].text) for i in c.chain_ids]
+        yield Kept(c.id, c.problem_id, c.split, {**known, "lengths": lengths}, scores, c.chain_ids)
+
+
+_FACTS = ("better", "worse", "section", "weight")
+"""What is kept of a comparison, besides its ids."""
+
+
+def _again(rows: Sequence[EvalRow], result: Result, settings: EvalSettings, convention: Convention) -> Again:
+    comparisons = [Comparison(row.id, row.problem_id, row.split, **_facts(row)) for row in rows]
+    every = list(zip(comparisons, rows, strict=True))
+    lengths = {i: n for c, row in every for i, n in zip(c.chain_ids, row.truth["lengths"], strict=True)}
+    judges = [
+        Judge(name, variant, _by_chain(every, name, variant))
+        for name, variants in rows[0].scores.items()
+        for variant in variants
+    ]
+    found = _judged(comparisons, lengths, judges, settings, result.settings["rule"], convention)
+    return found.numbers, found.keys, found.curves
+
+
+def _by_chain(every: Sequence[tuple[Comparison, EvalRow]], scorer: str, variant: str) -> dict[str, float]:
+    """The scores of all chains."""
+    return {i: s for c, row in every for i, s in zip(c.chain_ids, row.scores[scorer][variant], strict=True)}
+
+
+def _facts(row: EvalRow) -> dict[str, Any]:
+    return {n: tuple(v) if isinstance(v := row.truth[n], list) else v for n in _FACTS}
+
+
 PREFERENCE = ProtocolEntry(
     title="preference",
     item=Comparison,
     measure=_measure,
     marks=_marks,
+    keep=_keep,
+    again=_again,
     tries_aggregators=True,
     words=("better", "worse"),
 )

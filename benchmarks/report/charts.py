@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -85,6 +85,35 @@ def over_optimization(key: str, title: str, lines: Sequence[Line]) -> Chart:
         axes.set(xlabel="KL from the policy, nats", ylabel="mean")
 
     return _line_chart(key, "Over-optimization", title, lines, 1.0, axis, _points_table("KL", lines, "margin"))
+
+
+def by_score(key: str, kind: str, title: str, lines: Sequence[Line], note: str) -> Chart:
+    """What is accepted by its score: a ROC curve, precision against recall, or risk against coverage.
+
+    Args:
+        key: see `draw`.
+        kind: of the curves.
+        title: short.
+        lines: one for each scorer or variant.
+        note: the areas under them.
+    """
+    what, x, y = BY_SCORE[kind]
+
+    def axis(axes: Any) -> None:
+        if kind == "roc":
+            axes.plot([0, 1], [0, 1], color=MUTED, linestyle="dashed", linewidth=1)
+        axes.set(xlabel=x, ylabel=y, xlim=(0, 1))
+
+    chart = _line_chart(key, what, title, lines, 1.0, axis, _points_table(x, lines, "share"))
+    return replace(chart, note=" ".join(filter(None, (note, chart.note))))
+
+
+BY_SCORE = {
+    "roc": ("ROC", "wrong ones accepted", "right ones accepted"),
+    "precision-recall": ("Precision and recall", "right ones accepted (recall)", "right among accepted (precision)"),
+    "risk-coverage": ("Risk and coverage", "accepted (coverage)", "wrong among accepted (risk)"),
+}
+"""Kind of curve to its title and axes."""
 
 
 def lines_of(curves: Iterable[Curve], color: str, main: str = "") -> list[Line]:

@@ -46,13 +46,13 @@ def report(
     Raises:
         PrmError: a result or the output cannot be used, or a result is given twice.
     """
-    place, paths = Workspace(out, "report.html"), _paths(results)
+    place, paths = Workspace(out, "report.html"), paths_of(results)
     beside = {f"chains of {path}": shown_path(path) for path in paths if shown_path(path).exists()}
     settings = {"browse": browse} | ({} if figures is None else {"figures": str(figures)})
     job = Job(place.out, "report", settings, {str(path): path for path in paths} | beside)
     with making(job, "report", overwrite) as counts:
         if counts is not None:
-            read = _read(paths)
+            read = read_each(paths)
             require_targets(report_to, read)
             shown = {name: read_shown(shown_path(path)) for name, path in zip(read, paths, strict=True)}
             page = make_page(read, shown, browse)
@@ -91,20 +91,20 @@ def leaderboard(
     Raises:
         PrmError: a result or the output cannot be used, or a result is given twice.
     """
-    paths = _paths(results)
+    paths = paths_of(results)
     if out is None:
-        return write_board(make_board(_read(paths), variants, allow_mixed=allow_mixed), form)
+        return write_board(make_board(read_each(paths), variants, allow_mixed=allow_mixed), form)
     settings = {"format": form, "variant": list(variants), "allow_mixed": allow_mixed}
     job = Job(Path(out), "leaderboard", settings, {str(path): path for path in paths})
     with making(job, "leaderboard", overwrite) as counts:
         if counts is not None:
-            board = write_board(make_board(_read(paths), variants, allow_mixed=allow_mixed), form)
+            board = write_board(make_board(read_each(paths), variants, allow_mixed=allow_mixed), form)
             write_bytes(job.output, board.encode())
             counts["results"] = len(paths)
     return job.output.read_text(encoding="utf-8")
 
 
-def _paths(results: Sequence[Evaluated]) -> list[Path]:
+def paths_of(results: Sequence[Evaluated]) -> list[Path]:
     """The files of results, without manifests, which a `*` matches too."""
     if isinstance(results, str | os.PathLike | Output):
         raise InputError("results is one result, not a list of them", "give a list")
@@ -112,7 +112,7 @@ def _paths(results: Sequence[Evaluated]) -> list[Path]:
     return [path for path in paths if not path.name.endswith(".manifest.json")] or paths
 
 
-def _read(paths: Sequence[Path]) -> dict[str, Result]:
+def read_each(paths: Sequence[Path]) -> dict[str, Result]:
     """Read results, by file name; by path where two share a name.
 
     Raises:

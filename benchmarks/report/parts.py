@@ -110,7 +110,7 @@ def _best_of_k(drawn: Drawn) -> Iterator[Part]:
     baselines = of.pop("", [])
     scorers = sorted(of, key=drawn.order)
     references = charts.baseline_lines(c for c in baselines if c.variant in _REFERENCES)
-    lines = [line for scorer in scorers[:_FEW] if (line := _best_line(drawn, scorer, of[scorer]))] + references
+    lines = [_best_line(drawn, scorer, of[scorer]) for scorer in scorers[:_FEW]] + references
     key = f"{drawn.key}-best"
     one = [charts.best_of_k(key, "Best variant of each scorer" if scorers else "Baselines", lines)] if lines else []
     each = [
@@ -129,7 +129,7 @@ def _best_of_k(drawn: Drawn) -> Iterator[Part]:
     )
 
 
-def _best_line(drawn: Drawn, scorer: str, curves: Sequence[Curve]) -> Line | None:
+def _best_line(drawn: Drawn, scorer: str, curves: Sequence[Curve]) -> Line:
     best = next((c for c in curves if c.variant == drawn.best.get(scorer)), curves[0])
     style = "dashed" if best.variant.endswith("vote") else "solid"
     return Line(label_of(scorer, best.variant), best.points, drawn.colors.get(scorer, MUTED), style, has_band=True)
@@ -195,6 +195,50 @@ def _styles(drawn: Drawn) -> Iterator[Part]:
     yield Part(
         f"{drawn.key}-styles", "By style", "In hard pairs, the worse response is the more ornate one.", (), table=table
     )
+
+
+def _by_score(drawn: Drawn) -> Iterator[Part]:
+    """What is accepted by its score: one chart for each kind of curve and what is scored, in one color per scorer."""
+    curves = [c for c in drawn.result.curves if c.kind in charts.BY_SCORE]
+    whats = dict.fromkeys((c.kind, c.variant if c.variant in _SCORED else "") for c in curves)
+    made, others = list[Chart](), list[Chart]()
+    for i, (kind, what) in enumerate(whats):
+        of = _by_scorer([c for c in curves if c.kind == kind and what in ("", c.variant)])
+        scorers = sorted(of, key=drawn.order)
+        lines = [_score_line(drawn, scorer, of[scorer]) for scorer in scorers[:_FEW]]
+        title = f"{charts.BY_SCORE[kind][0]}{what and f' of {what}'}"
+        note = ". ".join(filter(None, (_area(drawn, kind, what, scorer) for scorer in scorers[:_FEW])))
+        key = f"{drawn.key}-{kind}-{i}"
+        made.append(charts.by_score(key, kind, title, lines, note))
+        others += [
+            charts.by_score(
+                f"{key}-{j}", kind, f"{title}: {scorer}", charts.lines_of(of[scorer], drawn.colors[scorer]), ""
+            )
+            for j, scorer in enumerate(scorers)
+            if len(of[scorer]) > 1
+        ]
+    note = "What scores are worth as a filter, from the highest score to the lowest."
+    yield Part(f"{drawn.key}-by-score", "Accepted by score", note, tuple(made), others=tuple(others))
+
+
+def _score_line(drawn: Drawn, scorer: str, curves: Sequence[Curve]) -> Line:
+    """The curve of the aggregator behind the scorer's best number, or the only one."""
+    best = next((c for c in curves if drawn.is_best(scorer, c.variant)), curves[0])
+    label = scorer if best.variant in _SCORED else label_of(scorer, best.variant)
+    return Line(label, best.points, drawn.colors.get(scorer, MUTED), has_band=True)
+
+
+_SCORED = ("solutions", "steps")
+"""Variants of curves that say what is scored; the others are aggregators."""
+_AREAS = {"roc": "auroc", "precision-recall": "auprc", "risk-coverage": "aurc"}
+
+
+def _area(drawn: Drawn, kind: str, what: str, scorer: str) -> str:
+    """The area under a scorer's curve, with its interval; "" if the result has none."""
+    name = f"{what.removesuffix('s')}_{_AREAS[kind]}".strip("_")
+    own = [m for m in drawn.result.metrics if (m.scorer, m.name, m.split) == (scorer, name, "all")]
+    area = next((m for m in own if drawn.is_best(scorer, m.variant)), own[0] if own else None)
+    return "" if area is None else f"{scorer} {title_of(_AREAS[kind])} {metric_text(area)}"
 
 
 def _by_scorer(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
@@ -314,6 +358,7 @@ def _pictures(drawn: Drawn, kind: str, title: str, note: str, draw: Callable[[st
 _MAKERS: tuple[Callable[[Drawn], Iterator[Part]], ...] = (
     _best_of_k,
     _splits,
+    _by_score,
     _styles,
     _reliability,
     _over_optimization,

@@ -5,15 +5,18 @@ from __future__ import annotations
 from ..results import Metric, is_share
 
 _SPELLED = {
+    "auprc": "AUPRC",
+    "aurc": "AURC",
     "auroc": "AUROC",
     "brier": "Brier score",
     "ece": "ECE",
     "f1": "F1",
+    "fpr": "FPR",
     "mcc": "MCC",
     "prmscore": "PRMScore",
 }
 _JOINED = {"first error accuracy": "first-error accuracy", "all right accuracy": "all-right accuracy"}
-_LOWER = ("brier", "ece", "error", "loss")
+_LOWER = ("aurc", "brier", "ece", "error", "loss")
 """A metric whose name ends in one of these words is better the lower it is."""
 NOTHING = "-"
 """Shown for an undefined number."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -265,7 +264,7 @@ def read_suite(
         try:
             if isinstance(row, RowError):
                 raise row
-            collection.add(partial(suite.read, row), place, drops)
+            collection.add(row, suite.read, place, drops)
         except RowError as error:
             drops.add(f"{stem}:{number}", error.reason, error.detail)
     if not collection.truths:
@@ -274,5 +273,6 @@ def read_suite(
     truths = steps.rated_once(collection.truths, collection.chains) if suite.is_rated_once else collection.truths
     problems, chains, stored = collection.problems, collection.chains, collection.stored
     return SuiteData(
-        name, suite.protocol, problems, chains, tuple(truths), stored, suite.note, rule=suite.rule, convention=how
-    )
+        name, suite.protocol, problems, chains, tuple(truths), stored, suite.note,
+        rule=suite.rule, convention=how, fields=collection.fields,
+    )  # fmt: skip

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from prm.data.drops import Drops
 from prm.data.records import Chain, Problem, StepScores
-from prm.data.rows import RowError
+from prm.data.rows import Row, RowError
 
 from ..conventions import EXACT, Convention
 from ..results import Protocol
 from .fields import ID_TWICE, TWICE, Place
 from .truth import Candidates, Found, Rule, Truth
+
+Plain = str | int | float | bool
+"""A value that rows can be grouped by."""
+_LONGEST = 80
+"""Characters of a text that is a group's name, and not a text to read."""
+
+
+def plain_fields(row: Mapping[str, Any]) -> dict[str, Plain]:
+    """The fields of a row that rows can be grouped by: numbers, truth values and short texts.
+
+    >>> plain_fields({"generator": "Qwen", "steps": ["a"], "problem": "Why? " * 30, "level": 3})
+    {'generator': 'Qwen', 'level': 3}
+    """
+    return {name: value for name, value in row.items() if _is_plain(value)}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return 0 < len(value) <= _LONGEST
+    return math.isfinite(value) if isinstance(value, float) else isinstance(value, int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +58,8 @@ class SuiteData:
     """As in `Suite`."""
     convention: Convention = EXACT
     """By which it was read, and is measured."""
+    fields: Mapping[str, Mapping[str, Plain]] = field(default_factory=dict, compare=False)
+    """The short values in the row of each chain, comparison or problem that is measured as one, by its id."""
 
 
 class Collection:
@@ -51,6 +75,8 @@ class Collection:
         self.chains: dict[str, Chain] = {}
         self.truths: list[Truth] = []
         self.stored: dict[str, dict[str, StepScores]] = {}
+        self.fields: dict[str, Mapping[str, Plain]] = {}
+        """As in `SuiteData`."""
         self._by_text: dict[str, list[Problem]] = {}
         self._truths_of: dict[str, tuple[Truth, ...]] = {}
         """By the id of their first chain."""
@@ -59,8 +85,8 @@ class Collection:
         self._suffixes: dict[str, list[str]] = {}
         """Added to an id that several rows share; by the id of the first chain without one."""
 
-    def add(self, read: Callable[[Place], Iterable[Found]], place: Place, drops: Drops) -> None:
-        """Add the row that `read` finds at a place.
+    def add(self, row: Row, read: Callable[[Row, Place], Iterable[Found]], place: Place, drops: Drops) -> None:
+        """Add what `read` finds in a row, at a place.
 
         If another row has its id, the row's number is appended to it. A repeated row adds its new scores; without any
         it is dropped.
@@ -68,7 +94,9 @@ class Collection:
         Raises:
             RowError: the row cannot be used; nothing of it was added.
         """
-        for found in self._under_free_ids(read, place):
+        for found in self._under_free_ids(partial(read, row), place):
+            for truth in found.truths:
+                self.fields.setdefault(truth.id, plain_fields(row))
             if not self._take(found):
                 drops.add(f"{place.stem}:{place.number}", TWICE, found.chains[0].id)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prm.data.rows import Row, RowError
+from prm.scoring.foreign import BAD_SCORE
 
 UNREADABLE = "a label that cannot be read"
 NO_SUCH_STEP = "a wrong step that is not there"
@@ -16,7 +17,6 @@ RIGHT_WITH_ERROR = "a right solution with a wrong step"
 WRONG_WITHOUT_ERROR = "a wrong solution without its wrong step"
 OTHER_TASK = "another task"
 UNEQUAL = "lists that differ in number"
-BAD_SCORE = "a score that cannot be read"
 EMPTY_CHAIN = "empty chain"
 BLANK_PROBLEM = "a problem that is blank"
 TWICE = "the same row twice"

@@ -12,8 +12,9 @@ from typing import Any
 
 from prm.data.formats.solutions import typed
 from prm.data.rows import Row, RowError
+from prm.scoring.foreign import BAD_SCORE
 
-from .fields import BAD_SCORE, real_number, require_equal, whole_number
+from .fields import real_number, require_equal, whole_number
 
 Three = Callable[[Sequence[float]], float]
 """One score from three probabilities; higher is better."""

@@ -112,6 +112,11 @@ class Candidates:
     answers: tuple[str | None, ...] | None = None
     """Final answers of the file; None if they are still to be found in the texts."""
 
+    @property
+    def id(self) -> str:
+        """The problem's."""
+        return self.problem_id
+
 
 Truth = StepTruth | Comparison | Candidates
 

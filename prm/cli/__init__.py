@@ -20,7 +20,7 @@ from prm import console
 from prm.errors import PrmError
 
 from . import calibrate, demo, formats, label, models, rank, sample, train, verify
-from .measuring import evaluate, gate, report
+from .measuring import compare, evaluate, gate, report
 
 Examples = dict[Callable[..., None], str]
 """Command functions, which also name the commands, and the example at the end of each help text."""
@@ -43,6 +43,7 @@ _COMMANDS: Examples = {
     evaluate.suite: "prm suite processbench Qwen/ProcessBench --out runs/processbench",
     evaluate.eval_: "prm eval processbench Qwen/ProcessBench --scores PRM=scores.jsonl --out result.json\n\n"
     "Your own files: prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out result.json",
+    compare.compare: "prm compare runs/before.json runs/after.json --by generator --out runs/comparison.json",
     report.report: "prm report runs/processbench.json runs/best-of-n.json --out report.html",
     report.leaderboard: "prm leaderboard runs/processbench.json runs/best-of-n.json --format markdown",
     verify.verify: "prm verify outputs.jsonl --prediction completion --gold answer --out verdicts.jsonl\n\n"

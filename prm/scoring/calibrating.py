@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -25,6 +26,7 @@ from prm.statistics.calibration import Calibration, Method, Scale, fit
 from prm.statistics.metrics import brier_score, expected_calibration_error, log_loss, reliability
 from prm.statistics.strengths import PRIOR, ComparisonModel, strengths
 
+from .foreign import Links, Siblings, read_step_scores
 from .reranking import common_kind
 from .scorer import ScoreKind
 
@@ -66,7 +68,7 @@ def calibrate(
     """Fit a calibration to scores with known labels, and measure it on other problems.
 
     Args:
-        scores: scores from `prm.score`, of chains the scorer was not trained on; see `prm.Source`.
+        scores: scores from `prm.score` or another tool, of chains the scorer was not trained on; see `prm.Source`.
         labels: step labels of the same chains.
         out: file of the calibration; None for a temporary one.
         method: see `prm.statistics.calibration.fit`.
@@ -92,12 +94,12 @@ def calibrate(
     job = Job(place.out, "calibrate", settings, files)
     with making(job, "calibration", overwrite) as counts:
         if counts is not None:
-            scored, drops = list(read_records(files["scores"], StepScores)), Drops()
+            labeled, drops = by_id(read_records(files["labels"], StepLabels)), Drops()
+            scored = list(read_step_scores(files["scores"], drops, partial(_links, labeled)).values())
             kind = common_kind(scored)
             if scorer is not None:
                 _metadata(Path(scorer), kind)
             scale, aggregator = _scale(kind, level, aggregate)
-            labeled = by_id(read_records(files["labels"], StepLabels))
             points = (
                 _step_points(scored, labeled, labels_as or "hard", drops)
                 if level == "step"
@@ -118,6 +120,14 @@ def calibrate(
     return Calibrated(
         Calibration.from_json(found["fit"]), level, found["before"], found["after"], found["counts"], output
     )
+
+
+def _links(labeled: Mapping[str, StepLabels]) -> Links:
+    """The labeled chains of each problem, for scores of other tools."""
+    groups: dict[str, list[str]] = {}
+    for labels in labeled.values():
+        groups.setdefault(labels.problem_id, []).append(labels.chain_id)
+    return Links(Siblings(problem_id, tuple(own)) for problem_id, own in groups.items())
 
 
 def _store(scorer: Path, level: Level, fit: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from statistics import median, pstdev
 from typing import TypeVar
 
 from prm.data.drops import Drops
-from prm.data.files import by_id, read_records, to_json
+from prm.data.files import to_json
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.records import Asked, StepScores
@@ -21,6 +21,7 @@ from prm.data.writing import write_lines
 from prm.errors import InputError
 from prm.statistics.calibration import Calibration
 
+from .foreign import read_step_scores
 from .scorer import CombinedScores, Refusal, ScoreKind, Scorer, Scores, checked_scores
 
 T = TypeVar("T")
@@ -159,7 +160,7 @@ def combine(
     """Combine the scores of several scorers; the members' scores stay in the records.
 
     Args:
-        scores: scores of the same chains by name of the scorer; see `prm.Source`.
+        scores: scores of the same chains by name of the scorer, from `prm.score` or another tool; see `prm.Source`.
         out: file of the combined scores; None for a temporary one.
         how: "mean", "median", "min", "max", or "mean-sd:1" for the mean minus one standard deviation.
         calibrations: files from `prm calibrate` by name of the scorer, for all or none of them.
@@ -179,7 +180,7 @@ def combine(
     with making(job, "scores", overwrite) as counts:
         if counts is not None:
             drops, fitted = Drops(), {name: read_calibration(path) for name, path in (calibrations or {}).items()}
-            tables = {name: by_id(read_records(files[f"scores {name}"], StepScores)) for name in scores}
+            tables = {name: read_step_scores(files[f"scores {name}"], drops) for name in scores}
             rows = (to_json(row) for row in _rows(tables, fitted, rule, drops))
             counts["chains"] = write_lines(place.out, rows)
             write_drops(drops, place.out, counts)

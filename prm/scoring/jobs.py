@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,15 @@ from prm.data.files import (
     from_json,
     read_each_chain,
     read_problems,
-    read_records,
     require_linked,
+    sound_chains,
     to_json,
     write_records,
 )
 from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
-from prm.data.records import Chain, Choice, Drop, StepScores
+from prm.data.records import Chain, Choice, Drop, Problem, StepScores
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, partial_path, write_lines
 from prm.errors import InputError
@@ -36,6 +37,7 @@ from prm.models.dialects import Dialect, OutputChoice
 from prm.verifiers.checkers import Named
 
 from .checking import command_files, job_checker, recorded
+from .foreign import Links, Siblings, read_step_scores
 from .reranking import choose, common_kind, require_options
 from .scorer import CHAINS_A_ROUND, Refusal, ScoreKind, Scorer, Scores, score_chains
 
@@ -229,7 +231,7 @@ def rerank_chains(
     Args:
         problems: the problems of the chains; see `prm.Source`.
         chains: the chains to choose from.
-        scores: scores of these chains, from `prm.score`.
+        scores: scores of these chains, from `prm.score` or another tool; see `prm.scoring.foreign`.
         out: file of choices; None for a temporary one.
         aggregate: name in `prm.AGGREGATORS`; ignored for an ORM, which gives a single score.
         selection: "best-of-n", "majority" or "weighted".
@@ -262,9 +264,9 @@ def rerank_chains(
     with making(job, "choices", overwrite) as counts:
         if counts is not None:
             drops, known = Drops(), by_id(read_problems(files["problems"]))
-            scored = by_id(read_records(files["scores"], StepScores))
-            kind = common_kind(scored.values())
             owners = ProblemFile(files["problems"])
+            scored = read_step_scores(files["scores"], drops, partial(_links, known, files["chains"], splitter, owners))
+            kind = common_kind(scored.values())
             groups = _groups(read_each_chain(files["chains"], splitter, owners), known, scored, kind, drops)
             require_linked(files["chains"], read_each_chain(files["chains"], splitter, owners), owners)
             _require_matches(files["scores"], groups, scored)
@@ -284,6 +286,15 @@ def rerank_chains(
             counts["problems"] = write_records(place.out, _kept(choices, abstain_below, drops, counts))
             write_drops(drops, place.out, counts)
     return place.records(job, Choice)
+
+
+def _links(problems: Mapping[str, Problem], chains: Path, splitter: str, owners: ProblemFile) -> Links:
+    """The chains of each problem, for scores of other tools."""
+    groups: dict[str, list[str]] = {}
+    for chain in sound_chains(chains, splitter, owners):
+        groups.setdefault(chain.problem_id, []).append(chain.id)
+    siblings = [Siblings(problem_id, tuple(own)) for problem_id, own in groups.items()]
+    return Links(siblings, {identity: problem.text for identity, problem in problems.items()})
 
 
 def _kept(

@@ -60,6 +60,13 @@ class Resampling:
         sums: Floats = self.weights @ by_problem.reshape(problems, count)
         return sums
 
+    def placed(self, values: Floats | None, places: Ints, count: int) -> Floats:
+        """As `binned`, for so many places that most have few rows; None counts the rows."""
+        own = np.ones(len(places)) if values is None else values
+        by_problem = csr_matrix((own, (self.owners, places)), shape=(self.weights.shape[1], count))
+        sums: Floats = self.weights @ by_problem
+        return sums
+
     def means(self, values: Floats) -> Floats:
         """Means over the drawn rows, shaped as in `sums`; a column skips the rows where it is nan."""
         counted = ~np.isnan(values)
@@ -102,21 +109,15 @@ class Resampling:
         places = np.unique(scores[few])
         if not len(places):
             return np.zeros(len(self.weights)), np.zeros(len(self.weights))
-        own = self._counted(np.flatnonzero(few), np.searchsorted(places, scores[few]), len(places))
+        own = self.at(np.flatnonzero(few)).placed(None, np.searchsorted(places, scores[few]), len(places))
         between = np.searchsorted(places, scores[~few], side="left") + np.searchsorted(
             places, scores[~few], side="right"
         )
-        others = self._counted(np.flatnonzero(~few), between, 2 * len(places) + 1)
+        others = self.at(np.flatnonzero(~few)).placed(None, between, 2 * len(places) + 1)
         below = np.cumsum(others, axis=1)[:, :-1:2]  # strictly below each place
         wins = (own * (below + others[:, 1::2] / 2)).sum(axis=1)
         pairs = own.sum(axis=1) * others.sum(axis=1)
         return (wins if few is labels else pairs - wins), pairs
-
-    def _counted(self, rows: Ints, places: Ints, count: int) -> Floats:
-        """How many of these rows are drawn at each place: (draws + 1, count)."""
-        ones = (np.ones(len(rows)), (self.owners[rows], places))
-        counted: Floats = self.weights @ csr_matrix(ones, shape=(self.weights.shape[1], count))
-        return counted
 
 
 def resample(owners: Sequence[Hashable], strata: Sequence[Hashable], draws: int = 1000, seed: int = 0) -> Resampling:

@@ -91,13 +91,13 @@ def test_a_share_at_0_or_1_in_every_draw_keeps_an_interval(name, value, n, inter
 def test_a_row_without_a_score_of_one_scorer_is_left_out_for_all():
     data, scores = located()
     drops, few = Drops(), {i: s for i, s in scores.items() if i not in ("p0/1", "p1/4")}
-    result, shown = measure_suite(data, {"A": table(scores), "B": table(few)}, HOW, drops)
+    result, shown, _ = measure_suite(data, {"A": table(scores), "B": table(few)}, HOW, drops)
     assert [(d.id, d.reason, d.detail) for d in drops] == [("p0/1", "no score", "of B"), ("p1/4", "no score", "of B")]
     counts = {name: result.data[name] for name in ("rows", "problems", "chains", "splits", "dropped")}
     assert counts == {"rows": 4, "problems": 2, "chains": 4, "splits": {"x": 2, "y": 2}, "dropped": {"no score": 2}}
     assert {m.n for m in result.metrics if (m.name, m.split) == ("f1", "macro")} == {4}
     assert {c.chain_id for c in shown} == {"p0/0", "p0/2", "p1/3", "p1/5"}
-    only, _ = measure_suite(data, {"A": table(few)}, HOW, Drops())
+    only, *_ = measure_suite(data, {"A": table(few)}, HOW, Drops())
     mine = [m for m in result.metrics if m.scorer == "A"]
     assert mine == list(only.metrics), "A is measured on the rows that both have"
 
@@ -107,7 +107,7 @@ def test_a_comparison_counts_only_with_all_its_responses():
     data = suite("preference", truths, {f"p{i}/{k}": 1 for i in range(3) for k in range(3)})
     scores, drops = {f"p{i}/{k}": (1.0 - k,) for i in range(3) for k in range(3)}, Drops()
     del scores["p1/2"]
-    result, shown = measure_suite(data, {"RM": table(scores, "orm")}, HOW, drops)
+    result, shown, _ = measure_suite(data, {"RM": table(scores, "orm")}, HOW, drops)
     assert [(d.id, d.detail) for d in drops] == [("c1", "of RM")]
     assert (result.data["rows"], result.data["pairs"]) == (2, 4)
     assert [c.is_right for c in shown] == [T, F, F] * 2
@@ -118,7 +118,7 @@ def test_a_pool_needs_the_scores_of_its_answers():
     data, own, scores = pools()
     del scores["p1/2"], scores["p2/0"]  # one without an answer, and one with
     drops = Drops()
-    result, shown = measure_suite(data, {"PRM": table(scores)}, HOW, drops, own)
+    result, shown, _ = measure_suite(data, {"PRM": table(scores)}, HOW, drops, own)
     assert [(d.id, d.reason, d.detail) for d in drops] == [("p2", "no score", "of PRM")]
     assert (result.data["rows"], result.data["undecided"]) == (3, 3)
     lacking = next(c for c in shown if c.chain_id == "p1/2")
@@ -130,7 +130,7 @@ def test_rows_dropped_before_are_counted_too():
     drops = Drops()
     drops.add("row 7", "a field of the wrong kind")
     small = replace(own[0], problem_id="q", chain_ids=("q/0",), is_right=(T,), groups=(0,), lengths=(5,))
-    result, _ = measure_suite(data, {"PRM": table(scores)}, replace(HOW, n=2), drops, [small, *own])
+    result, *_ = measure_suite(data, {"PRM": table(scores)}, replace(HOW, n=2), drops, [small, *own])
     assert result.data["dropped"] == {"a field of the wrong kind": 1, "fewer than 2 solutions": 1}
     assert (result.settings["n"], result.data["chains"]) == (2, 8)
 
@@ -173,7 +173,7 @@ def test_candidates_are_not_rows():
     """Best of n is measured on pools, whatever truths the suite holds."""
     data, own, scores = pools()
     data = replace(data, truths=tuple(Candidates(p.problem_id, "all", p.chain_ids) for p in own))
-    result, _ = measure_suite(data, {"PRM": table(scores)}, HOW, Drops(), own[:2])
+    result, *_ = measure_suite(data, {"PRM": table(scores)}, HOW, Drops(), own[:2])
     assert result.data["rows"] == 2
     with pytest.raises(InputError, match="no problem has a solution"):
         measure_suite(data, {"PRM": table(scores)}, HOW, Drops())
@@ -182,7 +182,7 @@ def test_candidates_are_not_rows():
 def test_pools_alone_are_enough():
     """Without texts there is nothing to show."""
     _, own, scores = pools()
-    result, shown = measure_suite(
+    result, shown, _ = measure_suite(
         SuiteData("best-of-n", "best-of-n", {}, {}, (), {}), {"PRM": table(scores)}, HOW, Drops(), own
     )
     assert (result.data["problems"], shown) == (4, [])
@@ -192,7 +192,7 @@ def test_pools_alone_are_enough():
 def test_whole_problems_are_shown(show):
     """Three chains each: as many problems as fit, in the order of the suite, drawn by the seed."""
     data, scores = located(60)
-    _, shown = measure_suite(data, {"A": table(scores)}, HOW, Drops(), show=show)
+    _, shown, _ = measure_suite(data, {"A": table(scores)}, HOW, Drops(), show=show)
     ids = [c.chain_id for c in shown]
     assert len(ids) == min(show // 3, 20) * 3
     assert all(
@@ -220,7 +220,7 @@ def test_shown_problems_are_drawn():
 def test_a_shown_chain_has_all_that_is_known():
     data, scores = located()
     data = replace(data, truths=tuple(replace(t, is_answer_right=F) for t in data.truths))
-    _, shown = measure_suite(data, {"A": table(scores), "B": table(scores)}, HOW, Drops())
+    _, shown, _ = measure_suite(data, {"A": table(scores), "B": table(scores)}, HOW, Drops())
     first = shown[1]
     assert (first.problem_id, first.problem, first.answer, first.chain_id, first.split) == (
         "p0",
@@ -241,7 +241,7 @@ def test_who_chose_a_shown_chain():
     own = Pool("p", "all", ("p/0", "p/1", "p/2"), (T, F, T), (0, 1, 0), (5, 5, 5))
     data = suite("best-of-n", [], dict.fromkeys(own.chain_ids, 2))
     scores = {"p/0": (0.1, 0.3), "p/1": (0.5, 0.4), "p/2": (0.2, 0.9)}
-    _, shown = measure_suite(
+    _, shown, _ = measure_suite(
         data, {"X": table(scores), "R": table({i: (s[1],) for i, s in scores.items()}, "orm")}, HOW, Drops(), [own]
     )
     by_way = {way: c.chain_id for c in shown for way in c.chosen_by}
@@ -255,7 +255,7 @@ def test_who_chose_a_shown_chain():
 
 def test_a_result_says_what_it_is_of():
     data, scores = located()
-    result, _ = measure_suite(data, {"A": table(scores)}, HOW, Drops())
+    result, *_ = measure_suite(data, {"A": table(scores)}, HOW, Drops())
     assert (result.suite, result.protocol, result.scorers) == ("made up", "localization", ("A",))
     assert (result.settings["draws"], result.settings["seed"], result.settings["threshold"]) == (50, 0, {"A": 0.5})
     assert set(result.versions) == {"prm-toolkit", "numpy", "sympy"}
@@ -268,9 +268,9 @@ def test_a_digest_is_of_rows_and_truth():
     other = replace(data, truths=(replace(data.truths[0], steps=(F, N)), *data.truths[1:]))
     digests = [measure_suite(d, {"A": table(scores)}, HOW, Drops())[0].data["digest"] for d in (data, other, data)]
     assert digests[0] == digests[2] != digests[1]
-    less, _ = measure_suite(data, {"A": table({i: s for i, s in scores.items() if i != "p0/0"})}, HOW, Drops())
+    less, *_ = measure_suite(data, {"A": table({i: s for i, s in scores.items() if i != "p0/0"})}, HOW, Drops())
     assert less.data["digest"] != digests[0]
-    worse, _ = measure_suite(data, {"A": table(dict.fromkeys(scores, (0.1, 0.1)))}, HOW, Drops())
+    worse, *_ = measure_suite(data, {"A": table(dict.fromkeys(scores, (0.1, 0.1)))}, HOW, Drops())
     assert worse.data["digest"] == digests[0], "it does not depend on scores"
 
 
@@ -288,7 +288,7 @@ def test_a_result_is_plain_json(tmp_path, protocol):
     else:
         data, scores = located()
         data = replace(data, protocol=protocol)
-    result, _ = measure_suite(data, {"A": table(scores)}, HOW, Drops(), own)
+    result, *_ = measure_suite(data, {"A": table(scores)}, HOW, Drops(), own)
     path = tmp_path / "result.json"
     path.write_text(json.dumps(result_to_json(result), allow_nan=False), encoding="utf-8")
     assert read_result(path) == result
@@ -324,7 +324,8 @@ def test_settings_that_mean_nothing(given, message):
 def test_the_same_again_is_the_same():
     data, own, scores = pools()
     one, two = (measure_suite(data, {"A": table(scores)}, HOW, Drops(), own) for _ in range(2))
-    assert one == two
+    assert one[:2] == two[:2]
+    assert list(one[2]) == list(two[2])
 
 
 def test_a_difference_is_a_minus_b():
@@ -383,7 +384,7 @@ def test_our_own_files_for_best_of_n(tmp_path):
     drops = Drops()
     data = read_own("best-of-n", tmp_path / "problems.jsonl", tmp_path / "chains.jsonl", drops)
     own = list(make_pools(data.truths, data.problems, data.chains, drops))
-    result, shown = measure_suite(data, {"A": table(dict.fromkeys(texts, (0.5,)))}, HOW, drops, own)
+    result, shown, _ = measure_suite(data, {"A": table(dict.fromkeys(texts, (0.5,)))}, HOW, drops, own)
     assert result.data["dropped"] == {"its problem is missing": 1, "no solution": 1}
     assert (result.data["rows"], [c.is_right for c in shown]) == (1, [T, F])
 
@@ -398,7 +399,7 @@ def test_our_own_files_of_the_arithmetic_world(tmp_path):
     write_records(tmp_path / "chains.jsonl", chains)
     data = read_own("world", tmp_path / "problems.jsonl", tmp_path / "chains.jsonl", Drops())
     assert [(t.steps, t.is_answer_right) for t in data.truths] == [((T, T), T), ((F, F), F)]
-    result, _ = measure_suite(
+    result, *_ = measure_suite(
         data,
         {"A": table({"a": (0.9, 0.9), "b": (0.1, 0.9)}), "B": table({"a": (0.9, 0.9), "b": (0.9, 0.1)})},
         HOW,

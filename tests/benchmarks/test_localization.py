@@ -106,6 +106,7 @@ HAND = [
     StepTruth("d", "s", "all", (T,), T),
 ]
 SCORES = {"a": (0.9, 0.6, 0.2), "b": (0.4, 0.35), "c": (0.9, 0.3), "d": (0.8,)}
+HUNDREDTHS = [i / 100 for i in range(1, 101)]
 BY_HAND = {
     # a is found; b is called wrong one step too early, c by mistake, d is right
     ("first_error_accuracy", "all", "fixed 0.5"): 1 / 2,
@@ -130,6 +131,14 @@ BY_HAND = {
     ("step_auroc_within_position", "all", ""): 1 / 2,  # second steps: 0.6 and 0.3 against 0.35
     # by bin 0.2, 0.3, 0.4 and 0.35, 0.6, 0.8, twice 0.9: |scores - right| are 0.2, 0.7, 0.25, 0.4, 0.2, 0.2, of 8 steps
     ("ece", "all", "steps"): 1.95 / 8,
+    # from the top d, b, c, a: precision 1 at d and 2/3 at c; no threshold between takes more than d without b
+    ("solution_auprc", "all", "min"): 1 / 2 + 1 / 3,
+    **{("solution_recall_at_fpr_" + percent, "all", "min"): 1 / 2 for percent in ("1", "5", "10")},
+    # of the four in this order, wrong ones up to a coverage: 0, then up to 1 at 1/2, 1 at 3/4, 2 at 1
+    ("solution_aurc", "all", "min"): np.mean([max(min(4 * c - 1, 1), 4 * c - 2, 0) / (4 * c) for c in HUNDREDTHS]),
+    # right ones at 0.9 0.9 0.8 0.6 0.4, a wrong one at 0.35, a right one at 0.3, a wrong one at 0.2
+    ("step_auprc", "all", ""): 5 / 6 + 1 / 6 * 6 / 7,
+    **{("step_recall_at_fpr_" + percent, "all", ""): 5 / 6 for percent in ("1", "5", "10")},
     # right 0.01 + 0.16 + 0.36 + 0.01 + 0.49 + 0.04, wrong 0.04 + 0.1225
     ("brier", "all", "steps"): 1.2325 / 8,
 }

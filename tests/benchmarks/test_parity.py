@@ -27,7 +27,7 @@ def measured(suite, *parts):
     drops = Drops()
     data = read_suite(suite, SAMPLES.joinpath(*parts), drops)
     scorers = {name: table_of(own.values()) for name, own in data.stored.items()}
-    result, _ = measure_suite(data, scorers, EvalSettings(draws=100), drops)
+    result, *_ = measure_suite(data, scorers, EvalSettings(draws=100), drops)
     return {(m.scorer, m.name, m.split, m.variant): m for m in result.metrics}
 
 

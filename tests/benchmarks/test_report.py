@@ -262,6 +262,33 @@ def test_a_reward_and_a_share_of_right_choices_get_separate_axes():
     assert [c.title for c in over.others] == ["PRM last"]
 
 
+def test_what_is_accepted_by_score_is_drawn_in_one_chart_of_each_kind():
+    """The aggregator behind the best number of a scorer is shown, and the areas that the result holds are named."""
+    points = (Point(0.5, 0.2, 0.1, 0.3), Point(1.0, 0.4, 0.3, 0.5))
+    curves = [
+        Curve("roc", f"{scorer} {what}", scorer, what, points)
+        for scorer in ("PRM", "B")
+        for what in ("solutions", "steps")
+    ]
+    curves += [Curve("risk-coverage", f"PRM {own}", "PRM", own, points) for own in ("min", "last")]
+    metrics = [
+        Metric("PRM", "solution_auroc", "all", "min", 0.8, 0.7, 0.9, 10),
+        Metric("PRM", "aurc", "all", "last", 0.25, 0.2, 0.3, 10),
+        Metric("PRM", "aurc", "all", "min", 0.35, 0.3, 0.4, 10),
+    ]
+    best = Metric("PRM", "best-of-2", "all", "last vote", 0.5, 0.4, 0.6, 10)
+    own = replace(result(scorers=("PRM", "B"), headline=(best,)), curves=tuple(curves), metrics=(best, *metrics))
+    (found,) = sections({"a.json": own})
+    part = by_id(found, "by-score")
+    assert [c.title for c in part.charts] == ["ROC of solutions", "ROC of steps", "Risk and coverage"]
+    assert part.charts[0].note == "PRM AUROC 0.800 (0.700 to 0.900) Band: 95% interval."
+    assert part.charts[2].note.startswith("PRM AURC 0.250")
+    assert part.charts[0].table.header == ("wrong ones accepted", "PRM", "B")
+    assert part.charts[2].table.header == ("accepted (coverage)", "PRM last")
+    assert [c.title for c in part.others] == ["Risk and coverage: PRM"]
+    assert "<svg" in part.charts[0].svg
+
+
 def test_reliability_names_its_calibration_error():
     found = section("pb.json")
     assert by_id(found, "reliability-part").charts[0].note == "ECE 0.038 · Brier score 0.168"

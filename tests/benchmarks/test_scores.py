@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from prm.benchmarks.evaluation import strange_scores
-from prm.benchmarks.foreign import Links
 from prm.benchmarks.numbers import EvalSettings
 from prm.benchmarks.pools import Pool, make_pools, of_size, pool_to_json, read_pools
 from prm.benchmarks.results import (
@@ -32,6 +31,7 @@ from prm.data.drops import Drops
 from prm.data.files import write_records
 from prm.data.records import Chain, Problem, StepScores
 from prm.errors import InputError
+from prm.scoring.foreign import Links
 from prm.statistics.aggregation import AGGREGATORS, Aggregator, aggregate
 
 GOOD = '{"id": "a", "scores": [0.5]}'

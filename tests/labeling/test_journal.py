@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from prm.data.drops import drops_path
+from prm.data.files import read_records
 from prm.data.manifest import Job
 from prm.data.records import Drop, Rollout, StepLabels
 from prm.errors import InputError, OutputError
@@ -69,6 +70,19 @@ def test_events_are_read_back(out):
     assert tally.reasons == {"empty chain": 1}
     assert tally.saved_share == pytest.approx(1 - 2 / 16)
     assert journal.cut == 0
+
+
+def test_rows_that_are_no_chain_are_written_once_and_count_as_none(out):
+    strange = [Drop("chains.jsonl:3", "row that cannot be used")]
+    for events in (EVENTS, []):
+        with job(out).taken_up(), Journal(out, strange=strange) as journal:
+            for event in events:
+                journal.append(event)
+            assert journal.finished == 3
+    with job(out).taken_up(), Journal(out, strange=strange) as journal:
+        journal.earlier(("a", "x", "b"), ("c",))
+        assert journal.tally.reasons == {"empty chain": 1}
+    assert [drop.id for drop in read_records(drops_path(out), Drop)] == ["chains.jsonl:3", "x"]
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))

@@ -286,6 +286,18 @@ def test_an_unusable_row_of_chains_costs_no_other(label, tmp_path, capsys):
     assert [row.chain_id for row in made] == ["p/0", "p/1"]
     assert made.counts["dropped (row that cannot be used)"] == 1
     assert "chains.jsonl:2 is left out" in capsys.readouterr().err
+    (drop,) = made.drops
+    assert (drop.id, drop.reason) == ("chains.jsonl:2", "row that cannot be used")
+    assert "blank" in drop.detail
+
+
+def test_unusable_rows_are_written_down_once_however_often_a_job_goes_on(label, tmp_path):
+    path, out = tmp_path / "chains.jsonl", tmp_path / "labels.jsonl"
+    rows = [{"problem_id": "p", "steps": steps} for steps in (["a", " "], ["b"], ["c"])]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    label(PROBLEMS[:1], path, out, rollouts=2)
+    made = label(PROBLEMS[:1], path, out, rollouts=4, extend=True)
+    assert (len(made), [drop.id for drop in made.drops]) == (2, ["chains.jsonl:1"])
 
 
 def is_five(text, gold, problem):

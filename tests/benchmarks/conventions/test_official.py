@@ -39,7 +39,7 @@ def measured(data, scores=None):
     pools = ()
     if data.protocol == "best-of-n":
         pools = list(make_pools(data.truths, data.problems, data.chains, Drops()))
-    result, _ = measure_suite(data, tables, FEW, Drops(), pools)
+    result, *_ = measure_suite(data, tables, FEW, Drops(), pools)
     assert result.convention == data.convention.name
     return {(m.scorer, m.name, m.split, m.variant): m.value for m in result.metrics}, result
 
@@ -455,7 +455,7 @@ def test_real_scores_by_both_conventions(suite, path, exact, official, capsys):
     for convention, part in (("exact", exact), ("official", official)):
         data = read_suite(suite, SAMPLES / path, Drops(), convention=convention)
         tables = {name: table_of(own.values()) for name, own in data.stored.items()}
-        result, _ = measure_suite(data, tables, FEW, Drops())
+        result, *_ = measure_suite(data, tables, FEW, Drops())
         shown[convention] = {m.scorer: m.value for m in result.headline}
         assert all(part in (m.name, m.split) for m in result.headline)
     with capsys.disabled():

@@ -12,23 +12,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from reprlib import repr as short
-from typing import Any
+from typing import Any, Literal, Protocol
 
-from prm.data.reading import rows_in
+from prm.data.drops import Drops
+from prm.data.files import read_records
+from prm.data.reading import read_source, rows_in
+from prm.data.records import StepScores
 from prm.data.rows import Row, RowError, first_field, optional_text, question_of
-
-from .suites.fields import BAD_SCORE
-from .suites.truth import Truth
+from prm.errors import InputError
 
 Scored = tuple[str, Sequence[float] | RowError, str]
 """Chain id, its scores or why they cannot be read, and their kind; "" for a list of one that may be either."""
 
+BAD_SCORE = "a score that cannot be read"
 NO_SCORES = "no scores in it"
 NO_CHAIN = "a row of scores without a chain"
 NO_KIND = "a kind of scores that is neither prm nor orm"
-"""Reasons to drop a row of scores, besides `BAD_SCORE`."""
+"""Reasons to drop a row of scores."""
 
 _IDS = ("chain_id", "id", "idx")
 _STEPS = ("scores", "step_scores", "prm_scores", "rewards", "step_rewards")
@@ -42,19 +46,53 @@ _PAIRS = (
 _ANSWERS = ("output", "outputs", "candidates")
 
 
+class Group(Protocol):
+    """Chains of one problem, in their order: all of them, one, or those of a comparison."""
+
+    @property
+    def id(self) -> str:
+        """The problem's, the chain's or the comparison's."""
+
+    @property
+    def problem_id(self) -> str:
+        """Of all of them."""
+
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """At least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Siblings:
+    """All chains of a problem, as a `Group`."""
+
+    problem_id: str
+    chain_ids: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """The problem's."""
+        return self.problem_id
+
+
 class Links:
     """Finds the chains that a row means: by their id, with or without that of their file, or by the problem."""
 
-    def __init__(self, truths: Iterable[Truth] = (), texts: Mapping[str, str] | None = None) -> None:
-        """`truths` are the suite's, and `texts` those of its problems by id."""
+    def __init__(self, groups: Iterable[Group] = (), texts: Mapping[str, str] | None = None) -> None:
+        """`texts` are those of problems, by id."""
+        self._owners: dict[str, str] = {}
         self._chains: dict[str, str | None] = {}
         self._items: dict[str, tuple[str, ...] | None] = {}
-        for truth in truths:
-            for chain_id in truth.chain_ids:
+        for group in groups:
+            for chain_id in group.chain_ids:
+                self._owners[chain_id] = group.problem_id
                 _put(self._chains, (chain_id, chain_id.partition("/")[2]), chain_id)
-            text = (texts or {}).get(truth.problem_id, "").strip()
-            own = getattr(truth, "id", truth.problem_id)
-            _put(self._items, (own, own.partition("/")[2], truth.problem_id, text), truth.chain_ids)
+            text = (texts or {}).get(group.problem_id, "").strip()
+            _put(self._items, (group.id, group.id.partition("/")[2], group.problem_id, text), group.chain_ids)
+
+    def owner(self, chain_id: str) -> str:
+        """The problem of a chain; of an unknown one what stands before the last slash of its id."""
+        return self._owners.get(chain_id) or chain_id.rpartition("/")[0] or chain_id
 
     def is_chain(self, identity: str | None) -> bool:
         """Whether there is one chain with this id."""
@@ -190,3 +228,51 @@ def _number(value: Any) -> float:
     except (ValueError, OverflowError):
         pass
     raise RowError(BAD_SCORE, "null" if value is None else short(value))
+
+
+def read_step_scores(path: Path, drops: Drops, links: Callable[[], Links] = Links) -> dict[str, StepScores]:
+    """The scores in a file by chain id: our own records, or rows of any other tool.
+
+    Args:
+        path: see `prm.data.reading`; our own records are read strictly.
+        drops: receives rows of others without scores, without a chain, or with a score that cannot be read.
+        links: gives the known chains, for rows that name them in another way; asked only for rows of others.
+
+    Raises:
+        InputError: one of our records cannot be used, no row of others can, an id comes twice, or kinds are mixed.
+    """
+    if _is_ours(path):
+        return {row.chain_id: row for row in read_records(path, StepScores)}
+    known, before = links(), len(drops)
+    found: dict[str, tuple[tuple[float, ...], str]] = {}
+    for stem, number, row in read_source(path, unpack=rows_of_scores):
+        try:
+            if isinstance(row, RowError):
+                raise row
+            for chain_id, scores, kind in scored(row, known):
+                if isinstance(scores, RowError):
+                    raise scores
+                if chain_id in found:
+                    raise InputError(f"{path}:{number}: chain id {chain_id!r} comes twice", "give each chain one row")
+                found[chain_id] = tuple(scores), kind
+        except RowError as error:
+            drops.add(f"{stem}:{number}", error.reason, error.detail)
+    if not found:
+        reasons = ", ".join(dict.fromkeys(drop.reason for drop in list(drops)[before:])) or "it is empty"
+        raise InputError(f"{path}: holds no scores: {reasons}", _HINT)
+    kinds = {kind for _, kind in found.values() if kind}
+    if len(kinds) > 1:
+        raise InputError(f"{path}: mixes PRM and ORM scores", "give one file per scorer")
+    one: Literal["prm", "orm"] = "prm" if "prm" in kinds else "orm"
+    return {i: StepScores(i, known.owner(i), scores, one) for i, (scores, _) in found.items()}
+
+
+_HINT = "each row must have 'chain_id' or 'id', and 'scores' (one per step) or 'score'"
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the first row names a schema, or is none: our reader says best what is wrong with it."""
+    if path.is_dir():
+        return False
+    first = next(iter(read_source(path, unpack=rows_of_scores)), None)
+    return first is None or isinstance(first[2], RowError) or "schema" in first[2]
