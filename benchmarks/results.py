@@ -20,7 +20,7 @@ from .conventions import ConventionName
 
 RESULT_SCHEMA = "eval/1"
 SHOWN_SCHEMA = "shown-chain/1"
-Protocol = Literal["localization", "steps", "best-of-n", "preference"]
+Protocol = Literal["localization", "steps", "best-of-n", "preference", "search"]
 
 
 def label_of(scorer: str, variant: str) -> str:
@@ -32,7 +32,7 @@ def label_of(scorer: str, variant: str) -> str:
     return f"{scorer} {variant}".strip()
 
 
-_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
+_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc", "tokens")
 """A metric with one of these words in its name is not a share, and is shown unscaled."""
 
 
@@ -97,11 +97,12 @@ class Point:
 class Curve:
     """One line of a chart."""
 
-    kind: Literal["best-of-k", "over-optimization"]
+    kind: Literal["best-of-k", "over-optimization", "search"]
     """best-of-k: x is k, the value is the share of right choices. over-optimization: x is the KL divergence of best of
-    n from the policy, in nats."""
+    n from the policy, in nats. search: x is tokens for a problem, the value is the share of problems solved."""
     name: str
-    """The selector, as the legend shows it; for over-optimization, `variant` is "gold" or "proxy"."""
+    """The selector, as the legend shows it; for over-optimization, `variant` is "gold" or "proxy"; for search, it is
+    what x counts, and the curve of the best runs has no scorer."""
     scorer: str
     variant: str
     points: tuple[Point, ...]
@@ -177,6 +178,8 @@ class ShownChain:
     """By scorer: one score per step, or exactly one for the whole chain."""
     chosen_by: tuple[str, ...] = ()
     """The selectors that choose it among the chains of its problem."""
+    is_whole: bool = True
+    """Whether it came to an end; False for a branch that a search gave up."""
 
 
 _SHOWN_FIELDS = tuple(f.name for f in fields(ShownChain))
@@ -251,6 +254,7 @@ def _shown(path: Path, number: int, row: Row) -> ShownChain:
         if row["schema"] != SHOWN_SCHEMA:
             raise ValueError(f"is not a {SHOWN_SCHEMA} row")
         scores = {name: tuple(map(float, values)) for name, values in row["scores"].items()}
+        row = {"is_whole": True, **row}
         lists = {name: row[name] if row[name] is None else tuple(row[name]) for name in ("steps", "truth", "chosen_by")}
         return ShownChain(**{name: row[name] for name in _SHOWN_FIELDS} | lists | {"scores": scores})
     except KeyError as error:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..protocols import PROTOCOLS
+from ..protocols import words_of
 from ..results import Curve, Metric, Picture, Result, label_of
 from . import charts
 from .charts import MEANS, Chart, Line
@@ -288,7 +288,7 @@ def _margins(drawn: Drawn) -> Iterator[Part]:
 
 
 def _lengths(drawn: Drawn) -> Iterator[Part]:
-    words = PROTOCOLS[drawn.result.protocol].words
+    words = words_of(drawn.result.protocol)
 
     def draw(key: str, picture: Picture, color: str) -> Chart:
         return charts.lengths(key, picture, color, words)

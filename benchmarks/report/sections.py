@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocols import PROTOCOLS
+from ..protocols import TITLES
 from ..results import Difference, Metric, Result
 from . import charts
 from .charts import Chart, Reach
@@ -108,11 +108,11 @@ def _section(key: str, title: str, result: Result, colors: Mapping[str, str]) ->
     return Section(
         id=key,
         title=title,
-        protocol=PROTOCOLS[result.protocol].title,
+        protocol=TITLES[result.protocol],
         size=_size(result.data),
         warning=_warning(result.data),
         facts=tuple(_spelled_out({"convention": result.convention, **result.settings})),
-        counts=tuple(_spelled_out({k: v for k, v in result.data.items() if k != "dropped"})),
+        counts=tuple(_spelled_out({k: v for k, v in result.data.items() if k not in ("dropped", "choices")})),
         dropped=tuple((reason, _text(rows)) for reason, rows in dict(result.data.get("dropped") or {}).items()),
         versions=", ".join(f"{name} {version}" for name, version in result.versions.items()),
         headline_title=heading,

@@ -13,7 +13,7 @@ _SPELLED = {
     "prmscore": "PRMScore",
 }
 _JOINED = {"first error accuracy": "first-error accuracy", "all right accuracy": "all-right accuracy"}
-_LOWER = ("brier", "ece", "error", "loss")
+_LOWER = ("brier", "ece", "error", "loss", "tokens")
 """A metric whose name ends in one of these words is better the lower it is."""
 NOTHING = "-"
 """Shown for an undefined number."""
@@ -48,13 +48,17 @@ def scaled(name: str, value: float) -> float:
 def number(name: str, value: float | None) -> str:
     """A value of a metric as text.
 
-    >>> number("f1", 0.7125), number("ece", 0.0413), number("f1", None)
-    ('71.2', '0.041', '-')
+    >>> number("f1", 0.7125), number("ece", 0.0413), number("all_tokens", 1234.5), number("f1", None)
+    ('71.2', '0.041', '1,234', '-')
     """
     if value is None:
         return NOTHING
-    text = f"{100 * value:.1f}" if is_share(name) else f"{value:.3f}"
-    return text.replace("-", "\u2212" if float(text) else "")
+    text = f"{100 * value:.1f}" if is_share(name) else f"{value:,.0f}" if _is_count(name) else f"{value:.3f}"
+    return text.replace("-", "\u2212" if float(text.replace(",", "")) else "")
+
+
+def _is_count(name: str) -> bool:
+    return name.endswith("_tokens")
 
 
 def interval(name: str, low: float | None, high: float | None) -> str:
