@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 
 from ..protocols import words_of
 from ..results import Curve, Metric, Picture, Result, label_of
+from ..search.measures import PRICES
+from ..search.points import search_points
 from . import charts
 from .charts import MEANS, Chart, Line
 from .drawing import FAINT, MUTED, class_of
 from .headline import best_of_each
 from .tables import Table
-from .wording import metric_text, owner, title_of
+from .wording import metric_text, number, owner, title_of
 
 _FIRST = (
     "first_error_accuracy",
@@ -197,6 +199,42 @@ def _styles(drawn: Drawn) -> Iterator[Part]:
     )
 
 
+def _over_tokens(drawn: Drawn) -> Iterator[Part]:
+    curves = [c for c in drawn.result.curves if c.kind == "search"]
+    if not curves:
+        return
+    made = []
+    for i, axis in enumerate(dict.fromkeys(c.variant for c in curves)):
+        of = {c.scorer: c for c in curves if c.variant == axis}
+        front = of.pop("")
+        scorers = sorted(of, key=drawn.order)[:_FEW]
+        lines = [Line(s, of[s].points, drawn.colors[s], has_band=place < 3) for place, s in enumerate(scorers)]
+        lines.append(Line("front", front.points, MUTED, "dotted", is_stepped=True))
+        made.append(
+            charts.over_tokens(f"{drawn.key}-tokens-{i}", f"tokens {axis}", lines, _tokens_table(drawn.result, axis))
+        )
+    note = "Bands: 95% intervals of the three best. Dotted: the front, the runs that no other beats at as few tokens."
+    yield Part(f"{drawn.key}-over-tokens", "Accuracy against tokens", note, tuple(made))
+    choices = drawn.result.data.get("choices")
+    if choices:
+        levels = list(dict.fromkeys(level for own in choices.values() for level in own))
+        rows = tuple((budget, *(" / ".join(own.get(level, ())) for level in levels)) for budget, own in choices.items())
+        note = (
+            "The best run of each level of difficulty within a budget of tokens generated for a problem: chosen on one "
+            "half of the problems, measured on the other. Two names: the halves chose differently."
+        )
+        table = Table(("at most", *levels), rows)
+        yield Part(f"{drawn.key}-choices", "Compute-optimal choice", note, (), table=table)
+
+
+def _tokens_table(result: Result, axis: str) -> Table:
+    rows = (
+        (p.label, number(PRICES[axis], p.metrics[PRICES[axis]].value), metric_text(p.metrics["accuracy"]))
+        for p in search_points(result)
+    )
+    return Table(("run", "tokens", "solved, %"), tuple(rows))
+
+
 def _by_scorer(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
     found: defaultdict[str, list[Curve]] = defaultdict(list)
     for curve in curves:
@@ -223,7 +261,8 @@ def _splits(drawn: Drawn) -> Iterator[Part]:
     main = sum(name in _FIRST for name in groups) or 1
     legend = tuple((name, class_of(color)) for name, color in owners.items())
     best = "Each scorer in its best variant. " if every else ""
-    yield Part(key, "By split", f"{best}Lines: 95% intervals.", tuple(first[:main]), legend, (*first[main:], *every))
+    title = "By difficulty" if drawn.result.protocol == "search" else "By split"
+    yield Part(key, title, f"{best}Lines: 95% intervals.", tuple(first[:main]), legend, (*first[main:], *every))
 
 
 def _several(modes: Mapping[str, list[Metric]]) -> list[tuple[str, list[Metric]]]:
@@ -313,6 +352,7 @@ def _pictures(drawn: Drawn, kind: str, title: str, note: str, draw: Callable[[st
 
 _MAKERS: tuple[Callable[[Drawn], Iterator[Part]], ...] = (
     _best_of_k,
+    _over_tokens,
     _splits,
     _styles,
     _reliability,

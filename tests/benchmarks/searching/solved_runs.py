@@ -2,6 +2,7 @@
 
 import json
 
+import prm
 from prm.data.files import write_records
 from prm.data.records import Chain, Choice, Problem, StepScores
 
@@ -45,3 +46,24 @@ def simple(right, generated, scored=0, leaves=(5, 4)):
         f"p{i}": ([answer(a) for a in leaves], leaves.index(4 if r else 5), g, scored)
         for i, (r, g) in enumerate(zip(right, generated, strict=True))
     }
+
+
+def with_a_tree(folder):
+    """Two runs on four problems; of p0, `rebase` has a tree with branchings, and branches that were given up."""
+    rows = simple((1, 0, 1, 1), (10, 20, 30, 40), 5)
+    rows["p0"] = (
+        [
+            leaf("Two and two.\n", "So five.\n", "The answer is 5", scores=(0.9, 0.2, 0.1)),
+            leaf("Two and two.\n", "So four.\n", "The answer is 4", scores=(0.9, 0.8, 0.95)),
+            leaf("Two and two.\n", "Hm.\n", finish="unknown", scores=(0.9, 0.05)),
+            leaf("No idea <b>at all</b>.\n", finish="unknown", scores=(0.3,)),
+            leaf("Two and two.\n", "So four.\n", "It is $2^2$: the answer is 4", scores=(0.9, 0.8, 0.7)),
+        ],
+        1, 50, 70,
+    )  # fmt: skip
+    whole = {f"p{i}": ([answer(4), answer(5), answer(4)], i % 2, 30, 3) for i in range(4)}
+    runs = {
+        "rebase": write_run(folder / "a.jsonl", rows),
+        "weighted": write_run(folder / "b.jsonl", whole, method="weighted"),
+    }
+    return prm.evaluate_search(PROBLEMS, runs, by="level", draws=100)
