@@ -26,7 +26,7 @@ from prm.verifiers.checkers import Named
 
 from ..arithmetic.world import step_truth
 from ..jobs import Evaluation
-from ..numbers import EvalSettings
+from ..numbers import EvalSettings, Findings
 from ..results import Result, ShownChain, result_to_json, shown_path, shown_to_json
 from ..suites.truth import decided
 from .measures import Outcomes, levels_of, measure_search
@@ -165,11 +165,16 @@ def _result(
         "dropped": drops.by_reason(),
         "choices": choices,
     }
+    return as_result(findings, counts, difficulty)
+
+
+def as_result(findings: Findings, data: Mapping[str, Any], difficulty: str) -> Result:
+    """The result of `measure_search`; `data` as in `Result`, with its choices; `difficulty` in words."""
     return Result(
         suite="search",
         protocol="search",
         settings={**findings.settings, "difficulty": difficulty},
-        data=counts,
+        data=data,
         versions={name: version(name) for name in ("prm-toolkit", "numpy", "sympy")},
         scorers=tuple(dict.fromkeys(n.scorer for n in findings.numbers)),
         headline=tuple(number.metric() for number in findings.numbers if findings.headline(number)),

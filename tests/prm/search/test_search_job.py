@@ -5,7 +5,7 @@ import json
 import pytest
 from trees import TreeEngine, TreeScorer, is_last
 
-from prm import InputError, Problem, Refusal, Scorer, fit_pruning, solve
+from prm import InputError, Problem, Refusal, Scorer, evaluate_search, fit_pruning, solve
 from prm.data.files import read_records, write_records
 from prm.data.records import Chain, Choice, StepScores
 from prm.generation.choice import EngineChoice
@@ -72,6 +72,27 @@ def test_the_command_and_what_it_refuses(engine, base_model, prm, tmp_path):
     assert "already there" in prm(*given, "--method", "refine", "-n", 8)[2]
     assert "needs a scorer" in prm(*given, "--method", "beam", "--overwrite")[2]
     assert "unknown method 'mcts'" in prm(*given, "--method", "mcts", "--overwrite")[2]
+
+
+def test_what_was_solved_is_compared(engine, base_model, tmp_path):
+    """Accuracy and tokens are those that each job said; the leaves of every tree can be looked at."""
+
+    def run(method, n, seed=0):
+        out = tmp_path / f"{method}-{n}-{seed}.jsonl"
+        given = {"model": base_model, "scorer": TreeScorer(), "max_tokens": 400}
+        return solve(PROBLEMS, out, **given, method=method, n=n, seed=seed)
+
+    runs = {"rebase": [run("rebase", 8), run("rebase", 8, 1)], "weighted": [run("weighted", 2), run("weighted", 8)]}
+    found = evaluate_search(PROBLEMS, runs, draws=100)
+    values = {(m.scorer, m.variant, m.name): m.value for m in found.result.metrics if m.split == "all"}
+    for solved, variant in zip(runs["weighted"], ("n=2", "n=8"), strict=True):
+        assert 100 * values["weighted", variant, "accuracy"] == pytest.approx(solved.counts["% right"])
+        assert 3 * values["weighted", variant, "generated_tokens"] == pytest.approx(solved.counts["generated tokens"])
+        assert 3 * values["weighted", variant, "scored_tokens"] == pytest.approx(solved.counts["scored tokens"])
+    both = [solved.counts["generated tokens"] for solved in runs["rebase"]]
+    assert 6 * values["rebase", "", "generated_tokens"] == pytest.approx(sum(both))
+    assert len(found.shown) == found.result.data["chains"] == sum(len(run) for own in runs.values() for run in own)
+    assert sum(bool(chain.chosen_by) for chain in found.shown) == 4 * len(PROBLEMS)
 
 
 class Orm(Scorer):
