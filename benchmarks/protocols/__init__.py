@@ -13,7 +13,7 @@ from .entry import ProtocolEntry
 from .localization import LOCALIZATION, STEPS
 from .preference import PREFERENCE
 
-__all__ = ["PROTOCOLS", "TITLES", "ProtocolEntry", "words_of"]
+__all__ = ["PROTOCOLS", "TITLES", "ProtocolEntry", "who_of", "words_of"]
 
 PROTOCOLS: dict[Protocol, ProtocolEntry[Any]] = {
     "localization": LOCALIZATION,
@@ -25,6 +25,11 @@ PROTOCOLS: dict[Protocol, ProtocolEntry[Any]] = {
 
 TITLES: dict[Protocol, str] = {name: entry.title for name, entry in PROTOCOLS.items()} | {"search": "search"}
 """Of everything that a result can be about."""
+
+
+def who_of(protocol: Protocol) -> str:
+    """What a result compares."""
+    return "method" if protocol == "search" else "scorer"
 
 
 def words_of(protocol: Protocol) -> tuple[str, str]:

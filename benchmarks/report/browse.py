@@ -143,7 +143,7 @@ def _data(
             "right": chain.is_right,
             "scores": [_scores(chain.scores.get(scale.name)) for scale in scales],
             "chosen": [] if tree else [selectors.of(name) for name in chain.chosen_by],
-            "tree": [_node_row(node, scales) for node in tree],
+            **({"tree": [_node_row(node, scales) for node in tree]} if tree else {}),
         }
         for file, chain, tree in _rows(shown, results)
     ]

@@ -98,7 +98,7 @@ def over_tokens(key: str, title: str, lines: Sequence[Line], table: Table) -> Ch
         ticks = _decimal_ticks(min(xs), max(xs))
         axes.set_xticks(ticks, labels=[f"{tick:,.0f}" for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
-        axes.set(xlabel=f"{title}, for a problem", ylabel="solved, %")
+        axes.set(xlabel=f"{title.lower()}, for a problem", ylabel="solved, %")
 
     return _line_chart(key, "Accuracy against tokens", title, lines, 100.0, axis, table)
 

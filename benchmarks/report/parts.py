@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..protocols import words_of
+from ..protocols import who_of, words_of
 from ..results import Curve, Metric, Picture, Result, label_of
 from ..search.measures import PRICES
 from ..search.points import search_points
@@ -211,9 +211,9 @@ def _over_tokens(drawn: Drawn) -> Iterator[Part]:
         lines = [Line(s, of[s].points, drawn.colors[s], has_band=place < 3) for place, s in enumerate(scorers)]
         lines.append(Line("front", front.points, MUTED, "dotted", is_stepped=True))
         made.append(
-            charts.over_tokens(f"{drawn.key}-tokens-{i}", f"tokens {axis}", lines, _tokens_table(drawn.result, axis))
+            charts.over_tokens(f"{drawn.key}-tokens-{i}", f"Tokens {axis}", lines, _tokens_table(drawn.result, axis))
         )
-    note = "Bands: 95% intervals of the three best. Dotted: the front, the runs that no other beats at as few tokens."
+    note = "Dotted: the front, the runs that no other beats at as few tokens. Bands are those of the three best."
     yield Part(f"{drawn.key}-over-tokens", "Accuracy against tokens", note, tuple(made))
     choices = drawn.result.data.get("choices")
     if choices:
@@ -260,7 +260,7 @@ def _splits(drawn: Drawn) -> Iterator[Part]:
     ]
     main = sum(name in _FIRST for name in groups) or 1
     legend = tuple((name, class_of(color)) for name, color in owners.items())
-    best = "Each scorer in its best variant. " if every else ""
+    best = f"Each {who_of(drawn.result.protocol)} in its best variant. " if every else ""
     title = "By difficulty" if drawn.result.protocol == "search" else "By split"
     yield Part(key, title, f"{best}Lines: 95% intervals.", tuple(first[:main]), legend, (*first[main:], *every))
 

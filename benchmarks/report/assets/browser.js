@@ -69,7 +69,7 @@
   function textOf(index) {
     state.texts ??= data.chains.map((chain) => {
       const problem = problemOf(chain);
-      const steps = chain.tree.length ? chain.tree.map((node) => node.text) : chain.steps;
+      const steps = chain.tree ? chain.tree.map((node) => node.text) : chain.steps;
       return [chain.id, problem.id, problem.text, problem.answer ?? "", ...steps].join("\n").toLowerCase();
     });
     return state.texts[index];
@@ -231,7 +231,7 @@
     const back = make("button", "back", `← All ${unit}s`);
     back.type = "button";
     back.addEventListener("click", close);
-    const body = chain.tree.length ? tree(chain) : steps(chain);
+    const body = chain.tree ? tree(chain) : steps(chain);
     detail.replaceChildren(back, ...heading(chain), ...problem(chain), ...body, ...candidates(chain));
     detail.scrollTop = 0;
   }
@@ -242,7 +242,7 @@
     for (const place of chain.chosen) marks.append(make("span", "chosen", `★ ${data.selectors[place]}`));
     if (errorKind(chain) === "without") marks.append(make("span", "verdict", "no wrong step"));
     const split = data.splits[chain.split];
-    const size = chain.tree.length ? ends(chain) : [count(chain.steps.length, "step"), count(lengthOf(chain), "character")];
+    const size = chain.tree ? ends(chain) : [count(chain.steps.length, "step"), count(lengthOf(chain), "character")];
     const facts = [data.suites[chain.suite].name, split, ...size];
     return [make("h3", "id", chain.id), make("p", "quiet", facts.filter(Boolean).join(" · ")), marks, allScores(chain)];
   }
@@ -253,7 +253,7 @@
   function ends(chain) {
     const all = chain.tree.map((node) => node.ends).join("");
     const of = (mark) => all.split(mark).length - 1;
-    return [count(all.length, "chain"), `${of("1")} right`, `${of("-")} given up`];
+    return [count(all.length, "chain"), `${of("1")} right`, of("-") ? `${of("-")} given up` : ""];
   }
 
   /** The chain's score from every scorer. */
@@ -312,8 +312,9 @@
     return marks;
   }
 
-  // ---- the tree of a search: one chain from top to bottom, and what was tried instead of each step folded beneath it
+  // ---- the tree of a search: one chain from top to bottom, with the alternatives to each step folded beneath it
 
+  const FEW = 3;
   const builders = new WeakMap();
 
   function tree(chain) {
@@ -322,7 +323,7 @@
     chain.tree.forEach((node, place) => (node.parent < 0 ? first : below[node.parent]).push(place));
     const box = make("div", "tree");
     box.append(path(chain, first, below));
-    return [make("h4", "", "The chosen chain, and what was tried instead of its steps"), unfolder(box), box];
+    return [make("h4", "", "The chosen chain, and the alternatives to its steps"), unfolder(box), box];
   }
 
   /** A button that opens all that is folded. */
@@ -384,7 +385,7 @@
     ["-", "verdict", "given up"],
   ];
 
-  /** The other steps of a place, each to be opened. */
+  /** The alternatives to a step, each to be opened; a few are listed from the start. */
   function instead(chain, places, below) {
     const item = make("li", "instead");
     const strip = make("span", "strip");
@@ -394,11 +395,13 @@
       if (scale()) tint(cell, scoreOf(chain.tree[place]));
       strip.append(cell);
     });
-    item.append(folded("", [make("span", "", `${places.length} tried instead`), strip], () => {
+    const fold = folded("", [make("span", "", count(places.length, "alternative")), strip], () => {
       const all = make("ul", "branches");
       all.append(...places.map((place) => branch(chain, place, below)));
       return all;
-    }));
+    });
+    if (places.length <= FEW) build(fold).open = true;
+    item.append(fold);
     return item;
   }
 
@@ -438,7 +441,7 @@
     same.sort((a, b) => (chainScore(b) ?? -Infinity) - (chainScore(a) ?? -Infinity));
     const all = make("ol", "candidates");
     same.forEach((other) => all.append(candidate(other, other === chain)));
-    const what = chain.tree.length ? "trees" : "chains";
+    const what = chain.tree ? "trees" : "chains";
     return [make("h4", "", `All ${same.length} ${what} of this problem, highest score first`), all];
   }
 
