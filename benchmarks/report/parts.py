@@ -246,7 +246,7 @@ def _splits(drawn: Drawn) -> Iterator[Part]:
     """Every metric reported by split: first each scorer's best variant, then every variant."""
     defined = [m for m in drawn.result.metrics if m.value is not None]
     names = sorted({m.name for m in defined}, key=_place)
-    groups = {name: own for name in names if _has_splits(own := [m for m in defined if m.name == name])}
+    groups = {name: own for name in names if (own := _with_splits([m for m in defined if m.name == name]))}
     owners = _owners(drawn, [m for own in groups.values() for m in own])
     key = f"{drawn.key}-splits"
     first = [
@@ -270,8 +270,11 @@ def _several(modes: Mapping[str, list[Metric]]) -> list[tuple[str, list[Metric]]
     return list(modes.items()) if len(modes) > 1 else []
 
 
-def _has_splits(metrics: Sequence[Metric]) -> bool:
-    return len({m.split for m in metrics} - set(MEANS)) > 1
+def _with_splits(metrics: Sequence[Metric]) -> list[Metric]:
+    """Numbers of those scorers and variants that have any of several splits; none if there is only one split."""
+    splits = {m.split for m in metrics} - set(MEANS)
+    split_up = {(m.scorer, m.variant) for m in metrics if m.split in splits}
+    return [m for m in metrics if (m.scorer, m.variant) in split_up] if len(splits) > 1 else []
 
 
 def _of_best(drawn: Drawn, metrics: Sequence[Metric]) -> list[Metric]:
