@@ -32,7 +32,7 @@ def label_of(scorer: str, variant: str) -> str:
     return f"{scorer} {variant}".strip()
 
 
-_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc", "tokens")
+_PLAIN = ("alpha", "auroc", "beta", "brier", "correlation", "ece", "loss", "margin", "mcc")
 """A metric with one of these words in its name is not a share, and is shown unscaled."""
 
 
@@ -42,7 +42,16 @@ def is_share(name: str) -> bool:
     >>> is_share("f1"), is_share("step_auroc")
     (True, False)
     """
-    return not any(word in _PLAIN for word in name.split("_"))
+    return not is_count(name) and not any(word in _PLAIN for word in name.split("_"))
+
+
+def is_count(name: str) -> bool:
+    """Whether a metric is a number of tokens.
+
+    >>> is_count("generated_tokens"), is_count("f1")
+    (True, False)
+    """
+    return name.endswith("_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +108,10 @@ class Curve:
 
     kind: Literal["best-of-k", "over-optimization", "search"]
     """best-of-k: x is k, the value is the share of right choices. over-optimization: x is the KL divergence of best of
-    n from the policy, in nats. search: x is tokens for a problem, the value is the share of problems solved."""
+    n from the policy, in nats. search: x is tokens for a problem, `variant` says which, the value is the share of
+    problems solved; the curve of the runs that no other beats has no scorer."""
     name: str
-    """The selector, as the legend shows it; for over-optimization, `variant` is "gold" or "proxy"; for search, it is
-    what x counts, and the curve of the best runs has no scorer."""
+    """The selector, as the legend shows it; for over-optimization, `variant` is "gold" or "proxy"."""
     scorer: str
     variant: str
     points: tuple[Point, ...]

@@ -80,15 +80,6 @@ def best_of_k(key: str, title: str, lines: Sequence[Line]) -> Chart:
     return _line_chart(key, "Best of k", title, lines, 100.0, axis, _points_table("k", lines, "accuracy"))
 
 
-def over_optimization(key: str, title: str, lines: Sequence[Line]) -> Chart:
-    """Gold and proxy score over the KL divergence of best of n from the policy."""
-
-    def axis(axes: Any) -> None:
-        axes.set(xlabel="KL from the policy, nats", ylabel="mean")
-
-    return _line_chart(key, "Over-optimization", title, lines, 1.0, axis, _points_table("KL", lines, "margin"))
-
-
 def over_tokens(key: str, title: str, lines: Sequence[Line], table: Table) -> Chart:
     """Share of problems solved over tokens for a problem."""
     xs = [point.x for line in lines for point in line.points]
@@ -112,6 +103,15 @@ def _decimal_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [tick for power in powers for step in (1.0, 2.0, 5.0) if low <= (tick := step * 10**power) <= high]
     return ticks if len(ticks) > 1 else sorted({low, high})
+
+
+def over_optimization(key: str, title: str, lines: Sequence[Line]) -> Chart:
+    """Gold and proxy score over the KL divergence of best of n from the policy."""
+
+    def axis(axes: Any) -> None:
+        axes.set(xlabel="KL from the policy, nats", ylabel="mean")
+
+    return _line_chart(key, "Over-optimization", title, lines, 1.0, axis, _points_table("KL", lines, "margin"))
 
 
 def lines_of(curves: Iterable[Curve], color: str, main: str = "") -> list[Line]:

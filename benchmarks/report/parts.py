@@ -131,6 +131,42 @@ def _best_of_k(drawn: Drawn) -> Iterator[Part]:
     )
 
 
+def _over_tokens(drawn: Drawn) -> Iterator[Part]:
+    curves = [c for c in drawn.result.curves if c.kind == "search"]
+    if not curves:
+        return
+    made = []
+    for i, axis in enumerate(dict.fromkeys(c.variant for c in curves)):
+        of = {c.scorer: c for c in curves if c.variant == axis}
+        front = of.pop("")
+        scorers = sorted(of, key=drawn.order)[:_FEW]
+        lines = [Line(s, of[s].points, drawn.colors[s], has_band=place < 3) for place, s in enumerate(scorers)]
+        lines.append(Line("front", front.points, MUTED, "dotted", is_stepped=True))
+        made.append(
+            charts.over_tokens(f"{drawn.key}-tokens-{i}", f"Tokens {axis}", lines, _tokens_table(drawn.result, axis))
+        )
+    note = "Dotted: the front, the runs that no other beats at as few tokens. Bands are those of the three best."
+    yield Part(f"{drawn.key}-over-tokens", "Accuracy against tokens", note, tuple(made))
+    choices = drawn.result.data.get("choices")
+    if choices:
+        levels = list(dict.fromkeys(level for own in choices.values() for level in own))
+        rows = tuple((budget, *(" / ".join(own.get(level, ())) for level in levels)) for budget, own in choices.items())
+        note = (
+            "The best run of each level of difficulty within a budget of tokens generated for a problem: chosen on one "
+            "half of the problems, measured on the other. Two names: the halves chose differently."
+        )
+        table = Table(("at most", *levels), rows)
+        yield Part(f"{drawn.key}-choices", "Compute-optimal choice", note, (), table=table)
+
+
+def _tokens_table(result: Result, axis: str) -> Table:
+    rows = (
+        (p.label, number(PRICES[axis], p.metrics[PRICES[axis]].value), metric_text(p.metrics["accuracy"]))
+        for p in search_points(result)
+    )
+    return Table(("run", "tokens", "solved, %"), tuple(rows))
+
+
 def _best_line(drawn: Drawn, scorer: str, curves: Sequence[Curve]) -> Line | None:
     best = next((c for c in curves if c.variant == drawn.best.get(scorer)), curves[0])
     style = "dashed" if best.variant.endswith("vote") else "solid"
@@ -197,42 +233,6 @@ def _styles(drawn: Drawn) -> Iterator[Part]:
     yield Part(
         f"{drawn.key}-styles", "By style", "In hard pairs, the worse response is the more ornate one.", (), table=table
     )
-
-
-def _over_tokens(drawn: Drawn) -> Iterator[Part]:
-    curves = [c for c in drawn.result.curves if c.kind == "search"]
-    if not curves:
-        return
-    made = []
-    for i, axis in enumerate(dict.fromkeys(c.variant for c in curves)):
-        of = {c.scorer: c for c in curves if c.variant == axis}
-        front = of.pop("")
-        scorers = sorted(of, key=drawn.order)[:_FEW]
-        lines = [Line(s, of[s].points, drawn.colors[s], has_band=place < 3) for place, s in enumerate(scorers)]
-        lines.append(Line("front", front.points, MUTED, "dotted", is_stepped=True))
-        made.append(
-            charts.over_tokens(f"{drawn.key}-tokens-{i}", f"Tokens {axis}", lines, _tokens_table(drawn.result, axis))
-        )
-    note = "Dotted: the front, the runs that no other beats at as few tokens. Bands are those of the three best."
-    yield Part(f"{drawn.key}-over-tokens", "Accuracy against tokens", note, tuple(made))
-    choices = drawn.result.data.get("choices")
-    if choices:
-        levels = list(dict.fromkeys(level for own in choices.values() for level in own))
-        rows = tuple((budget, *(" / ".join(own.get(level, ())) for level in levels)) for budget, own in choices.items())
-        note = (
-            "The best run of each level of difficulty within a budget of tokens generated for a problem: chosen on one "
-            "half of the problems, measured on the other. Two names: the halves chose differently."
-        )
-        table = Table(("at most", *levels), rows)
-        yield Part(f"{drawn.key}-choices", "Compute-optimal choice", note, (), table=table)
-
-
-def _tokens_table(result: Result, axis: str) -> Table:
-    rows = (
-        (p.label, number(PRICES[axis], p.metrics[PRICES[axis]].value), metric_text(p.metrics["accuracy"]))
-        for p in search_points(result)
-    )
-    return Table(("run", "tokens", "solved, %"), tuple(rows))
 
 
 def _by_scorer(curves: Sequence[Curve]) -> dict[str, list[Curve]]:

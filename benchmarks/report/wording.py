@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..results import Metric, is_share
+from ..results import Metric, is_count, is_share
 
 _SPELLED = {
     "auroc": "AUROC",
@@ -13,7 +13,7 @@ _SPELLED = {
     "prmscore": "PRMScore",
 }
 _JOINED = {"first error accuracy": "first-error accuracy", "all right accuracy": "all-right accuracy"}
-_LOWER = ("brier", "ece", "error", "loss", "tokens")
+_LOWER = ("brier", "ece", "error", "loss")
 """A metric whose name ends in one of these words is better the lower it is."""
 NOTHING = "-"
 """Shown for an undefined number."""
@@ -32,7 +32,7 @@ def title_of(name: str) -> str:
 
 def is_lower_better(name: str) -> bool:
     """Whether a lower value is better."""
-    return name.split("_")[-1] in _LOWER
+    return is_count(name) or name.split("_")[-1] in _LOWER
 
 
 def unit_of(name: str) -> str:
@@ -53,12 +53,8 @@ def number(name: str, value: float | None) -> str:
     """
     if value is None:
         return NOTHING
-    text = f"{100 * value:.1f}" if is_share(name) else f"{value:,.0f}" if _is_count(name) else f"{value:.3f}"
+    text = f"{100 * value:.1f}" if is_share(name) else f"{value:,.0f}" if is_count(name) else f"{value:.3f}"
     return text.replace("-", "\u2212" if float(text.replace(",", "")) else "")
-
-
-def _is_count(name: str) -> bool:
-    return name.endswith("_tokens")
 
 
 def interval(name: str, low: float | None, high: float | None) -> str:

@@ -42,8 +42,8 @@ _COMMANDS: Examples = {
     models.convert: "prm convert --scorer runs/prm --to qwen2-process-reward --out runs/prm-qwen",
     evaluate.suite: "prm suite processbench Qwen/ProcessBench --out runs/processbench",
     evaluate.eval_: "prm eval processbench Qwen/ProcessBench --scores PRM=scores.jsonl --out result.json\n\n"
-    "Your own files: prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out result.json\n\n"
-    "Searches: prm eval search --problems p.jsonl --run rebase=c1.jsonl --run weighted=c2.jsonl --out result.json",
+    "Searches: prm eval search --problems p.jsonl --run rebase=c1.jsonl --run weighted=c2.jsonl --out result.json\n\n"
+    "Your own files: prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out result.json",
     report.report: "prm report runs/processbench.json runs/best-of-n.json --out report.html",
     report.leaderboard: "prm leaderboard runs/processbench.json runs/best-of-n.json --format markdown",
     verify.verify: "prm verify outputs.jsonl --prediction completion --gold answer --out verdicts.jsonl\n\n"
