@@ -131,6 +131,12 @@ def _best_of_k(drawn: Drawn) -> Iterator[Part]:
     )
 
 
+def _best_line(drawn: Drawn, scorer: str, curves: Sequence[Curve]) -> Line | None:
+    best = next((c for c in curves if c.variant == drawn.best.get(scorer)), curves[0])
+    style = "dashed" if best.variant.endswith("vote") else "solid"
+    return Line(label_of(scorer, best.variant), best.points, drawn.colors.get(scorer, MUTED), style, has_band=True)
+
+
 def _over_tokens(drawn: Drawn) -> Iterator[Part]:
     curves = [c for c in drawn.result.curves if c.kind == "search"]
     if not curves:
@@ -165,12 +171,6 @@ def _tokens_table(result: Result, axis: str) -> Table:
         for p in search_points(result)
     )
     return Table(("run", "tokens", "solved, %"), tuple(rows))
-
-
-def _best_line(drawn: Drawn, scorer: str, curves: Sequence[Curve]) -> Line | None:
-    best = next((c for c in curves if c.variant == drawn.best.get(scorer)), curves[0])
-    style = "dashed" if best.variant.endswith("vote") else "solid"
-    return Line(label_of(scorer, best.variant), best.points, drawn.colors.get(scorer, MUTED), style, has_band=True)
 
 
 def _over_optimization(drawn: Drawn) -> Iterator[Part]:
