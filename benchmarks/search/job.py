@@ -76,7 +76,7 @@ def evaluate_search(
     how = EvalSettings(draws=draws, seed=seed)
     require_number("show", show, "[0, inf)", whole=True)
     judge = job_checker(checker)
-    named = [(name, path) for name, given in _require_runs(runs).items() for path in _paths(given)]
+    named = _named(runs)
     place = Workspace(out, "result.json")
     file = place.files(problems=problems)["problems"]
     settings = {
@@ -105,13 +105,16 @@ def evaluate_search(
     return Evaluation(job.output, job.counts(), place)
 
 
-def _require_runs(runs: Any) -> Mapping[str, Any]:
-    if not isinstance(runs, Mapping) or not runs:
-        raise InputError("there are no runs to compare", 'runs={"rebase": ["chains.jsonl", …], …}')
-    for name in runs:
+def _named(runs: Any) -> list[tuple[str, Path]]:
+    """Every run with the name of its curve."""
+    by_name = runs if isinstance(runs, Mapping) else {}
+    for name in by_name:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise InputError(f"{name!r} is not a name", "call each curve by a printable name")
-    return runs
+    named = [(name, path) for name, given in by_name.items() for path in _paths(given)]
+    if not named:
+        raise InputError("there are no runs to compare", 'runs={"rebase": ["chains.jsonl", …], …}')
+    return named
 
 
 def _paths(given: Searched | Sequence[Searched]) -> list[Path]:

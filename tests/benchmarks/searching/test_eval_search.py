@@ -206,6 +206,7 @@ def test_what_is_refused(write, tmp_path):
     for runs, message in (
         ({}, "no runs to compare"),
         ([run], "no runs to compare"),
+        ({"a": []}, "no runs to compare"),
         ({" ": run}, "is not a name"),
         ({"a": other}, "not a finished output of `prm solve`"),
         ({"a": tmp_path / "none.jsonl"}, "not a finished output of `prm solve`"),
