@@ -20,7 +20,7 @@ from .conventions import ConventionName
 
 RESULT_SCHEMA = "eval/1"
 SHOWN_SCHEMA = "shown-chain/1"
-Protocol = Literal["localization", "steps", "best-of-n", "preference"]
+Protocol = Literal["localization", "steps", "best-of-n", "preference", "search"]
 
 
 def label_of(scorer: str, variant: str) -> str:
@@ -42,7 +42,16 @@ def is_share(name: str) -> bool:
     >>> is_share("f1"), is_share("step_auroc")
     (True, False)
     """
-    return not any(word in _PLAIN for word in name.split("_"))
+    return not is_count(name) and not any(word in _PLAIN for word in name.split("_"))
+
+
+def is_count(name: str) -> bool:
+    """Whether a metric is a number of tokens.
+
+    >>> is_count("generated_tokens"), is_count("f1")
+    (True, False)
+    """
+    return name.endswith("_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +106,13 @@ class Point:
 class Curve:
     """One line of a chart."""
 
-    kind: Literal["best-of-k", "over-optimization", "roc", "precision-recall", "risk-coverage"]
+    kind: Literal["best-of-k", "over-optimization", "roc", "precision-recall", "risk-coverage", "search"]
     """best-of-k: x is k, the value is the share of right choices. over-optimization: x is the KL divergence of best of
     n from the policy, in nats. Of those accepted by their score: roc: x is the share of the wrong ones, the value that
     of the right ones; precision-recall: x is the share of the right ones, the value how many of the accepted are right;
-    risk-coverage: x is the share of all, the value how many of the accepted are wrong."""
+    risk-coverage: x is the share of all, the value how many of the accepted are wrong. search: x is tokens for a
+    problem, `variant` says which, the value is the share of problems solved; the curve of the runs that no other beats
+    has no scorer."""
     name: str
     """The selector, as the legend shows it; for over-optimization, `variant` is "gold" or "proxy"; for those by score,
     "solutions", "steps" or an aggregator."""
@@ -182,6 +193,8 @@ class ShownChain:
     """By scorer: one score per step, or exactly one for the whole chain."""
     chosen_by: tuple[str, ...] = ()
     """The selectors that choose it among the chains of its problem."""
+    is_whole: bool = True
+    """Whether it came to an end; False for a branch that a search gave up."""
 
 
 _SHOWN_FIELDS = tuple(f.name for f in fields(ShownChain))
@@ -256,6 +269,7 @@ def _shown(path: Path, number: int, row: Row) -> ShownChain:
         if row["schema"] != SHOWN_SCHEMA:
             raise ValueError(f"is not a {SHOWN_SCHEMA} row")
         scores = {name: tuple(map(float, values)) for name, values in row["scores"].items()}
+        row = {"is_whole": True, **row}
         lists = {name: row[name] if row[name] is None else tuple(row[name]) for name in ("steps", "truth", "chosen_by")}
         return ShownChain(**{name: row[name] for name in _SHOWN_FIELDS} | lists | {"scores": scores})
     except KeyError as error:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from prm.benchmarks.gate.job import gate, gate_probes
     from prm.benchmarks.jobs import evaluate, read_benchmark, write_suite
     from prm.benchmarks.report.job import leaderboard, report
+    from prm.benchmarks.search.job import evaluate_search
     from prm.console import quiet
     from prm.data.files import read_chains, read_problems, read_records, write_records
     from prm.data.formats.jobs import export_labels, import_rows
@@ -63,6 +64,7 @@ _HOMES = {
     "prm.benchmarks.gate.job": ("gate", "gate_probes"),
     "prm.benchmarks.jobs": ("evaluate", "read_benchmark", "write_suite"),
     "prm.benchmarks.report.job": ("leaderboard", "report"),
+    "prm.benchmarks.search.job": ("evaluate_search",),
     "prm.console": ("quiet",),
     "prm.data.files": ("read_chains", "read_problems", "read_records", "write_records"),
     "prm.data.formats.jobs": ("export_labels", "import_rows"),

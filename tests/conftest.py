@@ -157,3 +157,12 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    from chromium import running
+
+    with running() as started:
+        yield started

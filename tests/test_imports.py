@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "console": {"errors"},
     "plots": {"errors"},
     **{room: set(ROOMS[:i]) for i, room in enumerate(ROOMS) if i >= ROOMS.index("statistics")},
-    "search": set(ROOMS) - {"training"},
+    "search": {*ROOMS, "serving"} - {"training"},
     "labeling": set(ROOMS) - {"training"},
     "serving": set(ROOMS) - {"training", "generation"},
     "benchmarks": {*ROOMS, "search"},

@@ -10,7 +10,7 @@ drawn once, as many as the largest n: `best-of-n`, `majority` and `weighted` cho
 For each run: the share of problems solved, tokens generated and scored for a problem, and two differences in accuracy,
 each the mean over problems and seeds, with a 95% interval by resampling problems: from the weighted vote of as many
 tokens (linear between two numbers of chains), and from the weighted vote of `--reference` chains, with the share of its
-generated tokens. `search.json` holds all figures, `search.png` the curves.
+generated tokens. `search.json` holds these figures, `result.json` those of `prm eval search`, for `prm report`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,11 +30,10 @@ import numpy as np
 from prm import console
 from prm.data.files import read_problems
 from prm.data.records import Problem
-from prm.data.writing import write_bytes, write_json, write_lines
+from prm.data.writing import write_json, write_lines
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Engine, Sampling
 from prm.generation.prompts import Asking
-from prm.plots import new_figure
 from prm.scoring.checking import solution_verdicts
 from prm.scoring.loading import load_scorer
 from prm.scoring.reranking import choose
@@ -48,7 +47,11 @@ from prm.statistics.bootstrap import estimate, resample
 from prm.verifiers.checkers import RULES
 
 from ..arithmetic import POLICY
+from ..numbers import EvalSettings
 from ..perf.job import machine
+from ..results import result_to_json
+from ..search.job import as_result
+from ..search.measures import Outcomes, levels_of, measure_search
 
 VOTES = ("best-of-n", "majority", "weighted")
 """The ways to choose among whole chains."""
@@ -63,27 +66,17 @@ REUSED = 400_000
 class Row(NamedTuple):
     """One problem in one run."""
 
-    problem: str
     is_right: bool
+    any_right: bool
+    """Whether any leaf is."""
     generated: int
     scored: int
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A method with its n: one row per problem and seed, in the order of the problems, seed by seed."""
-
-    method: str
-    n: int
-    rows: Sequence[Row]
-
-    def column(self, name: str) -> Floats:
-        """``(rows,)`` values of a field."""
-        return np.array([float(getattr(row, name)) for row in self.rows])
-
-    def tokens(self, name: str = "generated") -> float:
-        """Mean number for a problem."""
-        return float(self.column(name).mean())
+def outcomes(method: str, n: int, seeds: Sequence[Sequence[Row]]) -> Outcomes:
+    """A method with its n; one row per problem for each seed."""
+    columns = np.array(seeds, dtype=float).mean(axis=0).T
+    return Outcomes(method, f"n={n}", *columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +102,14 @@ class Bench:
 
     def _rows(self, method: str, n: int, seed: int) -> Iterator[Row]:
         found, _ = self._searched(method, n, seed)
-        texts = [(found[problem.id].choice, problem) for problem in self.problems]
-        known = [(choice.best, problem) for choice, problem in texts if choice]
-        verdicts = solution_verdicts(RULES, known)
-        for (choice, problem), verdict in zip(texts, verdicts, strict=True):
+        for problem in self.problems:
+            end, choice = found[problem.id], found[problem.id].choice
             assert choice is not None
-            yield Row(problem.id, verdict.is_correct, choice.generated or 0, choice.scored or 0)
+            right = verdicts_of(problem, [chain.text for chain in end.chains])
+            yield Row(right[choice.index], any(right), choice.generated or 0, choice.scored or 0)
 
     def _searched(self, method: str, n: int, seed: int) -> tuple[dict[str, Solved], dict[str, list[int]]]:
         """The end of each problem, and the tokens of its first draws."""
-        from dataclasses import replace
-
         plan = replace(self.plan, n=n, selection=METHODS[method].selection, seed=seed, budget=n * LENGTH * 4)
         renderer = EngineChoice(str(POLICY)).renderer(Asking())
         sampling = Sampling(max_tokens=LENGTH, seed=seed)
@@ -142,6 +132,11 @@ class Bench:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def verdicts_of(problem: Problem, texts: Sequence[str]) -> list[bool]:
+    """Whether each solution of a problem is right."""
+    return [verdict.is_correct for verdict in solution_verdicts(RULES, [(text, problem) for text in texts])]
+
+
 def _pool(problem: Problem, end: Solved, tokens: Sequence[int], renderer: Any) -> dict[str, Any]:
     scores = {row.chain_id: row.scores for row in end.scores}
     texts = [chain.text for chain in end.chains]
@@ -150,39 +145,36 @@ def _pool(problem: Problem, end: Solved, tokens: Sequence[int], renderer: Any) -
         "problem": problem.id,
         "texts": texts,
         "scores": [scores.get(chain.id, (0.0,)) for chain in end.chains],
-        "right": [verdict.is_correct for verdict in solution_verdicts(RULES, [(text, problem) for text in texts])],
+        "right": verdicts_of(problem, texts),
         "generated": list(tokens),
         "scored": [prompt + n for n in tokens],
     }
 
 
-def votes(pools: Sequence[Sequence[dict[str, Any]]], method: str, n: int, aggregate: str) -> Run:
+def votes(pools: Sequence[Sequence[dict[str, Any]]], method: str, n: int, aggregate: str) -> Outcomes:
     """A way to choose among the first `n` whole chains; `pools` seed by seed."""
-    rows = []
-    for pool in (pool for seed in pools for pool in seed):
+
+    def row(pool: dict[str, Any]) -> Row:
         choice = choose(pool["problem"], pool["texts"][:n], pool["scores"][:n], aggregate=aggregate, selection=method)
-        is_scored = METHODS[method].is_scored
-        rows.append(
-            Row(
-                pool["problem"], pool["right"][choice.index], sum(pool["generated"][:n]),
-                sum(pool["scored"][:n]) if is_scored else 0,
-            )
-        )  # fmt: skip
-    return Run(method, n, rows)
+        right, scored = pool["right"][:n], sum(pool["scored"][:n]) if METHODS[method].is_scored else 0
+        return Row(right[choice.index], any(right), sum(pool["generated"][:n]), scored)
+
+    return outcomes(method, n, [[row(pool) for pool in seed] for seed in pools])
 
 
-def at_tokens(runs: Sequence[Run], tokens: float) -> Floats:
-    """``(rows,)`` accuracy of a way with as many generated tokens, linear between two of its numbers of chains."""
-    means = [run.tokens() for run in runs]
+def at_tokens(curve: Sequence[Outcomes], tokens: float) -> Floats:
+    """``(problems,)`` accuracy of a way with as many generated tokens, linear between two of its numbers of chains."""
+    means = [own.generated_tokens.mean() for own in curve]
     after = int(np.searchsorted(means, tokens))
-    if after == 0 or after == len(runs):
-        return runs[min(after, len(runs) - 1)].column("is_right")
+    if after == 0 or after == len(curve):
+        return curve[min(after, len(curve) - 1)].accuracy
     share = (tokens - means[after - 1]) / (means[after] - means[after - 1])
-    return (1 - share) * runs[after - 1].column("is_right") + share * runs[after].column("is_right")
+    between: Floats = (1 - share) * curve[after - 1].accuracy + share * curve[after].accuracy
+    return between
 
 
 def interval(values: Floats, problems: Sequence[str]) -> tuple[float, float, float]:
-    """Mean and 95% interval over problems: the rows of a problem, one for each seed, are drawn together."""
+    """Mean and 95% interval over problems."""
     found = estimate(resample(problems, [""] * len(problems)).means(values[:, None])[:, 0])
     assert found.value is not None
     return found.value, found.low or 0.0, found.high or 0.0
@@ -212,37 +204,45 @@ def main() -> None:
         seeds = range(arguments.seeds)
         pools = [bench.pools(arguments.chains, seed) for seed in seeds]
         runs = [
-            Run(method, n, [row for seed in seeds for row in bench.run(method, n, seed)])
+            outcomes(method, n, [bench.run(method, n, seed) for seed in seeds])
             for method in arguments.methods
             for n in arguments.n
             if n >= arguments.width or METHODS[method].search is METHODS["prune"].search
         ]
     curves = {vote: [votes(pools, vote, n, plan.aggregate) for n in range(1, arguments.chains + 1)] for vote in VOTES}
-    shown = [curves[vote][n - 1] for vote in VOTES for n in (1, *arguments.n)]
+    shown = [curves[vote][n - 1] for vote in VOTES for n in dict.fromkeys((1, *arguments.n))]
     reference = curves["weighted"][arguments.reference - 1]
-    rows = [described(run, curves["weighted"], reference) for run in (*shown, *runs)]
+    names = [problem.id for problem in problems]
+    rows = [described(own, curves["weighted"], reference, names) for own in (*shown, *runs)]
     print(f"{machine()}, {len(problems)} problems, {arguments.seeds} seeds\n")
     print_table(rows, arguments.reference)
     write_json(arguments.out / "search.json", {"machine": machine(), "arguments": _plain(arguments), "rows": rows})
-    write_bytes(arguments.out / "search.png", chart(rows))
+    whole = np.array([np.mean([pool["right"] for pool in of_one]) for of_one in zip(*pools, strict=True)])
+    findings, choices = measure_search(names, [*shown, *runs], levels_of(whole), EvalSettings())
+    counts = {"problems": len(problems), "choices": choices}
+    write_json(
+        arguments.out / "result.json", result_to_json(as_result(findings, counts, "share of right whole chains"))
+    )
 
 
 def _plain(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
 
 
-def described(run: Run, weighted: Sequence[Run], reference: Run) -> dict[str, Any]:
+def described(
+    own: Outcomes, weighted: Sequence[Outcomes], reference: Outcomes, problems: Sequence[str]
+) -> dict[str, Any]:
     """The figures of a run."""
-    right, names = run.column("is_right"), [row.problem for row in run.rows]
+    generated = float(own.generated_tokens.mean())
     return {
-        "method": run.method,
-        "n": run.n,
-        "generated": run.tokens(),
-        "scored": run.tokens("scored"),
-        "accuracy": interval(right, names),
-        "at equal tokens": interval(right - at_tokens(weighted, run.tokens()), names),
-        "than the reference": interval(right - reference.column("is_right"), names),
-        "share of its tokens": run.tokens() / reference.tokens(),
+        "method": own.name,
+        "n": int(own.variant.removeprefix("n=")),
+        "generated": generated,
+        "scored": float(own.scored_tokens.mean()),
+        "accuracy": interval(own.accuracy, problems),
+        "at equal tokens": interval(own.accuracy - at_tokens(weighted, generated), problems),
+        "than the reference": interval(own.accuracy - reference.accuracy, problems),
+        "share of its tokens": generated / float(reference.generated_tokens.mean()),
     }
 
 
@@ -262,28 +262,6 @@ def print_table(rows: Sequence[dict[str, Any]], reference: int) -> None:
             f"| {row['method']} | {row['n']} | {row['generated']:,.0f} | {row['scored']:,.0f} | {value:.1%} "
             f"({low:.1%} to {high:.1%}) | {' | '.join(gaps)} | {row['share of its tokens']:.2f} |"
         )
-
-
-def chart(rows: Sequence[dict[str, Any]]) -> bytes:
-    """Accuracy against tokens generated, and against all tokens."""
-    from io import BytesIO
-
-    figure = new_figure(12, 4.5)
-    for axes, (title, names) in zip(
-        figure.subplots(1, 2, sharey=True),
-        {"tokens generated": ("generated",), "tokens generated and scored": ("generated", "scored")}.items(),
-        strict=True,
-    ):
-        for method in dict.fromkeys(row["method"] for row in rows):
-            own = [row for row in rows if row["method"] == method]
-            points = [sum(row[name] for name in names) for row in own]
-            style = "--" if method in VOTES else "-"
-            axes.plot(points, [row["accuracy"][0] for row in own], style, marker=".", label=method)
-        axes.set(title=title, xscale="log", xlabel="for a problem", ylabel="problems solved")
-    axes.legend(fontsize="small")
-    image = BytesIO()
-    figure.savefig(image, format="png", dpi=150)
-    return image.getvalue()
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocols import PROTOCOLS
+from ..protocols import words_of
 from ..results import Result, ShownChain
+from ..search.trees import Node, tree_of
 from .sections import titles_of
 
 _DIGITS = 4
@@ -39,6 +40,8 @@ class Browser:
     """Chains in the page."""
     total: int
     """Chains in the files."""
+    title: str
+    """What it shows."""
 
 
 def make_browser(results: Mapping[str, Result], chains: Mapping[str, Sequence[ShownChain]], most: int) -> Browser:
@@ -52,7 +55,8 @@ def make_browser(results: Mapping[str, Result], chains: Mapping[str, Sequence[Sh
     everything = [(file, chain) for file, own in chains.items() for chain in own]
     shown = chosen_evenly(everything, [(file, chain.problem_id) for file, chain in everything], most)
     scales = _scales([chain for _, chain in shown], results)
-    return Browser(_data(shown, results, scales, len(everything)), len(shown), len(everything))
+    title = "Search trees" if shown and all(_has_trees(results[file]) for file, _ in shown) else "Chains"
+    return Browser(_data(shown, results, scales, len(everything)), len(shown), len(everything), title)
 
 
 def chosen_evenly(rows: Sequence[Any], problems: Sequence[object], most: int) -> list[Any]:
@@ -133,24 +137,59 @@ def _data(
             "suite": files.of(file),
             "problem": problems.of((file, chain.problem_id, chain.problem, chain.answer)),
             "split": splits.of(chain.split),
-            "id": chain.chain_id,
+            "id": f"{chain.problem_id} · {chain.split}" if tree else chain.chain_id,
             "steps": [step.rstrip() for step in chain.steps],
             "truth": None if chain.truth is None else "".join(_MARKS[is_right] for is_right in chain.truth),
             "right": chain.is_right,
             "scores": [_scores(chain.scores.get(scale.name)) for scale in scales],
-            "chosen": [selectors.of(name) for name in chain.chosen_by],
+            "chosen": [] if tree else [selectors.of(name) for name in chain.chosen_by],
+            **({"tree": [_node_row(node, scales) for node in tree]} if tree else {}),
         }
-        for file, chain in shown
+        for file, chain, tree in _rows(shown, results)
     ]
     titles = titles_of(results)
     return {
         "total": total,
-        "suites": [{"name": titles[file], "words": PROTOCOLS[results[file].protocol].words} for file in files],
+        "suites": [
+            {"name": titles[file], "words": words_of(results[file].protocol), "trees": _has_trees(results[file])}
+            for file in files
+        ],
         "scorers": [_scale_row(scale) for scale in scales],
         "splits": list(splits),
         "selectors": list(selectors),
         "problems": [{"id": i, "text": text, "answer": answer} for _, i, text, answer in problems],
         "chains": rows,
+    }
+
+
+def _has_trees(result: Result) -> bool:
+    return result.protocol == "search"
+
+
+def _rows(
+    shown: Sequence[tuple[str, ShownChain]], results: Mapping[str, Result]
+) -> Iterator[tuple[str, ShownChain, list[Node]]]:
+    """Each chain; of a search the chosen chain of each tree, with the tree."""
+    trees: dict[tuple[str, str, str], list[ShownChain]] = {}
+    for file, chain in shown:
+        if _has_trees(results[file]):
+            trees.setdefault((file, chain.split, chain.problem_id), []).append(chain)
+        else:
+            yield file, chain, []
+    for (file, _, _), chains in trees.items():
+        yield file, next((chain for chain in chains if chain.chosen_by), chains[0]), tree_of(chains)
+
+
+def _node_row(node: Node, scales: Sequence[Scale]) -> dict[str, Any]:
+    return {
+        "parent": node.parent,
+        "text": node.text.rstrip(),
+        "truth": None if node.truth is None else _MARKS[node.truth],
+        "scores": _scores([node.score(scale.name) for scale in scales]),
+        "chains": len(node.chains),
+        "chosen": node.is_chosen,
+        "left": node.is_given_up,
+        "ends": "".join(_MARKS[end.is_right] if end.is_whole or end.chosen_by else "-" for end in node.ends),
     }
 
 
@@ -168,8 +207,10 @@ class _Indexes(dict[Any, int]):
 _MARKS = {True: "1", False: "0", None: "?"}
 
 
-def _scores(scores: Sequence[float] | None) -> list[float | None] | None:
-    return None if scores is None else [_rounded(score) if math.isfinite(score) else None for score in scores]
+def _scores(scores: Sequence[float | None] | None) -> list[float | None] | None:
+    if scores is None:
+        return None
+    return [None if score is None or not math.isfinite(score) else _rounded(score) for score in scores]
 
 
 def _rounded(score: float) -> float:

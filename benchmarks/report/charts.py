@@ -63,6 +63,8 @@ class Line:
     style: str = "solid"
     has_band: bool = False
     """Whether its intervals are drawn."""
+    is_stepped: bool = False
+    """Whether it stays at a value up to the next one."""
 
 
 def best_of_k(key: str, title: str, lines: Sequence[Line]) -> Chart:
@@ -76,6 +78,31 @@ def best_of_k(key: str, title: str, lines: Sequence[Line]) -> Chart:
         axes.set(xlabel="k", ylabel="right choices, %")
 
     return _line_chart(key, "Best of k", title, lines, 100.0, axis, _points_table("k", lines, "accuracy"))
+
+
+def over_tokens(key: str, title: str, lines: Sequence[Line], table: Table) -> Chart:
+    """Share of problems solved over tokens for a problem."""
+    xs = [point.x for line in lines for point in line.points]
+
+    def axis(axes: Any) -> None:
+        axes.set_xscale("log")
+        ticks = _decimal_ticks(min(xs), max(xs))
+        axes.set_xticks(ticks, labels=[f"{tick:,.0f}" for tick in ticks], minor=False)
+        axes.set_xticks([], minor=True)
+        axes.set(xlabel=f"{title.lower()}, for a problem", ylabel="solved, %")
+
+    return _line_chart(key, "Accuracy against tokens", title, lines, 100.0, axis, table)
+
+
+def _decimal_ticks(low: float, high: float) -> list[float]:
+    """The 1, 2 and 5 times powers of ten between these, and the ends where there are fewer than two.
+
+    >>> _decimal_ticks(180, 1200), _decimal_ticks(21, 24)
+    ([200.0, 500.0, 1000.0], [21, 24])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [tick for power in powers for step in (1.0, 2.0, 5.0) if low <= (tick := step * 10**power) <= high]
+    return ticks if len(ticks) > 1 else sorted({low, high})
 
 
 def over_optimization(key: str, title: str, lines: Sequence[Line]) -> Chart:
@@ -165,10 +192,13 @@ def _paint_line(axes: Any, line: Line, factor: float, *, has_band: bool) -> None
     xs, values = [p.x for p in line.points], [factor * p.value for p in line.points]
     width, mark = (1.2, 2.5) if line.color == MUTED else (2.0, 4)
     axes.plot(
-        xs, values, color=line.color, linestyle=line.style, linewidth=width, marker=_mark(line.color), markersize=mark
-    )
+        xs, values, color=line.color, linestyle=line.style, linewidth=width, marker=_mark(line.color), markersize=mark,
+        drawstyle="steps-post" if line.is_stepped else "default",
+    )  # fmt: skip
     band = [(p.x, factor * p.low, factor * p.high) for p in line.points if p.low is not None and p.high is not None]
-    if band and has_band:
+    if len(band) == 1 and has_band:
+        axes.vlines(*band[0], color=line.color, alpha=0.35, linewidth=2)
+    elif band and has_band:
         axes.fill_between(*zip(*band, strict=True), color=line.color, alpha=0.12, linewidth=0)
 
 

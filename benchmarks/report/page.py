@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from ..protocols import PROTOCOLS
+from ..protocols import TITLES
 from ..results import Result, ShownChain
 from .browse import make_browser
 from .drawing import MUTED, class_of
@@ -123,9 +123,7 @@ def _overview(results: Mapping[str, Result]) -> dict[str, Any] | None:
     board = leaderboard(best, allow_mixed=True)
     protocols = {r.suite: r.protocol for r in results.values()}
     few = {r.suite: r.data["problems"] for r in results.values() if _is_small(r)}
-    groups = [
-        (PROTOCOLS[name].title, own) for name in PROTOCOLS if (own := [s for s in board.suites if protocols[s] == name])
-    ]
+    groups = [(TITLES[name], own) for name in TITLES if (own := [s for s in board.suites if protocols[s] == name])]
     suites = [suite for _, own in groups for suite in own]
     colors = colors_of(results.values())
     return {

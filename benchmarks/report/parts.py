@@ -10,14 +10,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..protocols import PROTOCOLS
+from ..protocols import who_of, words_of
 from ..results import Curve, Metric, Picture, Result, label_of
+from ..search.measures import PRICES
+from ..search.points import search_points
 from . import charts
 from .charts import MEANS, Chart, Line
 from .drawing import FAINT, MUTED, class_of
 from .headline import best_of_each
 from .tables import Table
-from .wording import metric_text, owner, title_of
+from .wording import metric_text, number, owner, title_of
 
 _FIRST = (
     "first_error_accuracy",
@@ -133,6 +135,42 @@ def _best_line(drawn: Drawn, scorer: str, curves: Sequence[Curve]) -> Line:
     best = next((c for c in curves if c.variant == drawn.best.get(scorer)), curves[0])
     style = "dashed" if best.variant.endswith("vote") else "solid"
     return Line(label_of(scorer, best.variant), best.points, drawn.colors.get(scorer, MUTED), style, has_band=True)
+
+
+def _over_tokens(drawn: Drawn) -> Iterator[Part]:
+    curves = [c for c in drawn.result.curves if c.kind == "search"]
+    if not curves:
+        return
+    made = []
+    for i, axis in enumerate(dict.fromkeys(c.variant for c in curves)):
+        of = {c.scorer: c for c in curves if c.variant == axis}
+        front = of.pop("")
+        scorers = sorted(of, key=drawn.order)[:_FEW]
+        lines = [Line(s, of[s].points, drawn.colors[s], has_band=place < 3) for place, s in enumerate(scorers)]
+        lines.append(Line("front", front.points, MUTED, "dotted", is_stepped=True))
+        made.append(
+            charts.over_tokens(f"{drawn.key}-tokens-{i}", f"Tokens {axis}", lines, _tokens_table(drawn.result, axis))
+        )
+    note = "Dotted: the front, the runs that no other beats at as few tokens. Bands are those of the three best."
+    yield Part(f"{drawn.key}-over-tokens", "Accuracy against tokens", note, tuple(made))
+    choices = drawn.result.data.get("choices")
+    if choices:
+        levels = list(dict.fromkeys(level for own in choices.values() for level in own))
+        rows = tuple((budget, *(" / ".join(own.get(level, ())) for level in levels)) for budget, own in choices.items())
+        note = (
+            "The best run of each level of difficulty within a budget of tokens generated for a problem: chosen on one "
+            "half of the problems, measured on the other. Two names: the halves chose differently."
+        )
+        table = Table(("at most", *levels), rows)
+        yield Part(f"{drawn.key}-choices", "Compute-optimal choice", note, (), table=table)
+
+
+def _tokens_table(result: Result, axis: str) -> Table:
+    rows = (
+        (p.label, number(PRICES[axis], p.metrics[PRICES[axis]].value), metric_text(p.metrics["accuracy"]))
+        for p in search_points(result)
+    )
+    return Table(("run", "tokens", "solved, %"), tuple(rows))
 
 
 def _over_optimization(drawn: Drawn) -> Iterator[Part]:
@@ -252,7 +290,7 @@ def _splits(drawn: Drawn) -> Iterator[Part]:
     """Every metric reported by split: first each scorer's best variant, then every variant."""
     defined = [m for m in drawn.result.metrics if m.value is not None]
     names = sorted({m.name for m in defined}, key=_place)
-    groups = {name: own for name in names if _has_splits(own := [m for m in defined if m.name == name])}
+    groups = {name: own for name in names if (own := _with_splits([m for m in defined if m.name == name]))}
     owners = _owners(drawn, [m for own in groups.values() for m in own])
     key = f"{drawn.key}-splits"
     first = [
@@ -266,8 +304,9 @@ def _splits(drawn: Drawn) -> Iterator[Part]:
     ]
     main = sum(name in _FIRST for name in groups) or 1
     legend = tuple((name, class_of(color)) for name, color in owners.items())
-    best = "Each scorer in its best variant. " if every else ""
-    yield Part(key, "By split", f"{best}Lines: 95% intervals.", tuple(first[:main]), legend, (*first[main:], *every))
+    best = f"Each {who_of(drawn.result.protocol)} in its best variant. " if every else ""
+    title = "By difficulty" if drawn.result.protocol == "search" else "By split"
+    yield Part(key, title, f"{best}Lines: 95% intervals.", tuple(first[:main]), legend, (*first[main:], *every))
 
 
 def _several(modes: Mapping[str, list[Metric]]) -> list[tuple[str, list[Metric]]]:
@@ -275,8 +314,11 @@ def _several(modes: Mapping[str, list[Metric]]) -> list[tuple[str, list[Metric]]
     return list(modes.items()) if len(modes) > 1 else []
 
 
-def _has_splits(metrics: Sequence[Metric]) -> bool:
-    return len({m.split for m in metrics} - set(MEANS)) > 1
+def _with_splits(metrics: Sequence[Metric]) -> list[Metric]:
+    """Numbers of those scorers and variants that have any of several splits; none if there is only one split."""
+    splits = {m.split for m in metrics} - set(MEANS)
+    split_up = {(m.scorer, m.variant) for m in metrics if m.split in splits}
+    return [m for m in metrics if (m.scorer, m.variant) in split_up] if len(splits) > 1 else []
 
 
 def _of_best(drawn: Drawn, metrics: Sequence[Metric]) -> list[Metric]:
@@ -332,7 +374,7 @@ def _margins(drawn: Drawn) -> Iterator[Part]:
 
 
 def _lengths(drawn: Drawn) -> Iterator[Part]:
-    words = PROTOCOLS[drawn.result.protocol].words
+    words = words_of(drawn.result.protocol)
 
     def draw(key: str, picture: Picture, color: str) -> Chart:
         return charts.lengths(key, picture, color, words)
@@ -357,6 +399,7 @@ def _pictures(drawn: Drawn, kind: str, title: str, note: str, draw: Callable[[st
 
 _MAKERS: tuple[Callable[[Drawn], Iterator[Part]], ...] = (
     _best_of_k,
+    _over_tokens,
     _splits,
     _by_score,
     _styles,

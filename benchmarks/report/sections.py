@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocols import PROTOCOLS
+from ..protocols import TITLES, who_of
 from ..results import Difference, Metric, Result
 from . import charts
 from .charts import Chart, Reach
@@ -43,6 +43,8 @@ class Section:
     id: str
     title: str
     protocol: str
+    who: str
+    """What it compares: scorers, or methods of search."""
     size: str
     """Problems, chains and dropped rows, in words."""
     warning: str
@@ -108,16 +110,17 @@ def _section(key: str, title: str, result: Result, colors: Mapping[str, str]) ->
     return Section(
         id=key,
         title=title,
-        protocol=PROTOCOLS[result.protocol].title,
+        protocol=TITLES[result.protocol],
+        who=who_of(result.protocol),
         size=_size(result.data),
         warning=_warning(result.data),
         facts=tuple(_spelled_out({"convention": result.convention, **result.settings})),
-        counts=tuple(_spelled_out({k: v for k, v in result.data.items() if k != "dropped"})),
+        counts=tuple(_spelled_out({k: v for k, v in result.data.items() if k not in ("dropped", "choices")})),
         dropped=tuple((reason, _text(rows)) for reason, rows in dict(result.data.get("dropped") or {}).items()),
         versions=", ".join(f"{name} {version}" for name, version in result.versions.items()),
         headline_title=heading,
         headline=headline_plot(shown, colors),
-        choice=_choice(best, shown, every),
+        choice=_choice(who_of(result.protocol), best, shown, every),
         variants=headline_plot(every, colors) if len(every) > len(shown) else None,
         reference="" if reference is None else reference.scorer,
         differences=differences_plot(found, colors, common),
@@ -143,12 +146,12 @@ def _warning(data: Mapping[str, Any]) -> str:
     return f"Only {problems} problem{'s' * (problems != 1)}: intervals are rough, and differences may be chance."
 
 
-def _choice(best: Sequence[Metric], shown: Sequence[Metric], every: Sequence[Metric]) -> str:
+def _choice(who: str, best: Sequence[Metric], shown: Sequence[Metric], every: Sequence[Metric]) -> str:
     parts = []
     if len(every) > len(best):
-        parts.append("Each scorer in its best variant, chosen on these data, which flatters it.")
+        parts.append(f"Each {who} in its best variant, chosen on these data, which flatters it.")
     if len(best) > len(shown):
-        parts.append(f"The {len({m.scorer for m in shown if m.scorer})} best scorers.")
+        parts.append(f"The {len({m.scorer for m in shown if m.scorer})} best {who}s.")
     return " ".join(parts)
 
 

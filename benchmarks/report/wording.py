@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..results import Metric, is_share
+from ..results import Metric, is_count, is_share
 
 _SPELLED = {
     "auprc": "AUPRC",
@@ -35,7 +35,7 @@ def title_of(name: str) -> str:
 
 def is_lower_better(name: str) -> bool:
     """Whether a lower value is better."""
-    return name.split("_")[-1] in _LOWER
+    return is_count(name) or name.split("_")[-1] in _LOWER
 
 
 def unit_of(name: str) -> str:
@@ -51,13 +51,13 @@ def scaled(name: str, value: float) -> float:
 def number(name: str, value: float | None) -> str:
     """A value of a metric as text.
 
-    >>> number("f1", 0.7125), number("ece", 0.0413), number("f1", None)
-    ('71.2', '0.041', '-')
+    >>> number("f1", 0.7125), number("ece", 0.0413), number("all_tokens", 1234.5), number("f1", None)
+    ('71.2', '0.041', '1,234', '-')
     """
     if value is None:
         return NOTHING
-    text = f"{100 * value:.1f}" if is_share(name) else f"{value:.3f}"
-    return text.replace("-", "\u2212" if float(text) else "")
+    text = f"{100 * value:.1f}" if is_share(name) else f"{value:,.0f}" if is_count(name) else f"{value:.3f}"
+    return text.replace("-", "\u2212" if float(text.replace(",", "")) else "")
 
 
 def interval(name: str, low: float | None, high: float | None) -> str:

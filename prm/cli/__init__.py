@@ -42,6 +42,7 @@ _COMMANDS: Examples = {
     models.convert: "prm convert --scorer runs/prm --to qwen2-process-reward --out runs/prm-qwen",
     evaluate.suite: "prm suite processbench Qwen/ProcessBench --out runs/processbench",
     evaluate.eval_: "prm eval processbench Qwen/ProcessBench --scores PRM=scores.jsonl --out result.json\n\n"
+    "Searches: prm eval search --problems p.jsonl --run rebase=c1.jsonl --run weighted=c2.jsonl --out result.json\n\n"
     "Your own files: prm eval best-of-n --problems p.jsonl --chains c.jsonl --scores PRM=s.jsonl --out result.json",
     compare.compare: "prm compare runs/before.json runs/after.json --by generator --out runs/comparison.json",
     report.report: "prm report runs/processbench.json runs/best-of-n.json --out report.html",

@@ -12,7 +12,6 @@ from prm.generation import sampling
 from prm.scoring.reranking import SELECTIONS
 from prm.search import job
 from prm.search.methods import METHODS
-from prm.search.serving import answer_forever
 from prm.search.setup import setup_of
 from prm.statistics.aggregation import AGGREGATORS
 
@@ -87,6 +86,12 @@ def solve(
         int | None, typer.Option(min=1, max=65535, help="answer chat completions on this port instead of a file")
     ] = None,
     host: Annotated[str, typer.Option(help="with --serve: address to listen on")] = "127.0.0.1",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PRM_SERVE_TOKEN", help="with --serve: that requests must bring; better in the environment"
+        ),
+    ] = None,
     engine: Engine = "vllm",
     workers: Workers = 1,
     worker_gpus: WorkerGpus = 0.0,
@@ -103,8 +108,16 @@ def solve(
         "rebase_temperature": rebase_temperature, "threshold": threshold, "settled": settled, **settings,
     }  # fmt: skip
     if serve is not None:
-        answer_forever(setup_of(**given), host, serve)
+        _answer(given, host, serve, token)
     elif problems is None or out is None:
         raise InputError("--problems or --out is missing", "give both, or --serve PORT")
     else:
         job.solve(problems, out, **given, **on_ray(engine, workers, worker_gpus), overwrite=overwrite)
+
+
+def _answer(given: dict[str, Any], host: str, port: int, token: str | None) -> None:
+    try:
+        from prm.search.serving import answer_forever
+    except ImportError as error:
+        raise InputError(f"{error.name} is not installed", 'pip install "prm-toolkit[serve]"') from error
+    answer_forever(setup_of(**given), host, port, token)

@@ -29,6 +29,8 @@ from .methods import Method, Search
 from .plan import Plan
 from .tree import Ask, Branch
 
+ABANDONED = "abandoned"
+"""Why a problem of `Searcher.abandoned` has no solution."""
 WINDOW = 512
 """Most problems that are searched at once."""
 RESERVED = 128
@@ -155,6 +157,8 @@ class Searcher:
         self.scorer = scorer
         self.own: dict[str, tuple[Method, Plan]] = {}
         """Method and settings of single problems, by id, in place of those of all."""
+        self.abandoned = set[str]()
+        """Ids of problems that nobody waits for: as soon as nothing is in flight for one, it gives a `Drop`."""
         self._stops = () if splitter.startswith("regex:") and not method.is_stepwise else step_stops(splitter)
         self._desk = None if scorer is None else Desk[tuple[_Open, int, Branch]](scorer)
         self._ready = deque[tuple[_Open, Request]]()
@@ -193,6 +197,10 @@ class Searcher:
             self._take_scores()
             if self._ready:
                 item, request = self._ready.popleft()
+                if item.problem.id in self.abandoned:
+                    del item.flying[request.id]
+                    self._go_on(item)
+                    continue
                 self._asked[request.id] = item
                 yield request
             elif self._open < WINDOW and (problem := next(incoming, None)):
@@ -214,6 +222,9 @@ class Searcher:
             self._go_on(item)
 
     def _begin(self, problem: Problem, earlier: Earlier) -> None:
+        if problem.id in self.abandoned:
+            self._events.append(Drop(problem.id, ABANDONED))
+            return
         try:
             ids = tuple(self.renderer.prompt_ids(problem.text))
         except RenderError as error:
@@ -233,6 +244,10 @@ class Searcher:
     def _go_on(self, item: _Open) -> None:
         """Take a problem to where it waits for the engine or the scorer, or to its end."""
         while item.candidates is None and not item.is_waiting:
+            if item.problem.id in self.abandoned:
+                self._open -= 1
+                self._events.append(Drop(item.problem.id, ABANDONED))
+                return
             if item.drawing:
                 self._draw(item)
             else:

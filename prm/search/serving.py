@@ -5,25 +5,36 @@
 
 `budget` is the number of chains or branches, as in its_hub, and `method` a name in `METHODS`; without them, those of
 the command hold. All requests are in one stream of one engine. The reply is the chosen chain; with `stream` its steps
-come as events, once it is chosen. `usage` counts what was generated and scored.
+come as server-sent events, once it is chosen, and comments until then. `usage` counts what was generated and scored.
+A search whose client leaves is given up: what is in the engine comes to its end, and nothing more is asked for.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from itertools import count
 from typing import Any
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
 from prm import console
-from prm.data.records import Drop, Problem
+from prm.data.records import Chain, Drop, Problem
 from prm.data.steps import step_stops
-from prm.errors import InputError, OutputError, PrmError, require_number
+from prm.errors import InputError, PrmError, require_number
+from prm.serving import web
+from prm.serving.limits import Gate, GoneError, Limits, RefusedError
 
 from .ending import Solved
 from .methods import Method, method_named
@@ -31,8 +42,10 @@ from .plan import Plan
 from .searcher import Searcher
 from .setup import Setup
 
-LARGEST = 2**20
-"""Most bytes of a request."""
+LIMITS = Limits(body=2**20, seconds=3600.0)
+"""Bounds on requests. What is under way is counted in branches."""
+KEEP_ALIVE = 10.0
+"""Seconds between two comments of a stream while its search goes on."""
 
 
 class _Waiting:
@@ -63,29 +76,44 @@ class Counter:
     def __init__(self, searcher: Searcher, method: str) -> None:
         self.searcher, self.method, self.plan = searcher, method, searcher.plan
         self.is_closed = False
+        """Whether it answers no more; set it to end the work."""
+        self.failure: PrmError | None = None
+        """Why the engine or the scorer cannot go on."""
         self._waiting, self._numbers = _Waiting(), count()
-        self._answers: dict[str, queue.SimpleQueue[Solved | Drop | PrmError]] = {}
+        self._answers: dict[str, Future[Solved | Drop]] = {}
         self._arrived = threading.Event()
 
-    def solve(self, text: str, asked: Mapping[str, Any]) -> Solved | Drop:
-        """Wait for the search of a problem.
+    async def solve(self, text: str, method: Method, plan: Plan) -> Solved:
+        """Wait for the search of a problem, which is given up if this is canceled.
 
         Raises:
-            InputError: `budget` or `method` cannot be used.
-            PrmError: the engine or the scorer cannot go on.
+            RefusedError: the problem cannot be searched.
+            GoneError: the engine or the scorer cannot go on.
         """
-        method, plan = self._meant(asked)
         problem = Problem(f"request-{next(self._numbers)}", text)
-        answer = self._answers[problem.id] = queue.SimpleQueue()
+        answer = self._answers[problem.id] = Future[Solved | Drop]()
+        if self.is_closed:
+            raise GoneError("the server is stopping", "try another one")
         self.searcher.own[problem.id] = method, plan
         self._waiting.queue.put(problem)
         self._arrived.set()
-        found = answer.get()
-        if isinstance(found, PrmError):
-            raise found
+        try:
+            found = await asyncio.wrap_future(answer)
+        except asyncio.CancelledError:
+            self.searcher.abandoned.add(problem.id)
+            raise
+        if isinstance(found, Drop):
+            raise RefusedError(found.reason, found.detail)
+        if found.choice is None:
+            raise RefusedError("nothing was drawn")
         return found
 
-    def _meant(self, asked: Mapping[str, Any]) -> tuple[Method, Plan]:
+    def meant(self, asked: Mapping[str, Any]) -> tuple[Method, Plan]:
+        """The method and the settings of a request.
+
+        Raises:
+            InputError: `budget` or `method` cannot be used.
+        """
         name = asked.get("method") or self.method
         if not isinstance(name, str):
             raise InputError(f"method={name!r} is not a name", "see docs/search.md")
@@ -104,7 +132,10 @@ class Counter:
         return method, replace(self.plan, n=n, selection=selection, budget=budget, is_scored=method.is_scored)
 
     def work(self) -> None:
-        """Search what comes in, until `close` is called or the engine fails; for one thread."""
+        """Search what comes in, in a thread of its own, until `is_closed` is set.
+
+        If the engine or the scorer fails, all who wait are told, and `failure` is set.
+        """
         try:
             while not self.is_closed:
                 self._arrived.wait(0.2)
@@ -113,119 +144,132 @@ class Counter:
                     if isinstance(event, Solved | Drop):
                         self._give(event.id if isinstance(event, Drop) else event.problem_id, event)
         except PrmError as error:
-            self.is_closed = True
+            self.is_closed, self.failure = True, error
             for name in list(self._answers):
-                self._give(name, error)
-            raise
+                self._give(name, GoneError(str(error), error.hint))
 
-    def _give(self, name: str, answer: Solved | Drop | PrmError) -> None:
+    def _give(self, name: str, found: Solved | Drop | GoneError) -> None:
         self.searcher.own.pop(name, None)
-        self._answers.pop(name).put(answer)
+        self.searcher.abandoned.discard(name)
+        answer = self._answers.pop(name)
+        if not answer.set_running_or_notify_cancel():
+            return
+        if isinstance(found, GoneError):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
 
 
-def answer_forever(setup: Setup, host: str, port: int) -> None:
-    """Load the scorer, start the engine, and answer until the process is stopped or the engine fails.
+def answer_forever(setup: Setup, host: str, port: int, token: str | None = None) -> None:
+    """Load the scorer, start the engine, and answer until a signal to stop, or until the engine fails.
 
     Raises:
-        PrmError: one of them cannot be had, or the port is taken.
+        PrmError: one of them cannot be had or go on, or the port is taken.
     """
+    socket, address = web.listening(host, port, token)
     setup.engine.announce()
-    with setup.searcher() as searcher:
+    with socket, setup.searcher() as searcher:
         counter = Counter(searcher, setup.method)
-        try:
-            server = serve(counter, setup.engine.model, host, port)
-        except OSError as error:
-            raise OutputError(f"cannot listen on {host}:{port}: {error.strerror}", "choose another port") from error
-        with server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+        server = web.server_of(make_app(counter, setup.engine.model, token))
+
+        def work() -> None:
             counter.work()
+            server.should_exit = True
 
-
-def serve(desk: Counter, model: str, host: str, port: int) -> ThreadingHTTPServer:
-    """A server on this port; `serve_forever` answers with what `Counter.work` finds."""
-
-    class Handler(_Handler):
-        pass
-
-    Handler.desk, Handler.model = desk, model
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
-    console.say(f"listening on http://{host}:{server.server_port}/v1")
-    return server
-
-
-class _Handler(BaseHTTPRequestHandler):
-    desk: Counter
-    model: str
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        """The name of the model."""
-        if self.path.rstrip("/") == "/v1/models":
-            self._reply({"object": "list", "data": [{"id": self.model, "object": "model"}]})
-        else:
-            self._refuse(404, f"no such path: {self.path}")
-
-    def do_POST(self) -> None:
-        """A chat completion."""
+        worker = threading.Thread(target=work)
+        worker.start()
+        console.say(f"listening on {address}/v1")
         try:
-            if self.path.rstrip("/") != "/v1/chat/completions":
-                self._refuse(404, f"no such path: {self.path}")
-                return
-            asked = self._asked()
-            found = self.desk.solve(_question(asked), asked)
-        except InputError as error:
-            self._refuse(400, f"{error}; {error.hint}")
-        except PrmError as error:
-            self._refuse(503, str(error))
-        else:
-            if isinstance(found, Drop) or found.choice is None:
-                self._refuse(422, found.reason if isinstance(found, Drop) else "nothing was drawn")
-            elif asked.get("stream"):
-                self._stream(found)
-            else:
-                self._reply(_completion(found, self.model))
+            server.run(sockets=[socket])
+        finally:
+            counter.is_closed = True
+            worker.join()
+        if counter.failure is not None:
+            raise counter.failure
 
-    def _asked(self) -> dict[str, Any]:
-        length = int(self.headers.get("Content-Length") or 0)
-        if not 0 < length <= LARGEST:
-            self.close_connection = True
-            raise InputError(f"the body has {length} bytes", f"send 1 to {LARGEST:,}")
+
+def make_app(counter: Counter, model: str, token: str | None = None, limits: Limits = LIMITS) -> ASGIApp:
+    """The application, which answers with what `Counter.work` finds.
+
+    Args:
+        counter: at work in another thread.
+        model: its name, for clients.
+        token: that requests must bring; None for none.
+        limits: on requests; `waiting` counts the branches of all of them.
+    """
+    bodies, branches = Gate(limits.bodies, "bytes of requests"), Gate(limits.waiting, "branches")
+
+    async def complete(asked: dict[str, Any]) -> Any:
+        text, (method, plan) = _question(asked), counter.meant(asked)
+        if asked.get("stream"):
+            events = _events(partial(counter.solve, text, method, plan), branches, plan.n, limits.seconds, model)
+            first = await anext(events)  # whatever is refused at once has a status of its own
+            return StreamingResponse(_after(first, events), media_type="text/event-stream")
+        with branches.entered(plan.n):
+            return _completion(await counter.solve(text, method, plan), model)
+
+    async def completions(request: Request) -> Response:
+        return await web.answered(request, dict[str, Any], limits, bodies, complete)
+
+    async def models(_: Request) -> Response:
+        return web.listed([model])
+
+    async def ready(_: Request) -> Response:
+        stopping = GoneError("the server is stopping", "try another one")
+        return web.refused(stopping) if counter.is_closed else web.as_json({"status": "ready"})
+
+    routes = [
+        Route("/v1/chat/completions", completions, methods=["POST"]),
+        Route("/v1/models", models),
+        Route("/health", web.health),
+        Route("/ready", ready),
+    ]
+    return web.guarded(Starlette(routes=routes), token)
+
+
+async def _events(
+    solve: Callable[[], Awaitable[Solved]], branches: Gate, n: int, seconds: float, model: str
+) -> AsyncIterator[str]:
+    """The events of a stream: comments while the search goes on, then the chosen answer, or what is wrong."""
+    until = time.monotonic() + seconds
+    with branches.entered(n):
+        search = asyncio.ensure_future(solve())
         try:
-            asked = json.loads(self.rfile.read(length))
-        except ValueError as error:
-            raise InputError(f"the body is not JSON: {error}", "send one object") from error
-        if not isinstance(asked, dict):
-            raise InputError("the body is not an object", "send messages")
-        return asked
+            while True:
+                yield ": searching\n\n"
+                if (await asyncio.wait({search}, timeout=min(KEEP_ALIVE, until - time.monotonic())))[0]:
+                    break
+                if time.monotonic() >= until:
+                    raise TimeoutError
+            for chunk in _chunks(search.result(), model):
+                yield f"data: {json.dumps(chunk)}\n\n"
+        except (PrmError, TimeoutError) as error:
+            yield f"data: {json.dumps({'error': web.said(error)})}\n\n"
+        finally:
+            search.cancel()
+    yield "data: [DONE]\n\n"
 
-    def _stream(self, found: Solved) -> None:
-        whole = _completion(found, self.model)
-        head = {name: whole[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-        chain = next(chain for i, chain in enumerate(found.chains) if found.choice and i == found.choice.index)
-        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": s} for s in chain.steps)]
-        chunks = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
-        end = [{"index": 0, "delta": {}, "finish_reason": whole["choices"][0]["finish_reason"]}]
-        chunks.append({**head, "choices": end, "usage": whole["usage"]})
-        body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
-        self._send(200, body, "text/event-stream")
 
-    def _reply(self, body: Mapping[str, Any], status: int = 200) -> None:
-        self._send(status, json.dumps(body), "application/json")
+async def _after(first: str, others: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield first
+    async for other in others:
+        yield other
 
-    def _refuse(self, status: int, why: str) -> None:
-        self._reply({"error": {"message": why, "type": "invalid_request_error", "code": status}}, status)
 
-    def _send(self, status: int, body: str, kind: str) -> None:
-        data = body.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+def _chunks(found: Solved, model: str) -> Iterator[dict[str, Any]]:
+    """The chosen answer, step by step."""
+    whole = _completion(found, model)
+    head = {name: whole[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    steps = _chosen(found).steps
+    for delta in ({"role": "assistant", "content": ""}, *({"content": step} for step in steps)):
+        yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    end = [{"index": 0, "delta": {}, "finish_reason": whole["choices"][0]["finish_reason"]}]
+    yield {**head, "choices": end, "usage": whole["usage"]}
 
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+
+def _chosen(found: Solved) -> Chain:
+    assert found.choice is not None
+    return found.chains[found.choice.index]
 
 
 def _question(asked: Mapping[str, Any]) -> str:
@@ -243,7 +287,6 @@ def _question(asked: Mapping[str, Any]) -> str:
 def _completion(found: Solved, model: str) -> dict[str, Any]:
     choice = found.choice
     assert choice is not None
-    chain = found.chains[choice.index]
     generated, scored = choice.generated or 0, choice.scored or 0
     return {
         "id": found.problem_id,
@@ -254,7 +297,7 @@ def _completion(found: Solved, model: str) -> dict[str, Any]:
             {
                 "index": 0,
                 "message": {"role": "assistant", "content": choice.best},
-                "finish_reason": "length" if chain.finish == "length" else "stop",
+                "finish_reason": "length" if _chosen(found).finish == "length" else "stop",
             }
         ],
         "usage": {"completion_tokens": generated, "total_tokens": generated, "scored_tokens": scored},

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import uvicorn
-
 from prm import console
-from prm.errors import InputError, PrmError, require_number
+from prm.errors import PrmError, require_number
 from prm.scoring.scorer import Scorer
 from prm.verifiers.checkers import Named
 
@@ -19,11 +16,8 @@ from .limits import Limits
 from .metrics import Metrics
 from .process import ScorerProcess
 from .service import Service
+from .web import listening, server_of
 from .worker import Loader
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-STOPPING = 30
-"""Seconds that requests under way have to finish once the server is told to stop."""
 
 
 def serve(
@@ -63,8 +57,7 @@ def serve(
     service = Service(process, limits or Limits(), checker, splitter)
     metrics.watch(lambda: service.gate.inside, lambda: float(process is None or process.is_ready))
     failures = list[PrmError]()
-    listening = _listening(host, port)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    socket, address = listening(host, port, token)
 
     async def start() -> None:
         try:
@@ -76,13 +69,8 @@ def serve(
             failures.append(error)
             server.should_exit = True
 
-    if token is None and host not in LOOPBACK:
-        console.say(f"{host}: whoever reaches this address may use it; a token would limit that")
-    app = make_app(service, metrics, token, start)
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=STOPPING, lifespan="on")
-    )
-    server.run(sockets=[listening])
+    server = server_of(make_app(service, metrics, token, start))
+    server.run(sockets=[socket])
     if failures:
         raise failures[0]
 
@@ -101,11 +89,3 @@ def _loaded(arguments: dict[str, Any]) -> Scorer:
     from prm.scoring.loading import load_scorer  # torch is loaded in the process of the scorers alone
 
     return load_scorer(**arguments)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise InputError(f"cannot listen at {host}, port {port}: {error.strerror}", "choose another port") from error

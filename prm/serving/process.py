@@ -22,9 +22,10 @@ import msgspec
 
 from prm import console
 from prm.data.records import Asked, Message
-from prm.errors import ModelError, PrmError
+from prm.errors import ModelError
 from prm.scoring.scorer import Refusal, Scores
 
+from .limits import FailureError, GoneError
 from .wire import LENGTH, Ask, Cancel, Card, Chain, Done, Failed, FromWorker, Ready, Result, frame
 from .worker import Loader, Loaders, greeting
 
@@ -36,11 +37,11 @@ END_SECONDS = 5.0
 """Time allowed for the process to end after its input."""
 
 
-class ScorerGoneError(PrmError):
+class ScorerGoneError(GoneError):
     """The process of the scorers is not there; it is being started again."""
 
 
-class ScorerFailureError(PrmError):
+class ScorerFailureError(FailureError):
     """A scorer raised something at one chain."""
 
 

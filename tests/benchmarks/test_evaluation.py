@@ -19,7 +19,7 @@ from prm.benchmarks.numbers import (
     reliability_picture,
 )
 from prm.benchmarks.pools import Pool, make_pools
-from prm.benchmarks.protocols import PROTOCOLS
+from prm.benchmarks.protocols import PROTOCOLS, TITLES
 from prm.benchmarks.results import Protocol, read_result, result_to_json
 from prm.benchmarks.scores import table_of
 from prm.benchmarks.suites import SUITES, SuiteData
@@ -295,7 +295,7 @@ def test_a_result_is_plain_json(tmp_path, protocol):
 
 
 def test_every_protocol_has_one_entry():
-    assert list(PROTOCOLS) == list(get_args(Protocol))
+    assert [*PROTOCOLS, "search"] == list(TITLES) == list(get_args(Protocol))
     assert {suite.protocol for suite in SUITES.values()} == set(PROTOCOLS)
     optional = EvalSettings({"A": 0.5}, "x", 1).given
     assert optional == ("thresholds", "threshold_split", "n")

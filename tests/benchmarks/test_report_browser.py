@@ -8,47 +8,22 @@ measured but not tested:
 """
 
 import functools
-import os
 import re
-import shutil
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 
 import made_results
 import pytest
+from chromium import NO_LIMIT, WITH_CHROMIUM, opened, playwright
 from test_report import hostile_page
 
 from prm.benchmarks.report.page import make_page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives the browser, is not installed")
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 COUNT = 400
 """Chains in most tests."""
 POOLED = COUNT // 3 // 16 * 16
 """Those of them in pools of solutions to choose from."""
-NO_LIMIT = 0
-"""Playwright's timeout that never ends a wait."""
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no Chromium: set CHROMIUM, or install one of {NAMES}")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=NO_LIMIT)
-        yield started
-        started.close()
+pytestmark = WITH_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -79,26 +54,6 @@ def few_charts():
         )
         for file, result in made_results.make_results().items()
     }
-
-
-@contextmanager
-def opened(browser, path, *, url=None, expects_complaints=False, **options):
-    """A page that must neither complain nor request anything but itself; with `url`, as if a server had sent it."""
-    options = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"} | options
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.set_default_timeout(NO_LIMIT)
-    said, asked = [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    if url:
-        page.route(url, lambda route: route.fulfill(path=path, content_type="text/html"))
-    page.goto(url or path.as_uri())
-    yield page
-    context.close()
-    assert bool(said) is expects_complaints, said
-    assert set(asked) == {url or path.as_uri()}
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@
   const lengthOf = (chain) => chain.steps.reduce((sum, step) => sum + step.length, 0);
   const problemOf = (chain) => data.problems[chain.problem];
   const wordsOf = (chain) => data.suites[chain.suite].words;
+  const unit = data.suites.every((suite) => suite.trees) ? "tree" : data.suites.some((suite) => suite.trees) ? "row" : "chain";
 
   /** Score of a chain: its reward, or its lowest step score; null without scores. */
   function chainScore(chain, scorer) {
@@ -68,7 +69,8 @@
   function textOf(index) {
     state.texts ??= data.chains.map((chain) => {
       const problem = problemOf(chain);
-      return [chain.id, problem.id, problem.text, problem.answer ?? "", ...chain.steps].join("\n").toLowerCase();
+      const steps = chain.tree ? chain.tree.map((node) => node.text) : chain.steps;
+      return [chain.id, problem.id, problem.text, problem.answer ?? "", ...steps].join("\n").toLowerCase();
     });
     return state.texts[index];
   }
@@ -226,10 +228,11 @@
   function renderDetail() {
     const chain = data.chains[state.order[state.active]];
     if (!chain) return detail.replaceChildren(make("p", "note", "No chain matches. Clear the filters to see all."));
-    const back = make("button", "back", "← All chains");
+    const back = make("button", "back", `← All ${unit}s`);
     back.type = "button";
     back.addEventListener("click", close);
-    detail.replaceChildren(back, ...heading(chain), ...problem(chain), ...steps(chain), ...candidates(chain));
+    const body = chain.tree ? tree(chain) : steps(chain);
+    detail.replaceChildren(back, ...heading(chain), ...problem(chain), ...body, ...candidates(chain));
     detail.scrollTop = 0;
   }
 
@@ -239,11 +242,19 @@
     for (const place of chain.chosen) marks.append(make("span", "chosen", `★ ${data.selectors[place]}`));
     if (errorKind(chain) === "without") marks.append(make("span", "verdict", "no wrong step"));
     const split = data.splits[chain.split];
-    const facts = [data.suites[chain.suite].name, split, count(chain.steps.length, "step"), count(lengthOf(chain), "character")];
+    const size = chain.tree ? ends(chain) : [count(chain.steps.length, "step"), count(lengthOf(chain), "character")];
+    const facts = [data.suites[chain.suite].name, split, ...size];
     return [make("h3", "id", chain.id), make("p", "quiet", facts.filter(Boolean).join(" · ")), marks, allScores(chain)];
   }
 
   const count = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+
+  /** How the chains of a tree ended. */
+  function ends(chain) {
+    const all = chain.tree.map((node) => node.ends).join("");
+    const of = (mark) => all.split(mark).length - 1;
+    return [count(all.length, "chain"), `${of("1")} right`, of("-") ? `${of("-")} given up` : ""];
+  }
 
   /** The chain's score from every scorer. */
   function allScores(chain) {
@@ -301,6 +312,128 @@
     return marks;
   }
 
+  // ---- the tree of a search: one chain from top to bottom, with the alternatives to each step folded beneath it
+
+  const FEW = 3;
+  const builders = new WeakMap();
+
+  function tree(chain) {
+    const first = [];
+    const below = chain.tree.map(() => []);
+    chain.tree.forEach((node, place) => (node.parent < 0 ? first : below[node.parent]).push(place));
+    const box = make("div", "tree");
+    box.append(path(chain, first, below));
+    return [make("h4", "", "The chosen chain, and the alternatives to its steps"), unfolder(box), box];
+  }
+
+  /** A button that opens all that is folded. */
+  function unfolder(box) {
+    const button = make("button", "unfold", "Open all branches");
+    button.type = "button";
+    button.hidden = !box.querySelector("details");
+    button.addEventListener("click", () => {
+      for (let fold; (fold = box.querySelector("details:not([open])")); ) build(fold).open = true;
+    });
+    return button;
+  }
+
+  /** The first of these steps, then the first that follows it, to the end of a chain. */
+  function path(chain, places, below) {
+    const all = make("ol", "steps");
+    for (let next = places; next.length; next = below[next[0]]) {
+      const [place, ...others] = next;
+      all.append(treeStep(chain.tree[place], depthOf(chain, place)));
+      if (others.length) all.append(instead(chain, others, below));
+    }
+    return all;
+  }
+
+  const depthOf = (chain, place) => (chain.tree[place].parent < 0 ? 0 : 1 + depthOf(chain, chain.tree[place].parent));
+  const scoreOf = (node) => node.scores[Number($("scorer").value)] ?? null;
+
+  function treeStep(node, depth) {
+    const item = make("li", node.left ? "step left" : "step");
+    const head = make("div", "step-head");
+    head.append(make("span", "number", `Step ${depth + 1}`));
+    if (node.chains > 1) head.append(make("span", "number", count(node.chains, "chain")));
+    if (node.truth === "1") head.append(make("span", "verdict right", "✓ right"));
+    if (node.truth === "0") head.append(make("span", "verdict wrong", "✗ wrong"));
+    if (scoreOf(node) !== null) {
+      tint(item, scoreOf(node));
+      head.append(make("span", "score", show(scoreOf(node))));
+    }
+    item.append(head, marked(make("p", "text"), node.text));
+    if (node.ends) item.append(endMarks(node));
+    return item;
+  }
+
+  /** How the chains that end with a step ended. */
+  function endMarks(node) {
+    const line = make("p", "marks");
+    if (node.chosen) line.append(make("span", "flag", "★ chosen"));
+    for (const [mark, name, text] of ENDS) {
+      const times = node.ends.split(mark).length - 1;
+      if (times) line.append(make("span", name, times > 1 ? `${times} × ${text}` : text));
+    }
+    return line;
+  }
+
+  const ENDS = [
+    ["1", "verdict right", "✓ right answer"],
+    ["0", "verdict wrong", "✗ wrong answer"],
+    ["?", "verdict", "not judged"],
+    ["-", "verdict", "given up"],
+  ];
+
+  /** The alternatives to a step, each to be opened; a few are listed from the start. */
+  function instead(chain, places, below) {
+    const item = make("li", "instead");
+    const strip = make("span", "strip");
+    strip.setAttribute("aria-hidden", "true");
+    places.slice(0, CELLS).forEach((place) => {
+      const cell = make("i", chain.tree[place].left ? "left" : "");
+      if (scale()) tint(cell, scoreOf(chain.tree[place]));
+      strip.append(cell);
+    });
+    const fold = folded("", [make("span", "", count(places.length, "alternative")), strip], () => {
+      const all = make("ul", "branches");
+      all.append(...places.map((place) => branch(chain, place, below)));
+      return all;
+    });
+    if (places.length <= FEW) build(fold).open = true;
+    item.append(fold);
+    return item;
+  }
+
+  function branch(chain, place, below) {
+    const node = chain.tree[place];
+    const score = make("span", "score", show(scoreOf(node)));
+    if (scale()) tint(score, scoreOf(node));
+    const text = make("span", "snippet", node.text.slice(0, 200));
+    const size = make("span", "number", node.left ? "given up" : count(node.chains, "chain"));
+    const item = make("li", node.left ? "left" : "");
+    item.append(folded("branch", [score, text, size], () => path(chain, [place], below)));
+    return item;
+  }
+
+  /** Details whose content is built when they are opened. */
+  function folded(name, heading, content) {
+    const fold = make("details", name);
+    const summary = make("summary");
+    summary.append(...heading);
+    fold.append(summary);
+    builders.set(fold, content);
+    fold.addEventListener("toggle", () => build(fold));
+    return fold;
+  }
+
+  function build(fold) {
+    const content = builders.get(fold);
+    if (content) fold.append(content());
+    builders.delete(fold);
+    return fold;
+  }
+
   /** All chains of the problem, highest score first. */
   function candidates(chain) {
     const same = data.chains.filter((other) => other.problem === chain.problem);
@@ -308,7 +441,8 @@
     same.sort((a, b) => (chainScore(b) ?? -Infinity) - (chainScore(a) ?? -Infinity));
     const all = make("ol", "candidates");
     same.forEach((other) => all.append(candidate(other, other === chain)));
-    return [make("h4", "", `All ${same.length} chains of this problem, highest score first`), all];
+    const what = chain.tree ? "trees" : "chains";
+    return [make("h4", "", `All ${same.length} ${what} of this problem, highest score first`), all];
   }
 
   function candidate(chain, isCurrent) {
@@ -416,6 +550,7 @@
     fill("suite", data.suites.map((suite) => suite.name), true);
     fill("split", data.splits, true);
     fill("chosen", data.selectors, true);
+    $("split-label").textContent = { chain: "Split", row: "Split or run", tree: "Run" }[unit];
     const isJudged = data.chains.some((chain) => chain.truth !== null);
     for (const id of ["error", "located", "threshold"]) $(id).closest(".field").hidden = !isJudged;
     $("more-filters").open = !narrow.matches;
@@ -441,7 +576,7 @@
     state.order = chainsInView();
     state.active = keeps ? Math.max(0, state.order.indexOf(before)) : 0;
     list.scrollTop = 0;
-    $("status").textContent = `${state.order.length.toLocaleString("en")} of ${count(data.chains.length, "chain")}`;
+    $("status").textContent = `${state.order.length.toLocaleString("en")} of ${count(data.chains.length, unit)}`;
     $("reset").hidden = FILTERS.every((name) => $(name).value === "");
     renderList();
     reveal(state.active);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from prm import console
 from prm.errors import InputError
 
 from ..options import Checker, OutFile, Overwrite, Seed, Splitter, key_values
+
+if TYPE_CHECKING:
+    from prm.benchmarks.results import Result
 
 
 class ConventionName(StrEnum):
@@ -60,10 +63,10 @@ def _list_suites() -> None:
 
 
 def eval_(
-    suite: Annotated[str, typer.Argument(help=_SUITE)],
+    suite: Annotated[str, typer.Argument(help=f"{_SUITE}; or `search`, to compare runs of `prm solve`")],
     out: OutFile,
     data: Data = None,
-    problems: Annotated[Path | None, typer.Option(help="best-of-n and world: problems as JSONL")] = None,
+    problems: Annotated[Path | None, typer.Option(help="best-of-n, world and search: problems as JSONL")] = None,
     chains: Annotated[Path | None, typer.Option(help="best-of-n and world: chains as JSONL")] = None,
     pools: Annotated[
         Path | None, typer.Option(help="best of n: checked answers of an earlier run, so that none is checked again")
@@ -83,6 +86,14 @@ def eval_(
     n: Annotated[
         int | None, typer.Option("--n", "-n", min=1, help="best of n: only the first n solutions (default: all)")
     ] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(help="search: NAME=FILE of chains from `prm solve`; repeatable, also with one name"),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="search: field of the problems that has their difficulty (default: share of right chains)"),
+    ] = None,
     checker: Checker = "exact",
     draws: Annotated[int, typer.Option(min=100, help="bootstrap draws")] = 1000,
     seed: Seed = 0,
@@ -93,12 +104,25 @@ def eval_(
 ) -> None:
     """Scores → metrics with 95% intervals, any number of scorers side by side.
 
-    First `prm suite` and `prm score`, then this with --scores; or all at once with --scorer.
+    First `prm suite` and `prm score`, then this with --scores; or all at once with --scorer. `prm eval search` compares
+    runs of `prm solve`: accuracy against tokens.
     """
     from prm.benchmarks.jobs import evaluate
 
     from .result_tables import show_result
 
+    if suite == "search":
+        unread = {
+            "data": data, "--chains": chains, "--pools": pools, "--scores": scores, "--scorer": scorer,
+            "--stored": stored or None, "--threshold": threshold, "--threshold-split": threshold_split, "--n": n,
+            "--splitter": None if splitter == "newline" else splitter,
+            "--convention": None if convention is ConventionName.exact else convention,
+        }  # fmt: skip
+        _refuse("prm eval search", unread)
+        how = {"by": by, "checker": checker, "draws": draws, "seed": seed, "show": show, "overwrite": overwrite}
+        show_result(_search(problems, run or [], out, **how))
+        return
+    _refuse(f"the suite {suite}", {"--run": run, "--by": by})
     thresholds = _numbers(_named("--threshold", "NAME=NUMBER", threshold or [], "such as --threshold PURE=0"))
     evaluation = evaluate(
         suite, data, problems=problems, chains=chains, pools=pools, stored=stored,
@@ -108,6 +132,25 @@ def eval_(
         splitter=splitter, convention=convention.value, out=out, overwrite=overwrite,
     )  # fmt: skip
     show_result(evaluation.result)
+
+
+def _refuse(what: str, given: Mapping[str, object]) -> None:
+    """Refuse what was given but would not be read."""
+    unread = next((option for option, value in given.items() if value is not None), None)
+    if unread is not None:
+        raise InputError(f"{what} does not read {unread}", "omit it")
+
+
+def _search(problems: Path | None, runs: Sequence[str], out: Path, **settings: Any) -> Result:
+    from prm.benchmarks.search.job import evaluate_search
+
+    if problems is None:
+        raise InputError("--problems is missing", "prm eval search --problems P.jsonl --run NAME=FILE --out OUT")
+    by_name: dict[str, list[str]] = {}
+    for given in runs:
+        for name, path in key_values("--run", "NAME=FILE", [given], "such as --run rebase=chains.jsonl").items():
+            by_name.setdefault(name, []).append(path)
+    return evaluate_search(problems, by_name, out, **settings).result
 
 
 def _named(option: str, shape: str, given: Sequence[str], hint: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prm import console
 from prm.benchmarks.report.wording import NOTHING, number, title_of, unit_of
 from prm.benchmarks.results import Metric, Result, label_of
+from prm.benchmarks.search.points import SearchPoint, search_points
 from prm.statistics.aggregation import AGGREGATORS
 
 _MOST_KS = 6
@@ -15,7 +16,9 @@ _MOST_SPLITS = 10
 
 def show_result(result: Result) -> None:
     """Print the tables of a result on stdout."""
-    if any(curve.kind == "best-of-k" for curve in result.curves):
+    if result.protocol == "search":
+        _show_search(result)
+    elif any(curve.kind == "best-of-k" for curve in result.curves):
         _show_curves(result)
     else:
         _show_splits(result)
@@ -35,6 +38,37 @@ def _show_curves(result: Result) -> None:
     auroc = [metric for metric in result.metrics if metric.name == "chain_auroc"]
     rows = [[label_of(m.scorer, m.variant), _value(m), _interval(m.low, m.high)] for m in auroc]
     console.table("Right chain above wrong chain of the same problem, in %", ["scorer", "AUROC", "95%"], rows)
+
+
+def _show_search(result: Result) -> None:
+    """Print one row per run; then for every budget what the best run of each level of difficulty reaches."""
+    points = search_points(result)
+    runs, best = [p for p in points if p.is_run], [p for p in points if not p.is_run]
+    title = f"Problems solved in %, {result.data['problems']:,} problems; tokens for a problem"
+    rows = [[*_point_cells(p), "yes" if p.is_on_front else ""] for p in runs]
+    console.table(title, ["run", *_POINT, "front"], rows)
+    if best:
+        title = "Compute-optimal: the best run of each level of difficulty, chosen on the other half of the problems"
+        console.table(title, ["budget", *_POINT], [_point_cells(p, p.variant) for p in best])
+    else:
+        console.say("no run draws whole chains, so difficulty is unknown: name a field of the problems with --by")
+    front = sorted((p for p in runs if p.is_on_front), key=lambda p: p.metrics["generated_tokens"].value or 0.0)
+    console.say(
+        "front, by tokens generated: " + ", ".join(f"{p.label} {_value(p.metrics['accuracy'])}%" for p in front)
+    )
+
+
+_POINT = ("solved", "95%", "any leaf right", "generated", "scored")
+
+
+def _point_cells(point: SearchPoint, name: str = "") -> list[str]:
+    main, *others = (point.metrics[key] for key in ("accuracy", "any_right", "generated_tokens", "scored_tokens"))
+    return [
+        name or point.label,
+        _value(main),
+        _interval(main.low, main.high),
+        *(number(m.name, m.value) for m in others),
+    ]
 
 
 def _show_splits(result: Result) -> None:

@@ -1,16 +1,24 @@
 """The search job, with an engine of a few lines in place of vLLM."""
 
+import inspect
 import json
+import queue
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from trees import TreeEngine, TreeScorer, is_last
 
-from prm import InputError, Problem, Refusal, Scorer, fit_pruning, solve
+from prm import InputError, Problem, Refusal, Scorer, evaluate_search, fit_pruning, solve
 from prm.data.files import read_records, write_records
 from prm.data.records import Chain, Choice, StepScores
+from prm.errors import ModelError
 from prm.generation.choice import EngineChoice
 from prm.models.checkpoint import load_tokenizer
 from prm.search.journal import journal_path
+from prm.search.serving import answer_forever
+from prm.search.setup import setup_of
 
 PROBLEMS = [Problem(f"p{i}", f"How many are {i}?", str(i % 4)) for i in range(3)]
 
@@ -72,6 +80,64 @@ def test_the_command_and_what_it_refuses(engine, base_model, prm, tmp_path):
     assert "already there" in prm(*given, "--method", "refine", "-n", 8)[2]
     assert "needs a scorer" in prm(*given, "--method", "beam", "--overwrite")[2]
     assert "unknown method 'mcts'" in prm(*given, "--method", "mcts", "--overwrite")[2]
+
+
+def test_what_was_solved_is_compared(engine, base_model, tmp_path):
+    """Accuracy and tokens are those that each job said; the leaves of every tree can be looked at."""
+
+    def run(method, n, seed=0):
+        out = tmp_path / f"{method}-{n}-{seed}.jsonl"
+        given = {"model": base_model, "scorer": TreeScorer(), "max_tokens": 400}
+        return solve(PROBLEMS, out, **given, method=method, n=n, seed=seed)
+
+    runs = {"rebase": [run("rebase", 8), run("rebase", 8, 1)], "weighted": [run("weighted", 2), run("weighted", 8)]}
+    found = evaluate_search(PROBLEMS, runs, draws=100)
+    values = {(m.scorer, m.variant, m.name): m.value for m in found.result.metrics if m.split == "all"}
+    for solved, variant in zip(runs["weighted"], ("n=2", "n=8"), strict=True):
+        assert 100 * values["weighted", variant, "accuracy"] == pytest.approx(solved.counts["% right"])
+        assert 3 * values["weighted", variant, "generated_tokens"] == pytest.approx(solved.counts["generated tokens"])
+        assert 3 * values["weighted", variant, "scored_tokens"] == pytest.approx(solved.counts["scored tokens"])
+    both = [solved.counts["generated tokens"] for solved in runs["rebase"]]
+    assert 6 * values["rebase", "", "generated_tokens"] == pytest.approx(sum(both))
+    assert len(found.shown) == found.result.data["chains"] == sum(len(run) for own in runs.values() for run in own)
+    assert sum(bool(chain.chosen_by) for chain in found.shown) == 4 * len(PROBLEMS)
+
+
+def search_setup(**given):
+    """A setup with the defaults of `solve`."""
+    defaults = {name: p.default for name, p in inspect.signature(solve).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    return setup_of(**{name: given.get(name, defaults[name]) for name in inspect.signature(setup_of).parameters})
+
+
+def test_a_server_ends_with_what_went_wrong(engine, base_model, monkeypatch):
+    """It answers until its scorer fails, tells the client, and stops."""
+
+    class Failing(TreeScorer):
+        def score_each(self, problems, chains):
+            if "three" in "".join(map(str, problems)):
+                raise ModelError("the scorer is gone", "start it again")
+            return super().score_each(problems, chains)
+
+    said = queue.SimpleQueue()
+    monkeypatch.setattr("prm.console.say", said.put)
+    setup = search_setup(model=base_model, scorer=Failing(), method="rebase", n=4, max_tokens=400)
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(answer_forever, setup, "127.0.0.1", 0)
+        while not (line := said.get(timeout=60)).startswith("listening on "):
+            pass
+
+        def status(text):
+            body = json.dumps({"messages": [{"role": "user", "content": text}]}).encode()
+            try:
+                return urllib.request.urlopen(line.split()[-1] + "/chat/completions", body, timeout=60).status
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code
+
+        assert status("How many are two?") == 200
+        assert status("How many are three?") == 503
+        with pytest.raises(ModelError, match="the scorer is gone"):
+            running.result(timeout=60)
 
 
 class Orm(Scorer):

@@ -1,49 +1,62 @@
-"""The endpoint, with two clients at once."""
+"""The endpoint, with two clients at once; a client that leaves; a token; streams."""
 
 import json
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from trees import TreeEngine, TreeScorer, is_last
 
+from prm.errors import ModelError
 from prm.generation.engine import Sampling
 from prm.models.rendering import Renderer
 from prm.search.methods import METHODS
 from prm.search.plan import Plan
 from prm.search.searcher import Searcher
-from prm.search.serving import Counter, serve
+from prm.search.serving import Counter, make_app
+from prm.serving.limits import Limits
+from prm.serving.web import listening, server_of
+
+
+@contextmanager
+def serving(engine, scorer=None, **about):
+    """The address of a server, and its counter."""
+    renderer, sampling = Renderer(engine.tokenizer, separator=None), Sampling(max_tokens=400)
+    plan = Plan(n=4, width=2, max_tokens=400)
+    searcher = Searcher(engine, renderer, scorer or TreeScorer(), METHODS["weighted"], plan, sampling)
+    counter = Counter(searcher, "weighted")
+    place, address = listening("127.0.0.1", 0, None)
+    server = server_of(make_app(counter, "tree", **about))
+    threads = [threading.Thread(target=counter.work), threading.Thread(target=server.run, args=[[place]])]
+    for thread in threads:
+        thread.start()
+    yield address, counter
+    counter.is_closed = server.should_exit = True
+    for thread in threads:
+        thread.join()
+    place.close()
+
+
+def posted(address, body, path="/v1/chat/completions", **headers):
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address + path, data, headers), timeout=60) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
 
 
 @pytest.fixture
 def ask(tokenizer):
-    engine = TreeEngine(tokenizer)
-    renderer, sampling = Renderer(tokenizer, separator=None), Sampling(max_tokens=400)
-    plan = Plan(n=4, width=2, max_tokens=400)
-    counter = Counter(Searcher(engine, renderer, TreeScorer(), METHODS["weighted"], plan, sampling), "weighted")
-    server = serve(counter, "tree", "127.0.0.1", 0)
-    threads = [threading.Thread(target=work) for work in (counter.work, server.serve_forever)]
-    for thread in threads:
-        thread.start()
-
-    def post(body, path="chat/completions"):
-        url = f"http://127.0.0.1:{server.server_port}/v1/{path}"
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, data=data), timeout=60) as reply:
-                return reply.status, reply.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    yield post
-    counter.is_closed = True
-    server.shutdown()
-    server.server_close()
-    for thread in threads:
-        thread.join()
+    with serving(TreeEngine(tokenizer)) as (address, _):
+        yield partial(posted, address)
 
 
 def asked(text="How many?", **fields):
@@ -71,7 +84,9 @@ def test_a_larger_budget_costs_more(ask):
 
 def test_the_stream_spells_the_chosen_answer(ask):
     whole = json.loads(ask(asked(budget=4))[1])
-    *chunks, end = [line for line in ask(asked(budget=4, stream=True))[1].split("\n\n") if line]
+    lines = [line for line in ask(asked(budget=4, stream=True))[1].split("\n\n") if line]
+    assert lines[0] == ": searching", "a comment, which clients ignore"
+    *chunks, end = [line for line in lines if not line.startswith(":")]
     assert end == "data: [DONE]"
     rows = [json.loads(chunk.removeprefix("data: ")) for chunk in chunks]
     spelled = "".join(row["choices"][0]["delta"].get("content", "") for row in rows)
@@ -82,8 +97,9 @@ def test_the_stream_spells_the_chosen_answer(ask):
 @pytest.mark.parametrize(
     ("body", "status", "why"),
     [
-        (b"{", 400, "not JSON"),
-        (b"[]", 400, "not an object"),
+        (b"{", 400, "truncated"),
+        (b"[]", 400, "Expected `object`"),
+        (b" " * (2**20 + 1), 413, "over 1,048,576 bytes"),
         ({"messages": []}, 400, "one message"),
         (asked(budget=0), 400, "budget=0 is not a whole number"),
         (asked(method="mcts"), 400, "unknown method"),
@@ -98,5 +114,92 @@ def test_what_cannot_be_answered_is_refused_with_a_reason(ask, body, status, why
 
 
 def test_the_model_is_listed(ask):
-    assert json.loads(ask(None, "models")[1])["data"][0]["id"] == "tree"
-    assert ask(None, "nothing")[0] == 404
+    assert json.loads(ask(None, "/v1/models")[1])["data"][0]["id"] == "tree"
+    assert ask(None, "/v1/nothing")[0] == 404
+    assert [ask(None, path)[0] for path in ("/health", "/ready")] == [200, 200]
+
+
+class Held(TreeScorer):
+    """Scores nothing before it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.free = threading.Event(), threading.Event()
+
+    def score_each(self, problems, chains):
+        self.begun.set()
+        self.free.wait(60)
+        return super().score_each(problems, chains)
+
+
+def test_a_search_whose_client_leaves_is_given_up(tokenizer):
+    """The first steps are at the scorer when the client leaves; no second step is asked for."""
+    engine, scorer = TreeEngine(tokenizer), Held()
+    with serving(engine, scorer) as (address, counter):
+        host, port = address.removeprefix("http://").split(":")
+        client = socket.create_connection((host, int(port)))
+        body = json.dumps(asked(budget=4, method="beam")).encode()
+        client.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
+        scorer.begun.wait(60)
+        before = len(engine.asked)
+        client.close()
+        while not counter.searcher.abandoned:
+            time.sleep(0.005)
+        scorer.free.set()
+        while counter.searcher.abandoned:
+            time.sleep(0.005)
+        assert len(engine.asked) == before
+        assert posted(address, asked(budget=1))[0] == 200, "and the server goes on"
+
+
+def test_comments_come_while_the_search_goes_on(tokenizer, monkeypatch):
+    monkeypatch.setattr("prm.search.serving.KEEP_ALIVE", 0.01)
+    scorer = Held()
+    with serving(TreeEngine(tokenizer), scorer) as (address, _):
+        request = urllib.request.Request(f"{address}/v1/chat/completions", json.dumps(asked(stream=True)).encode())
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            assert reply.headers["Content-Type"].startswith("text/event-stream")
+            assert [reply.readline() for _ in range(4)] == [b": searching\n", b"\n"] * 2
+            scorer.free.set()
+            assert reply.read().endswith(b"data: [DONE]\n\n")
+
+
+def test_a_stream_says_what_goes_wrong_in_it(ask):
+    code, text = ask(asked("word " * 4000, stream=True))
+    assert code == 200, "its head is sent already"
+    rows = [line for line in text.split("\n\n") if line.startswith("data: ")]
+    assert json.loads(rows[0].removeprefix("data: "))["error"]["code"] == 422
+    assert rows[1:] == ["data: [DONE]"]
+    assert ask(asked(budget=0, stream=True))[0] == 400
+
+
+def test_a_token_and_limits(tokenizer):
+    scorer = Held()
+    with serving(TreeEngine(tokenizer), scorer, token="secret", limits=Limits(waiting=6)) as (address, _):
+        assert posted(address, asked())[0] == 401
+        assert posted(address, None, "/health")[0] == 200
+        let_in = {"Authorization": "Bearer secret"}
+        with ThreadPoolExecutor(1) as others:
+            first = others.submit(posted, address, asked(budget=4), **let_in)
+            scorer.begun.wait(60)
+            for stream in (False, True):
+                code, text = posted(address, asked(budget=4, stream=stream), **let_in)
+                assert (code, "4 branches are under way" in text) == (429, True)
+            scorer.free.set()
+            assert first.result()[0] == 200
+
+
+class Broken(TreeScorer):
+    def score_each(self, problems, chains):
+        raise ModelError("the scorer is gone", "start it again")
+
+
+def test_who_waits_is_told_that_the_scorer_is_gone(tokenizer):
+    with serving(TreeEngine(tokenizer), Broken()) as (address, counter):
+        code, text = posted(address, asked())
+        assert (code, json.loads(text)["error"]["message"]) == (503, "the scorer is gone")
+        assert isinstance(counter.failure, ModelError)
+        assert posted(address, asked())[0] == 503
+        assert posted(address, None, "/ready")[0] == 503
