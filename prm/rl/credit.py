@@ -29,11 +29,14 @@ def step_rewards(
     | `delta` | s_i - s_(i-1), with s_0 = `start` | s_n - `start` |
     | `last` | s_n at the last step, else 0 | s_n |
 
-    `min` is the credit assignment of PURE (arXiv 2504.15275, section 3): its sum lies between the lowest score and the
-    mean, and approaches the lowest as the temperature falls. It wants scores that may be negative (PURE's are
-    p1 - p0, from -1 to 1): of probabilities, a step of score 0 gets and costs nothing, and a chain is worth little
-    because its other steps weigh little. `delta` is the difference of a potential (Ng, Harada and Russell 1999,
-    undiscounted); as the last potential is not 0, it rewards a chain by its last score, and changes what is optimal.
+    `min` is the credit assignment of PURE (arXiv 2504.15275): its sum lies between the lowest score and the mean, and
+    approaches the lowest as the temperature falls. It wants scores that may be negative (PURE's are p1 - p0, from -1 to
+    1): of probabilities, a step of score 0 gets and costs nothing, and a chain is worth little because its other steps
+    weigh little. By `min` alone, a step changes the rewards of the steps before it: what is still to come, of which
+    PURE and `step_advantages` make advantages, is then not all that a step does.
+
+    `delta` is the difference of a potential (Ng, Harada and Russell 1999, undiscounted); as the last potential is not
+    0, it rewards a chain by its last score, and changes what is optimal.
 
     Args:
         scores: ``(steps,)`` finite scores of a chain, higher is better.

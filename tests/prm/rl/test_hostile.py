@@ -1,6 +1,6 @@
 """A thousand hostile completions, each with a defined reward: from the reward itself, and inside TRL's own trainer.
 
-Last run with TRL 1.13.0 and 1.16.0, and verl 0.9.1.
+Last run with TRL 1.13.0.
 """
 
 import math
