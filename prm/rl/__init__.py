@@ -8,7 +8,7 @@
 `rewards` asks a scorer. Nothing here trains.
 """
 
-from .alignment import AlignedSteps, aligned_steps, token_advantages, token_rewards
+from .alignment import AlignedSteps, aligned_steps, token_advantages, token_rewards, turn_ends
 from .credit import FORMS, Form, outcome_advantages, step_advantages, step_rewards
 from .filtering import most_consistent
 from .rewards import REFUSED, ScorePart, StepCredit, StepReward
@@ -28,4 +28,5 @@ __all__ = [
     "step_rewards",
     "token_advantages",
     "token_rewards",
+    "turn_ends",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,18 @@ class _Prefix:
         Half a character, of at most four bytes, may hide all bytes before it. So once this is true it stays true.
         """
         return any(map(self.is_spelled, range(last, min(last + 4, len(self.ids)))))
+
+
+def turn_ends(is_own: Sequence[bool]) -> tuple[int, ...]:
+    """The last token of each turn of an agent: rewards of turns go there, as those of steps to `AlignedSteps.ends`.
+
+    Args:
+        is_own: ``(tokens,)`` whether the agent wrote each token of a trajectory, or was shown it.
+
+    >>> turn_ends([True, True, False, True])
+    (1, 3)
+    """
+    return tuple(place for place, (own, following) in enumerate(pairwise([*is_own, False])) if own and not following)
 
 
 def token_rewards(rewards: Sequence[float] | Floats, ends: Sequence[int], length: int) -> Floats:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prm.data.steps import split_steps
 from prm.errors import InputError
 from prm.models.rendering import spelled
-from prm.rl import aligned_steps, token_advantages, token_rewards
+from prm.rl import aligned_steps, token_advantages, token_rewards, turn_ends
 
 TEXTS = [
     "So 2 + 2 = 4.\n\nThus it is 4.\n",
@@ -110,6 +110,15 @@ def test_steps_within_one_token_share_it():
 def test_tokens_belong_to_the_first_step_that_ends_at_or_after_them():
     assert token_advantages([1.0, 2.0], [1, 2], 5).tolist() == [1, 1, 2, 0, 0]
     assert token_advantages([], [], 2).tolist() == [0, 0]
+
+
+@given(st.lists(st.booleans(), max_size=30))
+def test_rewards_of_turns_fall_on_the_agents_own_tokens(is_own):
+    ends = turn_ends(is_own)
+    tokens = token_rewards([1.0] * len(ends), ends, len(is_own))
+    assert all(own for own, reward in zip(is_own, tokens, strict=True) if reward)
+    turns = "".join("x" if own else " " for own in is_own).split()
+    assert tokens.sum() == len(turns)
 
 
 @pytest.mark.parametrize(("rewards", "ends"), [([1.0], []), ([1.0], [3]), ([1.0], [-1])])
