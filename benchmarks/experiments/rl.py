@@ -313,26 +313,32 @@ def measured(drawn: Drawn, judge: Judge, policy: Any, first: Any, tokenizer: Any
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Print the first and last measurement of each reward, with 95% intervals of Student's t over the seeds."""
-    last = max(row["update"] for row in rows)
-    print(f"| reward | update | {' | '.join(MEASURES)} |\n|{' --- |' * (len(MEASURES) + 2)}")
+    """Print each reward's measurements at the start, halfway and at the end, and what became of the answers."""
+    updates = sorted({row["update"] for row in rows})
+    print(f"| reward | update | {' | '.join(MEASURES)} | answers gained |\n|{' --- |' * (len(MEASURES) + 3)}")
     for reward in dict.fromkeys(row["reward"] for row in rows):
-        for update in (0, last):
-            own = [row for row in rows if row["reward"] == reward and row["update"] == update]
-            print(f"| {reward} | {update} | {' | '.join(interval([row[name] for row in own]) for name in MEASURES)} |")
+        at = [[r for r in rows if r["reward"] == reward and r["update"] == update] for update in updates]
+        for own in (at[0], at[len(at) // 2], at[-1]):
+            gains = [after["answers"] - before["answers"] for before, after in zip(at[0], own, strict=True)]
+            cells = [spread([row[name] for row in own]) for name in MEASURES]
+            print(f"| {reward} | {own[0]['update']} | {' | '.join(cells)} | {interval(gains)} |")
+
+
+def spread(values: Sequence[float]) -> str:
+    """The mean over the seeds, with the lowest and the highest."""
+    return f"{fmean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def interval(values: Sequence[float]) -> str:
-    """The mean over seeds, with its interval."""
-    mean = fmean(values)
-    if len(values) < 2:
-        return f"{mean:.3f}"
+    """The mean over the seeds, with its 95% interval of Student's t; a dash for one seed, or without a difference."""
+    if len(values) < 2 or not any(values):
+        return "-"
     half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return f"{mean:.3f} ({mean - half:.3f} to {mean + half:.3f})"
+    return f"{fmean(values):+.2f} ({fmean(values) - half:+.2f} to {fmean(values) + half:+.2f})"
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw truth and proxy over the updates, a panel for each reward: means over the seeds, and all seeds pale."""
+    """Draw truth (left axis) and proxy (right) over the updates, by reward: means over the seeds, and all seeds pale."""
     rewards = list(dict.fromkeys(row["reward"] for row in rows))
     figure = new_figure(4 * len(rewards), 3.6)
     for axes, reward in zip(figure.subplots(1, len(rewards), squeeze=False)[0], rewards, strict=True):
@@ -342,7 +348,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         other = axes.twinx()
         _line(other, own, "proxy", color="black", linestyle="--")
         axes.set(title=reward, xlabel="updates", ylim=(0, 1))
-        axes.legend(*map(list.__add__, *(a.get_legend_handles_labels() for a in (axes, other))), fontsize="small")
+    marks = (axes.get_legend_handles_labels() for axes in (figure.axes[0], figure.axes[-1]))
+    figure.legend(*map(list.__add__, *marks), loc="outside upper center", ncols=4)
     figure.savefig(path, format="svg", metadata={"Date": None})
 
 
