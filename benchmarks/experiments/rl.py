@@ -338,7 +338,7 @@ def interval(values: Sequence[float]) -> str:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw truth (left axis) and proxy (right) over the updates, by reward: means over the seeds, and all seeds pale."""
+    """Draw truth (left) and proxy (right) over the updates, by reward: means over the seeds, and all seeds pale."""
     rewards = list(dict.fromkeys(row["reward"] for row in rows))
     figure = new_figure(4 * len(rewards), 3.6)
     for axes, reward in zip(figure.subplots(1, len(rewards), squeeze=False)[0], rewards, strict=True):
