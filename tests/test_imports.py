@@ -23,9 +23,10 @@ MAY_IMPORT = {
     "plots": {"errors"},
     **{room: set(ROOMS[:i]) for i, room in enumerate(ROOMS) if i >= ROOMS.index("statistics")},
     "search": {*ROOMS, "serving"} - {"training"},
+    "rl": set(ROOMS) - {"training", "generation"},
     "labeling": set(ROOMS) - {"training"},
     "serving": set(ROOMS) - {"training", "generation"},
-    "benchmarks": {*ROOMS, "search"},
+    "benchmarks": {*ROOMS, "search", "rl"},
     "": {*ROOMS, "search", "labeling", "benchmarks", "serving"},  # the façade
     "cli": {*ROOMS, "search", "labeling", "benchmarks", "serving"},
 }

@@ -1,10 +1,18 @@
-r"""Rule-based rewards for reinforcement learning: correctness, format, length, repetition.
+r"""Rewards for reinforcement learning: correctness, format, length, repetition, and parts of your own.
 
 Each rule is a pure function; `RuleReward` weighs several and reports every part:
 
     >>> reward = RuleReward({"correct": 1.0, "boxed": 0.5})
     >>> reward(r"3 + 4 = 7, so \boxed{7}", "#### 7").total
     1.5
+
+A part of your own is a function of many completions; a scorer becomes one as `prm.rl.ScorePart`:
+
+    >>> def brevity(texts, golds, problems):
+    ...     return [1 / (1 + len(text)) for text in texts]
+    >>> reward = RuleReward({"correct": 1.0, "brevity": 0.5}, parts={"brevity": brevity})
+    >>> reward("7", "7").parts
+    {'correct': 1.0, 'brevity': 0.5}
 
 Nothing here needs a tokenizer: lengths and token ids come from the caller.
 """
@@ -13,7 +21,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,7 +31,10 @@ from .extract import TAIL
 from .verdict import Outcome, Verdict
 
 PARTS = ("correct", "boxed", "steps", "think", "overlong", "repetition")
-"""The possible parts of a reward; all but the first depend on the completion alone."""
+"""The parts of a reward that have a rule here; all but the first depend on the completion alone."""
+Part = Callable[[Sequence[str], Sequence[str], Sequence[Any]], Sequence[float | None]]
+"""A part of your own: from completions, gold answers and problems, of one length, to a number for each completion; None
+where it has none."""
 
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _VISIBLE = re.compile(r"[^\W_]")
@@ -152,11 +163,13 @@ class Reward:
     """Each unweighted part by name; "correct" is missing if the completion is excluded."""
     verdict: Verdict | None
     """The verdict on the answer; None if "correct" is not a part."""
+    refused: tuple[str, ...] = ()
+    """The parts of your own that have no number for the completion, and got `RuleReward.refused`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleReward:
-    """A weighted sum of rules. Call an instance with a completion and its gold answer; it can be pickled.
+    """A weighted sum of rules. Call an instance with a completion and its gold answer. It can be pickled, as its parts.
 
     Raises:
         ValueError: at construction, if weights, limits or the checker are invalid.
@@ -166,7 +179,11 @@ class RuleReward:
     """
 
     weights: Mapping[str, float] = field(default_factory=lambda: {"correct": 1.0})
-    """Finite weights, 0 or above (penalties are already negative); a part without a weight is not computed."""
+    """Finite weights, 0 or above (penalties are already negative); a rule without a weight is not computed."""
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """Parts of your own by name; each needs a weight."""
+    refused: float = 0.0
+    """The value of a part of your own that has no finite number for a completion, such as a scorer that refuses it."""
     undecided: float | None = None
     """See `correctness`."""
     no_answer: float | None = 0.0
@@ -189,9 +206,14 @@ class RuleReward:
 
     def __post_init__(self) -> None:
         """Reject settings that would otherwise fail in the middle of training."""
-        unknown = [name for name in self.weights if name not in PARTS]
+        known = (*PARTS, *self.parts)
+        unknown = [name for name in self.weights if name not in known]
         if unknown or not self.weights:
-            raise ValueError(f"weights must name some of {', '.join(PARTS)}, not {', '.join(unknown) or 'none'}")
+            raise ValueError(f"weights must name some of {', '.join(known)}, not {', '.join(unknown) or 'none'}")
+        if misnamed := [name for name in self.parts if name in PARTS or name not in self.weights]:
+            raise ValueError(f"parts of your own need weights, and other names than the rules: {', '.join(misnamed)}")
+        if not math.isfinite(self.refused):
+            raise ValueError(f"refused must be finite, not {self.refused}")
         wrong = {name: weight for name, weight in self.weights.items() if not 0 <= weight < math.inf}
         if wrong:
             raise ValueError(f"weights must be finite and at least 0, not {wrong}")
@@ -204,26 +226,51 @@ class RuleReward:
         object.__setattr__(self, "_judge", checker_of(self.checker, timeout=self.timeout))
 
     def __call__(self, text: str, gold: str, tokens: Sequence[int] | None = None, problem: Any = None) -> Reward:
-        """Reward one completion.
+        """Reward one completion; see `many`."""
+        return self.many([text], [gold], [tokens], [problem])[0]
+
+    def many(
+        self,
+        texts: Sequence[str],
+        golds: Sequence[str],
+        tokens: Sequence[Sequence[int] | None] | None = None,
+        problems: Sequence[Any] | None = None,
+    ) -> list[Reward]:
+        """Reward completions, in order; parts of your own get them all at once.
 
         Args:
-            text: the completion.
-            gold: the gold answer, as for `check`.
-            tokens: token ids of the completion; unused if measured in text.
-            problem: for a checker that looks at it.
+            texts: the completions.
+            golds: the gold answer of each, as for `check`.
+            tokens: token ids of each; unused if measured in text.
+            problems: the problem of each, for a checker and for parts that look at it.
 
         Raises:
-            ValueError: a part is measured in tokens, but none are given; or the checker cannot be used.
+            ValueError: a part is measured in tokens, but none are given; the checker cannot be used; numbers differ; or
+                a part does not give one number for each completion. What a part raises itself is not caught.
         """
-        parts = {name: self._form(name, text, tokens) for name in self.weights if name != "correct"}
+        asked = [None] * len(texts) if problems is None else problems
+        own = {name: list(part(texts, golds, asked)) for name, part in self.parts.items()} if texts else {}
+        if wrong := {name: len(values) for name, values in own.items() if len(values) != len(texts)}:
+            raise ValueError(f"{len(texts)} completions, but parts gave other numbers of values: {wrong}")
+        rows = zip(texts, golds, tokens or [None] * len(texts), asked, strict=True)
+        given = [{name: values[place] for name, values in own.items()} for place in range(len(texts))]
+        return [self._one(*row, values) for row, values in zip(rows, given, strict=True)]
+
+    def _one(
+        self, text: str, gold: str, tokens: Sequence[int] | None, problem: Any, own: Mapping[str, float | None]
+    ) -> Reward:
+        numbers = {name: float(value) for name, value in own.items() if value is not None and math.isfinite(value)}
+        refused = tuple(name for name in own if name not in numbers)
+        forms = {name: self._form(name, text, tokens) for name in self.weights if name in PARTS[1:]}
+        parts = {**forms, **{name: numbers.get(name, self.refused) for name in own}}
         if "correct" not in self.weights:
-            return Reward(self._total(parts), parts, None)
+            return Reward(self._total(parts), parts, None, refused)
         verdict = judge(self._judge, text, gold, problem)
         value = correctness(verdict, undecided=self.undecided, no_answer=self.no_answer)
         if value is None:
-            return Reward(None, parts, verdict)
+            return Reward(None, parts, verdict, refused)
         parts = {"correct": value, **parts}
-        return Reward(self._total(parts), parts, verdict)
+        return Reward(self._total(parts), parts, verdict, refused)
 
     def _total(self, parts: Mapping[str, float]) -> float:
         return sum(self.weights[name] * value for name, value in parts.items())

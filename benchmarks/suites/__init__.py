@@ -28,7 +28,7 @@ from prm.verifiers import Checker
 from .. import conventions
 from ..conventions import EXACT, Convention, ConventionName
 from ..results import Protocol
-from . import best_of_n, judging, localization, preference, steps
+from . import agents, best_of_n, judging, localization, preference, steps
 from .collecting import Collection, SuiteData
 from .fields import Place
 from .truth import Found, Rule, Truth
@@ -131,6 +131,12 @@ SUITES: dict[str, Suite] = {
         "Let's Verify Step by Step, arXiv 2305.20050",
         note="a rating of 0 counts as right; chains end with their first wrong step",
         is_rated_once=True,
+    ),
+    "agentprocessbench": Suite(
+        "steps",
+        agents.agentprocessbench,
+        "AgentProcessBench, arXiv 2603.14465",
+        note="a step is a turn of the agent; turns labeled neutral are not measured",
     ),
     "mr-math-redundant": Suite(
         "steps",

@@ -124,6 +124,17 @@ def prompt_of(template: str | None) -> Prompt:
     return Prompt(text, (Message("user", text),))
 
 
+_TAIL = 16
+"""Tokens before a text with which it is spelled: some tokenizers write a first token differently."""
+
+
+def spelled(tokenizer: Any, ids: Sequence[int], before: Sequence[int] = ()) -> str:
+    """The text of generated tokens as it stands after the tokens `before` them, without special tokens."""
+    tail, options = list(before[-_TAIL:]), {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+    whole: str = tokenizer.decode([*tail, *ids], **options)
+    return whole[len(tokenizer.decode(tail, **options)) :] if tail else whole
+
+
 class BatchRenderer(ABC):
     """A renderer whose `render` follows from its `render_many`."""
 

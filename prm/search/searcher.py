@@ -19,7 +19,7 @@ from prm.data.steps import finished_steps, split_steps, step_stops
 from prm.errors import EngineError, RenderError
 from prm.generation.engine import Completion, Engine, Request, Sampling, draw_seed
 from prm.generation.sampling import up_to_answer
-from prm.models.rendering import Renderer
+from prm.models.rendering import Renderer, spelled
 from prm.scoring.scorer import EMPTY, Refusal, Scorer, Scores
 
 from .budget import Spending, grants
@@ -35,8 +35,6 @@ WINDOW = 512
 """Most problems that are searched at once."""
 RESERVED = 128
 """Tokens that a step surely gets; a longer one goes on in another request, from the same tokens."""
-_TAIL = 16
-"""Tokens of the prompt before a solution, with which it is spelled: some tokenizers write a first token differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +320,7 @@ class Searcher:
             raise EngineError("the engine does not tell the ids of its tokens", "search with vLLM, here or as a server")
         before = draw.spelled
         draw.branch = replace(draw.branch, ids=draw.branch.ids + completion.ids)
-        draw.spelled = self._spelled(item, draw.branch.ids)
+        draw.spelled = spelled(self.renderer.tokenizer, draw.branch.ids, item.prompt_ids)
         if completion.finish == "length" and self._room(item, draw) > 0:
             item.drawing.append(draw)
         elif completion.stop in self._stops and completion.stop not in self.sampling.stop and not draw.is_whole:
@@ -331,14 +329,6 @@ class Searcher:
             if completion.stop:  # of the sampling settings: not part of the solution
                 draw.spelled = before + completion.text
             self._finish(item, draw, completion.finish)
-
-    def _spelled(self, item: _Open, ids: tuple[int, ...]) -> str:
-        """The text of a solution's tokens, as it stands after its prompt."""
-        tail = list(item.prompt_ids[-_TAIL:])
-        decode = self.renderer.tokenizer.decode
-        options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-        whole: str = decode([*tail, *ids], **options)
-        return whole[len(decode(tail, **options)) :]
 
     def _step(self, item: _Open, draw: _Draw) -> None:
         """The end of a step, if the splitter says so, or of the answer; else the draw goes on."""

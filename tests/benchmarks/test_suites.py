@@ -81,6 +81,19 @@ ROWS = {
         "human_labels": [1, 0, 0],
         "human_labels_first_error_idx": 1,
     },
+    "agentprocessbench": {
+        "total_index": 7,
+        "messages": [
+            {"role": "user", "content": "How many?"},
+            {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "count", "arguments": "{}"}}]},
+            {"role": "tool", "name": "count", "content": "6"},
+            {"role": "assistant", "content": "It is 5."},
+            {"role": "user", "content": "Sure?"},
+            {"role": "assistant", "content": None},
+        ],
+        "step_labels": {"1": 1, "3": -1, "5": 0},
+        "final_label": -1,
+    },
     "ppe": {
         "question_id": "q-1",
         "prompt": "How many?",
@@ -249,6 +262,14 @@ STEPPED = {
     "gr-ben": ("physics-3", "physics", F, N, (T, F, N), ("a\n", "b\n", "c\n")),
     "socratic-prmbench": ("deduction/gsm8k_test#1", "deduction", N, N, (T, F, T), ("a\n", "b\n", "c\n")),
     "hard2verify": ("rows/imo-1", "rows", N, N, (T, F, F), ("a\n", "b\n", "c\n")),
+    "agentprocessbench": (
+        "rows/7",
+        "rows",
+        F,
+        N,
+        (T, F, N),
+        ("assistant: count({})\n", "tool: 6\n\nassistant: It is 5.\n", "user: Sure?\n\nassistant:\n"),
+    ),
     "prm800k": ("rows/p-1", "rows", N, N, (T, F, N), ("a\n", "b\n", "c\n")),
     "mr-math-redundant": ("rows/14", "rows", N, "6", (T, F, T), ("a\n", "b\n", "c\n")),
 }
@@ -321,7 +342,7 @@ def test_the_first_wrong_step(tmp_path, suite, change, first):
 
 
 RIGHT_WITH, WRONG_WITHOUT = "a right solution with a wrong step", "a wrong solution without its wrong step"
-UNEQUAL = "lists that differ in number"
+UNEQUAL, BLANK = "lists that differ in number", "a problem that is blank"
 REFUSED = [
     ("processbench", {"label": 3}, NO_SUCH),
     ("processbench", {"label": -2}, NO_SUCH),
@@ -341,6 +362,14 @@ REFUSED = [
     ("gr-ben", {"label": None}, WRONG_WITHOUT),
     ("hard2verify", {"human_labels": [1, 0]}, UNEQUAL),
     ("hard2verify", {"human_labels": [1, 2, 0]}, UNREADABLE),
+    ("agentprocessbench", {"step_labels": {"2": 1}}, NO_SUCH),
+    ("agentprocessbench", {"step_labels": {"1": 2}}, UNREADABLE),
+    ("agentprocessbench", {"step_labels": [1, -1, 0]}, KIND),
+    ("agentprocessbench", {"messages": [{"role": "user", "content": "How many?"}]}, EMPTY_CHAIN),
+    ("agentprocessbench", {"messages": [{"role": "assistant", "content": "6"}], "step_labels": {}}, BLANK),
+    ("agentprocessbench", {"final_label": "maybe"}, UNREADABLE),
+    ("agentprocessbench", {"messages": [{"role": "assistant", "tool_calls": [{"id": "c"}]}], "step_labels": {}}, LACKS),
+    ("agentprocessbench", {"messages": [{"role": "assistant", "tool_calls": "count"}], "step_labels": {}}, KIND),
     ("ppe", {"scores": [True, False, False, False]}, LACKS),
     ("rewardmath", {"problem_id": None}, LACKS),
     ("mr-gsm8k", {f"{MR}_first_error_step": 0}, NO_SUCH),

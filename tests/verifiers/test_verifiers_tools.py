@@ -67,35 +67,55 @@ def test_trl(tmp_path):
         assert math.isnan(rewards[3])  # excluded
 
 
-@pytest.mark.parametrize("manager", ["naive", "dapo"])
-def test_verl(manager):
-    pytest.importorskip("verl")
+def verl_scores(function, texts, golds, manager="naive", **kwargs):
+    """What verl's reward loop makes of completions."""
     import numpy as np
     import torch
     from omegaconf import OmegaConf
     from verl import DataProto
     from verl.trainer.ppo.reward import load_reward_manager
 
-    function = {"path": "pkg://prm.verifiers.adapters", "name": "compute_score"}
-    kwargs = {"reward_kwargs": {"rules": {"weights": {"correct": 1.0, "boxed": 0.5}}}}
-    settings = {"custom_reward_function": {**function, **kwargs}, "reward_manager": {"source": "register"}}
-    settings["reward_manager"]["name"] = manager
+    settings = {"custom_reward_function": function | kwargs, "reward_manager": {"source": "register", "name": manager}}
 
     def row(text, gold):
-        responses = torch.tensor([[ord(character) for character in text]])
+        responses = torch.tensor([[ord(character) for character in text]], dtype=torch.long)
         tensors = {"responses": responses, "attention_mask": torch.ones_like(responses)}
         columns = {"data_source": "gsm8k", "reward_model": {"ground_truth": gold}, "extra_info": {}}
         return DataProto.from_dict(tensors, {name: np.array([value], dtype=object) for name, value in columns.items()})
 
     async def run():
         loaded = load_reward_manager(OmegaConf.create({"reward": settings}), Characters())
-        rows = [row(text, gold) for text, gold in zip(TEXTS, GOLDS, strict=True)]
-        return await asyncio.gather(*map(loaded.run_single, rows))
+        return await asyncio.gather(*(loaded.run_single(row(*pair)) for pair in zip(texts, golds, strict=True)))
 
-    found = asyncio.run(run())
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("manager", ["naive", "dapo"])
+def test_verl(manager):
+    pytest.importorskip("verl")
+    function = {"path": "pkg://prm.verifiers.adapters", "name": "compute_score"}
+    kwargs = {"rules": {"weights": {"correct": 1.0, "boxed": 0.5}}}
+    found = verl_scores(function, TEXTS, GOLDS, manager, reward_kwargs=kwargs)
     assert [row["reward_score"] for row in found] == [1.0, 0.0, 0.0, 0.0]
     assert [row["reward_extra_info"]["decided"] for row in found] == [1.0, 1.0, 0.0, 0.0]
     assert found[3]["reward_extra_info"]["verdict"] == "error: no answer in the gold"
+
+
+def test_verl_with_a_rule_from_a_file(tmp_path):
+    """Parts of one's own, and completions that such a part refuses."""
+    pytest.importorskip("verl")
+    file = tmp_path / "reward.py"
+    file.write_text(
+        "from prm.verifiers.adapters import VerlReward\nfrom prm.verifiers.rewards import RuleReward\n"
+        "def brief(texts, golds, problems):\n"
+        "    return [1.0 if 0 < len(text) < 99 and text.isascii() else None for text in texts]\n"
+        "rule = RuleReward({'correct': 1.0, 'brief': 0.5}, parts={'brief': brief}, refused=-1.0, undecided=0.0)\n"
+        "compute_score = VerlReward(rule)\n"
+    )
+    texts = ["The answer is 7", "", "\ud800 7", "a" * 9999, "<|im_end|></s>", "\x00"]
+    found = verl_scores({"path": str(file), "name": "compute_score"}, texts, ["7"] * len(texts))
+    assert [row["reward_score"] for row in found] == [1.5, -0.5, -0.5, -0.5, 0.5, 0.5]
+    assert [row["reward_extra_info"]["refused"] for row in found] == ["", "brief", "brief", "brief", "", ""]
 
 
 def test_openrlhf(tmp_path):

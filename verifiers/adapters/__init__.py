@@ -3,7 +3,7 @@
 | tool | what to name in its configuration | module, with an example |
 | --- | --- | --- |
 | TRL | `accuracy_reward`, `TrlReward` | `trl` |
-| verl | `compute_score` | `verl` |
+| verl | `compute_score`, `VerlReward` | `verl` |
 | OpenRLHF | `reward_func`, `OpenRlhfReward` | `openrlhf` |
 | slime, miles | `slime_reward`, `SlimeReward` | `slime` |
 | NeMo Gym | `NemoGymReward` | `nemo_gym` |
@@ -21,13 +21,14 @@ from .openrlhf import OpenRlhfReward, reward_func
 from .slime import SlimeReward, slime_reward
 from .texts import completion_text
 from .trl import TrlReward, accuracy_reward
-from .verl import compute_score
+from .verl import VerlReward, compute_score
 
 __all__ = [
     "NemoGymReward",
     "OpenRlhfReward",
     "SlimeReward",
     "TrlReward",
+    "VerlReward",
     "accuracy_reward",
     "answer_match",
     "completion_text",

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..rewards import Reward, RuleReward
 from ..verdict import Outcome
-from .texts import described, gold_text
+from .texts import described, gold_text, require_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class NemoGymReward:
 
     def __post_init__(self) -> None:
         """Refuse rules that would fail at every request."""
-        self.rule("", "")  # raises if token ids are needed
+        require_text(self.rule)
 
     async def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The response to one request.

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..rewards import Reward, RuleReward
-from .texts import gold_text, require_numbers
+from .texts import gold_text, require_numbers, require_text
 
 _PROMPT_TAIL = 200
 """Characters at the end of a prompt that say where the completion begins: OpenRLHF cuts off the start of a long one."""
@@ -43,7 +43,7 @@ class OpenRlhfReward:
     def __post_init__(self) -> None:
         """Refuse rules that would fail in the middle of training, where OpenRLHF hides the error."""
         require_numbers(self.rule, "OpenRLHF")
-        self.rule("", "")  # raises if token ids are needed
+        require_text(self.rule)
 
     def __call__(
         self, queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **kwargs: Any
@@ -52,7 +52,7 @@ class OpenRlhfReward:
 
         Args:
             queries: prompts with their completions, special tokens included.
-            prompts: the prompts alone.
+            prompts: the prompts alone, and the problems for parts that look at them.
             labels: gold answers, as for `check`; numbers are converted to text.
             kwargs: further arguments from OpenRLHF, ignored.
 
@@ -68,10 +68,8 @@ class OpenRlhfReward:
         >>> reward(["3 + 4 = 7</s>"], ["3 + 4 = "], ["7"])
         {'rewards': [1.0], 'scores': [1.0], 'extra_logs': {'correct': [1.0], 'decided': [1.0]}}
         """
-        rewards = [
-            self.rule(completion_in(query, prompt), gold_text(label))
-            for query, prompt, label in zip(queries, prompts, labels, strict=True)
-        ]
+        texts = [completion_in(query, prompt) for query, prompt in zip(queries, prompts, strict=True)]
+        rewards = self.rule.many(texts, list(map(gold_text, labels)), problems=prompts)
         totals = [reward.total for reward in rewards]
         logs = {name: [reward.parts[name] for reward in rewards] for name in self.rule.weights}
         scores = logs.get("correct", totals)

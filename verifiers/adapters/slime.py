@@ -56,14 +56,15 @@ class SlimeReward:
         >>> slime_reward.remote({"prompt": "3 + 4?", "response": "It is 7.", "label": "7"})
         {'reward': 1.0, 'decided': 1.0, 'verdict': 'correct: same text', 'correct': 1.0}
         """
-        reward = self.rule(payload["response"], gold_text(payload["label"]))
+        reward = self.rule(payload["response"] or "", gold_text(payload["label"]), problem=payload.get("prompt"))
         verdict = reward.verdict
         fields = {} if verdict is None else {"decided": float(verdict.is_decided), "verdict": described(verdict)}
         return {"reward": reward.total or 0.0, **fields, **reward.parts}
 
     async def _of(self, sample: Any) -> float:
         tokens = sample.tokens[len(sample.tokens) - sample.response_length :]
-        reward = await asyncio.to_thread(self.rule, sample.response, gold_text(sample.label), tokens)
+        gold = gold_text(sample.label)
+        reward = await asyncio.to_thread(self.rule, sample.response or "", gold, tokens, sample.prompt)
         _note(sample, reward)
         return reward.total or 0.0
 

@@ -9,26 +9,29 @@ from typing import Any
 from ..rewards import RuleReward
 from ..verdict import Verdict
 
-Completion = str | Sequence[Mapping[str, Any]]
-"""A text, or the messages of a conversation, the last of which is the completion."""
+Completion = str | Sequence[Mapping[str, Any]] | None
+"""A text; or the messages of a conversation, the last of which is the completion; or nothing."""
 
 
 def completion_text(completion: Completion) -> str:
-    """The text of a completion; for a conversation, of its last message ("" if that only calls a tool).
+    """The text of a completion; for a conversation, of its last message.
 
-    Raises:
-        TypeError: the completion is neither a text nor messages with text.
+    Anything without a text, such as a call of a tool, is "": a policy may write what it likes, and a reward must not
+    end its training.
     """
     if isinstance(completion, str):
         return completion
-    content: Any = completion[-1].get("content") if completion else None
+    if not completion:
+        return ""
+    last = completion[-1]
+    content = last.get("content") if isinstance(last, Mapping) else None
     if isinstance(content, list):  # content blocks, as multimodal models have them
-        return "".join(block.get("text") or "" for block in content)
-    if content is None or isinstance(content, str):
-        return content or ""
-    raise TypeError(
-        f"a completion must be a text, or messages with text, but its content is a {type(content).__name__}"
-    )
+        return "".join(_text(block.get("text")) if isinstance(block, Mapping) else _text(block) for block in content)
+    return _text(content)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def gold_text(gold: Any) -> str:
@@ -51,3 +54,13 @@ def require_numbers(rule: RuleReward, tool: str) -> None:
     """
     if rule.undecided is None or rule.no_answer is None:
         raise ValueError(f"{tool} needs a number for every completion: undecided and no_answer cannot be None")
+
+
+def require_text(rule: RuleReward) -> None:
+    """Refuse a rule that needs token ids.
+
+    Raises:
+        ValueError: a part is measured in tokens.
+    """
+    if rule.measured_in == "tokens" and {"overlong", "repetition"} & set(rule.weights):
+        raise ValueError("the parts 'overlong' and 'repetition' need token ids, or measured_in='text'")

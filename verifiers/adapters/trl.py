@@ -6,8 +6,10 @@ r"""TRL (`GRPOTrainer`, `RLOOTrainer`; as of 1.16): pass one of these as `reward
     accuracy_reward
     TrlReward(RuleReward({"correct": 1.0, "boxed": 0.1}))
 
-The gold answers are the column `solution` or `answer` of the data set. A reward of None excludes a completion if no
-other reward function gives it a number; if one does, TRL counts None as 0, so combine rewards in `RuleReward` instead.
+The gold answers are the column `solution` or `answer` of the data set; a rule without the part "correct" needs none.
+Parts that look at the problem get the column `problem`, or else the prompt. A reward of None excludes a completion if
+no other reward function gives it a number; if one does, TRL counts None as 0, so combine rewards in `RuleReward`
+instead.
 """
 
 from __future__ import annotations
@@ -61,6 +63,8 @@ class TrlReward:
         solution: Sequence[Any] | None = None,
         answer: Sequence[Any] | None = None,
         completion_ids: Sequence[Sequence[int]] | None = None,
+        prompts: Sequence[Any] | None = None,
+        problem: Sequence[Any] | None = None,
         log_extra: LogExtra | None = None,
         **kwargs: Any,
     ) -> list[float | None]:
@@ -72,21 +76,30 @@ class TrlReward:
                 whose gold answer is None is excluded.
             answer: the same, used if there is no `solution`.
             completion_ids: token ids of each completion.
-            log_extra: receives a column of verdicts with their reasons, and one column per part.
+            prompts: the prompt of each completion, a text or messages.
+            problem: the problem of each, if it is another text than the prompt.
+            log_extra: receives a column of verdicts with their reasons, one column per part, and one that names the
+                parts that refused the completion, if there are parts of your own.
             kwargs: further arguments from TRL, ignored.
 
         Raises:
-            TypeError: a completion or a gold answer has the wrong type.
+            TypeError: a gold answer has the wrong type.
             ValueError: `solution` and `answer` are both missing, or their number differs from that of the completions.
         """
         golds = solution if solution is not None else answer
+        if "correct" not in self.rule.weights:
+            golds = [""] * len(completions)
         if golds is None:
             raise ValueError("no gold answers: the data set needs a column 'solution' or 'answer'")
         tokens = completion_ids if completion_ids is not None else [None] * len(completions)
-        rewards = [
-            None if gold is None else self.rule(completion_text(completion), gold_text(gold), ids)
-            for completion, gold, ids in zip(completions, golds, tokens, strict=True)
+        asked = problem or prompts or [None] * len(completions)
+        rows = [
+            (completion_text(completion), gold_text(gold), ids, posed)
+            for completion, gold, ids, posed in zip(completions, golds, tokens, asked, strict=True)
+            if gold is not None
         ]
+        found = iter(self.rule.many(*map(list, zip(*rows, strict=True))) if rows else ())
+        rewards = [None if gold is None else next(found) for gold in golds]
         if log_extra is not None:
             self._log(rewards, log_extra)
         return [None if reward is None else reward.total for reward in rewards]
@@ -96,5 +109,7 @@ class TrlReward:
             log_extra(
                 "verdict", [described(reward.verdict) if reward and reward.verdict else None for reward in rewards]
             )
+        if self.rule.parts:
+            log_extra("refused", [", ".join(reward.refused) if reward else None for reward in rewards])
         for name in self.rule.weights:
             log_extra(name, [reward.parts.get(name) if reward else None for reward in rewards])
