@@ -11,9 +11,6 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves its workers where anything else is busy
-# vLLM in the process that asks for it: three processes take three times as long to start. How they end is tested as it
-# comes, and so are the commands of the documents.
-os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")  # on a busy machine an example may take a second
 

@@ -1,7 +1,6 @@
 """What the README, the page on Python and the examples show runs, with the real engine."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -19,7 +18,6 @@ def results(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, script, folder],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "VLLM_ENABLE_V1_MULTIPROCESSING"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

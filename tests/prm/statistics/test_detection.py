@@ -1,6 +1,6 @@
 """ROC, precision and recall, risk and coverage: by hand, and in every draw against rows that are repeated as drawn."""
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -20,8 +20,9 @@ def accepted(scores, is_right, draws=20):
 
 def groups(scores, is_right):
     """(right, wrong) of each distinct score, from the top."""
-    for score in sorted(set(scores), reverse=True):
-        own = [right for s, right in zip(scores, is_right, strict=True) if s == score]
+    ordered = sorted(zip(scores, is_right, strict=True), reverse=True)
+    for _, same in groupby(ordered, key=lambda pair: pair[0]):
+        own = [right for _, right in same]
         yield sum(own), len(own) - sum(own)
 
 
