@@ -1,4 +1,4 @@
-"""Causal dialects in vLLM, as token classifiers: the scores that the logits of two words give in transformers."""
+"""A causal dialect in vLLM, as a token classifier: the scores that the logits of two words give in transformers."""
 
 import families
 import pytest
@@ -22,8 +22,9 @@ CHAINS = [
 ] * 8
 
 
-@pytest.mark.parametrize("dialect", ["math-shepherd", "rlhflow"])
-def test_a_converted_causal_model_scores_the_same_in_vllm(dialect, tmp_path, monkeypatch):
+def test_a_converted_causal_model_scores_the_same_in_vllm(tmp_path, monkeypatch):
+    """One dialect of several turns; `tests/prm/models/test_conversion.py` converts the others."""
+    dialect = "rlhflow"
     monkeypatch.setattr(families, "SIZES", families.SIZES | SERVABLE)
     path = MADE[dialect](tmp_path / "model")
     convert(path, tmp_path / "classes", to="token-classifier", dialect=dialect)
