@@ -179,10 +179,8 @@ def likelihood_head(model: Any, inputs: dict[str, Tensor], rows: Tensor, positio
     """Log-probability of each token read, given all before it, by a causal model. One channel, in float32."""
     places, embedding = positions - 1, model.get_output_embeddings()
     tokens = inputs["input_ids"][rows, positions]
-    if changes_logits(model.config):
-        return log_probabilities(logits_at(model, embedding, inputs, rows, places), tokens).unsqueeze(-1)
-    hidden, first = _hidden_at(model, embedding, inputs, rows, places)
-    if not _is_same(embedding(hidden[:1]), first):  # it changes them in a way of its own
+    hidden = None if changes_logits(model.config) else _plain_hidden(model, embedding, inputs, rows, places)
+    if hidden is None:
         return log_probabilities(logits_at(model, embedding, inputs, rows, places), tokens).unsqueeze(-1)
     parts = zip(torch.split(hidden, LOGITS_AT_ONCE), torch.split(tokens, LOGITS_AT_ONCE), strict=True)
     return torch.cat([log_probabilities(embedding(part), own) for part, own in parts]).unsqueeze(-1)
@@ -201,10 +199,10 @@ def logits_at(model: Any, embedding: nn.Module, inputs: Mapping[str, Any], rows:
     return _forward(model, embedding, inputs, lambda hidden: _at(hidden, rows, positions))
 
 
-def _hidden_at(
+def _plain_hidden(
     model: Any, embedding: nn.Module, inputs: Mapping[str, Any], rows: Tensor, positions: Tensor
-) -> tuple[Tensor, Tensor]:
-    """What a causal model's output embedding is given at these places, and the model's own logits of the first one."""
+) -> Tensor | None:
+    """What a causal model's output embedding is given at these places; None if the model changes its logits."""
     read = []
 
     def first(hidden: Tensor) -> Tensor:
@@ -212,7 +210,7 @@ def _hidden_at(
         return read[0][:1]
 
     logits = _forward(model, embedding, inputs, first)
-    return read[0], logits
+    return read[0] if _is_same(embedding(read[0][:1]), logits) else None
 
 
 def _forward(model: Any, embedding: nn.Module, inputs: Mapping[str, Any], chosen: Callable[[Tensor], Tensor]) -> Tensor:
