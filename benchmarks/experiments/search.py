@@ -111,9 +111,7 @@ class Bench:
     def _searched(self, method: str, n: int, seed: int) -> tuple[dict[str, Solved], dict[str, list[int]]]:
         """The end of each problem, and the tokens of its first draws."""
         how = METHODS[method]
-        plan = replace(
-            self.plan, n=n, seed=seed, selection=how.selection, is_scored=how.is_scored, budget=n * LENGTH * 4
-        )
+        plan = replace(self.plan, n=n, seed=seed, selection=how.selection, budget=n * LENGTH * 4)
         renderer = EngineChoice(str(POLICY)).renderer(Asking())
         sampling = Sampling(max_tokens=LENGTH, seed=seed)
         searcher = Searcher(self.engine, renderer, self.scorer, how, plan, sampling)

@@ -31,23 +31,35 @@ class Solved:
 
 
 def solved(
-    problem: Problem, tree: Sequence[Branch], candidates: Sequence[Branch], plan: Plan, spending: Spending
+    problem: Problem,
+    tree: Sequence[Branch],
+    candidates: Sequence[Branch],
+    plan: Plan,
+    spending: Spending,
+    *,
+    is_scored: bool,
 ) -> Solved:
-    """Choose among the candidates, or all leaves if there are none."""
+    """Choose among the candidates, or all leaves if there are none, by their scores if the method asks for any."""
     ends = leaves(tree)
     kind: ScoreKind = "orm" if plan.is_orm else "prm"
     chains = as_chains(problem.id, ends)
     scores = tuple(StepScores(leaf.id, problem.id, leaf.scores, kind) for leaf in ends if leaf.scores)
-    choice = _chosen(problem, ends, candidates or ends, kind, plan) if ends else None
+    choice = _chosen(problem, ends, candidates or ends, kind, plan, is_scored=is_scored) if ends else None
     if choice is not None:
         choice = replace(choice, generated=spending.generated, scored=spending.scored)
     return Solved(problem.id, tuple(chains), scores, choice)
 
 
 def _chosen(
-    problem: Problem, ends: Sequence[Branch], candidates: Sequence[Branch], kind: ScoreKind, plan: Plan
+    problem: Problem,
+    ends: Sequence[Branch],
+    candidates: Sequence[Branch],
+    kind: ScoreKind,
+    plan: Plan,
+    *,
+    is_scored: bool,
 ) -> Choice:
-    results = [_result(branch, plan) for branch in candidates]
+    results = [_result(branch, is_scored=is_scored) for branch in candidates]
     winner = choose(
         problem, ["".join(branch.steps) for branch in candidates], results,
         kind=kind, aggregate=plan.aggregate, selection=plan.selection, checker=plan.checker,
@@ -63,7 +75,7 @@ def _chosen(
     )
 
 
-def _result(branch: Branch, plan: Plan) -> Scores | Refusal:
+def _result(branch: Branch, *, is_scored: bool) -> Scores | Refusal:
     if branch.refusal or not branch.steps:
         return Refusal(branch.refusal or UNSCORED)
-    return branch.scores if plan.is_scored else (0.0,) * len(branch.steps)
+    return branch.scores if is_scored else (0.0,) * len(branch.steps)

@@ -42,8 +42,6 @@ class Plan:
     """Decides which answers are equal, in votes."""
     is_orm: bool = False
     """Whether scores are of whole chains."""
-    is_scored: bool = True
-    """Whether there are scores."""
 
     def __post_init__(self) -> None:
         aggregator_named(self.aggregate)

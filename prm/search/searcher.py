@@ -99,6 +99,7 @@ class _Open:
 
     problem: Problem
     prompt_ids: tuple[int, ...]
+    method: Method
     plan: Plan
     search: Search
     spending: Spending
@@ -234,7 +235,7 @@ class Searcher:
         chance = Random(draw_seed(self.plan.seed, problem.id))
         method, plan = self.own.get(problem.id, (self.method, self.plan))
         search = method.search(Branch(problem.id), plan, chance)
-        item = _Open(problem, ids, plan, search, Spending(plan.budget), earlier)
+        item = _Open(problem, ids, method, plan, search, Spending(plan.budget), earlier)
         self._open += 1
         self._ask(item, None)
         self._go_on(item)
@@ -252,7 +253,9 @@ class Searcher:
                 self._ask(item, [[found[i] for i in sorted(found)] for found in item.grown])
         if item.candidates is not None:
             self._open -= 1
-            self._events.append(solved(item.problem, item.tree, item.candidates, item.plan, item.spending))
+            is_scored = item.method.is_scored
+            found = solved(item.problem, item.tree, item.candidates, item.plan, item.spending, is_scored=is_scored)
+            self._events.append(found)
 
     def _ask(self, item: _Open, grown: list[list[Branch]] | None) -> None:
         """Resume the method, and begin what it asks for."""
@@ -347,7 +350,7 @@ class Searcher:
 
     def _grow(self, item: _Open, draw: _Draw, branch: Branch) -> None:
         """Put a branch into its place, once it is scored."""
-        if self._desk is None or not item.plan.is_scored or (branch.scores and branch.steps == draw.parent.steps):
+        if self._desk is None or not item.method.is_scored or (branch.scores and branch.steps == draw.parent.steps):
             item.grown[draw.ask][branch.draw] = branch
         elif not branch.steps:
             _judge(item, draw.ask, branch, Refusal(EMPTY))

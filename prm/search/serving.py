@@ -129,7 +129,7 @@ class Counter:
             raise InputError(f"the method {name!r} scores steps, which an ORM cannot", "choose weighted or best-of-n")
         selection = self.plan.selection if name == self.method else method.selection
         budget = min(self.plan.budget, n * self.plan.max_tokens)
-        return method, replace(self.plan, n=n, selection=selection, budget=budget, is_scored=method.is_scored)
+        return method, replace(self.plan, n=n, selection=selection, budget=budget)
 
     def work(self) -> None:
         """Search what comes in, in a thread of its own, until `is_closed` is set.

@@ -131,7 +131,7 @@ def setup_of(
         n=n, width=width, aggregate=aggregate or "min", selection=selection or chosen.selection,
         temperature=rebase_temperature, threshold=0.0 if threshold is None else threshold, settled=settled,
         budget=n * max_tokens if budget_tokens is None else budget_tokens,
-        seed=seed, max_tokens=max_tokens, checker=job_checker(checker), is_scored=chosen.is_scored,
+        seed=seed, max_tokens=max_tokens, checker=job_checker(checker),
     )  # fmt: skip
     sampling = Sampling(
         temperature, top_p, top_k, min_p, repetition_penalty,

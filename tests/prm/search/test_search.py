@@ -29,7 +29,7 @@ def renderer(tokenizer):
 def searched(renderer, method, problems=PROBLEMS, *, engine=None, scorer=None, sampling=SAMPLING, earlier=None, **plan):
     """Search; return what came of each problem by its id, and all events."""
     chosen = METHODS[method]
-    settings = {"n": 8, "width": 2, "selection": chosen.selection, "is_scored": chosen.is_scored, **plan}
+    settings = {"n": 8, "width": 2, "selection": chosen.selection, **plan}
     given = Plan(max_tokens=sampling.max_tokens, **settings)
     engine = engine or TreeEngine(renderer.tokenizer)
     searcher = Searcher(engine, renderer, scorer or TreeScorer(), chosen, given, sampling)
@@ -146,9 +146,7 @@ def test_a_problem_that_cannot_be_put_is_dropped(renderer):
 def test_killed_and_resumed_is_the_same_as_uninterrupted(renderer, tmp_path, method, dies_after):
     expected, whole_run = searched(renderer, method, budget=500)
     chosen = METHODS[method]
-    plan = Plan(
-        n=8, width=2, selection=chosen.selection, is_scored=chosen.is_scored, budget=500, max_tokens=SAMPLING.max_tokens
-    )
+    plan = Plan(n=8, width=2, selection=chosen.selection, budget=500, max_tokens=SAMPLING.max_tokens)
     path, asked = tmp_path / "journal.jsonl", []
     for deadline in (dies_after, 10**6):
         engine = TreeEngine(renderer.tokenizer, dies_after=deadline)
