@@ -280,8 +280,14 @@ def difference(rows: Sequence[Mapping[str, Any]], name: str, other: str, figure:
     gaps = [value - theirs[seed] for seed, value in ours.items() if value is not None and theirs.get(seed) is not None]
     if len(gaps) < 2:
         return "-"
-    half = float(student.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / len(gaps) ** 0.5
-    return f"{fmean(gaps):+.3f} ({fmean(gaps) - half:+.3f} to {fmean(gaps) + half:+.3f})"
+    return over_seeds(gaps, 3)
+
+
+def over_seeds(values: Sequence[float], digits: int) -> str:
+    """The mean of at least two seeds, with its 95% interval of Student's t."""
+    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    mean, low, high = (f"{value:+.{digits}f}" for value in (fmean(values), fmean(values) - half, fmean(values) + half))
+    return f"{mean} ({low} to {high})"
 
 
 def cell(values: Sequence[float | None]) -> str:

@@ -43,12 +43,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
@@ -67,7 +66,7 @@ from prm.verifiers.rewards import RuleReward
 from ..arithmetic import POLICY
 from ..arithmetic.world import step_truth, stories
 from ..perf.job import machine
-from .objectives import slug
+from .objectives import over_seeds, slug
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,10 +330,7 @@ def spread(values: Sequence[float]) -> str:
 
 def interval(values: Sequence[float]) -> str:
     """The mean over the seeds, with its 95% interval of Student's t; a dash for one seed, or without a difference."""
-    if len(values) < 2 or not any(values):
-        return "-"
-    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return f"{fmean(values):+.2f} ({fmean(values) - half:+.2f} to {fmean(values) + half:+.2f})"
+    return over_seeds(values, 2) if len(values) > 1 and any(values) else "-"
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
