@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,16 +31,16 @@ def world(
 
 
 def demo(
-    context: typer.Context,
     out: Annotated[Path, typer.Option(help="output directory")] = Path("runs/demo"),
 ) -> None:
     """Run the whole pipeline on the built-in example: sample, label, train, score, rerank, compare."""
-    started, prm = time.time(), context.find_root().command
+    started = time.time()
     commands = list(_demo_commands(str(out), str(POLICY)))
     for done, arguments in enumerate(commands):
         left = _minutes_left(commands, done, time.time() - started)
         console.say(f"\nstep {done + 1} of {len(commands)}{left}\n$ {shlex.join(['prm', *arguments])}")
-        if code := prm.main(arguments, standalone_mode=False):  # in this process: torch and vLLM are imported once
+        command = [sys.executable, "-m", "prm.cli", *arguments]
+        if code := subprocess.run(command, env={**_ONE_THREAD, **os.environ}, check=False).returncode:
             raise typer.Exit(code)
     console.say(f"\nThe demo took {(time.time() - started) / 60:.1f} minutes. Everything it wrote is in {out}:")
     for path in sorted(out.iterdir()):
@@ -47,6 +50,10 @@ def demo(
 
 _SECONDS = {"sample": 30.0, "label": 40.0, "train": 90.0, "score": 10.0, "eval": 5.0}
 """What commands took on two idle cores; each of the others a second."""
+
+
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Threads of a model this small wait for each other longer than they compute."""
 
 
 def _minutes_left(commands: Sequence[Sequence[str]], done: int, elapsed: float) -> str:

@@ -22,6 +22,7 @@ from prm.labeling.choosing import SOLVED
 from prm.labeling.estimate import Cost
 from prm.labeling.growing import trees
 from prm.labeling.stats import label_stats
+from prm.models.vllm_process import run_in_this_process
 
 from .options import (
     Chains,
@@ -109,6 +110,7 @@ def run(
         read = {name: settings[name] for name in ("splitter", "chat", "prompt", "checker")}
         _say_cost(job.labeling_cost(problems, chains, model=model, **plan, **read))
         return
+    run_in_this_process()
     job.label(
         problems, chains, out,
         model=model, **plan, max_unusable=max_unusable, drop_solved=drop_solved,
@@ -137,6 +139,7 @@ def plan(
     """
     from prm.labeling.planning import plan_labels
 
+    run_in_this_process()
     found = plan_labels(
         problems, chains, out, model=model, pilot=pilot, target=target, price_per_million=price_per_million,
         overwrite=overwrite, **settings,

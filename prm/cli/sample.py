@@ -9,6 +9,7 @@ import typer
 
 from prm.errors import InputError
 from prm.generation import sampling
+from prm.models.vllm_process import run_in_this_process
 from prm.scoring.reranking import SELECTIONS
 from prm.search import job
 from prm.search.methods import METHODS
@@ -47,6 +48,7 @@ def sample(
 
     A killed job resumes when the same command is run again.
     """
+    run_in_this_process()
     sampling.sample(
         problems, out, model=model, n=n, **on_ray(engine, workers, worker_gpus), overwrite=overwrite, **settings
     )

@@ -88,6 +88,16 @@ def _defaults() -> dict[str, Any]:
     return {"disable_log_stats": True, **({} if has_gpu() else {"enforce_eager": True})}
 
 
+def run_in_this_process() -> None:
+    """Let an engine without a GPU run in this process, where vLLM would start two of its own, unless told otherwise.
+
+    It starts in half the time, and none waits for another. For a process that computes nothing else with PyTorch, which
+    vLLM changes (threads, rounding), and has one engine at a time.
+    """
+    if not has_gpu():
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+
+
 def has_gpu() -> bool:
     """Whether there is a GPU for vLLM; checked without loading PyTorch."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
