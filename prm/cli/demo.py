@@ -48,7 +48,7 @@ def demo(
             console.say(f"  {path}")
 
 
-_SECONDS = {"sample": 30.0, "label": 40.0, "train": 90.0, "score": 10.0, "eval": 5.0}
+_SECONDS = {"sample": 60.0, "label": 150.0, "train": 55.0, "score": 30.0, "eval": 5.0}
 """What commands took on two idle cores; each of the others a second."""
 
 
@@ -79,7 +79,7 @@ def _demo_commands(out: str, policy: str) -> Iterator[list[str]]:
         [f"--problems={out}/{part}.problems.jsonl", f"--chains={out}/{part}.chains.jsonl"] for part in ("train", "test")
     )
     draws = ["--max-tokens=128", "--reproducible"]
-    yield ["world", "--count=1160", "--seed=1", f"--out={out}/train.problems.jsonl"]
+    yield ["world", "--count=600", "--seed=1", f"--out={out}/train.problems.jsonl"]
     yield ["world", "--count=300", "--seed=2", f"--out={out}/test.problems.jsonl"]
     yield ["sample", f"--model={policy}", train[0], "--n=4", *draws, f"--out={out}/train.chains.jsonl"]
     yield ["sample", f"--model={policy}", held_out[0], "--n=16", *draws, f"--out={out}/test.chains.jsonl"]
