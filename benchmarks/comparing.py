@@ -41,6 +41,8 @@ from .suites import convention_of
 
 COMPARISON_SCHEMA = "comparison/1"
 _MOST_GROUPS = 50
+_MOST_NUMBERS = 12
+"""Rows are grouped by the quarters of a field that has more different numbers."""
 Key = tuple[str, str]
 """Id and split of a row."""
 
@@ -161,7 +163,8 @@ def compare(
     Args:
         results: of `prm eval`, at least one; every two of their scorers are compared.
         out: file of the comparison; None for a temporary one.
-        by: a field of the rows, or "split": the differences in each of its groups, too.
+        by: a field of the rows, or "split": the differences in each of its groups, too. Of a field of many numbers, in
+            each quarter of the rows.
         metric: name of a metric; None for the suite's main one.
         variants: which to take if a scorer has several numbers, such as one per aggregator; "all" for every one; none
             for the first. A baseline is taken if it is named.
@@ -312,16 +315,32 @@ def _same(one: EvalRow, two: EvalRow) -> bool:
 
 def _groups(by: str, keys: Sequence[Key], rows: Mapping[Key, EvalRow]) -> dict[str, list[Key]]:
     """The shared rows by the value of a field; those without one are left to the whole."""
-    groups = defaultdict[str, list[Key]](list)
-    for key in keys:
-        if value := rows[key].group(by):
-            groups[value].append(key)
+    values = {key: value for key in keys if (value := rows[key].value_of(by)) not in (None, "")}
     known = sorted({name for key in keys for name in rows[key].fields} | {"split"})
-    if not groups:
+    if not values:
         raise InputError(f"no row has a field {by!r} to group by", f"choose from {', '.join(known)}")
-    if len(groups) > _MOST_GROUPS:
-        raise InputError(f"the field {by!r} has {len(groups)} values, too many for groups", "choose another field")
+    distinct = set(values.values())
+    if len(distinct) > _MOST_NUMBERS and all(type(value) in (int, float) for value in distinct):
+        return _quarters(values)
+    if len(distinct) > _MOST_GROUPS:
+        raise InputError(f"the field {by!r} has {len(distinct)} values, too many for groups", "choose another field")
+    groups = defaultdict[str, list[Key]](list)
+    for key, value in values.items():
+        groups[str(value)].append(key)
     return dict(sorted(groups.items()))
+
+
+def _quarters(values: Mapping[Key, Any]) -> dict[str, list[Key]]:
+    """Rows by the quarter of their number, equal ones together; named by the least and the largest of each."""
+    numbers = np.array(list(values.values()), dtype=float)
+    ends = np.unique(np.quantile(numbers, [0.25, 0.5, 0.75], method="inverted_cdf"))
+    places = np.searchsorted(ends, numbers)
+    groups = dict[str, list[Key]]()
+    for place in np.unique(places):
+        own = numbers[places == place]
+        name = f"{own.min():g} to {own.max():g}"
+        groups[name] = [key for key, there in zip(values, places == place, strict=True) if there]
+    return groups
 
 
 @dataclass(frozen=True, slots=True)

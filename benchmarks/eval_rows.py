@@ -80,10 +80,9 @@ class EvalRow:
         """Which row of the suite it is."""
         return self.id, self.split
 
-    def group(self, name: str) -> str | None:
-        """The value of a field as text; None if it has none."""
-        value = self.split if name == "split" else self.fields.get(name)
-        return None if value is None else str(value)
+    def value_of(self, name: str) -> Plain | None:
+        """The value of a field, "split" too; None if it has none."""
+        return self.split if name == "split" else self.fields.get(name)
 
 
 def rows_path(result: Path) -> Path:

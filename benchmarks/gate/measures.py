@@ -18,10 +18,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from prm.statistics.aggregation import is_logarithm
-from prm.statistics.arrays import Floats, Ints
+from prm.statistics.arrays import Floats, Ints, average_ranks
 from prm.statistics.bootstrap import Resampling, estimate, estimate_share, ratio, resample
 
 from ..numbers import BINS, MATCHED, is_probability
@@ -233,7 +232,7 @@ def _length_correlation(subject: Subject, part: Part) -> Drawn:
 
 
 def _centered(values: Floats) -> Floats:
-    return np.asarray(rankdata(values) - (len(values) + 1) / 2)
+    return np.asarray(average_ranks(values) - (len(values) + 1) / 2)
 
 
 def _calibration(subject: Subject, part: Part) -> Iterator[Drawn]:

@@ -22,11 +22,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from prm.scoring.reranking import select
 from prm.statistics.aggregation import aggregate, is_logarithm
-from prm.statistics.arrays import Floats, Ints
+from prm.statistics.arrays import Floats, Ints, average_ranks
 from prm.statistics.bootstrap import Resampling, ratio, resample
 from prm.statistics.detection import Accepted
 from prm.statistics.order_statistics import (
@@ -128,7 +127,7 @@ def _answered(blocks: Sequence[Block], drawn: Resampling) -> Answered:
         for block, mask in zip(blocks, masks, strict=True)
     ]
     is_right, lengths, owners = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Answered(masks, is_right, lengths, rankdata(lengths), drawn.at(owners))
+    return Answered(masks, is_right, lengths, average_ranks(lengths), drawn.at(owners))
 
 
 def _rankings(blocks: Sequence[Block], name: str, table: ScoreTable) -> Iterator[Ranking]:

@@ -20,11 +20,10 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.stats import rankdata
 
 from prm.data.records import StepScores
 from prm.errors import InputError
-from prm.statistics.arrays import Floats, Ints
+from prm.statistics.arrays import Floats, Ints, average_ranks
 from prm.statistics.bootstrap import Resampling, harmonic, matthews, ratio, resample
 from prm.statistics.detection import Accepted
 
@@ -261,7 +260,7 @@ def _extras(scorer: str, rows: Rows, settings: EvalSettings) -> Iterator[Number]
     for (name, share), column in zip(shares.items(), drawn.T, strict=True):
         variant = fixed if name.startswith("right_answer") else ""
         yield Number(scorer, name, ALL, variant, column, int((~np.isnan(share)).sum()), PerRow.mean(share))
-    yield length_correlation(scorer, "min", rankdata(rows.lengths), rows.lowest, rows.drawn)
+    yield length_correlation(scorer, "min", average_ranks(rows.lengths), rows.lowest, rows.drawn)
 
 
 def _parts(rows: Rows) -> Iterator[tuple[str, Ints]]:
@@ -300,7 +299,7 @@ def length_correlation(scorer: str, variant: str, length_ranks: Floats, scores: 
 
     Ranks are taken among all chains, in every draw. None if all scores, or all lengths, are the same.
     """
-    x, y = (ranks - (len(ranks) + 1) / 2 for ranks in (length_ranks, rankdata(scores)))
+    x, y = (ranks - (len(ranks) + 1) / 2 for ranks in (length_ranks, average_ranks(scores)))
     ones = np.ones_like(x)
     count, sx, sy, sxx, syy, sxy = drawn.sums(np.stack([ones, x, y, x * x, y * y, x * y], axis=1)).T
     count = np.maximum(count, 1)  # 0, like all other sums, in a draw without any of these chains

@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from prm.statistics.arrays import Floats
+from prm.statistics.arrays import Floats, average_ranks
 from prm.statistics.bootstrap import Resampling, ratio, resample
 
 from ..conventions import EXACT, Convention
@@ -180,7 +179,7 @@ def _of_judge(
         ids = [(row, chain_id) for row, c in enumerate(comparisons) for chain_id in (*c.better, *c.worse)]
         owners = np.array([row for row, _ in ids])
         values, sizes = (np.array([float(of[i]) for _, i in ids]) for of in (judge.scores, lengths))
-        yield length_correlation(judge.scorer, judge.variant, rankdata(sizes), values, drawn.at(owners))
+        yield length_correlation(judge.scorer, judge.variant, average_ranks(sizes), values, drawn.at(owners))
 
 
 def _means(accuracies: Sequence[Number], convention: Convention) -> Iterator[Number]:

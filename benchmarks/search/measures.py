@@ -19,9 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
-from prm.statistics.arrays import Bools, Floats, Ints
+from prm.statistics.arrays import Bools, Floats, Ints, average_ranks
 from prm.statistics.bootstrap import Resampling, ratio, resample
 
 from ..numbers import ALL, EvalSettings, Findings, Number, differences, require_different
@@ -170,7 +169,7 @@ def levels_of(shares: Floats, count: int = LEVELS) -> list[str]:
     >>> levels_of(np.array([1.0, 0.0, 0.5, 1.0]), 2)
     ['1: 100 to 100% right', '2: 0 to 50% right', '2: 0 to 50% right', '1: 100 to 100% right']
     """
-    ranks = rankdata(-shares) - 0.5
+    ranks = average_ranks(-shares) - 0.5
     places = np.unique(np.minimum(ranks / len(shares) * count, count - 1).astype(int), return_inverse=True)[1]
     ends = [(shares[places == i].min(), shares[places == i].max()) for i in range(places.max() + 1)]
     names = [f"{i}: {100 * low:.0f} to {100 * high:.0f}% right" for i, (low, high) in enumerate(ends, start=1)]

@@ -136,6 +136,9 @@ def scored(row: Row, links: Links) -> Iterator[Scored]:
     Raises:
         RowError: it holds none, or they belong to no chain.
     """
+    if (plain := _plain(row)) is not None:
+        yield links.chain(plain[0]), *plain[1:]
+        return
     pair = next((names for names in _PAIRS if names[0] in row and names[1] in row), None)
     if pair is not None:
         yield from _of_many(row, [row[pair[0]], row[pair[1]]], links)
@@ -159,6 +162,16 @@ def scored(row: Row, links: Links) -> Iterator[Scored]:
             raise RowError(NO_CHAIN, "it has no id, and no problem of the suite with one chain")
         identity = found[0]
     yield links.chain(identity), *_scores(value, name, row.get("kind"))
+
+
+def _plain(row: Row) -> Scored | None:
+    """What a row as we write it holds, read without a search, for there may be millions; None of any other row."""
+    chain_id, scores, kind = row.get("chain_id"), row.get("scores"), row.get("kind")
+    if kind not in ("prm", "orm") or not chain_id or type(chain_id) is not str or type(scores) is not list:
+        return None
+    if set(map(type, scores)) == {float} and math.isfinite(sum(scores)):
+        return chain_id, scores, kind
+    return None
 
 
 def _identity(row: Row) -> str | None:

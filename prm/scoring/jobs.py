@@ -29,7 +29,7 @@ from prm.data.files import (
 from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
-from prm.data.records import Chain, Choice, Drop, Problem, StepScores
+from prm.data.records import Chain, Choice, Drop, StepScores
 from prm.data.steps import split_steps
 from prm.data.writing import GrowingFile, partial_path, write_lines
 from prm.errors import InputError
@@ -265,7 +265,7 @@ def rerank_chains(
         if counts is not None:
             drops, known = Drops(), by_id(read_problems(files["problems"]))
             owners = ProblemFile(files["problems"])
-            scored = read_step_scores(files["scores"], drops, partial(_links, known, files["chains"], splitter, owners))
+            scored = read_step_scores(files["scores"], drops, partial(links_of, files["chains"], splitter, owners))
             kind = common_kind(scored.values())
             groups = _groups(read_each_chain(files["chains"], splitter, owners), known, scored, kind, drops)
             require_linked(files["chains"], read_each_chain(files["chains"], splitter, owners), owners)
@@ -288,13 +288,13 @@ def rerank_chains(
     return place.records(job, Choice)
 
 
-def _links(problems: Mapping[str, Problem], chains: Path, splitter: str, owners: ProblemFile) -> Links:
+def links_of(chains: Path, splitter: str, problems: ProblemFile) -> Links:
     """The chains of each problem, for scores of other tools."""
     groups: dict[str, list[str]] = {}
-    for chain in sound_chains(chains, splitter, owners):
+    for chain in sound_chains(chains, splitter, problems):
         groups.setdefault(chain.problem_id, []).append(chain.id)
     siblings = [Siblings(problem_id, tuple(own)) for problem_id, own in groups.items()]
-    return Links(siblings, {identity: problem.text for identity, problem in problems.items()})
+    return Links(siblings, {problem_id: problems[problem_id].text for problem_id in groups if problem_id in problems})
 
 
 def _kept(

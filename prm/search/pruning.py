@@ -10,19 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from prm.data.drops import Drops
-from prm.data.files import ProblemFile, by_id, read_chains, read_records
+from prm.data.files import ProblemFile, sound_chains
 from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
-from prm.data.records import StepScores
 from prm.data.splits import is_in_share
 from prm.data.writing import write_json
 from prm.errors import InputError, require_number
 from prm.scoring.checking import command_files, job_checker, recorded, solution_verdicts
+from prm.scoring.foreign import read_step_scores
+from prm.scoring.jobs import links_of
 from prm.statistics.arrays import Floats
 from prm.statistics.bootstrap import estimate, ratio, resample
 from prm.verifiers.checkers import Named
@@ -88,7 +90,7 @@ def fit_pruning(
     Args:
         problems: problems with gold answers, on which the scorer was not trained; see `prm.Source`.
         chains: chains of these problems, from the model that is to be searched with.
-        scores: step scores of the chains.
+        scores: step scores of the chains, from `prm.score` or another tool; see `prm.scoring.foreign`.
         out: file of the result; None for a temporary one.
         lost: share of the right chains that may be given up, in (0, 1).
         fit_on: share of the problems to fit on, in (0, 1); the rest is measured on.
@@ -109,9 +111,9 @@ def fit_pruning(
     with making(job, "threshold", overwrite) as counts:
         if counts is not None:
             drops, golds = Drops(), ProblemFile(files["problems"])
-            stored = by_id(read_records(files["scores"], StepScores))
+            stored = read_step_scores(files["scores"], drops, partial(links_of, files["chains"], splitter, golds))
             pairs = []
-            for chain in read_chains(files["chains"], splitter, golds):
+            for chain in sound_chains(files["chains"], splitter, golds, drops.add):
                 row = stored.get(chain.id)
                 if row is None or row.kind != "prm" or len(row.scores) != len(chain.steps):
                     drops.add(chain.id, "it has no step scores")

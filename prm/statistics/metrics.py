@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+
+from .arrays import average_ranks
 
 _NEVER_SURE = 2.0**-24
 """Probabilities are clipped to this distance from 0 and 1 before a logarithm: the precision of 32-bit floats near 1."""
@@ -23,7 +24,7 @@ def auroc(scores: Sequence[float], labels: Sequence[bool]) -> float | None:
     positives, negatives = int(is_positive.sum()), int((~is_positive).sum())
     if not positives or not negatives:
         return None
-    ranks = rankdata(values)
+    ranks = average_ranks(values)
     return float((ranks[is_positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
