@@ -136,6 +136,7 @@ def prm(monkeypatch, capsys, tmp_path):
     from prm import cli
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")  # a command would leave its choice behind in this process
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["prm", *map(str, arguments)])

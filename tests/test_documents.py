@@ -1,6 +1,7 @@
 """What the README, the page on Python and the examples show runs, with the real engine."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ def results(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, script, folder],
         cwd=ROOT,
+        env=os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"},  # many commands in one process, as in a notebook
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
