@@ -67,7 +67,8 @@ class StepCredit:
 
     steps: tuple[str, ...]
     rewards: Floats
-    """``(rewards,)`` one per step; or one for all of the completion: an ORM's, or that of a refused one."""
+    """``(rewards,)`` one per step; or one for all of the completion: an ORM's, or that of a refused one. None for one
+    without tokens, for no token could hold it."""
     ends: tuple[int, ...]
     """Index of the token at which each reward is given: the step's last one; see `AlignedSteps.ends`."""
     scores: Scores
@@ -111,7 +112,7 @@ class StepReward:
 
         Args:
             problems: as `Scorer.score_each` takes them.
-            completions: token ids of each, at least one.
+            completions: token ids of each; one without any is refused.
             prompts: token ids before each; see `aligned_steps`.
 
         Raises:
@@ -128,7 +129,8 @@ class StepReward:
 
     def _credit(self, aligned: AlignedSteps, found: Scores | Refusal, last: int) -> StepCredit:
         if isinstance(found, Refusal):
-            return StepCredit(aligned.steps, np.array([self.refused]), (last,), (), found)
+            places = (last,) if last >= 0 else ()
+            return StepCredit(aligned.steps, np.full(len(places), self.refused), places, (), found)
         if self.scorer.kind == "orm":
             return StepCredit(aligned.steps, np.array(found), (last,), found)
         rewards = step_rewards(found, self.form, temperature=self.temperature, start=self.start)

@@ -294,6 +294,24 @@ def test_nemo_gym_has_all_parts_in_every_response():
         asyncio.run(reward({"response": {"output": []}}))
 
 
+def test_nemo_gym_tells_parts_what_was_asked():
+    seen = []
+
+    def part(texts, _, problems):
+        seen.extend(problems)
+        return [1.0] * len(texts)
+
+    reward = NemoGymReward(RuleReward({"correct": 1.0, "own": 1.0}, parts={"own": part}))
+    assert nemo_gym(reward, ["7"], "7")["reward"] == 2.0
+    system = {"role": "system", "content": "Be brief."}
+    parts = {"role": "user", "content": [{"type": "input_text", "text": "3 +"}, {"type": "input_text", "text": " 4?"}]}
+    for asked in ("3 + 4?", [system, parts, {"type": "function_call", "name": "f"}], None):
+        request = {"responses_create_params": {"input": asked}, "response": {"output": []}, "expected_answer": "7"}
+        asyncio.run(reward(request))
+    asyncio.run(reward({"response": {"output": []}, "expected_answer": "7"}))
+    assert seen == [PROMPT, "3 + 4?", [system, {"role": "user", "content": "3 + 4?"}], None, None]
+
+
 def test_all_is_what_is_there():
     assert all(hasattr(adapters, name) for name in adapters.__all__)
     assert list(adapters.__all__) == sorted(adapters.__all__)

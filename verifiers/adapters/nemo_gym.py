@@ -45,6 +45,7 @@ class NemoGymReward:
 
         Args:
             request: `response` as the Responses API gives it, and `expected_answer`, the gold answer as for `check`.
+                Parts that look at the problem get the request's `input`; see `asked_in`.
 
         Returns:
             The request with "reward"; "mask_sample", true if the completion is excluded, which NeMo Gym leaves out of
@@ -56,7 +57,8 @@ class NemoGymReward:
             TypeError: the expected answer has the wrong type.
         """
         gold = gold_text(request["expected_answer"])
-        reward = await asyncio.to_thread(self.rule, output_text(request["response"]), gold)
+        text, problem = output_text(request["response"]), asked_in(request)
+        reward = await asyncio.to_thread(self.rule, text, gold, problem=problem)
         return {
             **request,
             "reward": reward.total or 0.0,
@@ -64,6 +66,26 @@ class NemoGymReward:
             "reward_components": {name: reward.parts.get(name, 0.0) for name in self.rule.weights},
             **_verdict_fields(reward),
         }
+
+
+def asked_in(request: Mapping[str, Any]) -> str | list[dict[str, str]] | None:
+    """What was asked: a text, or messages with `role` and `content`; of a lone message of the user its text.
+
+    >>> asked_in({"responses_create_params": {"input": [{"role": "user", "content": "3 + 4?"}]}})
+    '3 + 4?'
+    """
+    given = (request.get("responses_create_params") or {}).get("input")
+    if not isinstance(given, list):
+        return given if isinstance(given, str) else None
+    turns = [
+        {"role": str(item.get("role")), "content": _content(item.get("content"))} for item in given if "role" in item
+    ]
+    return turns[0]["content"] if [turn["role"] for turn in turns] == ["user"] else turns
+
+
+def _content(content: Any) -> str:
+    """The text of a message, which may be in parts."""
+    return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content or ())
 
 
 def output_text(response: Mapping[str, Any]) -> str:

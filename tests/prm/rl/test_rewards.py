@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from prm.errors import InputError, ModelError
-from prm.rl import ScorePart, StepReward
+from prm.rl import ScorePart, StepReward, token_rewards
 from prm.scoring.scorer import TOO_LONG, Refusal, Scorer
 from prm.verifiers.adapters import OpenRlhfReward, SlimeReward, TrlReward, VerlReward
 from prm.verifiers.rewards import RuleReward
@@ -56,6 +56,15 @@ def test_rewards_of_a_policys_tokens(tokenizer):
         assert (credit.rewards.tolist(), credit.ends, credit.scores) == ([-1.0], (len(ids) - 1,), ())
         assert credit.refusal.reason == reason
     assert blank.refusal.reason == "empty chain"
+
+
+def test_a_completion_without_tokens_holds_no_reward(tokenizer):
+    for scorer in (Lengths(), Outcome()):
+        none, some = StepReward(scorer, tokenizer, refused=-1.0)(["p", "p"], [[], *ids_of(tokenizer, "a")])
+        assert (none.steps, none.rewards.tolist(), none.ends, none.scores) == ((), [], (), ())
+        assert none.refusal.reason == "empty chain"
+        assert token_rewards(none.rewards, none.ends, 0).tolist() == []
+        assert some.refusal is None
 
 
 def test_the_reward_of_an_orm_is_given_once(tokenizer):
