@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from prm.errors import PrmError
@@ -18,6 +28,10 @@ from prm.errors import PrmError
 T = TypeVar("T")
 _LONGEST_NAME = 12
 """Width up to which a word of a column's name is kept whole."""
+_SECONDS_A_LINE = 60.0
+"""Between two lines of progress in a log."""
+_SECONDS_OF_RATE = 600.0
+"""What is left is estimated from the rate of these last seconds: a slow job may advance once in several minutes."""
 _FRAME = 3
 """Width of a column's frame and padding."""
 err = Console(stderr=True, highlight=False)
@@ -35,7 +49,7 @@ class Meter(Protocol):
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Meter]:
-    """A bar with count, elapsed and remaining time: live on a terminal, one line at the end in a log."""
+    """A bar with count, elapsed and remaining time: live on a terminal; in a log a line a minute, the bar last."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -45,15 +59,34 @@ def progress(what: str, total: int | None) -> Iterator[Meter]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=err) as bar:
-        task = bar.add_task(what, total=total, note="")
+    with Progress(*columns, console=err, speed_estimate_period=_SECONDS_OF_RATE) as bar:
+        bar.add_task(what, total=total, note="")
+        (task,) = bar.tasks
+        told = monotonic()
 
         def advance(advance: int = 1, note: str = "") -> None:
-            bar.advance(task, advance)
+            nonlocal told
+            bar.advance(task.id, advance)
             if note:
-                bar.update(task, note=note)
+                bar.update(task.id, note=note)
+            if not err.is_terminal and monotonic() - told >= _SECONDS_A_LINE:
+                told = monotonic()
+                say(_line(task))
 
         yield advance
+
+
+def _line(task: Task) -> str:
+    """Where a task stands."""
+    count = f"{task.description}: {task.completed:,.0f}" + (f" of {task.total:,.0f}" if task.total else "")
+    parts = [count, _duration(task.elapsed or 0)]
+    if task.total and task.time_remaining is not None:
+        parts.append(f"about {_duration(task.time_remaining)} left")
+    return ", ".join(filter(None, [*parts, task.fields["note"]]))
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
 
 
 def tracked(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:

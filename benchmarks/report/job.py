@@ -39,8 +39,9 @@ def report(
         out: the page; None for a temporary file.
         browse: the most chains in the page.
         figures: a directory for every chart as SVG, PDF and CSV, one column wide; None for none.
-        report_to: where headline numbers, page and results go besides: "wandb", "mlflow", or "hub:USER/MODEL" (into the
-            model card; of one scorer). Nothing is sent for a page that is already there.
+        report_to: where headline numbers, page and results go besides: "wandb", "mlflow", "inspect:DIRECTORY" (a log
+            of Inspect for each scorer) or "hub:USER/MODEL" (into the model card; of one scorer). Nothing is sent for a
+            page that is already there.
         overwrite: replace an existing output.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Results elsewhere: Weights & Biases, MLflow, and the model card of a repository on the Hub.
+"""Results elsewhere: Weights & Biases, MLflow, logs of Inspect, and the model card of a repository on the Hub.
 
     prm report runs/*.json --out report.html --report-to mlflow --report-to hub:USER/MODEL
 
@@ -17,9 +17,10 @@ from typing import Any
 from prm.errors import InputError, PrmError, require_known
 
 from ..results import Metric, Result
+from .inspect_log import write_inspect_logs
 from .wording import owner
 
-_HUB = "hub:"
+_HUB, _INSPECT = "hub:", "inspect:"
 
 
 def require_targets(targets: Sequence[str], results: Mapping[str, Result]) -> None:
@@ -29,7 +30,10 @@ def require_targets(targets: Sequence[str], results: Mapping[str, Result]) -> No
         PrmError: a target is unknown or not installed; or the results of several scorers would go into one model card.
     """
     for target in targets:
-        if not target.startswith(_HUB):
+        if target.startswith(_INSPECT):
+            if not target.removeprefix(_INSPECT):
+                raise InputError(f"{target} names no directory", "such as inspect:logs/")
+        elif not target.startswith(_HUB):
             require_known("report-to", target, TARGETS)
             _module(target)
         elif len(names := {name for result in results.values() for name in result.scorers}) != 1:
@@ -42,13 +46,16 @@ def share(targets: Sequence[str], results: Mapping[str, Result], page: Path, pat
     """Report to each target: headline numbers as metrics, the page and the result files beside them.
 
     Args:
-        targets: "wandb", "mlflow", or "hub:USER/MODEL".
+        targets: "wandb", "mlflow", "inspect:DIRECTORY" or "hub:USER/MODEL".
         results: by file name.
         page: the report.
-        paths: the files of the results.
+        paths: the files of the results, in their order.
     """
     for target in targets:
-        if target.startswith(_HUB):
+        if target.startswith(_INSPECT):
+            files = dict(zip(results, paths, strict=True))
+            write_inspect_logs(Path(target.removeprefix(_INSPECT)), results, files)
+        elif target.startswith(_HUB):
             _to_hub(target.removeprefix(_HUB), results, page)
         else:
             TARGETS[target](_module(target), values_of(results), page, paths)

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import made_results
 import pytest
 
+from prm import evaluate
 from prm.benchmarks.report import charts
 from prm.benchmarks.report.browse import chosen_evenly, make_browser
 from prm.benchmarks.report.drawing import SERIES, Canvas, draw
@@ -709,6 +710,38 @@ def test_the_model_card_gets_the_numbers_of_one_scorer(tmp_path, monkeypatch):
     (two,) = made_results.write_results(tmp_path, {"two.json": result(scorers=("A", "B"))}, {})
     with pytest.raises(InputError, match="one scorer"):
         report([two], tmp_path / "two.html", report_to=["hub:me/prm"])
+
+
+def test_logs_of_inspect_have_every_number_and_row(tmp_path):
+    rows = [
+        {"id": f"gsm8k-{i}", "generator": "a", "problem": f"What is {i}?", "steps": ["One.", "Two."], "label": label,
+         "final_answer_correct": label < 0}
+        for i, label in enumerate((1, -1))
+    ]  # fmt: skip
+    scores = {"A B": [{"id": row["id"], "scores": [0.9, 0.2]} for row in rows]}
+    made = evaluate("processbench", rows, scores=scores, out=tmp_path / "r.json", draws=200)
+    report([made.path], tmp_path / "page.html", report_to=[f"inspect:{tmp_path / 'logs'}"])
+    (path,) = (tmp_path / "logs").iterdir()
+    log = json.loads(path.read_text())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\+00-00_r_A-B\.json", path.name)
+    assert (log["version"], log["eval"]["task"], log["eval"]["model"]) == (2, "processbench", "A B")
+    metrics = {name: m for score in log["results"]["scores"] for name, m in score["metrics"].items()}
+    assert metrics["first_error_accuracy"]["value"] == 1.0
+    assert metrics["all_right_accuracy"]["value"] == 0.0
+    assert set(metrics["f1"]["metadata"]) == {"low", "high", "rows"}
+    samples = {sample["input"]: sample for sample in log["samples"]}
+    assert [samples[f"What is {i}?"]["scores"]["f1 fixed 0.5"]["value"] for i in range(2)] == [1.0, 0.0]
+    assert samples["What is 0?"]["metadata"]["step_scores"] == [0.9, 0.2]
+    with pytest.raises(InputError, match="names no directory"):
+        report([made.path], tmp_path / "other.html", report_to=["inspect:"])
+
+
+def test_inspect_reads_its_logs(tmp_path):
+    logs = pytest.importorskip("inspect_ai.log")
+    (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})
+    report([path], tmp_path / "page.html", report_to=[f"inspect:{tmp_path / 'logs'}"])
+    (log,) = (logs.read_eval_log(info) for info in logs.list_eval_logs(str(tmp_path / "logs")))
+    assert log.results.scores[0].metrics["f1"].value == 0.5
 
 
 @pytest.mark.parametrize(("target", "message"), [("tensorboard", "tensorboard"), ("wandb", "not installed")])

@@ -32,7 +32,7 @@ def report(
     ] = None,
     report_to: Annotated[
         list[str] | None,
-        typer.Option(help="wandb, mlflow, or hub:USER/MODEL: where headline numbers and the page go too; repeatable"),
+        typer.Option(help="wandb, mlflow, inspect:DIRECTORY or hub:USER/MODEL: where results go too; repeatable"),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
