@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from prm.errors import ModelError
 
 
@@ -60,6 +58,8 @@ def _watch_children() -> subprocess.Popen[bytes]:
 
     After a `kill -9`, vLLM's own processes would live on and keep the memory that the next run needs.
     """
+    import psutil  # here, for `prm --help` loads this module and nothing that must be installed
+
     pids = [str(child.pid) for child in psutil.Process().children(recursive=True)]
     return subprocess.Popen([sys.executable, "-c", _WATCHER, *pids], stdin=subprocess.PIPE, start_new_session=True)
 

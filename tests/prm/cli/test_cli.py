@@ -259,11 +259,10 @@ def test_the_demo_ends_where_one_of_its_commands_does(prm, monkeypatch):
     assert "step 2 of 3, about " in said
     assert "step 3" not in said
 
-    def interrupted(_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("prm.benchmarks.arithmetic.world.stories", interrupted)
-    monkeypatch.setattr(demo, "_demo_commands", lambda *_: [["world", "--out=q.jsonl"], world])
+    monkeypatch.setattr(demo.subprocess, "run", interrupted)
     code, _, said = prm("demo", "--out", ".")
     assert code == 130
     assert "The demo took" not in said
