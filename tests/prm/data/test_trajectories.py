@@ -1,8 +1,10 @@
 """Messages of an agent: one step for each of its turns, which ends where it ends, in every file that has them."""
 
 import json
+import re
 
 import pytest
+from documents import blocks
 
 from prm.data.drops import Drops
 from prm.data.files import ProblemFile, Unreadable, read_chains, read_each_chain, read_problems
@@ -276,3 +278,11 @@ def test_imported_trajectories_are_what_the_commands_read(prm, tmp_path):
     assert [row["given"] for row in read(tmp_path / "in" / "labels.jsonl")] == [[True, False, None], [0.5, 0.25, 1.0]]
     assert prm("import", "t.jsonl", "--neutral-is-wrong", "--out", "strict")[0] == 0
     assert read(tmp_path / "strict" / "labels.jsonl")[0]["given"] == [True, False, False]
+
+
+def test_the_example_of_the_documents_is_read_as_it_says(tmp_path):
+    (example,) = blocks("docs/python.md", "jsonc")
+    row = json.loads(re.sub(r" +// .*", "", example))
+    ((problem, chain, labels),) = read_public(write(tmp_path / "t.jsonl", row), "trajectories")
+    assert (problem.text, labels.hard) == ("How many pens?", (T, F))
+    assert re.findall(r'step (".*")', example) == [json.dumps(step) for step in chain.steps]
