@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from conftest import write_prm
 from documents import blocks
 
 from prm.data.drops import Drops
@@ -13,7 +14,6 @@ from prm.data.formats.solutions import KnownProblems, Reading
 from prm.data.formats.trajectories import turns_of
 from prm.data.records import Chain, Problem
 from prm.errors import InputError
-from prm.models.checkpoint import Metadata, load_model
 
 T, F, N = True, False, None
 
@@ -236,11 +236,7 @@ def test_rlhflows_conversations_are_read_as_before(tmp_path):
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory, base_model, tokenizer):
     """A small PRM without training."""
-    directory = tmp_path_factory.mktemp("agents") / "prm"
-    load_model(base_model, "prm", seed=1).save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    Metadata("prm").save(directory)
-    return directory
+    return write_prm(tmp_path_factory.mktemp("agents"), base_model, tokenizer)
 
 
 def read(path):
@@ -278,6 +274,23 @@ def test_imported_trajectories_are_what_the_commands_read(prm, tmp_path):
     assert [row["given"] for row in read(tmp_path / "in" / "labels.jsonl")] == [[True, False, None], [0.5, 0.25, 1.0]]
     assert prm("import", "t.jsonl", "--neutral-is-wrong", "--out", "strict")[0] == 0
     assert read(tmp_path / "strict" / "labels.jsonl")[0]["given"] == [True, False, False]
+
+
+def test_a_trajectory_is_chosen_by_its_scores(prm, tmp_path):
+    """The second one, whose lowest score is the higher one."""
+    rows = [{"problem_id": "p", "messages": [user("q"), agent("a"), user("Sure?"), agent(text)]} for text in ("5", "6")]
+    write(tmp_path / "t.jsonl", *rows)
+    write(tmp_path / "p.jsonl", {"id": "p", "question": "q"})
+    scores = ([0.9, 0.2], [0.5, 0.4])
+    write(tmp_path / "s.jsonl", *(
+        {"schema": "step-scores/1", "chain_id": f"p/{n}", "problem_id": "p", "scores": s, "kind": "prm"}
+        for n, s in enumerate(scores)
+    ))  # fmt: skip
+    given = {"problems": "p.jsonl", "chains": "t.jsonl", "scores": "s.jsonl", "out": "c.jsonl"}
+    code, _, said = prm("rerank", *(word for name, path in given.items() for word in (f"--{name}", path)))
+    assert code == 0, said
+    (choice,) = read(tmp_path / "c.jsonl")
+    assert (choice["index"], choice["best"]) == (1, "assistant: a\nuser: Sure?\n\nassistant: 6\n")
 
 
 def test_the_example_of_the_documents_is_read_as_it_says(tmp_path):
