@@ -36,7 +36,12 @@ def import_(
         typer.Option(help="known problems: they keep their ids and answers, and show where a solution begins"),
     ] = None,
     neutral_is_wrong: Annotated[
-        bool, typer.Option("--neutral-is-wrong", help="prm800k: count a rating of 0 as wrong (TRL did); default: right")
+        bool,
+        typer.Option(
+            "--neutral-is-wrong",
+            help="prm800k, trajectories: count a label of 0 as wrong (TRL did); default: right in prm800k, "
+            "none in trajectories",
+        ),
     ] = False,
     tag: Annotated[str | None, typer.Option(help=_TAG_HELP)] = None,
     splitter: Annotated[

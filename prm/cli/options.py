@@ -17,9 +17,9 @@ from prm.generation.prompts import PROMPTS
 from prm.verifiers.policy import PRESETS
 
 Problems = Annotated[
-    Path, typer.Option(help="problems: a file or folder (ours, or rows with a question and an answer)")
+    Path, typer.Option(help="problems: a file or folder (ours, or rows with a question and an answer, or messages)")
 ]
-Chains = Annotated[Path, typer.Option(help="chains: a file or folder (ours, or rows with solutions)")]
+Chains = Annotated[Path, typer.Option(help="chains: a file or folder (ours, or rows with solutions or messages)")]
 OutFile = Annotated[Path, typer.Option(help="file to write")]
 OutDirectory = Annotated[Path, typer.Option(help="directory to write")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing output")]

@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 from prm.errors import InputError
 
 from .converting import converted
+from .formats.trajectories import Trajectory, problem_in, trajectory_in
 from .reading import RowStore, read_each_row, read_rows, sound
 from .records import Chain, Choice, Drop, Problem, Rollout, StepLabels, StepScores, as_finish
-from .rows import Row, golds_in, optional_text, plain_row, question_of
+from .rows import Row, RowError, golds_in, optional_text, plain_row, question_of
 from .splits import normal_text
 from .steps import split_steps
 from .writing import write_lines
@@ -139,7 +140,8 @@ def read_problems(path: str | os.PathLike[str]) -> Iterator[Problem]:
     """Yield problems from our own format or a plain public shape.
 
     Known shapes: `problem/1`; GSM8K (`question`, `answer`); MATH (`problem`, `solution` or `answer`); ASDiv and SVAMP
-    (with a `body`); multiple choice (with `options`); `prompt` with an optional `answer`; see `prm.data.rows`. A list
+    (with a `body`); multiple choice (with `options`); `prompt` with an optional `answer`; see `prm.data.rows`. Of a row
+    with `messages` alone, those before the agent's first are the problem; see `prm.data.formats.trajectories`. A list
     of gold answers is several right ones. A row without an id gets one from the file's name and its line.
     """
     path = Path(path)
@@ -216,8 +218,11 @@ def _problem(path: Path, number: int, row: Row) -> Problem:
 def _public_problem(path: Path, number: int, row: Row, golds: tuple[str, ...]) -> Problem:
     text = question_of(row)
     if text is None:
+        turns = _trajectory(path, number, row)
+        text = None if turns is None else turns.problem
+    if text is None:
         raise InputError(
-            f"{path}:{number}: has no 'question', 'problem' or 'prompt'",
+            f"{path}:{number}: has no 'question', 'problem', 'prompt' or 'messages'",
             "see the README for the shapes that can be read",
         )
     identity = optional_text(row, "id", "unique_id", "idx")
@@ -239,7 +244,9 @@ def read_chains(
 
     Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
     `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is cut into steps by
-    `splitter`. The solutions of a problem are numbered across all its rows.
+    `splitter`. The `messages` of an agent (or its `trajectory` or `conversations`) have a step for each of its turns,
+    without those after its last one; see `prm.data.formats.trajectories`. The solutions of a problem are numbered
+    across all its rows.
 
     A row without an id belongs to the problem among `problems` whose text it repeats or, without a text, to that of the
     same row, if that has no id either; else it is named after its file and row.
@@ -330,11 +337,13 @@ def _chains_of(
     if row.get("schema") is not None:
         yield _build(path, number, row, Chain)
         return
+    has_solution = any(row.get(name) is not None for name in (*_ONE_SOLUTION, *_MANY_SOLUTIONS))
+    turns = None if has_solution else _trajectory(path, number, row)
     owner = optional_text(row, "problem_id", "id", "unique_id", "idx")
     if owner is None:
-        found = None if problems is None else problems.owner(number, question_of(plain_row(row)))
+        found = None if problems is None else problems.owner(number, problem_in(row, turns))
         owner = found or f"{path.stem}-{number}"
-    for solution in _solutions(path, number, row):
+    for solution in _solutions(path, number, row) if turns is None else [_turns(path, number, turns)]:
         steps = split_steps(solution, splitter) if isinstance(solution, str) else tuple(solution)
         try:
             yield Chain(
@@ -345,12 +354,25 @@ def _chains_of(
         numbers[owner] += 1
 
 
+def _trajectory(path: Path, number: int, row: Row) -> Trajectory | None:
+    try:
+        return trajectory_in(row)
+    except RowError as error:
+        raise InputError(f"{path}:{number}: {error}", _FIX) from error
+
+
+def _turns(path: Path, number: int, turns: Trajectory) -> tuple[str, ...]:
+    if not turns.steps:
+        raise InputError(f"{path}:{number}: empty chain: no message is the assistant's", _FIX)
+    return turns.steps
+
+
 def _solutions(path: Path, number: int, row: Row) -> list[str | list[str]]:
     """The solutions of a row: texts, or lists of steps."""
     name = next((n for n in (*_ONE_SOLUTION, *_MANY_SOLUTIONS) if n in row), None)
     if name is None:
         raise InputError(
-            f"{path}:{number}: has none of {', '.join(map(repr, (*_ONE_SOLUTION, *_MANY_SOLUTIONS)))}",
+            f"{path}:{number}: has none of {', '.join(map(repr, (*_ONE_SOLUTION, *_MANY_SOLUTIONS, 'messages')))}",
             "see the README for the shapes that can be read",
         )
     value = row[name] if name in _MANY_SOLUTIONS else [row[name]]

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prm.errors import InputError, require_known
 
-from ..drops import Drops
 from ..reading import read_each_row, read_rows
 from ..records import Chain, Problem, StepLabels
 from ..rows import Row, RowError
 from .solutions import Reading, Solution
 from .table import FORMATS, FORMATS_READ
+
+if TYPE_CHECKING:
+    from ..drops import Drops  # it rests on `prm.data.files`, which rests on this package
 
 ImportedRow = tuple[Problem, Chain, StepLabels | None]
 

@@ -56,7 +56,8 @@ def import_rows(
         out: directory for problems.jsonl, chains.jsonl and labels.jsonl; None for a temporary one.
         format: name in `prm.data.formats.FORMATS_READ`; None to recognize it by the fields of the first row.
         problems: known problems, which keep their ids and answers, and show where a solution begins.
-        neutral_is_right: "prm800k": whether a rating of 0 counts as right.
+        neutral_is_right: "prm800k": whether a rating of 0 counts as right; else it is wrong. "trajectories": whether a
+            turn labeled 0 has no label; else it is wrong.
         tag: "math-shepherd" and "openrlhf": text that ends a step; None for Math-Shepherd's.
         splitter: "text": cuts solutions into steps; None for "newline".
         overwrite: whether to replace an existing output.

@@ -45,7 +45,8 @@ class Reading:
     """How to read a file; each setting affects the formats that it names."""
 
     neutral_is_right: bool = True
-    """PRM800K: whether a rating of 0 counts as right. OpenAI, Qwen and PURE say yes, TRL said no."""
+    """PRM800K: whether a rating of 0 counts as right. OpenAI, Qwen and PURE say yes, TRL said no. Trajectories: whether
+    a turn labeled 0 has no label; else it is wrong."""
     tag: str = TAG
     """Math-Shepherd and OpenRLHF: ends a step in `input`."""
     splitter: str = "newline"

@@ -16,6 +16,7 @@ from .prm800k import prm800k
 from .saving import save_dataset, save_lines
 from .solutions import Labels, Reading, Solution, Written
 from .tagged import math_shepherd, math_shepherd_row, openrlhf, openrlhf_row, rlhflow, rlhflow_row
+from .trajectories import trajectories
 from .trees import math_aps
 
 Read = Callable[[Row, Reading], Iterable[Solution]]
@@ -97,6 +98,12 @@ FORMATS: dict[str, Format] = {
         help="a tree of steps with their values, or its prefixes",
         fields=_any_of("question reasoning_steps", "text mc_value children"),
         read=math_aps,
+    ),
+    "trajectories": Format(
+        help="messages of an agent with tools, labels by turn",
+        fields=_any_of("messages", "trajectory"),
+        read=trajectories,
+        settings=("neutral_is_right",),
     ),
     "text": Format(
         help="problem and solutions as plain text, no labels",

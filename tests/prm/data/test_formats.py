@@ -161,6 +161,11 @@ READ = {
             ("How many?", ("a\n", "own\n", "d\n\n# Answer\n\n6\n"), (T, N, T), (1.0, N, 1.0)),
         ],
     ),
+    "trajectories": (
+        "trajectories",
+        {"messages": [{"role": "system", "content": "S."}, *turns("Go.", "a", "Sure?", "b")], "step_labels": [1, -1]},
+        [("system: S.\n\nuser: Go.", ("assistant: a\n", "user: Sure?\n\nassistant: b\n"), (T, F), (N, N))],
+    ),
     "math-aps, tree": ("math-aps", TREE, GROWN),
     "math-aps, tree in a row": ("math-aps", {"question": "How many?", "reasoning_steps": TREE}, GROWN),
     "math-aps, flat": ("math-aps", FLAT, GROWN),
