@@ -245,7 +245,8 @@ def read_chains(
     Known shapes: `chain/1`; a row with `problem_id` (or `id`) and one solution (`completion`, `solution`, `text`, or
     `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is cut into steps by
     `splitter`. The `messages` of an agent (or its `trajectory` or `conversations`) have a step for each of its turns,
-    without those after its last one; see `prm.data.formats.trajectories`. The solutions of a problem are numbered
+    without those after its last one, and of a chat with a single answer that is the solution; see
+    `prm.data.formats.trajectories`. The solutions of a problem are numbered
     across all its rows.
 
     A row without an id belongs to the problem among `problems` whose text it repeats or, without a text, to that of the
@@ -361,10 +362,10 @@ def _trajectory(path: Path, number: int, row: Row) -> Trajectory | None:
         raise InputError(f"{path}:{number}: {error}", _FIX) from error
 
 
-def _turns(path: Path, number: int, turns: Trajectory) -> tuple[str, ...]:
+def _turns(path: Path, number: int, turns: Trajectory) -> str | list[str]:
     if not turns.steps:
         raise InputError(f"{path}:{number}: empty chain: no message is the assistant's", _FIX)
-    return turns.steps
+    return list(turns.steps) if turns.solution is None else turns.solution
 
 
 def _solutions(path: Path, number: int, row: Row) -> list[str | list[str]]:

@@ -4,8 +4,11 @@ A turn is what the agent was shown since its last message, results of tools or w
 wrote, its calls of tools included. Each step thus ends with the agent's words, so the one score of a step belongs to
 the agent. The messages before the agent's first one are the problem.
 
-    turns_of([{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "6"}])
-    # Trajectory(problem='How many?', steps=('assistant: 6\n',), places=(1,))
+    told, called = {"role": "tool", "content": "6"}, {"role": "assistant", "content": "Let me count."}
+    turns_of([{"role": "user", "content": "How many?"}, called, told, {"role": "assistant", "content": "6"}]).steps
+    # ('assistant: Let me count.\n', 'tool: 6\n\nassistant: 6\n')
+
+A file of chats with one answer each holds no trajectories: the answer is a solution, cut into steps as any other.
 
 Left out: the messages after the agent's last one, since no turn ends with them; and parts of messages that are no text,
 such as images, for which a row is refused.
@@ -43,6 +46,9 @@ class Trajectory:
     """Its turns. Empty if no message is the agent's."""
     places: tuple[int, ...]
     """Where the message that ends each turn stands among all messages, from 0."""
+    solution: str | None = None
+    """What the agent wrote, if that is one message without a call of a tool: a chat, with a solution to be cut into
+    steps as any other. None for the turns of an agent."""
 
 
 def turns_of(messages: Sequence[Message]) -> Trajectory:
@@ -64,6 +70,7 @@ def turns_of(messages: Sequence[Message]) -> Trajectory:
         problem=_text(asked[0]) if len(asked) == 1 else _spelled(asked),
         steps=tuple(ended(_spelled(messages[i : place + 1])) for i, place in zip(starts, places, strict=False)),
         places=places,
+        solution=_text(messages[places[0]]) if len(places) == 1 and not messages[places[0]].get("tool_calls") else None,
     )
 
 

@@ -104,8 +104,16 @@ def test_fields_of_solutions_and_questions_come_first(tmp_path):
 
 
 def test_the_splitter_does_not_cut_a_turn(tmp_path):
-    path = write(tmp_path / "t.jsonl", {"messages": [user("q"), agent("a\n\nb\n\nc")]})
-    assert [chain.steps for chain in read_chains(path, "blank-line")] == [("assistant: a\n\nb\n\nc\n",)]
+    path = write(tmp_path / "t.jsonl", {"messages": [user("q"), agent("a\n\nb"), user("And?"), agent("c")]})
+    (chain,) = read_chains(path, "blank-line")
+    assert chain.steps == ("assistant: a\n\nb\n", "user: And?\n\nassistant: c\n")
+
+
+def test_the_answer_of_a_chat_is_a_solution_that_is_cut_into_steps(tmp_path):
+    path = write(tmp_path / "t.jsonl", {"messages": [user("3 + 4?"), agent("3 + 4 = 7\nThe answer is 7")]})
+    (problem,), (chain,) = read_problems(path), read_chains(path, problems=ProblemFile(path))
+    assert (problem.text, chain.problem_id) == ("3 + 4?", problem.id)
+    assert chain.steps == ("3 + 4 = 7\n", "The answer is 7")
 
 
 def owners(chains, problems):
