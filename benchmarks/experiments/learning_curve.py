@@ -6,7 +6,7 @@ r"""What more chains buy: a PRM by hard labels and an ORM, trained on more and m
 problems, of which 12,000 chains are sampled. The models are trained and measured as there. Each training sees at least
 4,000 chains, a small set for that up to four times, so that few chains are not confused with few steps. One table row
 for each number of chains: mean, minimum and maximum over the seeds; `learning-curve.json` has the figures of every
-seed, and `learning-curve.svg` shows them.
+seed, and `learning-curve.png` shows them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from prm.data.writing import write_json
-from prm.plots import new_figure
+from prm.data.writing import write_bytes, write_json
+from prm.plots import Panel, lines_in_panels
 
 from ..perf.job import machine
 from .objectives import FITS, Test, cell, limited, measured, read_test
@@ -67,7 +67,7 @@ def main() -> None:
     print(f"{machine()}, {arguments.seeds} seeds, {len(test.pools)} problems\n")
     print_table(rows)
     write_json(arguments.out / "learning-curve.json", {"machine": machine(), "data": str(arguments.data), "rows": rows})
-    draw(rows, arguments.out / "learning-curve.svg")
+    draw(rows, arguments.out / "learning-curve.png")
     print(f"\n{arguments.out}/learning-curve.json and .svg")
 
 
@@ -90,23 +90,14 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw the figures over the chains: every seed a dot, the mean a line."""
-    figure = new_figure(9.0, 3.5)
-    sizes = sorted({row["chains"] for row in rows})
-    for axes, (what, title) in zip(
-        figure.subplots(1, 2),
-        {"chain_auroc": "right chain above wrong", "best_of_n": "best of 16"}.items(),
-        strict=True,
-    ):
-        for color, head in enumerate(MODELS.values()):
-            points = [(size, value) for size in sizes for value in values_of(rows, size, head, what)]
-            axes.plot(*zip(*points, strict=True), "o", color=f"C{color}", markersize=3)
-            axes.plot(
-                sizes, [fmean(values_of(rows, size, head, what)) for size in sizes], color=f"C{color}", label=head
-            )
-        axes.set(xscale="log", xlabel="chains", title=title)
-        axes.legend()
-    figure.savefig(path)
+    """Draw the figures over the chains: the mean of the seeds, in a band from the least to the largest."""
+    panels: dict[str, Panel] = {}
+    for name, title in {"chain_auroc": "right chain above wrong", "best_of_n": "best of 16"}.items():
+        panels[title] = Panel("chains", "", {})
+        for head in MODELS.values():
+            by_size = {size: values_of(rows, size, head, name) for size in sorted({row["chains"] for row in rows})}
+            panels[title].lines[head] = [(size, fmean(own), min(own), max(own)) for size, own in by_size.items()]
+    write_bytes(path, lines_in_panels(panels))
 
 
 if __name__ == "__main__":
