@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -132,6 +132,8 @@ class Comparison:
     """What scoring took per row, the mean over shared rows: by label of a side, "tokens" and "seconds", where known of
     all of them."""
     settings: Mapping[str, Any]
+    ungrouped: Mapping[str, int] = field(default_factory=dict)
+    """With `by`: shared rows that are in no difference of a group, by reason."""
     schema: str = field(default=COMPARISON_SCHEMA)
 
 
@@ -258,7 +260,7 @@ def compared(
     shared, left_out = _shared(rows)
     first = next(iter(results.values()))
     name, split = metric or first.headline[0].name, first.headline[0].split
-    groups = {"": shared} | (_groups(by, shared, next(iter(rows.values()))) if by else {})
+    groups = {"": shared} | (_groups(by, shared, rows.values()) if by else {})
     measured = [
         _measured(group, keys, results, rows, settings, name, split, variants) for group, keys in groups.items()
     ]
@@ -283,6 +285,7 @@ def compared(
         curves=whole.curves,
         costs={side.label: _costs(side.scorer, [rows[side.file][key] for key in shared]) for side in whole.numbers},
         settings={},
+        ungrouped=_ungrouped(by, groups, {difference.group for difference in differences}, name) if by else {},
     )
 
 
@@ -313,10 +316,11 @@ def _same(one: EvalRow, two: EvalRow) -> bool:
     return (one.problem, one.answer, one.truth) == (two.problem, two.answer, two.truth)
 
 
-def _groups(by: str, keys: Sequence[Key], rows: Mapping[Key, EvalRow]) -> dict[str, list[Key]]:
-    """The shared rows by the value of a field; those without one are left to the whole."""
-    values = {key: value for key in keys if (value := rows[key].value_of(by)) not in (None, "")}
-    known = sorted({name for key in keys for name in rows[key].fields} | {"split"})
+def _groups(by: str, keys: Sequence[Key], rows: Collection[Mapping[Key, EvalRow]]) -> dict[str, list[Key]]:
+    """The shared rows by the value of a field, in the first result that has it; the others are left to the whole."""
+    told = {key: [value for own in rows if (value := own[key].value_of(by)) not in (None, "")] for key in keys}
+    values = {key: found[0] for key, found in told.items() if found}
+    known = sorted({name for own in rows for key in keys for name in own[key].fields} | {"split"})
     if not values:
         raise InputError(f"no row has a field {by!r} to group by", f"choose from {', '.join(known)}")
     distinct = set(values.values())
@@ -335,12 +339,24 @@ def _quarters(values: Mapping[Key, Any]) -> dict[str, list[Key]]:
     numbers = np.array(list(values.values()), dtype=float)
     ends = np.unique(np.quantile(numbers, [0.25, 0.5, 0.75], method="inverted_cdf"))
     places = np.searchsorted(ends, numbers)
-    groups = dict[str, list[Key]]()
-    for place in np.unique(places):
-        own = numbers[places == place]
-        name = f"{own.min():g} to {own.max():g}"
-        groups[name] = [key for key, there in zip(values, places == place, strict=True) if there]
-    return groups
+    quarters = [np.flatnonzero(places == place) for place in np.unique(places)]
+    keys = list(values)
+    for digits in (6, 17):  # 17 tell any two numbers apart
+        names = [f"{numbers[own].min():.{digits}g} to {numbers[own].max():.{digits}g}" for own in quarters]
+        if len(set(names)) == len(names):
+            break
+    return {name: [keys[i] for i in own] for name, own in zip(names, quarters, strict=True)}
+
+
+def _ungrouped(by: str, groups: Mapping[str, Sequence[Key]], compared: Container[str], metric: str) -> dict[str, int]:
+    """The rows of no group, and of those groups in which the metric is undefined, by reason."""
+    without = len(groups[""]) - sum(len(keys) for group, keys in groups.items() if group)
+    undefined = {
+        f"with {by} {group}: {metric} is undefined there": len(keys)
+        for group, keys in groups.items()
+        if group and group not in compared
+    }
+    return ({f"without {by}": without} if without else {}) | undefined
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,12 +123,12 @@ def eval_rows(
 def _outcomes(findings: Findings) -> dict[tuple[str, str], dict[str, dict[str, dict[str, float | None]]]]:
     """By id and split of the row."""
     told = [n for n in findings.numbers if n.rows is not None and findings.is_kept(n)]
-    columns = [[None if v != v else v for v in n.rows.outcomes.tolist()] for n in told if n.rows is not None]
     found: dict[tuple[str, str], dict[str, dict[str, dict[str, float | None]]]] = {}
-    for key, values in zip(findings.keys, zip(*columns, strict=True), strict=True):
-        own = found.setdefault(key, {})
-        for number, value in zip(told, values, strict=True):
-            own.setdefault(number.name, {}).setdefault(number.scorer, {})[number.variant] = value
+    for number in told:
+        outcomes = [] if number.rows is None else number.rows.outcomes.tolist()
+        for key, value in zip(findings.keys, outcomes, strict=True):
+            own = found.setdefault(key, {}).setdefault(number.name, {}).setdefault(number.scorer, {})
+            own[number.variant] = None if value != value else value
     return found
 
 

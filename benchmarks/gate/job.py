@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from prm.data.drops import Drops
-from prm.data.files import ProblemFile, Unreadable, read_each_chain, read_problems, write_records
+from prm.data.files import ProblemFile, Unreadable, read_each_chain, read_problems, read_records, write_records
 from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
@@ -256,9 +256,11 @@ def gate(
     with making(job, "card", overwrite) as counts:
         if counts is not None:
             scene = Scene(read_rows_of(directory), draws=draws, seed=seed)
-            tables = {name: read_scores(files[f"scores {name}"]) for name in scores}
+            drops = Drops()
+            tables = {name: read_scores(files[f"scores {name}"], drops) for name in scores}
             tables |= {name: _scored(name, given, directory, place.out, overwrite) for name, given in scorers.items()}
-            subjects = {name: _subject(scene, name, table, aggregate) for name, table in tables.items()}
+            _require_fitting(directory, tables)
+            subjects = {name: _subject(scene, name, table, aggregate, drops) for name, table in tables.items()}
             run = of_run(files["run"], draws=draws, seed=seed) if rl_run is not None else None
             before = _baselines(None if earlier is None else Path(earlier), scene, list(subjects))
             overlap = scene.rows.about["overlap"]
@@ -270,6 +272,7 @@ def gate(
             write_json(place.out, to_json(card))
             write_bytes(page_path(place.out), card_page(card).encode("utf-8", "replace"))
             counts |= Counter(scorer.verdict for scorer in cards)
+            write_drops(drops, place.out, counts)
     return GateCard(job.output, job.counts(), place)
 
 
@@ -292,12 +295,27 @@ def _scored(
     return scored_by(model, problems, chains, path, overwrite=overwrite)
 
 
-def _subject(scene: Scene, name: str, table: ScoreTable, aggregate: str) -> Subject:
+def _require_fitting(directory: Path, tables: Mapping[str, ScoreTable]) -> None:
+    """Refuse step scores that differ in number from the steps of their chain."""
+    for chain in read_records(directory / "chains.jsonl", Chain):
+        for name, table in tables.items():
+            if table.kind == "prm" and chain.id in table and len(table[chain.id]) != len(chain.steps):
+                raise InputError(
+                    f"{name}: chain {chain.id!r} has {len(table[chain.id])} scores, {len(chain.steps)} steps",
+                    "score `chains.jsonl` of the probes",
+                )
+
+
+def _subject(scene: Scene, name: str, table: ScoreTable, aggregate: str, drops: Drops) -> Subject:
+    """A scorer; the chains that it has not scored go to `drops`."""
     aggregator = "" if table.kind == "orm" else aggregate
     places = table.places([chain.chain_id for chain in scene.chains])
     static = scene.of("static")
     if not (places[static] >= 0).any():
         raise InputError(f"{name}: has scored none of the static chains", "score `chains.jsonl` of the probes")
+    for chain in scene.chains:
+        if chain.chain_id not in table:
+            drops.add(chain.chain_id, f"no score of {name}", table.faults.get(chain.chain_id, ""))
     return Subject(scene, np.where(places >= 0, table.aggregated(aggregator)[places], np.nan), aggregator)
 
 

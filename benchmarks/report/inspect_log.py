@@ -12,18 +12,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from prm import console
 from prm.data.writing import write_json
 
 from ..eval_rows import EvalRow, read_eval_rows, rows_path
 from ..results import Metric, Result
 
 LOG_VERSION = 2
+_LONGEST = 50
+"""Characters of a name in a file's name: their bytes fit any disk."""
 
 
 def write_inspect_logs(directory: Path, results: Mapping[str, Result], paths: Mapping[str, Path]) -> None:
@@ -38,11 +42,15 @@ def write_inspect_logs(directory: Path, results: Mapping[str, Result], paths: Ma
         InputError: the rows beside a result are another result's.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    names = _file_names(name.removesuffix(".json") for name in results)
     for name, result in results.items():
-        rows = read_eval_rows(paths[name], result) if result.rows and rows_path(paths[name]).exists() else {}
+        has_rows = bool(result.rows) and rows_path(paths[name]).exists()
+        rows = read_eval_rows(paths[name], result) if has_rows else {}
+        if not has_rows:
+            console.say(f"{name}: its log has no samples, for {rows_path(paths[name])} is missing")
         created = datetime.fromtimestamp(int(paths[name].stat().st_mtime), UTC).isoformat()
-        for scorer in result.scorers:
-            file = "_".join([created.replace(":", "-"), _plain(name.removesuffix(".json")), _plain(scorer)])
+        for scorer, plain in _file_names(result.scorers).items():
+            file = "_".join([created.replace(":", "-"), names[name.removesuffix(".json")], plain])
             write_json(directory / f"{file}.json", log_of(result, scorer, rows, created))
 
 
@@ -109,5 +117,17 @@ def _sample(row: EvalRow, scorer: str) -> dict[str, Any]:
     }
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^\w\-.]+", "-", name)
+def _file_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name as a part of a file's, with a digest if it is long, or would be that of another.
+
+    >>> _file_names(["A B", "C/D", "C:D"])
+    {'A B': 'A-B', 'C/D': 'C-D-b8f69f5b', 'C:D': 'C-D-f297c77d'}
+    """
+    plain = {name: re.sub(r"[^\w\-.]+", "-", name) for name in names}
+    count = Counter(text.casefold() for text in plain.values())
+    return {
+        name: text
+        if count[text.casefold()] == 1 and len(text) <= _LONGEST
+        else f"{text[:_LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        for name, text in plain.items()
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,7 +35,7 @@ def plain_fields(row: Mapping[str, Any]) -> dict[str, Plain]:
 def _is_plain(value: object) -> bool:
     if isinstance(value, str):
         return 0 < len(value) <= _LONGEST
-    return math.isfinite(value) if isinstance(value, float) else isinstance(value, int)
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)

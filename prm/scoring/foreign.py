@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, Literal, Protocol
@@ -43,6 +44,7 @@ _PAIRS = (
     ("score_chosen", "score_rejected"), ("scores_chosen", "scores_rejected"), ("chosen_score", "rejected_score"),
     ("chosen_scores", "rejected_scores"), ("reward_chosen", "reward_rejected"), ("chosen_reward", "rejected_reward"),
 )  # fmt: skip
+_NAMES = {*_IDS, *_STEPS, *_WHOLE, *chain.from_iterable(_PAIRS)}
 _ANSWERS = ("output", "outputs", "candidates")
 
 
@@ -118,16 +120,27 @@ def _put(places: dict[str, Any], keys: Iterable[str], value: Any) -> None:
 
 def rows_of_scores(value: Any) -> list[Any]:
     """The rows in a JSON value that is the whole of a file of scores; an object may hold scores by chain id."""
-    is_row = not isinstance(value, dict) or not value or value.keys() & {*_IDS, *_STEPS, *_WHOLE}
+    is_row = not isinstance(value, dict) or not value or value.keys() & _NAMES
     if is_row or not all(map(_is_score, value.values())):
         return rows_in(value)
-    return [{"id": name, "scores" if isinstance(v, list) else "score": v} for name, v in value.items()]
+    return [{"id": name, "scores" if isinstance(_loaded(v), list) else "score": v} for name, v in value.items()]
 
 
 def _is_score(value: Any) -> bool:
+    """Whether it is a number, also as text, null, or a list of such."""
     if isinstance(value, list):
         return all(map(_is_score, value))
+    if isinstance(value, str):
+        return _is_number(value) or ((loaded := _loaded(value)) is not value and _is_score(loaded))
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def scored(row: Row, links: Links) -> Iterator[Scored]:
@@ -255,7 +268,7 @@ def read_step_scores(path: Path, drops: Drops, links: Callable[[], Links] = Link
         InputError: one of our records cannot be used, no row of others can, an id comes twice, or kinds are mixed.
     """
     if _is_ours(path):
-        return {row.chain_id: row for row in read_records(path, StepScores)}
+        return _own(path)
     known, before = links(), len(drops)
     found: dict[str, tuple[tuple[float, ...], str]] = {}
     for stem, number, row in read_source(path, unpack=rows_of_scores):
@@ -281,6 +294,13 @@ def read_step_scores(path: Path, drops: Drops, links: Callable[[], Links] = Link
 
 
 _HINT = "each row must have 'chain_id' or 'id', and 'scores' (one per step) or 'score'"
+
+
+def _own(path: Path) -> dict[str, StepScores]:
+    own = {row.chain_id: row for row in read_records(path, StepScores)}
+    if not own:
+        raise InputError(f"{path}: holds no scores: it is empty", "score the chains first")
+    return own
 
 
 def _is_ours(path: Path) -> bool:

@@ -29,6 +29,8 @@ from prm.statistics.arrays import Floats
 from prm.statistics.bootstrap import estimate, ratio, resample
 from prm.verifiers.checkers import Named
 
+_SCORE = "score the steps of these chains, with the same splitter"
+
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
@@ -115,18 +117,27 @@ def fit_pruning(
             pairs = []
             for chain in sound_chains(files["chains"], splitter, golds, drops.add):
                 row = stored.get(chain.id)
-                if row is None or row.kind != "prm" or len(row.scores) != len(chain.steps):
-                    drops.add(chain.id, "it has no step scores")
-                elif chain.problem_id not in golds:
+                if chain.problem_id not in golds:
                     drops.add(chain.id, "its problem is missing")
+                elif row is None:
+                    drops.add(chain.id, "it has no score")
+                elif row.kind != "prm":
+                    drops.add(chain.id, "one score for the whole chain, none for its steps")
+                elif len(row.scores) != len(chain.steps):
+                    detail = f"{len(row.scores)} scores, {len(chain.steps)} steps"
+                    drops.add(chain.id, "scores and steps differ in number", detail)
                 else:
                     pairs.append((chain, golds[chain.problem_id], row.scores))
+            if not pairs:
+                reasons = ", ".join(drops.by_reason()) or "there are no chains"
+                raise InputError(f"{files['scores']}: no chain has step scores that can be used: {reasons}", _SCORE)
             verdicts = solution_verdicts(judge, ((chain.text, problem) for chain, problem, _ in pairs))
-            known = [
-                _Scored(problem.id, scored, verdict.is_correct)
-                for (_, problem, scored), verdict in zip(pairs, verdicts, strict=True)
-                if verdict.outcome in ("correct", "incorrect")
-            ]
+            known = []
+            for (chain, problem, scored), verdict in zip(pairs, verdicts, strict=True):
+                if verdict.outcome in ("correct", "incorrect"):
+                    known.append(_Scored(problem.id, scored, verdict.is_correct))
+                else:
+                    drops.add(chain.id, "its answer is undecided", verdict.outcome)
             found = threshold_of(known, lost, fit_on)
             write_json(place.out, {"schema": "pruning/1", **found})
             write_drops(drops, place.out, counts)

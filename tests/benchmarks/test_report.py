@@ -736,6 +736,23 @@ def test_logs_of_inspect_have_every_number_and_row(tmp_path):
         report([made.path], tmp_path / "other.html", report_to=["inspect:"])
 
 
+def test_logs_of_inspect_have_names_of_their_own(tmp_path, capsys):
+    """Whatever the scorers are called. Without the rows of the result they have no samples, and that is said."""
+    row = {"id": "gsm8k-0", "problem": "What?", "steps": ["One."], "label": -1, "final_answer_correct": True}
+    names = ["C/D", "c-d", "C D", "\u00fc" * 120]
+    scores = {name: [{"id": "gsm8k-0", "scores": [0.9]}] for name in names}
+    made = evaluate("processbench", [row], scores=scores, out=tmp_path / "r.json", draws=200)
+    rows = tmp_path / "r.json.rows.jsonl"
+    for samples in (1, 0):
+        logs = tmp_path / f"logs{samples}"
+        report([made.path], tmp_path / f"page{samples}.html", report_to=[f"inspect:{logs}"])
+        read = [json.loads(path.read_text()) for path in logs.iterdir()]
+        assert sorted(log["eval"]["model"] for log in read) == sorted(names)
+        assert {len(log["samples"]) for log in read} == {samples}
+        assert ("r.json: its log has no samples" in capsys.readouterr().err) is (samples == 0)
+        rows.unlink(missing_ok=True)
+
+
 def test_inspect_reads_its_logs(tmp_path):
     logs = pytest.importorskip("inspect_ai.log")
     (path,) = made_results.write_results(tmp_path, {"r.json": result()}, {})

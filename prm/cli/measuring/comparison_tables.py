@@ -51,6 +51,8 @@ def _show_differences(found: Comparison) -> None:
         typer.echo(f"{cost} of scoring a row: {each}")
     for reason, count in found.left_out.items():
         typer.echo(f"left out: {count:,} {reason}")
+    for reason, count in found.ungrouped.items():
+        typer.echo(f"in no group: {count:,} {reason}")
 
 
 def _signed(metric: str, value: float) -> str:

@@ -103,6 +103,33 @@ def test_groups_are_compared_within_and_corrected_together(tmp_path):
     assert [d.p_holm for d in found.differences] == [pytest.approx(p) for p in (6 / 256, 4 / 64, 2 / 4)]
 
 
+def test_quarters_of_long_numbers_stay_apart(tmp_path):
+    """Six digits are the same in all of them. A number beyond the range of a float is no field."""
+    rows = [row | {"time": 1700000000 + i, "far": 10**400 + i} for i, row in enumerate(processbench_rows(16))]
+    a, b = located(tmp_path, "a.json", {0, 1, 2}, rows), located(tmp_path, "b.json", {1, 2, 3, 8}, rows)
+    found = compared(a, b, by="time", metric="all_right_accuracy")
+    assert [(d.group, d.rows) for d in found.differences] == [
+        ("", 8), ("1700000000 to 1700000003", 2), ("1700000004 to 1700000007", 2), ("1700000008 to 1700000011", 2),
+        ("1700000012 to 1700000015", 2),
+    ]  # fmt: skip
+    assert found.ungrouped == {}
+    with pytest.raises(InputError, match="no row has a field 'far'"):
+        compared(a, b, by="far")
+
+
+def test_rows_of_no_group_are_counted(tmp_path, prm_command):
+    """Odd rows, of the group "right", have no error, and a first one cannot be found; the last row has no field."""
+    rows = [row | {"truth": "wrong" if row["label"] == 1 else "right"} for row in processbench_rows()]
+    del rows[-1]["truth"]
+    older = [{name: value for name, value in row.items() if name != "truth"} for row in rows]
+    a, b = located(tmp_path, "a.json", {0, 1, 2}, older), located(tmp_path, "b.json", {0, 1, 3}, rows)
+    found = compared(a, b, by="truth", metric="first_error_accuracy")
+    assert [(d.group, d.rows) for d in found.differences] == [("", 6), ("wrong", 6)]
+    assert found.ungrouped == {"without truth": 1, "with truth right: first_error_accuracy is undefined there": 5}
+    _, out, _ = prm_command("compare", "a.json", "b.json", "--by", "truth", "--metric", "first_error_accuracy")
+    assert "in no group: 1 without truth\n" in out
+
+
 def test_a_result_against_itself_is_no_difference(tmp_path):
     a = located(tmp_path, "a.json", range(0, 12, 5))
     (tmp_path / "again").mkdir()

@@ -462,3 +462,16 @@ def test_real_scores_by_both_conventions(suite, path, exact, official, capsys):
         for name, value in shown["exact"].items():
             print(f"\n{suite} {name}: exact {100 * value:.2f}, official {100 * shown['official'][name]:.2f}", end="")
     assert shown["exact"] != shown["official"]
+
+
+def test_a_headline_that_no_row_has_a_part_of_is_written_and_compared(tmp_path):
+    """The official number of mr-math-redundant is a macro F1 of solutions; its rows have no outcome."""
+    rows = [
+        {"id": i, "question": f"What is {i}?", "ground_truth_answer": "6", "rating": [1, i % 2],
+         "model_output_step_format": [["a"], ["b"]]}
+        for i in range(6)
+    ]  # fmt: skip
+    given = {name: [{"id": i, "scores": [0.9, low]} for i in range(6)] for name, low in (("A", 0), ("B", 1))}
+    made = prm.evaluate("mr-math-redundant", rows, scores=given, convention="official", draws=100)
+    (found,) = prm.compare([made], draws=100).comparison.differences
+    assert (found.value_a, found.value_b, found.gained) == (pytest.approx(1 / 3), pytest.approx(1 / 3), None)

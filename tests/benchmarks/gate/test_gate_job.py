@@ -1,6 +1,7 @@
 """The gate from end to end: planted faults are caught, an honest scorer passes, and a real model runs through."""
 
 import json
+import math
 import random
 from itertools import islice
 
@@ -10,6 +11,7 @@ from conftest import write_prm
 import prm as toolkit
 from prm import Chain, Problem, Scorer, split_steps
 from prm.benchmarks.arithmetic.world import solution, step_truth, stories
+from prm.data.files import read_records
 
 
 def world(count, seed):
@@ -174,3 +176,16 @@ def test_scores_of_other_chains_are_refused(prm, files, tmp_path):
     code, _, said = prm("gate", *ways)
     assert code == 2
     assert "has scored none of the static chains" in said
+
+
+def test_chains_without_a_score_are_counted(probes, tmp_path):
+    """A chain that is not scored, or not with a number, takes no part; one with a score too few is a fault."""
+    chains = read_records(probes.path / "chains.jsonl", Chain)
+    rows = [{"id": chain.id, "scores": [0.5] * len(chain.steps)} for chain in chains]
+    given = [rows[0] | {"scores": [math.nan] * len(rows[0]["scores"])}, *rows[2:]]
+    made = toolkit.gate(probes, scores={"PRM": given}, out=tmp_path / "card.json", draws=200)
+    assert [drop.reason for drop in made.drops] == ["no score of PRM"] * 2
+    assert "a score that cannot be read" in made.drops[0].detail
+    rows[3]["scores"].append(0.5)
+    with pytest.raises(toolkit.InputError, match=f"PRM: chain '{rows[3]['id']}' has"):
+        toolkit.gate(probes, scores={"PRM": rows}, draws=200)

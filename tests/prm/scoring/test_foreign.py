@@ -86,6 +86,29 @@ def test_a_chain_belongs_to_the_problem_that_is_known_or_that_its_id_names(tmp_p
 
 
 @pytest.mark.parametrize(
+    ("whole", "expected"),
+    [
+        ({"p/0": ["0.9", "0.2"], "p/1": "[0.4, 0.1]", "p/2": [None, 0.5]}, {"p/0": (0.9, 0.2), "p/1": (0.4, 0.1)}),
+        ({"p/0": "1.5", "p/1": 2, "p/2": "nan"}, {"p/0": (1.5,), "p/1": (2.0,)}),
+        ({"problem_id": "p", "score_chosen": 1.5, "score_rejected": 2}, {"p/0": (1.5,), "p/1": (2.0,)}),
+        ({"problem_id": ["p"], "chosen_score": [1.5], "rejected_score": [2]}, {"p/0": (1.5,), "p/1": (2.0,)}),
+    ],
+)
+def test_an_object_that_is_the_whole_file(tmp_path, whole, expected):
+    """Scores by chain, also as texts; or one row of a pair, or the columns of such rows."""
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps(whole))
+    assert {row.chain_id: row.scores for row in read_step_scores(path, Drops()).values()} == expected
+
+
+def test_a_file_without_a_row_is_named(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    path.write_text("\n\n")
+    with pytest.raises(InputError, match=r"scores\.jsonl: holds no scores: it is empty"):
+        read_step_scores(path, Drops())
+
+
+@pytest.mark.parametrize(
     ("rows", "message"),
     [
         ([{"id": "a", "scores": [0.1, 0.2]}, {"id": "b", "score": 1}], "mixes PRM and ORM"),

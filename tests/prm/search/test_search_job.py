@@ -184,3 +184,18 @@ def test_a_threshold_by_hand(prm, tmp_path):
     assert code == 0
     assert "0.0200 (0.0200 to 0.0200)" in out
     assert json.loads((tmp_path / "t.json").read_text())["value"] == 0.02
+
+
+def test_chains_that_fit_no_threshold_are_dropped_by_reason():
+    problems = [Problem(f"p{i}", f"{i}?", "4") for i in range(40)]
+    chains = [Chain(f"{p.id}/{i}", p.id, ("a\n", "The answer is 4"), "stop") for p in problems for i in range(2)]
+    chains += [Chain("p0/none", "p0", ("a\n", "b"), "stop"), Chain("p0/short", "p0", ("a\n", "b"), "stop")]
+    scores = [{"id": chain.id, "scores": [0.5, 0.5]} for chain in chains[1:-1]] + [{"id": "p0/short", "scores": [0.5]}]
+    found = fit_pruning(problems, chains, scores)
+    assert sorted(drop.reason for drop in found.output.drops) == [
+        "it has no score", "its answer is undecided", "scores and steps differ in number",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="no chain has step scores that can be used: it has no score"):
+        fit_pruning(problems, chains, [{"id": "q", "scores": [0.5, 0.5]}])
+    with pytest.raises(InputError, match="used: one score for the whole chain"):
+        fit_pruning(problems, chains[:2], [{"id": chain.id, "score": 0.5} for chain in chains[:2]])
