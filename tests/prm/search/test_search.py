@@ -101,6 +101,17 @@ def test_whole_chains_are_the_requests_of_sampling(renderer):
     assert [r.prompt_ids for r in searching.asked] == [r.prompt_ids for r in sampling.asked]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_problem_may_be_called_as_a_branch_of_another(renderer, method):
+    """Ids of files and data sets, such as "gsm8k" and "gsm8k/0", look like it."""
+    names = ["a", "a/0", "a/0.1", "a/0/", "a/", "a/0~3"]
+    problems = [Problem(name, f"How many are {i}?") for i, name in enumerate(names)]
+    engine = TreeEngine(renderer.tokenizer, room=50, backwards=True)
+    together, _ = searched(renderer, method, problems, engine=engine)
+    assert len({request.id for request in engine.asked}) == len(engine.asked)
+    assert together == {p.id: searched(renderer, method, [p])[0][p.id] for p in problems}
+
+
 @pytest.mark.parametrize("aggregator", ["min", "product", "last"])
 def test_beam_without_expansion_is_best_of_n(renderer, aggregator):
     beam, _ = searched(renderer, "beam", width=1, aggregate=aggregator, selection="best-of-n")
