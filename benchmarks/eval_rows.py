@@ -149,9 +149,15 @@ def read_eval_rows(path: Path, result: Result) -> dict[tuple[str, str], EvalRow]
         result: what it holds.
 
     Raises:
-        InputError: the result is from before rows were stored, or they are missing or another result's.
+        InputError: the result is of a search, which has none, or from before rows were stored; or they are missing or
+            another result's.
     """
     rows = rows_path(path)
+    if result.suite == "search":
+        raise InputError(
+            f"{path}: compares the runs of a search already, and has no rows",
+            "its differences are those of `prm eval search`; give it all runs",
+        )
     if not result.rows:
         raise InputError(f"{path}: has no rows stored beside it", _AGAIN)
     if not rows.exists():

@@ -110,6 +110,11 @@ def solve(
         "rebase_temperature": rebase_temperature, "threshold": threshold, "settled": settled, **settings,
     }  # fmt: skip
     if serve is not None:
+        if problems or out or overwrite or engine != "vllm":
+            raise InputError(
+                "--serve reads and writes no file, and runs in this process",
+                "leave out --problems, --out, --overwrite and --engine",
+            )
         _answer(given, host, serve, token)
     elif problems is None or out is None:
         raise InputError("--problems or --out is missing", "give both, or --serve PORT")

@@ -107,10 +107,7 @@ def token_rewards(rewards: Sequence[float] | Floats, ends: Sequence[int], length
     >>> token_rewards([0.5, -1.0], ends=[1, 3], length=4).tolist()
     [0.0, 0.5, 0.0, -1.0]
     """
-    if len(rewards) != len(ends) or not all(0 <= end < length for end in ends):
-        raise InputError(
-            f"{len(rewards)} rewards at {list(ends)} do not fit {length} tokens", "give one end per reward, within them"
-        )
+    _require_fit("rewards", rewards, ends, length)
     found = np.zeros(length)
     np.add.at(found, np.asarray(ends, dtype=int), np.asarray(rewards, dtype=float))
     return found
@@ -127,8 +124,21 @@ def token_advantages(advantages: Sequence[float] | Floats, ends: Sequence[int], 
     Returns:
         ``(length,)``
 
+    Raises:
+        InputError: numbers differ, an end lies outside the tokens, or ends fall.
+
     >>> token_advantages([0.5, -1.0], ends=[1, 2], length=4).tolist()
     [0.5, 0.5, -1.0, 0.0]
     """
+    _require_fit("advantages", advantages, ends, length)
+    if any(end > following for end, following in pairwise(ends)):
+        raise InputError(f"the ends of steps {list(ends)} fall", "give them in the order of the steps")
     steps = np.searchsorted(np.asarray(ends, dtype=int), np.arange(length))
     return np.append(np.asarray(advantages, dtype=float), 0.0)[steps]
+
+
+def _require_fit(what: str, numbers: Sequence[float] | Floats, ends: Sequence[int], length: int) -> None:
+    if len(numbers) != len(ends) or not all(0 <= end < length for end in ends):
+        raise InputError(
+            f"{len(numbers)} {what} at {list(ends)} do not fit {length} tokens", "give one end for each, within them"
+        )

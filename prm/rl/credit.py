@@ -84,10 +84,13 @@ def outcome_advantages(rewards: Sequence[float] | Floats) -> Floats:
     Returns:
         ``(chains,)`` rewards less their mean, divided by their standard deviation; 0 where all rewards are alike.
 
+    Raises:
+        InputError: a reward is not a finite number.
+
     >>> outcome_advantages([1, 0, 0, 1]).tolist()
     [1.0, -1.0, -1.0, 1.0]
     """
-    given: Floats = np.asarray(rewards, dtype=float)
+    given = _finite(rewards)
     return _scaled(given - given.mean()) if len(given) else given
 
 
@@ -109,6 +112,9 @@ def step_advantages(rewards: Sequence[Sequence[float] | Floats]) -> list[Floats]
     Returns:
         Of each chain, ``(steps,)``; 0 where all are alike.
 
+    Raises:
+        InputError: a reward is not a finite number.
+
     >>> [steps.tolist() for steps in step_advantages([[1, 0], [1, 1]])]
     [[-1.0, -1.0], [1.0, 1.0]]
     """
@@ -116,13 +122,21 @@ def step_advantages(rewards: Sequence[Sequence[float] | Floats]) -> list[Floats]
     table = np.zeros((len(rewards), width))
     is_step = np.zeros(table.shape, dtype=bool)
     for row, steps in enumerate(rewards):
-        table[row, : len(steps)] = steps
+        table[row, : len(steps)] = _finite(steps)
         is_step[row, : len(steps)] = True
     to_come = table[:, ::-1].cumsum(axis=1)[:, ::-1]
     gains = np.zeros(table.shape)
     if width:
         gains[is_step] = _scaled((to_come - to_come.mean(axis=0))[is_step])
     return [gains[row, : len(steps)] for row, steps in enumerate(rewards)]
+
+
+def _finite(rewards: Sequence[float] | Floats) -> Floats:
+    """Rewards of a group; one that is missing would make all advantages nothing."""
+    given: Floats = np.asarray(rewards, dtype=float)
+    if not np.isfinite(given).all():
+        raise InputError("a reward is not a finite number", "drop the chain, or give it a reward")
+    return given
 
 
 def _scaled(differences: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from prm.errors import InputError, require_number
@@ -27,13 +28,15 @@ def most_consistent(is_right: Sequence[bool], values: Sequence[float], keep: int
         ``(keep,)`` places of the chains that stay, rising.
 
     Raises:
-        InputError: numbers differ, or `keep` is out of range.
+        InputError: numbers differ, a value is not finite, or `keep` is out of range.
 
     >>> most_consistent([True, True, True, False, False], [0.9, 0.2, 0.8, 0.7, 0.1], keep=3)
     [0, 2, 4]
     """
     if len(is_right) != len(values):
         raise InputError(f"{len(values)} values for {len(is_right)} chains", "give one value per chain")
+    if not all(map(math.isfinite, values)):
+        raise InputError("the value of a chain is not a finite number", "drop the chain")
     require_number("keep", keep, f"[0, {len(values)}]", whole=True)
     right = sorted((i for i, is_good in enumerate(is_right) if is_good), key=lambda i: -values[i])
     wrong = sorted((i for i, is_good in enumerate(is_right) if not is_good), key=lambda i: values[i])

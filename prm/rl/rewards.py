@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from prm.data.steps import split_steps
-from prm.errors import require_number
+from prm.errors import InputError, require_number
 from prm.scoring.scorer import EMPTY, Refusal, Scorer, Scores, checked_scores
 from prm.statistics.aggregation import aggregate, aggregator_named
 from prm.statistics.arrays import Floats
@@ -116,9 +116,12 @@ class StepReward:
             prompts: token ids before each; see `aligned_steps`.
 
         Raises:
+            InputError: problems, completions and prompts differ in number.
             PrmError: as `prm.scoring.scorer.checked_scores`.
         """
-        before = prompts or [()] * len(completions)
+        before = prompts if len(prompts) else [()] * len(completions)
+        if len(before) != len(completions):
+            raise InputError(f"{len(before)} prompts for {len(completions)} completions", "give the prompt of each")
         aligned = [
             aligned_steps(self.tokenizer, ids, before=prompt, splitter=self.splitter)
             for ids, prompt in zip(completions, before, strict=True)
@@ -141,8 +144,11 @@ def score_steps(scorer: Scorer, problems: Sequence[Any], chains: Sequence[Sequen
     """`prm.scoring.scorer.checked_scores` from any thread; a chain without steps is refused before the scorer sees it.
 
     Raises:
+        InputError: problems and chains differ in number.
         PrmError: as `prm.scoring.scorer.checked_scores`.
     """
+    if len(problems) != len(chains):
+        raise InputError(f"{len(problems)} problems for {len(chains)} completions", "give the problem of each")
     usable = [place for place, steps in enumerate(chains) if steps]
     found: list[Scores | Refusal] = [Refusal(EMPTY)] * len(chains)
     with _ONE_AT_A_TIME:

@@ -16,6 +16,7 @@ from typing import Any
 from prm.data.files import from_json, to_json
 from prm.data.records import Chain, Choice, Drop, StepScores
 from prm.data.writing import GrowingFile
+from prm.errors import OutputError
 from prm.generation.engine import Completion
 from prm.scoring.scorer import Refusal
 
@@ -30,7 +31,7 @@ def journal_path(out: Path) -> Path:
 
 @dataclass(slots=True)
 class Journal:
-    """The events of a search on disk; raises OutputError if they cannot be written."""
+    """The events of a search on disk; raises OutputError if they cannot be read or written."""
 
     path: Path
     earlier: dict[str, Earlier] = field(default_factory=dict)
@@ -42,9 +43,21 @@ class Journal:
 
     def __post_init__(self) -> None:
         self._file = GrowingFile(self.path)
+        try:
+            self._read()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read(self) -> None:
         with self.path.open("rb") as file:
-            for line in file:
-                self._remember(event_of(line))
+            for number, line in enumerate(file, start=1):
+                try:
+                    self._remember(event_of(line))
+                except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                    raise OutputError(
+                        f"{self.path}:{number}: is no event of a search", "begin anew: --overwrite"
+                    ) from error
                 self._size += len(line)
 
     def _remember(self, event: Event) -> None:

@@ -133,7 +133,7 @@ def rebase(root: Branch, plan: Plan, chance: Random) -> Search:
         kept = [branch for branch in kept if branch.is_open]
         if not kept or len(ended) >= plan.n:
             return ended
-        weights = softmax([plan.value(branch) / plan.temperature for branch in kept])
+        weights = softmax([plan.value(branch) for branch in kept], plan.temperature)
         shares = apportioned(plan.n - len(ended), weights)
         grown = yield [Ask(branch, n) for branch, n in zip(kept, shares, strict=True) if n]
         kept = [branch for branches in grown for branch in branches]
@@ -209,12 +209,12 @@ def _shared(n: int, parts: int) -> list[int]:
     return [n // parts + (i < n % parts) for i in range(parts)]
 
 
-def softmax(values: Sequence[float]) -> list[float]:
-    """Shares in proportion to the exponentials; even ones if all values are -inf."""
+def softmax(values: Sequence[float], temperature: float = 1.0) -> list[float]:
+    """Shares in proportion to the exponentials of value / temperature; even ones if all values are -inf."""
     highest = max(values)
     if highest == -math.inf:
         return [1 / len(values)] * len(values)
-    weights = [math.exp(value - highest) for value in values]
+    weights = [math.exp((value - highest) / temperature) for value in values]
     return [weight / sum(weights) for weight in weights]
 
 

@@ -8,6 +8,7 @@ whatever else is in flight.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ WINDOW = 512
 """Most problems that are searched at once."""
 RESERVED = 128
 """Tokens that a step surely gets; a longer one goes on in another request, from the same tokens."""
+_LIKE_A_BRANCH = re.compile(r"/[0-9.~]*\Z")
+"""How the ids of branches end, and so those of some problems, such as "gsm8k/7"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +309,7 @@ class Searcher:
     def _request(self, item: _Open, draws: tuple[_Draw, ...], tokens: tuple[int, ...]) -> Request:
         """The draws of a branch that nothing was drawn for yet, or the rest of one draw."""
         first, branch = draws[0], draws[0].branch
-        key, number = (f"{branch.id}~{len(branch.ids)}", 0) if first.is_begun else (first.parent.id, branch.draw)
+        key, number = (f"{branch.id}~{len(branch.ids)}", 0) if first.is_begun else (_key(first.parent), branch.draw)
         stops = () if first.is_whole else self._stops
         request = Request(key, item.prompt_ids + branch.ids, len(draws), number, tokens[0], stops)
         item.flying[request.id] = list(draws)
@@ -361,6 +364,11 @@ class Searcher:
             item.spending.scored += len(item.prompt_ids) + len(branch.ids)
             item.scoring += 1
             self._desk.add((item, draw.ask, branch), item.problem.text, branch.steps)
+
+
+def _key(branch: Branch) -> str:
+    """The key of the draws from a branch; no branch of another problem has it, whatever the ids of problems."""
+    return f"{branch.id}/" if branch.parent is None and _LIKE_A_BRANCH.search(branch.id) else branch.id
 
 
 def _judge(item: _Open, ask: int, branch: Branch, result: Scores | Refusal) -> None:

@@ -114,7 +114,7 @@ class Counter:
         Raises:
             InputError: `budget` or `method` cannot be used.
         """
-        name = asked.get("method") or self.method
+        name = self.method if asked.get("method") is None else asked["method"]
         if not isinstance(name, str):
             raise InputError(f"method={name!r} is not a name", "see docs/search.md")
         method, n = method_named(name), asked.get("budget", self.plan.n)
@@ -201,7 +201,7 @@ def make_app(counter: Counter, model: str, token: str | None = None, limits: Lim
 
     async def complete(asked: dict[str, Any]) -> Any:
         text, (method, plan) = _question(asked), counter.meant(asked)
-        if asked.get("stream"):
+        if _is_stream(asked):
             events = _events(partial(counter.solve, text, method, plan), branches, plan.n, limits.seconds, model)
             first = await anext(events)  # whatever is refused at once has a status of its own
             return StreamingResponse(_after(first, events), media_type="text/event-stream")
@@ -224,7 +224,7 @@ def make_app(counter: Counter, model: str, token: str | None = None, limits: Lim
         Route("/health", web.health),
         Route("/ready", ready),
     ]
-    return web.guarded(Starlette(routes=routes), token)
+    return web.guarded(Starlette(routes=routes, exception_handlers=web.ASTRAY), token)
 
 
 async def _events(
@@ -272,8 +272,18 @@ def _chosen(found: Solved) -> Chain:
     return found.chains[found.choice.index]
 
 
+def _is_stream(asked: Mapping[str, Any]) -> bool:
+    """Whether the answer is to come as events."""
+    stream = asked.get("stream")
+    if not isinstance(stream, bool | None):
+        raise InputError(f"stream={stream!r} is not true or false", "leave it out for a reply in one piece")
+    return bool(stream)
+
+
 def _question(asked: Mapping[str, Any]) -> str:
-    """The one question of a request."""
+    """The one question of a request, which has one answer."""
+    if asked.get("n") not in (None, 1):
+        raise InputError(f"n={asked['n']!r}: there is one answer", "budget is the number of chains to choose from")
     messages = asked.get("messages")
     if not isinstance(messages, list) or len(messages) != 1:
         raise InputError("messages is not a list of one message", "ask one question; the server has the system prompt")

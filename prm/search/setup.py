@@ -11,7 +11,7 @@ from typing import Any
 
 from prm import console
 from prm.data.steps import split_steps, step_stops
-from prm.errors import InputError, require_texts
+from prm.errors import InputError, require_number, require_texts
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Sampling
 from prm.generation.prompts import Asking, asking, merged
@@ -127,6 +127,10 @@ def setup_of(
         step_stops(splitter)
     if chosen.is_scored and scorer is None:
         raise InputError(f"the method {method!r} needs a scorer", "give one, or choose majority or refine")
+    require_number("rebase_temperature", rebase_temperature, "(0, inf)")  # by the names that the caller knows
+    require_number("max_tokens", max_tokens, "[1, inf)", whole=True)
+    if budget_tokens is not None:
+        require_number("budget_tokens", budget_tokens, "[1, inf)", whole=True)
     plan = Plan(
         n=n, width=width, aggregate=aggregate or "min", selection=selection or chosen.selection,
         temperature=rebase_temperature, threshold=0.0 if threshold is None else threshold, settled=settled,

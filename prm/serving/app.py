@@ -67,7 +67,7 @@ def make_app(service: Service, metrics: Metrics, token: str | None, started: Cal
         Route("/v1/scorers", partial(_scorers, service)),
         Route("/v1/models", partial(_models, service)),
     ]
-    return web.guarded(Starlette(routes=[*posts, *gets], lifespan=lifespan), token)
+    return web.guarded(Starlette(routes=[*posts, *gets], lifespan=lifespan, exception_handlers=web.ASTRAY), token)
 
 
 async def _endpoint(

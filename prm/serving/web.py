@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import uvicorn
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -92,10 +93,10 @@ def _decoded(content: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _MalformedError(f"the body cannot be read: {error}", "see docs/serving.md") from error
+        raise MalformedError(f"the body cannot be read: {error}", "see docs/serving.md") from error
 
 
-class _MalformedError(PrmError):
+class MalformedError(PrmError):
     """A body that is not JSON, or not of the right form."""
 
 
@@ -145,6 +146,22 @@ def refused(error: Exception) -> Response:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return as_json({"error": about}, status, headers)
+
+
+async def _astray(request: Request, error: Exception) -> Response:
+    """The refusal of a request that no route takes, in the form of all others."""
+    assert isinstance(error, HTTPException)
+    about = {
+        "message": f"{request.method} {request.url.path}: {error.detail}",
+        "hint": "see docs/serving.md",
+        "code": error.status_code,
+        "type": "RouteError",
+    }
+    return as_json({"error": about}, error.status_code, error.headers)
+
+
+ASTRAY = {HTTPException: _astray}
+"""Handler for what no route takes."""
 
 
 async def health(_: Request) -> Response:

@@ -43,7 +43,7 @@ class Connection:
             import httpx
         except ImportError as error:
             raise ModelError("httpx is not installed", 'pip install "prm-toolkit[serve]"') from error
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith(("http://", "https://")) or not _is_sound(url):
             raise InputError(f"{url!r} is not the URL of a server", "such as http://localhost:8400")
         self.url, self.token, self.patience = url.rstrip("/"), token, patience
         key = token or os.environ.get(TOKEN)
@@ -94,6 +94,15 @@ class Connection:
 
     def _request(self, path: str, body: Any) -> tuple[str, str]:
         return "GET" if body is None else "POST", self.url + path
+
+
+def _is_sound(url: str) -> bool:
+    import httpx
+
+    try:
+        return bool(httpx.URL(url).host)
+    except httpx.InvalidURL:
+        return False
 
 
 def _content(body: Any) -> bytes | None:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from prm.data.records import Asked
-from prm.errors import InputError
+from prm.errors import InputError, require_number
 from prm.scoring.scorer import Refusal, Scores
 from prm.statistics.aggregation import aggregator_named
 from prm.verifiers import Outcome, Verdict
@@ -48,6 +48,8 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             wish = msgspec.convert(dict(query), cls, strict=False)
         except msgspec.ValidationError as error:
             raise InputError(f"the address: {error}", f"it may have {', '.join(cls.__struct_fields__)}") from error
+        if wish.refused is not None:
+            require_number("refused", wish.refused, "(-inf, inf)")
         if wish.aggregate is not None:
             aggregator_named(wish.aggregate)
         return wish

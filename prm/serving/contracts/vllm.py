@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -69,7 +69,8 @@ class RerankBody(_Common, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     query: str
     documents: list[str]
-    top_n: int = 0
+    top_n: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """0 for all."""
     return_documents: bool = True
 
 
@@ -113,10 +114,14 @@ async def rerank(service: Service, body: RerankBody, _: Mapping[str, str]) -> di
     outcomes = _outcomes(card, await _scored(service, card, [(body.query, text) for text in body.documents]))
     order = sorted(range(len(outcomes)), key=lambda place: -outcomes[place])
     results = [
-        {"index": place, "document": {"text": body.documents[place]}, "relevance_score": outcomes[place]}
+        {"index": place, **_shown(body, place), "relevance_score": outcomes[place]}
         for place in order[: body.top_n or None]
     ]
     return {"id": f"rerank-{uuid.uuid4().hex}", "model": card.name, "usage": _USAGE, "results": results}
+
+
+def _shown(body: RerankBody, place: int) -> dict[str, Any]:
+    return {"document": {"text": body.documents[place]}} if body.return_documents else {}
 
 
 def _conversations(body: ConversationBody) -> list[tuple[Asked, str]]:

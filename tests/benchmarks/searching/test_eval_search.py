@@ -238,3 +238,14 @@ def test_the_command_prints_tables_and_the_front(write, prm, tmp_path):
     assert "--problems is missing" in prm("eval", "search", *runs, "--out", "q.json")[2]
     assert "there are no runs" in prm("eval", "search", "--problems", "p.jsonl", "--out", "q.json")[2]
     assert "best-of-n does not read --run" in prm("eval", "best-of-n", *runs, "--out", "q.json")[2]
+
+
+def test_a_result_is_not_compared_row_by_row(write, prm, tmp_path):
+    """It has the paired differences of its runs; running it again would store no rows."""
+    write("vote", simple((1, 0, 0, 1), (10, 10, 10, 10)))
+    write_records(tmp_path / "p.jsonl", PROBLEMS)
+    assert prm("eval", "search", "--problems", "p.jsonl", "--run", "vote=vote.jsonl", "--out", "s.json")[0] == 0
+    code, _, err = prm("compare", "s.json")
+    assert code == 1
+    assert "error: s.json: compares the runs of a search already" in err
+    assert "--overwrite" not in err

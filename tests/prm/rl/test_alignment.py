@@ -121,7 +121,13 @@ def test_rewards_of_turns_fall_on_the_agents_own_tokens(is_own):
     assert tokens.sum() == len(turns)
 
 
-@pytest.mark.parametrize(("rewards", "ends"), [([1.0], []), ([1.0], [3]), ([1.0], [-1])])
+@pytest.mark.parametrize(("rewards", "ends"), [([1.0], []), ([], [0]), ([1.0], [3]), ([1.0], [-1])])
 def test_ends_outside_the_tokens_are_refused(rewards, ends):
-    with pytest.raises(InputError, match="do not fit 3 tokens"):
-        token_rewards(rewards, ends, 3)
+    for of_tokens in (token_rewards, token_advantages):
+        with pytest.raises(InputError, match="do not fit 3 tokens"):
+            of_tokens(rewards, ends, 3)
+
+
+def test_advantages_need_the_order_of_the_steps():
+    with pytest.raises(InputError, match=r"\[2, 0\] fall"):
+        token_advantages([1.0, 2.0], [2, 0], 3)

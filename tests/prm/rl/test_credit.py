@@ -95,6 +95,14 @@ def test_advantages_of_outcomes():
     assert outcome_advantages([]).tolist() == []
 
 
+@pytest.mark.parametrize("missing", [math.nan, math.inf, None])
+def test_a_missing_reward_is_no_reason_to_learn_nothing_from_its_group(missing):
+    with pytest.raises(InputError, match="not a finite number"):
+        outcome_advantages([1.0, missing, 0.0])
+    with pytest.raises(InputError, match="not a finite number"):
+        step_advantages([[1.0, missing], [0.0]])
+
+
 def test_advantages_of_steps_by_hand():
     """To come: 2, 1 and 0, 0 and 1 (one step). Means 1 and 1/3. Squares add up to 1, 4/9, 1, 1/9 and 0: 23/9 of 5."""
     size = math.sqrt(23 / 45)
@@ -166,3 +174,5 @@ def test_prof_refuses():
         most_consistent([True, False], [0.5], 1)
     with pytest.raises(InputError, match="keep=3"):
         most_consistent([True, False], [0.5, 0.5], 3)
+    with pytest.raises(InputError, match="not a finite number"):
+        most_consistent([True, False], [math.nan, 0.5], 1)

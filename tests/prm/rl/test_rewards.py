@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 
 from prm.errors import InputError, ModelError
@@ -56,6 +57,27 @@ def test_rewards_of_a_policys_tokens(tokenizer):
         assert (credit.rewards.tolist(), credit.ends, credit.scores) == ([-1.0], (len(ids) - 1,), ())
         assert credit.refusal.reason == reason
     assert blank.refusal.reason == "empty chain"
+
+
+def test_texts_that_differ_in_number_are_refused(tokenizer):
+    """More problems than completions would give each completion another's problem."""
+    reward, completions = StepReward(Lengths(), tokenizer), ids_of(tokenizer, "a", "b")
+    for problems in (["p"], ["p", "q", "r"]):
+        with pytest.raises(InputError, match=f"{len(problems)} problems for 2 completions"):
+            reward(problems, completions)
+        with pytest.raises(InputError, match=f"{len(problems)} problems for 2 completions"):
+            ScorePart(Lengths())(["a", "b"], ["", ""], problems)
+    with pytest.raises(InputError, match="1 prompts for 2 completions"):
+        reward(["p", "q"], completions, [[1]])
+
+
+def test_prompts_may_be_arrays(tokenizer):
+    completions = np.array([[7, 8], [9, 10]])
+    plain = StepReward(Lengths(), tokenizer)(["p", "q"], completions.tolist(), [[5], [6]])
+    for found, expected in zip(
+        StepReward(Lengths(), tokenizer)(["p", "q"], completions, np.array([[5], [6]])), plain, strict=True
+    ):
+        assert (found.steps, found.ends) == (expected.steps, expected.ends)
 
 
 def test_a_completion_without_tokens_holds_no_reward(tokenizer):

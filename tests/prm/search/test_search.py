@@ -1,3 +1,4 @@
+import math
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from prm.generation.sampling import sample_chains
 from prm.models.rendering import Renderer
 from prm.search.ending import Solved
 from prm.search.journal import Journal
-from prm.search.methods import METHODS
+from prm.search.methods import METHODS, softmax
 from prm.search.plan import Plan
 from prm.search.searcher import Drawn, Searcher
 
@@ -99,6 +100,22 @@ def test_whole_chains_are_the_requests_of_sampling(renderer):
     searched(renderer, "weighted", engine=searching)
     assert [r.id for r in searching.asked] == [r.id for r in sampling.asked]
     assert [r.prompt_ids for r in searching.asked] == [r.prompt_ids for r in sampling.asked]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_problem_may_be_called_as_a_branch_of_another(renderer, method):
+    """Ids of files and data sets, such as "gsm8k" and "gsm8k/0", look like it."""
+    names = ["a", "a/0", "a/0.1", "a/0/", "a/", "a/0~3"]
+    problems = [Problem(name, f"How many are {i}?") for i, name in enumerate(names)]
+    engine = TreeEngine(renderer.tokenizer, room=50, backwards=True)
+    together, _ = searched(renderer, method, problems, engine=engine)
+    assert len({request.id for request in engine.asked}) == len(engine.asked)
+    assert together == {p.id: searched(renderer, method, [p])[0][p.id] for p in problems}
+
+
+def test_a_temperature_near_0_gives_all_to_the_best_branch():
+    assert softmax([0.2, 0.9, 0.9], 5e-324) == [0.0, 0.5, 0.5]
+    assert softmax([-2.0, -math.inf], 1e-310) == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("aggregator", ["min", "product", "last"])

@@ -13,7 +13,7 @@ from trees import TreeEngine, TreeScorer, is_last
 from prm import InputError, Problem, Refusal, Scorer, evaluate_search, fit_pruning, solve
 from prm.data.files import read_records, write_records
 from prm.data.records import Chain, Choice, StepScores
-from prm.errors import ModelError
+from prm.errors import ModelError, OutputError
 from prm.generation.choice import EngineChoice
 from prm.models.checkpoint import load_tokenizer
 from prm.search.journal import journal_path
@@ -80,6 +80,40 @@ def test_the_command_and_what_it_refuses(engine, base_model, prm, tmp_path):
     assert "already there" in prm(*given, "--method", "refine", "-n", 8)[2]
     assert "needs a scorer" in prm(*given, "--method", "beam", "--overwrite")[2]
     assert "unknown method 'mcts'" in prm(*given, "--method", "mcts", "--overwrite")[2]
+
+
+def test_a_server_takes_no_files(prm):
+    given = ("solve", "--model", "m", "--method", "majority", "--serve", 8000)
+    for more in (("--problems", "p.jsonl"), ("--out", "c.jsonl"), ("--overwrite",), ("--engine", "ray")):
+        code, _, err = prm(*given, *more)
+        assert code == 1
+        assert "error: --serve reads and writes no file" in err
+
+
+@pytest.mark.parametrize(
+    "given", [{"budget_tokens": 0}, {"max_tokens": 0}, {"rebase_temperature": 0}, {"rebase_temperature": float("nan")}]
+)
+def test_a_wrong_setting_is_called_by_its_own_name(base_model, given):
+    with pytest.raises(InputError, match=f"^{next(iter(given))}="):
+        solve(PROBLEMS, model=base_model, method="majority", **given)
+
+
+def test_a_journal_that_cannot_be_read_is_pointed_out(engine, base_model, tmp_path):
+    def run(**more):
+        given = {"model": base_model, "scorer": TreeScorer(), "method": "rebase", "n": 4, "max_tokens": 400}
+        return solve(PROBLEMS, tmp_path / "c.jsonl", **given, **more)
+
+    engine["dies_after"] = 3
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    engine.clear()
+    journal = journal_path(tmp_path / "c.jsonl")
+    first, rest = journal.read_bytes().split(b"\n", 1)
+    for wrong in (b"\0" * len(first), b"7", b'{"drawn": []}', b'{"other": []}', b'{"solved": ["p0", ["[]"]]}', b"\xff"):
+        journal.write_bytes(wrong + b"\n" + rest)
+        with pytest.raises(OutputError, match=r"search\.jsonl:1: is no event of a search"):
+            run()
+    assert len(list(run(overwrite=True).choices)) == len(PROBLEMS)
 
 
 def test_what_was_solved_is_compared(engine, base_model, tmp_path):

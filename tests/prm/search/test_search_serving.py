@@ -103,6 +103,10 @@ def test_the_stream_spells_the_chosen_answer(ask):
         ({"messages": []}, 400, "one message"),
         (asked(budget=0), 400, "budget=0 is not a whole number"),
         (asked(method="mcts"), 400, "unknown method"),
+        (asked(method=""), 400, "unknown method ''"),
+        (asked(method=[]), 400, "method=[] is not a name"),
+        (asked(stream="false"), 400, "stream='false' is not true or false"),
+        (asked(n=3), 400, "n=3: there is one answer"),
         (asked("word " * 4000), 422, "longer than the model's context"),
     ],
 )
@@ -115,7 +119,15 @@ def test_what_cannot_be_answered_is_refused_with_a_reason(ask, body, status, why
 
 def test_the_model_is_listed(ask):
     assert json.loads(ask(None, "/v1/models")[1])["data"][0]["id"] == "tree"
-    assert ask(None, "/v1/nothing")[0] == 404
+    for path, status, said in (
+        ("/v1/nothing", 404, "GET /v1/nothing: Not Found"),
+        ("/v1/chat/completions", 405, "GET /v1/chat/completions: Method Not Allowed"),
+    ):
+        code, text = ask(None, path)
+        assert code == status
+        assert json.loads(text)["error"] == {
+            "message": said, "hint": "see docs/serving.md", "code": status, "type": "RouteError"
+        }  # fmt: skip
     assert [ask(None, path)[0] for path in ("/health", "/ready")] == [200, 200]
 
 

@@ -120,6 +120,9 @@ def test_slime(url):
     reward = asyncio.run(slime_remote_rm(url + "/slime?scorer=orm", PROBLEM, TEXT, None))
     assert reward == 10 * number(PROBLEM + TEXT) - 5
     assert "empty chain" in post(url, "/slime", 422, prompt=PROBLEM, response=" <|im_end|>")
+    for number_of_none in ("nan", "inf", "-inf"):
+        said = post(url, f"/slime?refused={number_of_none}", 400, prompt=PROBLEM, response="")
+        assert f"refused={number_of_none} is not a number" in said
     assert "error" in post(url, "/slime?reward=verdict", 422, prompt=PROBLEM, response="7", label="(((")
 
 
@@ -202,6 +205,10 @@ def test_vllm_rerank(url):
     assert [item["index"] for item in found["results"]] == order
     assert [item["relevance_score"] for item in found["results"]] == [outcomes[place] for place in order]
     assert [item["document"]["text"] for item in found["results"]] == [texts[place] for place in order]
+    given = {"query": PROBLEM, "documents": texts}
+    assert "top_n" in post(url, "/rerank", 400, **given, top_n=-1), "which would leave out the last"
+    bare = post(url, "/rerank", **given, return_documents=False)["results"]
+    assert [sorted(item) for item in bare] == [["index", "relevance_score"]] * 3
 
 
 def test_a_reward_function_of_trl(url):

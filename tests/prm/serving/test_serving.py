@@ -213,5 +213,8 @@ def test_a_client_says_what_is_wrong(url):
         load_scorer(url, dialect="qwen")
     with pytest.raises(EngineError, match="no answer within"):
         prm.RemoteScorer("http://127.0.0.1:9", patience=0.2)
-    with pytest.raises(InputError, match="is not the URL"):
-        prm.RemoteScorer("localhost:8400")
+    for address in ("localhost:8400", "http://", "http://[::1", ""):
+        with pytest.raises(InputError, match="is not the URL"):
+            prm.RemoteScorer(address)
+    with pytest.raises(InputError, match="404: GET /slime/v1/scorers: Not Found"):
+        prm.RemoteScorer(f"{url}/slime")
