@@ -8,7 +8,6 @@ whatever else is in flight.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,8 +35,6 @@ WINDOW = 512
 """Most problems that are searched at once."""
 RESERVED = 128
 """Tokens that a step surely gets; a longer one goes on in another request, from the same tokens."""
-_LIKE_A_BRANCH = re.compile(r"/[0-9.~]*\Z")
-"""How the ids of branches end, and so those of some problems, such as "gsm8k/7"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +306,8 @@ class Searcher:
     def _request(self, item: _Open, draws: tuple[_Draw, ...], tokens: tuple[int, ...]) -> Request:
         """The draws of a branch that nothing was drawn for yet, or the rest of one draw."""
         first, branch = draws[0], draws[0].branch
-        key, number = (f"{branch.id}~{len(branch.ids)}", 0) if first.is_begun else (_key(first.parent), branch.draw)
+        rest = f"{_key(branch)}~{len(branch.ids)}"
+        key, number = (rest, 0) if first.is_begun else (_key(first.parent), branch.draw)
         stops = () if first.is_whole else self._stops
         request = Request(key, item.prompt_ids + branch.ids, len(draws), number, tokens[0], stops)
         item.flying[request.id] = list(draws)
@@ -367,8 +365,11 @@ class Searcher:
 
 
 def _key(branch: Branch) -> str:
-    """The key of the draws from a branch; no branch of another problem has it, whatever the ids of problems."""
-    return f"{branch.id}/" if branch.parent is None and _LIKE_A_BRANCH.search(branch.id) else branch.id
+    """The key of the draws from a branch: of a problem its id, as when chains are sampled.
+
+    That of any other branch begins with a mark, for a problem may be called as one: "a" and "a/0".
+    """
+    return branch.id if branch.parent is None else f"\x1f{branch.id}"
 
 
 def _judge(item: _Open, ask: int, branch: Branch, result: Scores | Refusal) -> None:
