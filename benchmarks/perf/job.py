@@ -55,7 +55,9 @@ def server(port: int, *options: str, model: Path = POLICY) -> Iterator[str]:
     """Run a vLLM server of a model, and yield its base URL."""
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", f"--model={model}", f"--port={port}"]
     settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+    # The demo's policy is in float32; vLLM's own choice, bfloat16, is slow on a CPU without AVX-512.
     fixed = ["--enforce-eager", "--block-size=32", "--no-enable-chunked-prefill", "--disable-uvicorn-access-log"]
+    fixed += ["--dtype=float32"]
     process = subprocess.Popen([*command, *fixed, *options], env=os.environ | settings)
     try:
         _wait_for(f"http://localhost:{port}/health", process)
