@@ -131,8 +131,8 @@ def _rows(path: Path, drops: Drops | None, links: Links, costs: dict[str, dict[s
             continue
         for chain_id, scores, kind in found:
             yield number, chain_id, scores, kind
-        if len(found) == 1 and not row.keys().isdisjoint(_COSTS):
-            costs[found[0][0]] = {name: row[name] for name in _COSTS if _is_amount(row.get(name))}
+        if len(found) == 1 and (cost := {name: row[name] for name in _COSTS if name in row and _is_amount(row[name])}):
+            costs[found[0][0]] = cost
 
 
 _COSTS = ("tokens", "seconds")

@@ -68,7 +68,7 @@ def main() -> None:
     print_table(rows)
     write_json(arguments.out / "learning-curve.json", {"machine": machine(), "data": str(arguments.data), "rows": rows})
     draw(rows, arguments.out / "learning-curve.png")
-    print(f"\n{arguments.out}/learning-curve.json and .svg")
+    print(f"\n{arguments.out}/learning-curve.json and .png")
 
 
 def rows_of(name: str, size: int, seed: int, data: Path, test: Test) -> list[dict[str, Any]]:

@@ -246,8 +246,7 @@ def read_chains(
     `steps`) or many (`completions`, `solutions`, or `candidates` with a `solution` each). Text is cut into steps by
     `splitter`. The `messages` of an agent (or its `trajectory` or `conversations`) have a step for each of its turns,
     without those after its last one, and of a chat with a single answer that is the solution; see
-    `prm.data.formats.trajectories`. The solutions of a problem are numbered
-    across all its rows.
+    `prm.data.formats.trajectories`. The solutions of a problem are numbered across all its rows.
 
     A row without an id belongs to the problem among `problems` whose text it repeats or, without a text, to that of the
     same row, if that has no id either; else it is named after its file and row.

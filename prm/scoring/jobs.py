@@ -328,7 +328,7 @@ def _groups(
         if chain.problem_id not in problems:
             drops.add(chain.id, "its problem is missing")
             continue
-        result = _stored(scores.get(chain.id), chain, kind)
+        result = stored_scores(scores.get(chain.id), chain, kind)
         if isinstance(result, Refusal):
             drops.add(chain.id, result.reason, result.detail)
         groups.setdefault(chain.problem_id, []).append((chain, result))
@@ -350,7 +350,8 @@ def _require_matches(
         )
 
 
-def _stored(found: StepScores | None, chain: Chain, kind: ScoreKind) -> Scores | Refusal:
+def stored_scores(found: StepScores | None, chain: Chain, kind: ScoreKind) -> Scores | Refusal:
+    """The scores that a file has of a chain, or why they cannot be used."""
     if found is None:
         return Refusal("it has no score")
     if kind == "prm" and len(found.scores) != len(chain.steps):

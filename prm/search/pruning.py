@@ -24,7 +24,8 @@ from prm.data.writing import write_json
 from prm.errors import InputError, require_number
 from prm.scoring.checking import command_files, job_checker, recorded, solution_verdicts
 from prm.scoring.foreign import read_step_scores
-from prm.scoring.jobs import links_of
+from prm.scoring.jobs import links_of, stored_scores
+from prm.scoring.scorer import Refusal
 from prm.statistics.arrays import Floats
 from prm.statistics.bootstrap import estimate, ratio, resample
 from prm.verifiers.checkers import Named
@@ -119,15 +120,12 @@ def fit_pruning(
                 row = stored.get(chain.id)
                 if chain.problem_id not in golds:
                     drops.add(chain.id, "its problem is missing")
-                elif row is None:
-                    drops.add(chain.id, "it has no score")
-                elif row.kind != "prm":
+                elif row is not None and row.kind != "prm":
                     drops.add(chain.id, "one score for the whole chain, none for its steps")
-                elif len(row.scores) != len(chain.steps):
-                    detail = f"{len(row.scores)} scores, {len(chain.steps)} steps"
-                    drops.add(chain.id, "scores and steps differ in number", detail)
+                elif isinstance(found := stored_scores(row, chain, "prm"), Refusal):
+                    drops.add(chain.id, found.reason, found.detail)
                 else:
-                    pairs.append((chain, golds[chain.problem_id], row.scores))
+                    pairs.append((chain, golds[chain.problem_id], found))
             if not pairs:
                 reasons = ", ".join(drops.by_reason()) or "there are no chains"
                 raise InputError(f"{files['scores']}: no chain has step scores that can be used: {reasons}", _SCORE)
@@ -138,10 +136,10 @@ def fit_pruning(
                     known.append(_Scored(problem.id, scored, verdict.is_correct))
                 else:
                     drops.add(chain.id, "its answer is undecided", verdict.outcome)
-            found = threshold_of(known, lost, fit_on)
-            write_json(place.out, {"schema": "pruning/1", **found})
+            fitted = threshold_of(known, lost, fit_on)
+            write_json(place.out, {"schema": "pruning/1", **fitted})
             write_drops(drops, place.out, counts)
-            counts |= found
+            counts |= fitted
     row = json.loads(place.out.read_text(encoding="utf-8"))
     row.pop("schema")
     return Threshold(**row, output=place.output(job))
