@@ -1,15 +1,17 @@
 """The whole way through the real vLLM engine, with the commands that a person types."""
 
+import io
 import json
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout, suppress
 
 import psutil
 import pytest
 from places import SAMPLES
 
-from prm import Chain, StepLabels, StepScores, read_records
+from prm import Chain, StepLabels, StepScores, cli, read_records
 from prm.benchmarks.arithmetic import POLICY
 from prm.benchmarks.perf.job import server
 
@@ -19,12 +21,21 @@ needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no sample data
 
 
 def prm(*arguments, ok=True):
-    """Run the command; return what it said."""
-    done = subprocess.run([sys.executable, "-m", "prm.cli", *map(str, arguments)], capture_output=True, text=True)
-    said = done.stdout + done.stderr
+    """Run the command in this process, which spares it the start of Python; return what it said."""
+    heard = io.StringIO()
+    with pytest.MonkeyPatch.context() as changed, redirect_stdout(heard), redirect_stderr(heard):
+        changed.setattr(sys, "argv", ["prm", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+    said = heard.getvalue()
     assert "Traceback" not in said, said
-    assert (done.returncode == 0) == ok, said
+    assert (not stopped.value.code) == ok, said
     return said
+
+
+def begun(*arguments):
+    """The command in a process of its own, which can be killed."""
+    return subprocess.Popen([sys.executable, "-m", "prm.cli", *map(str, arguments)], stderr=subprocess.DEVNULL)
 
 
 def rows(path):
@@ -97,7 +108,7 @@ def test_sampling_that_was_killed_goes_on(made, served):
     command = ["sample", "--problems", made / "problems.jsonl", "--model", POLICY, "--max-tokens", 128]
     command += ["-n", 64, "--endpoint", served, "--out", out]
     sampled = out.with_name(out.name + ".sampled.jsonl")
-    process = subprocess.Popen([sys.executable, "-m", "prm.cli", *map(str, command)], stderr=subprocess.DEVNULL)
+    process = begun(*command)
     wait_for(sampled, 1, process)
     process.kill()
     assert process.wait() != 0, "it was done before it could be killed"
@@ -117,8 +128,7 @@ def label(made, out, *options, ok=True):
 def start_label(made, out, *options):
     """Begin a job and come back when some rollouts are written down."""
     given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--reproducible", "--out", out]
-    command = [sys.executable, "-m", "prm.cli", "label", *files(made), *given, *options]
-    process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+    process = begun("label", *files(made), *given, *options)
     journal = out.with_name(out.name + ".rollouts.jsonl")
     wait_for(journal, 5_000, process)
     return process
@@ -188,7 +198,8 @@ def test_real_servers_one_of_them_killed_in_the_middle(made, served):
 
 def test_ray_workers_with_their_own_vllm(made):
     out = made / "ray.jsonl"
-    label(made, out, "--engine", "ray", "--workers", 1)
+    given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--reproducible", "--out", out]
+    assert begun("label", *files(made), *given, "--engine", "ray", "--workers", 1).wait() == 0
     here, found = (list(read_records(path, StepLabels)) for path in (made / "labels.jsonl", out))
     assert [x.chain_id for x in found] == [x.chain_id for x in here]
     assert sum(a == b for a, b in zip(found, here, strict=True)) >= 0.8 * len(here)
@@ -227,21 +238,52 @@ def test_from_labels_to_a_choice(made, objective):
     assert "majority" in said
 
 
-def test_search_goes_on_from_the_engines_own_tokens(made, served):
-    """Chains grown step by step are scored as they are when they are whole, and no budget is passed."""
+@pytest.fixture(scope="module")
+def search(made, served):
+    """A search that a PRM guides, without its output."""
     train = ["train", "--objective", "prm", *files(made), "--labels", made / "labels.jsonl", "--base", POLICY]
-    prm(*train, "--lr", 1e-4, "--batch-size", 8, "--out", made / "prm")
-    out = made / "solved.jsonl"
+    prm(*train, "--lr", 1e-4, "--batch-size", 8, "--out", made / "guide")
     job = ["--model", POLICY, "--problems", made / "problems.jsonl", "--max-tokens", 128, "--endpoint", served]
-    job += ["--scorer", made / "prm", "--method", "rebase", "-n", 4, "--budget-tokens", 220, "--reproducible"]
-    said = prm("solve", *job, "--out", out)
+    return ["solve", *job, "--scorer", made / "guide", "--method", "rebase", "--reproducible"]
+
+
+def test_a_killed_search_goes_on_and_nothing_is_drawn_or_scored_twice(made, search):
+    out = made / "killed.solved.jsonl"
+    command = [*search, "-n", 16, "--out", out]
+    journal = out.with_name(out.name + ".search.jsonl")
+    process = begun(*command)
+    wait_for(journal, 5_000, process)
+    process.kill()
+    assert process.wait() != 0, "it was done before it could be killed"
+    events = journal.read_bytes().rpartition(b"\n")[0].splitlines()
+    journal.write_bytes(b"\n".join(events) + b'\n{"drawn": ["cut')  # the kill came in the middle of a line
+    assert "other settings" in prm(*command, "--width", 8, ok=False)
+    process = begun(*command)
+    grown = []
+    while process.poll() is None:
+        with suppress(FileNotFoundError):
+            grown = journal.read_bytes().splitlines()
+        time.sleep(0.02)
+    assert process.returncode == 0
+    assert grown[: len(events)] == events
+    done = [tuple(what[:2]) for line in grown[:-1] for kind, what in json.loads(line).items() if kind != "solved"]
+    assert len(done) == len(set(done)), "drawn or scored twice"
+    choices = rows(out.with_name(out.name + ".choices.jsonl"))
+    assert [row["problem_id"] for row in choices] == [f"world-5-{p}" for p in range(12)]
+    assert not journal.exists()
+
+
+def test_search_goes_on_from_the_engines_own_tokens(made, search):
+    """Chains grown step by step are scored as they are when they are whole, and no budget is passed."""
+    out = made / "solved.jsonl"
+    said = prm(*search, "-n", 4, "--budget-tokens", 220, "--out", out)
     assert "% right" in said
     chains = {c.id: c for c in read_records(out, Chain)}
     assert all(step.endswith("\n") for c in chains.values() for step in c.steps[:-1])
     choices = rows(out.with_name(out.name + ".choices.jsonl"))
     assert len(choices) == 12
     assert all(0 < row["generated"] <= 220 and row["scored"] > 0 for row in choices)
-    prm("score", "--scorer", made / "prm", *files(made)[:2], "--chains", out, "--out", made / "again.jsonl")
+    prm("score", "--scorer", made / "guide", *files(made)[:2], "--chains", out, "--out", made / "again.jsonl")
     again = {x.chain_id: x.scores for x in read_records(made / "again.jsonl", StepScores)}
     grown = list(read_records(out.with_name(out.name + ".scores.jsonl"), StepScores))
     assert grown

@@ -17,11 +17,14 @@ from prm.data.steps import split_steps
 from prm.errors import InputError, require_known, require_number
 from prm.statistics.aggregation import aggregate as aggregate_scores
 from prm.statistics.aggregation import aggregator_named, blaming
-from prm.verifiers import Checker, Policy, answer_key, extract_answer
+from prm.verifiers import Checker, Outcome, Policy, answer_key, extract_answer
 from prm.verifiers.checkers import RULES, Named, Rules
 
 from .checking import job_checker, verdict
 from .scorer import EMPTY, Refusal, ScoreKind, Scorer, Scores, as_list, checked, checked_scores, posed
+
+PLAIN = "0"
+"""What any answer is compared with in no time, unless it takes too long by itself."""
 
 
 def rerank(
@@ -245,22 +248,58 @@ def group_answers(
 ) -> list[int | None]:
     """Number the answers: solutions with equal answers get the same number, those without an answer None.
 
+    See `AnswerGroups`.
+    """
+    groups = AnswerGroups(checker, problem)
+    return [groups.number(solution) for solution in solutions]
+
+
+class AnswerGroups:
+    """Groups of solutions with equal answers, which grow as solutions come.
+
     Each solution is checked against the first answer of each group, which takes the place of the gold. Our own checker
     is only asked where the canonical texts of two answers differ; any other one is asked about the whole solution. For
     it, a solution without an answer that we can find is itself its answer, unless it is blank.
+
+    An answer that no time is enough for, such as a double series, would cost a timeout beside every other one. Where a
+    check runs out of time, each of the two is checked against `PLAIN`; one that runs out of time there too is compared
+    no more, and equals only its own canonical text.
     """
-    leaders: list[str] = []
-    by_key: dict[str, int] = {}
-    numbers = list[int | None]()
-    for solution in solutions:
-        read = _own_answer(solution, checker.policy) if isinstance(checker, Rules) else _any_answer(solution)
-        if read is not None and read.key not in by_key:
-            verdicts = (verdict(checker, read.asked, leader, problem) for leader in leaders)
-            by_key[read.key] = next((n for n, found in enumerate(verdicts) if found.is_correct), len(leaders))
-            if by_key[read.key] == len(leaders):
-                leaders.append(read.answer)
-        numbers.append(None if read is None else by_key[read.key])
-    return numbers
+
+    def __init__(self, checker: Checker = RULES, problem: Problem | None = None) -> None:
+        self._checker, self._problem = checker, problem
+        self._leaders: list[str] = []
+        self._by_key: dict[str, int] = {}
+        self._hopeless: dict[str, bool] = {}
+
+    def number(self, solution: str) -> int | None:
+        """The number of a solution's group, from 0 in the order in which they began; None without an answer."""
+        policy = self._checker.policy if isinstance(self._checker, Rules) else None
+        read = _any_answer(solution) if policy is None else _own_answer(solution, policy)
+        if read is None:
+            return None
+        if read.key not in self._by_key:
+            self._by_key[read.key] = self._group_of(read)
+        return self._by_key[read.key]
+
+    def _group_of(self, read: _Read) -> int:
+        for number, leader in enumerate(self._leaders):
+            if self._hopeless.get(leader):
+                continue
+            found = verdict(self._checker, read.asked, leader, self._problem)
+            if found.is_correct:
+                return number
+            if found.outcome is Outcome.TIMEOUT and not self._is_hopeless(leader) and self._is_hopeless(read.asked):
+                self._hopeless[read.answer] = True
+                break
+        self._leaders.append(read.answer)
+        return len(self._leaders) - 1
+
+    def _is_hopeless(self, text: str) -> bool:
+        if text not in self._hopeless:
+            found = verdict(self._checker, text, PLAIN, self._problem)
+            self._hopeless[text] = found.outcome is Outcome.TIMEOUT
+        return self._hopeless[text]
 
 
 class _Read(NamedTuple):

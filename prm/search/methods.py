@@ -18,7 +18,7 @@ choose among; without any, the choice is among all leaves. `METHODS` has them by
     particles            n branches, resampled after each step in proportion to their odds (particle filtering,
                          arXiv 2502.01618, section 3)
     entropic-particles   the same, tempered in the first half of a chain while few branches hold most of the weight
-                         (its_hub, `ParticleGibbs` with entropic annealing)
+                         (entropic annealing, arXiv 2510.05825; its_hub, `EntropicParticleFiltering`)
     prune                n chains, each given up at its first step below the threshold
 
 Where two branches are worth the same, the earlier one comes first.
@@ -27,14 +27,16 @@ Where two branches are worth the same, the earlier one comes first.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import partial
+from itertools import accumulate, zip_longest
 from random import Random
 
 from prm.errors import entry
-from prm.scoring.reranking import group_answers, settled
+from prm.scoring.reranking import AnswerGroups, settled
 
 from .plan import Plan
 from .tree import Ask, Branch
@@ -59,10 +61,11 @@ def whole_chains(root: Branch, plan: Plan, chance: Random) -> Search:
 def refine(root: Branch, plan: Plan, chance: Random) -> Search:
     """`BATCH` chains at a time, until the vote on their answers is settled; see `prm.scoring.reranking.settled`."""
     chains: list[Branch] = []
+    answers, groups = AnswerGroups(plan.checker), list[int | None]()
     while len(chains) < plan.n:
         (more,) = yield [Ask(root, min(BATCH, plan.n - len(chains)), is_whole=True)]
         chains += more
-        groups = group_answers([chain.text for chain in chains], plan.checker)
+        groups += [answers.number(chain.text) for chain in more]
         if not more or settled([*groups, None], plan.settled) <= len(groups):  # before the one still to come
             break
     return chains
@@ -88,19 +91,21 @@ def beam(root: Branch, plan: Plan, chance: Random) -> Search:
 def dvts(root: Branch, plan: Plan, chance: Random) -> Search:
     """In each of n/width trees, the best of `width` continuations goes on, until it has ended.
 
-    The choice is among all continuations of the last step in each tree, as in search-and-learn.
+    The choice is among all continuations of the last step in each tree, as in search-and-learn. Differs: it refuses an
+    `n` that is no multiple of `width`; here the trees share the `n` evenly.
     """
     trees = max(plan.n // plan.width, 1)
+    widths = _shared(plan.n, trees)
     last: list[list[Branch]] = [[] for _ in range(trees)]
-    (first,) = yield [Ask(root, trees * plan.width)]
-    grown = {i: first[i * plan.width : (i + 1) * plan.width] for i in range(trees)}
+    (first,) = yield [Ask(root, plan.n)]
+    grown = {i: first[sum(widths[:i]) : sum(widths[: i + 1])] for i in range(trees)}
     while grown:
         best: dict[int, Branch] = {}
         for i, branches in grown.items():
             last[i] = branches or last[i]
             if branches and (leader := _best(branches, 1, plan)[0]).is_open:
                 best[i] = leader
-        found = (yield [Ask(branch, plan.width) for branch in best.values()]) if best else []
+        found = (yield [Ask(branch, widths[i]) for i, branch in best.items()]) if best else []
         grown = dict(zip(best, found, strict=True))
     return [branch for branches in last for branch in branches]
 
@@ -144,14 +149,15 @@ def particles(root: Branch, plan: Plan, chance: Random) -> Search:
 
     A branch that has ended stays with its weight, and may be drawn several times: it then counts as often in the vote.
     """
-    return (yield from _filtered(root, plan, chance, lambda logits, kept: 1.0))
+    return (yield from _filtered(root, plan, lambda logits, kept: 1.0, partial(multinomial, chance)))
 
 
 def entropic_particles(root: Branch, plan: Plan, chance: Random) -> Search:
     """`particles`, with weights to the power 1/T: T = (1 - progress) · n/ESS, at least 1, for as long as `EARLY` says.
 
-    ESS is the effective number of branches, and progress that of the longest one in its `max_tokens`. Differs: its_hub
-    measures progress in steps, of which it has a largest number.
+    ESS is the effective number of branches, and progress that of the longest one in its `max_tokens`; draws are
+    `systematic`, as in its_hub. Differs: its_hub measures progress in steps, of which it has a largest number; the
+    paper can look a step ahead besides.
     """
 
     def heat(logits: Sequence[float], kept: Sequence[Branch]) -> float:
@@ -159,23 +165,41 @@ def entropic_particles(root: Branch, plan: Plan, chance: Random) -> Search:
         progress = max(len(branch.ids) for branch in kept) / plan.max_tokens
         return max(1.0, (1 - progress) / effective) if effective < FEW and progress < EARLY else 1.0
 
-    return (yield from _filtered(root, plan, chance, heat))
+    return (yield from _filtered(root, plan, heat, partial(systematic, chance)))
 
 
 def _filtered(
-    root: Branch, plan: Plan, chance: Random, heat: Callable[[Sequence[float], Sequence[Branch]], float]
+    root: Branch,
+    plan: Plan,
+    heat: Callable[[Sequence[float], Sequence[Branch]], float],
+    draw: Callable[[Sequence[float], int], Counter[int]],
 ) -> Search:
     (kept,) = yield [Ask(root, plan.n)]
     while any(branch.is_open for branch in kept):
         logits = [_logit(plan.probability(branch)) for branch in kept]
         tempered = heat(logits, kept)
         weights = softmax([logit / tempered for logit in logits])
-        drawn = Counter(chance.choices(range(len(kept)), weights, k=plan.n))
+        drawn = draw(weights, plan.n)
         places = sorted(drawn)
         going = [i for i in places if kept[i].is_open]
         grown = iter((yield [Ask(kept[i], drawn[i]) for i in going]) if going else [])
         kept = [b for i in places for b in (next(grown) if kept[i].is_open else [kept[i]] * drawn[i])]
     return kept
+
+
+def multinomial(chance: Random, weights: Sequence[float], n: int) -> Counter[int]:
+    """How often each comes in `n` draws, each by itself; the weights add up to 1."""
+    return Counter(chance.choices(range(len(weights)), weights, k=n))
+
+
+def systematic(chance: Random, weights: Sequence[float], n: int) -> Counter[int]:
+    """How often each comes in `n` draws at even distances from one random start: n · weight times, rounded either way.
+
+    >>> systematic(Random(0), [0.5, 0.25, 0.25], 4)
+    Counter({0: 2, 1: 1, 2: 1})
+    """
+    sums, start = list(accumulate(weights)), chance.random()
+    return Counter(min(bisect_right(sums, (start + i) / n), len(sums) - 1) for i in range(n))
 
 
 def prune(root: Branch, plan: Plan, chance: Random) -> Search:
@@ -287,7 +311,9 @@ METHODS: dict[str, Method] = {
     "particles": Method(
         particles, "weighted", "n branches a step, less those that ended", "arXiv 2502.01618, section 3"
     ),
-    "entropic-particles": Method(entropic_particles, "weighted", "n branches a step, less those that ended", "its_hub"),
+    "entropic-particles": Method(
+        entropic_particles, "weighted", "n branches a step, less those that ended", "arXiv 2510.05825"
+    ),
     "prune": Method(prune, "weighted", "n chains, each up to its first step below the threshold", "docs/search.md"),
 }
 """Name to method."""

@@ -134,7 +134,7 @@ class Searcher:
         scorer: None for a method that needs no scores.
         method: what to do.
         plan: with which settings.
-        sampling: `max_tokens` is that of a whole chain.
+        sampling: how to draw; the longest chain is that of the plan.
         splitter: says where steps end; see `prm.data.steps.step_stops`.
 
     Raises:
@@ -296,12 +296,12 @@ class Searcher:
 
     def _needed(self, item: _Open, draw: _Draw) -> int:
         """Tokens that a continuation may still take before it ends by itself, or in one request."""
-        return min(self._room(item, draw), self.sampling.max_tokens if draw.is_whole else RESERVED)
+        return self._room(item, draw) if draw.is_whole else min(self._room(item, draw), RESERVED)
 
     def _room(self, item: _Open, draw: _Draw) -> int:
         """Tokens up to the longest chain, or the model's context."""
         length = len(draw.branch.ids)
-        return min(self.sampling.max_tokens - length, self.engine.max_length - len(item.prompt_ids) - length)
+        return min(item.plan.max_tokens, self.engine.max_length - len(item.prompt_ids)) - length
 
     def _request(self, item: _Open, draws: tuple[_Draw, ...], tokens: tuple[int, ...]) -> Request:
         """The draws of a branch that nothing was drawn for yet, or the rest of one draw."""

@@ -4,9 +4,10 @@
     curl localhost:8000/v1/chat/completions -d '{"messages": [{"role": "user", "content": "…"}], "budget": 8}'
 
 `budget` is the number of chains or branches, as in its_hub, and `method` a name in `METHODS`; without them, those of
-the command hold. All requests are in one stream of one engine. The reply is the chosen chain; with `stream` its steps
-come as server-sent events, once it is chosen, and comments until then. `usage` counts what was generated and scored.
-A search whose client leaves is given up: what is in the engine comes to its end, and nothing more is asked for.
+the command hold. `max_tokens` (or `max_completion_tokens`) shortens chains; the other settings of sampling are those of
+the command. All requests are in one stream of one engine. The reply is the chosen chain; with `stream` its steps come
+as server-sent events, once it is chosen, and comments until then. `usage` counts what was generated and scored. A
+search whose client leaves is given up: what is in the engine comes to its end, and nothing more is asked for.
 """
 
 from __future__ import annotations
@@ -112,13 +113,14 @@ class Counter:
         """The method and the settings of a request.
 
         Raises:
-            InputError: `budget` or `method` cannot be used.
+            InputError: `budget`, `method` or `max_tokens` cannot be used.
         """
         name = self.method if asked.get("method") is None else asked["method"]
         if not isinstance(name, str):
             raise InputError(f"method={name!r} is not a name", "see docs/search.md")
         method, n = method_named(name), asked.get("budget", self.plan.n)
         require_number("budget", n, "[1, 4096]", whole=True)
+        longest = self._longest(asked)
         if method.is_scored and self.searcher.scorer is None:
             raise InputError(
                 f"the method {name!r} needs a scorer, and this server has none", "choose majority or refine"
@@ -128,8 +130,16 @@ class Counter:
         if method.is_stepwise and self.plan.is_orm:
             raise InputError(f"the method {name!r} scores steps, which an ORM cannot", "choose weighted or best-of-n")
         selection = self.plan.selection if name == self.method else method.selection
-        budget = min(self.plan.budget, n * self.plan.max_tokens)
-        return method, replace(self.plan, n=n, selection=selection, budget=budget)
+        budget = min(self.plan.budget, n * longest)
+        return method, replace(self.plan, n=n, selection=selection, budget=budget, max_tokens=longest)
+
+    def _longest(self, asked: Mapping[str, Any]) -> int:
+        """Most tokens of a chain: as asked, or as the server allows."""
+        names = ("max_tokens", "max_completion_tokens")
+        wanted = {name: asked[name] for name in names if asked.get(name) is not None}
+        for name, tokens in wanted.items():
+            require_number(name, tokens, "[1, inf)", whole=True)
+        return min([self.plan.max_tokens, *wanted.values()])
 
     def work(self) -> None:
         """Search what comes in, in a thread of its own, until `is_closed` is set.

@@ -60,8 +60,15 @@ def _sample(body: dict[str, Any]) -> Sample:
         return Sample(_prompt(request.asked), output_text(body["response"]), request.gold)
     except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise InputError(
-            f"the body is not one of NeMo Gym's /verify: {error}", "responses_create_params, response, expected_answer"
+            f"the body is not one of NeMo Gym's /verify: {_wrong(error)}",
+            "responses_create_params, response, expected_answer",
         ) from error
+
+
+def _wrong(error: KeyError | TypeError | msgspec.ValidationError) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return "a part of it is of another type" if isinstance(error, TypeError) else str(error)
 
 
 def _prompt(asked: str | list[_Turn]) -> Asking:

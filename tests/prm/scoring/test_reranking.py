@@ -13,7 +13,7 @@ from prm.errors import InputError
 from prm.scoring.reranking import SELECTIONS, choose, group_answers, rerank, select
 from prm.scoring.scorer import Refusal, Scorer
 from prm.verifiers import Policy
-from prm.verifiers.checkers import Rules
+from prm.verifiers.checkers import Rules, checker_of
 
 
 def texts(*answers):
@@ -46,6 +46,26 @@ def test_answers_are_grouped_under_a_policy(policy, groups):
 
 def test_answers_that_only_algebra_finds_equal_are_grouped():
     assert group_answers([r"\boxed{x+1}", r"\boxed{2x}", r"\boxed{1+x}"]) == [0, 1, 0]
+
+
+@pytest.mark.parametrize("first", [0, 5, 11])
+def test_an_answer_that_no_time_is_enough_for_costs_little(first):
+    """It waits beside one other answer and beside a plain one, not beside each; others are grouped as without it."""
+    waits = []
+
+    def checker(prediction, gold, problem):
+        if "hopeless" in prediction + gold:
+            waits.append((prediction, gold))
+            return "timeout"
+        return prediction.rpartition(" ")[2].lstrip("0") == gold.lstrip("0")
+
+    plain = [f"So the answer is {'0' * (i // 6)}{1 + i % 6}" for i in range(12)]
+    hopeless = [f"So the answer is hopeless{i}" for i in range(4)]
+    found = group_answers([*plain[:first], *hopeless, *plain[first:]], checker_of(checker))
+    ours, theirs = found[first : first + 4], found[:first] + found[first + 4 :]
+    assert len(set(ours)) == 4
+    assert [theirs.index(number) for number in theirs] == [0, 1, 2, 3, 4, 5] * 2
+    assert len(waits) <= 2 * len(hopeless) + 1
 
 
 BY_HAND = {

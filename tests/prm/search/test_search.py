@@ -14,7 +14,7 @@ from prm.generation.sampling import sample_chains
 from prm.models.rendering import Renderer
 from prm.search.ending import Solved
 from prm.search.journal import Journal
-from prm.search.methods import METHODS, softmax
+from prm.search.methods import METHODS, softmax, systematic
 from prm.search.plan import Plan
 from prm.search.searcher import Drawn, Searcher
 
@@ -85,7 +85,7 @@ def test_a_larger_budget_than_needed_changes_nothing(renderer):
     assert searched(renderer, "beam", budget=10**6)[0] == searched(renderer, "beam")[0]
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"dvts", "best-first"}))
+@pytest.mark.parametrize("method", METHODS)
 def test_one_chain_is_plain_sampling(renderer, method):
     engine = TreeEngine(renderer.tokenizer)
     plain = sample_chains(PROBLEMS, engine, renderer, Drops(), n=1, sampling=SAMPLING)
@@ -269,6 +269,16 @@ def test_the_same_trees_give_the_choices_of_search_and_learn(renderer, rules, ag
         assert choice.best == max(ended, key=lambda text: agg(text, aggregator))
 
 
+@pytest.mark.parametrize(("n", "width", "trees"), [(10, 4, 2), (3, 4, 1), (7, 2, 3)])
+def test_trees_share_branches_that_no_multiple_of_the_width_gives(renderer, n, width, trees):
+    engine = TreeEngine(renderer.tokenizer)
+    found, _ = searched(renderer, "dvts", PROBLEMS[:1], engine=engine, n=n, width=width)
+    asks = [request.n for request in engine.asked]
+    assert asks[0] == n
+    assert set(asks[1:]) <= {n // trees, -(-n // trees)}
+    assert len(found["p0"].chains) >= n
+
+
 def test_a_chain_that_shares_steps_names_the_chain_it_shares_them_with(renderer):
     found, _ = searched(renderer, "rebase", n=16)
     for solved in found.values():
@@ -294,12 +304,31 @@ def test_particles_follow_the_odds():
     asks = search.send([first])
     assert sum(ask.n for ask in asks) == 1000
     assert sum(ask.n for ask in asks if ask.branch.scores == (0.9,)) == pytest.approx(500, abs=60)
+    exact = METHODS["entropic-particles"].search(root, plan, Random(0))
+    next(exact)
+    even = [replace(b, scores=(0.5,)) for b in first]
+    assert [ask.n for ask in exact.send([even])] == [1] * 1000, "at even distances: as often as the odds say"
     tempered = METHODS["entropic-particles"].search(root, plan, Random(0))
     next(tempered)
     few = [replace(b, scores=(0.9999 if i < 10 else 0.5,)) for i, b in enumerate(first)]
     asks = tempered.send([few])
     share = sum(ask.n for ask in asks if ask.branch.scores == (0.9999,)) / 1000
     assert share < 0.1, "odds of 9,999 to 1 would take nearly all"
+
+
+@pytest.mark.parametrize("n", [1, 7, 100])
+def test_systematic_draws_are_as_many_as_the_weights_say(n):
+    from random import Random
+
+    chance = Random(n)
+    counts = [0.0] * 6
+    for _ in range(300):
+        weights = softmax([chance.gauss(0, 3) for _ in range(6)])
+        drawn = systematic(chance, weights, n)
+        assert sum(drawn.values()) == n
+        assert all(abs(drawn[i] - n * weight) < 1 for i, weight in enumerate(weights))
+        counts = [count + drawn[i] - n * weights[i] for i, count in enumerate(counts)]
+    assert all(abs(count) < 60 for count in counts), "none is favored"
 
 
 def test_the_page_says_of_each_method_what_the_code_says():

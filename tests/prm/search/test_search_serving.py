@@ -82,6 +82,16 @@ def test_a_larger_budget_costs_more(ask):
     assert json.loads(ask(asked())[1])["usage"]["completion_tokens"] == costs[1], "that of the command"
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("method", ["majority", "rebase"])
+def test_chains_are_as_short_as_a_request_says(ask, name, method):
+    found = json.loads(ask(asked(budget=2, method=method, **{name: 3}))[1])
+    assert found["choices"][0]["finish_reason"] == "length"
+    assert found["usage"]["completion_tokens"] == 6
+    whole = json.loads(ask(asked(budget=2, method=method))[1])
+    assert json.loads(ask(asked(budget=2, method=method, **{name: 10**6}))[1])["choices"] == whole["choices"]
+
+
 def test_the_stream_spells_the_chosen_answer(ask):
     whole = json.loads(ask(asked(budget=4))[1])
     lines = [line for line in ask(asked(budget=4, stream=True))[1].split("\n\n") if line]
@@ -107,6 +117,8 @@ def test_the_stream_spells_the_chosen_answer(ask):
         (asked(method=[]), 400, "method=[] is not a name"),
         (asked(stream="false"), 400, "stream='false' is not true or false"),
         (asked(n=3), 400, "n=3: there is one answer"),
+        (asked(max_tokens=0), 400, "max_tokens=0 is not a whole number"),
+        (asked(max_completion_tokens="9"), 400, "max_completion_tokens='9' is not a whole number"),
         (asked("word " * 4000), 422, "longer than the model's context"),
     ],
 )

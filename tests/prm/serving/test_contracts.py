@@ -157,7 +157,22 @@ def test_nemo_gym_masks_what_has_no_reward(url):
     found = post(url, "/verify?refused=0", **body)
     assert (found["reward"], found["mask_sample"], found["failure_kind"]) == (0.0, True, "verifier_error")
     assert found["failure_reason"].startswith("longer than the model's context")
-    assert "not one of NeMo Gym's" in post(url, "/verify", 400, response={})
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"response": {}}, "'responses_create_params' is missing"),
+        ({"responses_create_params": {"input": PROBLEM}, "response": {}}, "'output' is missing"),
+        ({"responses_create_params": None, "response": {}}, "a part of it is of another type"),
+        ({"responses_create_params": {"input": PROBLEM}, "response": {"output": 3}}, "a part of it is of another type"),
+        ({"responses_create_params": {"input": 3}, "response": {}}, "Expected `str | array`, got `int`"),
+    ],
+)
+def test_nemo_gym_is_told_what_is_wrong_with_a_body(url, body, why):
+    error = post(url, "/verify", 400, **body)
+    assert "not one of NeMo Gym's" in str(error)
+    assert why in str(error)
 
 
 def test_vllm_by_the_client_of_openai(url):
