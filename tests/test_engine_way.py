@@ -106,7 +106,7 @@ def wait_for(path, size, process):
 def test_sampling_that_was_killed_goes_on(made, served):
     out = made / "killed.chains.jsonl"
     command = ["sample", "--problems", made / "problems.jsonl", "--model", POLICY, "--max-tokens", 128]
-    command += ["-n", 64, "--endpoint", served, "--out", out]
+    command += ["-n", 32, "--endpoint", served, "--out", out]
     sampled = out.with_name(out.name + ".sampled.jsonl")
     process = begun(*command)
     wait_for(sampled, 1, process)
@@ -115,8 +115,8 @@ def test_sampling_that_was_killed_goes_on(made, served):
     before = sampled.read_bytes()
     sampled.write_bytes(before[:-10])
     assert "other settings" in prm(*command, "--seed", 1, ok=False)
-    assert "resuming after" in prm(*command) or before.count(b"\n") <= 64
-    assert [c.id for c in read_records(out, Chain)] == [f"world-5-{p}/{i}" for p in range(12) for i in range(64)]
+    assert "resuming after" in prm(*command) or before.count(b"\n") <= 32
+    assert [c.id for c in read_records(out, Chain)] == [f"world-5-{p}/{i}" for p in range(12) for i in range(32)]
     assert not sampled.exists()
 
 
@@ -125,18 +125,18 @@ def label(made, out, *options, ok=True):
     return prm("label", *files(made), *given, *options, ok=ok)
 
 
-def start_label(made, out, *options):
-    """Begin a job and come back when some rollouts are written down."""
+def start_label(made, out, *options, size=5_000):
+    """Begin a job and come back when so many bytes of rollouts are written down."""
     given = ["--model", POLICY, "--max-tokens", 128, "-k", 4, "--reproducible", "--out", out]
     process = begun("label", *files(made), *given, *options)
     journal = out.with_name(out.name + ".rollouts.jsonl")
-    wait_for(journal, 5_000, process)
+    wait_for(journal, size, process)
     return process
 
 
 def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
     out = made / "killed.jsonl"
-    job = ["-k", 16, "--endpoint", served]  # long enough not to be done before it is killed
+    job = ["-k", 8, "--endpoint", served]  # long enough not to be done before it is killed
     process = start_label(made, out, *job)
     process.kill()
     assert process.wait() != 0, "it was done before it could be killed"
@@ -155,7 +155,8 @@ def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
 def test_two_processes_on_one_output_refuse_each_other_and_a_kill_leaves_no_engine(made, served, monkeypatch):
     monkeypatch.delenv("VLLM_ENABLE_V1_MULTIPROCESSING")
     out = made / "shared.jsonl"
-    process = start_label(made, out, "-k", 256, "--engine-option", "max_num_seqs=1")  # hours of work for one at a time
+    slow = ["-k", 256, "--engine-option", "max_num_seqs=1"]  # hours of work for one at a time
+    process = start_label(made, out, *slow, size=1)
     assert "another process" in label(made, out, "-k", 256, "--endpoint", served, ok=False)
     children = psutil.Process(process.pid).children(recursive=True)
     assert children, "vLLM runs in processes of its own"
@@ -249,7 +250,7 @@ def search(made, served):
 
 def test_a_killed_search_goes_on_and_nothing_is_drawn_or_scored_twice(made, search):
     out = made / "killed.solved.jsonl"
-    command = [*search, "-n", 16, "--out", out]
+    command = [*search, "-n", 8, "--out", out]
     journal = out.with_name(out.name + ".search.jsonl")
     process = begun(*command)
     wait_for(journal, 5_000, process)

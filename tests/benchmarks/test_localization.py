@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from definitions import auroc_of_pairs, f1s
 from scipy.stats import rankdata, spearmanr
-from sklearn.metrics import brier_score_loss, f1_score, matthews_corrcoef, roc_auc_score
 
 from prm.benchmarks.numbers import EvalSettings
 from prm.benchmarks.protocols.localization import classification, localization
@@ -231,8 +231,8 @@ def test_the_other_numbers_in_each_draw(seed):
     ranks = [rankdata(values) for values in (lengths, lowest)]
     for draw, rows in enumerate(drawn(truths)):
         expected = {
-            ("solution_auroc", "min"): roc_auc_score(~wrong[rows], lowest[rows]),
-            ("mcc", "fixed 0.5"): matthews_corrcoef(wrong[rows], lowest[rows] < 0.5),
+            ("solution_auroc", "min"): auroc_of_pairs(~wrong[rows], lowest[rows]),
+            ("mcc", "fixed 0.5"): np.corrcoef(wrong[rows], lowest[rows] < 0.5)[0, 1],
             ("length_correlation", "min"): np.corrcoef(ranks[0][rows], ranks[1][rows])[0, 1],
         }
         for (name, variant), number in expected.items():
@@ -278,10 +278,10 @@ def test_numbers_of_steps_in_each_draw(measure, seed):
         rows = np.repeat(np.arange(len(steps)), weights)
         within = grouped_auroc((places[i], values[i], bool(labels[i])) for i in rows)
         expected = {
-            ("step_auroc", "all", ""): roc_auc_score(labels, values, sample_weight=weights),
-            ("step_auroc", "b", ""): roc_auc_score(labels, values, sample_weight=weights * (splits == "b")),
+            ("step_auroc", "all", ""): auroc_of_pairs(labels, values, weights),
+            ("step_auroc", "b", ""): auroc_of_pairs(labels, values, weights * (splits == "b")),
             ("step_auroc_within_position", "all", ""): within,
-            ("brier", "all", "steps"): brier_score_loss(labels, values, sample_weight=weights),
+            ("brier", "all", "steps"): np.average((values - labels) ** 2, weights=weights),
             ("ece", "all", "steps"): expected_calibration_error(values[rows], labels[rows]),
         }
         assert {key: found[key].drawn[draw] for key in expected} == {k: pytest.approx(v) for k, v in expected.items()}
@@ -324,17 +324,12 @@ def test_classification_in_each_draw(seed):
     values, labels = np.array([s for _, _, s, _ in steps]), np.array([r for *_, r in steps])
     grid = [*sorted(set(values)), math.inf]
     for draw, weights in enumerate(weights_of(truths, steps)):
-
-        def f1s(threshold, weights=weights):
-            options = {"sample_weight": weights, "zero_division": 0.0, "average": None, "labels": [True, False]}
-            return f1_score(labels, values >= threshold, **options)
-
-        fixed = f1s(0.5)
+        fixed = f1s(labels, values >= 0.5, weights)
         expected = {"f1": fixed[0], "f1_wrong": fixed[1], "prmscore": np.mean(fixed)}
         assert {name: found[name, "all", "fixed 0.5"].drawn[draw] for name in expected} == {
             name: pytest.approx(number) for name, number in expected.items()
         }
-        best = max(np.mean(f1s(threshold)) for threshold in grid)
+        best = max(np.mean(f1s(labels, values >= threshold, weights)) for threshold in grid)
         assert found["prmscore", "all", "oracle"].drawn[draw] == pytest.approx(best)
 
 
@@ -345,7 +340,7 @@ def test_the_oracle_of_many_scores_is_an_upper_bound_and_near_the_best():
     assert (found["prmscore", "all", "oracle"].drawn >= found["prmscore", "all", "fixed 0.5"].drawn).all()
     steps = steps_of(truths, scores)
     values, labels = np.array([s for _, _, s, _ in steps]), np.array([r for *_, r in steps])
-    best = max(f1_score(labels, values >= t, average="macro") for t in values[:300])
+    best = max(np.mean(f1s(labels, values >= t)) for t in values[:300])
     assert found["prmscore", "all", "oracle"].drawn[0] >= best - 0.01
 
 

@@ -13,7 +13,6 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     LlamaConfig,
-    LlamaForCausalLM,
     LlamaForSequenceClassification,
     LlamaForTokenClassification,
     Qwen2Config,
@@ -23,7 +22,7 @@ from transformers import (
 from prm.benchmarks.perf.job import server
 from prm.errors import ModelError
 from prm.models.checkpoint import Metadata
-from prm.models.conversion import convert, to_qwen2_process_reward
+from prm.models.conversion import to_qwen2_process_reward
 from prm.scoring import vllm_backend
 from prm.scoring.loading import load_scorer
 from prm.scoring.vllm_backend import VllmBackend
@@ -64,16 +63,7 @@ def as_trl_saves_it(directory):
     return directory
 
 
-def causal(directory):
-    """A PRM that is read by the logits of two tokens, as a classifier."""
-    made = save(directory / "source", LlamaForCausalLM, LlamaConfig, "prm")
-    (made / "prm.json").unlink()
-    convert(made, directory / "to-classes", to="token-classifier", dialect="versaprm")
-    return directory / "to-classes"
-
-
 MADE = {
-    "llama, causal": causal,
     "qwen2 of TRL": as_trl_saves_it,
     "llama, outcome": lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, "orm"),
     "qwen2 process reward": converted,
