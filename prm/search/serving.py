@@ -136,7 +136,7 @@ class Counter:
     def _longest(self, asked: Mapping[str, Any]) -> int:
         """Most tokens of a chain: as asked, or as the server allows."""
         names = ("max_tokens", "max_completion_tokens")
-        wanted = {name: asked[name] for name in names if asked.get(name) is not None}
+        wanted: dict[str, int] = {name: asked[name] for name in names if asked.get(name) is not None}
         for name, tokens in wanted.items():
             require_number(name, tokens, "[1, inf)", whole=True)
         return min([self.plan.max_tokens, *wanted.values()])

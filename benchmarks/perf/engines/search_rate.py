@@ -4,8 +4,10 @@
 
 One engine in this process, all problems in flight; the ways take turns in every repeat, and the figure is the median
 ratio of their rates to that of plain sampling. `instant` is a scorer that costs nothing, so what is left is the cost of
-the search itself: requests of a step each in place of whole chains. With `--scorer`, scoring has its own lines. The
-last line is all figures as JSON. Run it on an otherwise idle machine.
+the search itself: requests of a step each in place of whole chains. Of each request the engine reads what its cache of
+blocks does not hold: the tokens after the last whole block, for each draw; `read again` has them for each token that is
+generated. With `--scorer`, scoring has its own lines. The last line is all figures as JSON. Run it on an otherwise idle
+machine.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ from contextlib import closing
 from itertools import islice
 
 from prm.data.drops import Drops
-from prm.data.records import Problem
+from prm.data.records import Asked, Problem
 from prm.generation.choice import EngineChoice
 from prm.generation.engine import Completion, Engine, Request, Sampling
 from prm.generation.prompts import Asking
 from prm.generation.sampling import sample_chains
 from prm.models.vllm_process import run_in_this_process
 from prm.scoring.loading import load_scorer
-from prm.scoring.scorer import Scorer, Scores
+from prm.scoring.scorer import Refusal, Scorer, Scores
 from prm.search.methods import METHODS
 from prm.search.plan import Plan
 from prm.search.searcher import Searcher
@@ -41,11 +43,15 @@ REUSED = 400_000
 """Tokens whose keys and values the scorer keeps."""
 
 
+BLOCK = 32
+"""Tokens of a block in vLLM's prefix cache, without a GPU."""
+
+
 class Counted:
-    """An engine, and the tokens that it has generated."""
+    """An engine, and the tokens that it has generated, and read outside whole blocks."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self.tokens = engine, 0
+        self._engine, self.tokens, self.read = engine, 0, 0
 
     @property
     def max_length(self) -> int:
@@ -57,6 +63,7 @@ class Counted:
     ) -> Iterator[tuple[Request, list[Completion]]]:
         """As of the engine, counted."""
         for request, completions in self._engine.stream(requests, sampling):
+            self.read += request.n * (len(request.prompt_ids) % BLOCK)
             self.tokens += sum(completion.tokens for completion in completions)
             yield request, completions
 
@@ -72,7 +79,7 @@ class Instant(Scorer):
     name = "instant"
     threshold = 0.5
 
-    def score_each(self, problems: Sequence[object], chains: Sequence[Sequence[str]]) -> list[Scores]:
+    def score_each(self, problems: Sequence[Asked], chains: Sequence[Sequence[str]]) -> list[Scores | Refusal]:
         """One score for each step, by its text."""
         return [tuple(sum(map(ord, step)) % 97 / 97 for step in steps) for steps in chains]
 
@@ -97,13 +104,14 @@ def main() -> None:
         for method in arguments.methods:
             for name, scorer in scorers.items() if METHODS[method].is_scored else [("", None)]:
                 ways[f"{method} {name}".strip()] = searching(engine, problems, method, scorer, arguments.n)
-        found = rates(engine, ways, arguments.repeats)
+        found, read = rates(engine, ways, arguments.repeats)
     plain = found["sample"]
     print(f"{machine()}, {len(problems)} problems, n = {arguments.n}, {arguments.repeats} repeats\n")
     for name, own in found.items():
         ratio = statistics.median(a / b for a, b in zip(own, plain, strict=True))
-        print(f"{name:40} {statistics.median(own):10,.0f} tokens/s {ratio:8.2f} of sampling")
-    print(json.dumps({"machine": machine(), **found}))
+        rate = f"{statistics.median(own):10,.0f} tokens/s {ratio:8.2f} of sampling"
+        print(f"{name:40} {rate} {read[name]:8.2f} read again a token")
+    print(json.dumps({"machine": machine(), "rates": found, "read again": read}))
 
 
 def sampled(engine: Engine, problems: Sequence[Problem], n: int) -> None:
@@ -129,16 +137,19 @@ def searching(
     return run
 
 
-def rates(engine: Counted, ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
-    """Tokens per second of each way in each repeat."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+def rates(
+    engine: Counted, ways: dict[str, Callable[[], None]], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Tokens per second of each way in each repeat, and the tokens that it reads again for each token in the last."""
+    found, read = {name: list[float]() for name in ways}, dict[str, float]()
     for number in range(repeats + 1):
         for name, run in ways.items():
-            started, before = time.perf_counter(), engine.tokens
+            started, engine.tokens, engine.read = time.perf_counter(), 0, 0
             run()
             if number:  # the first round warms up
-                found[name].append((engine.tokens - before) / (time.perf_counter() - started))
-    return found
+                found[name].append(engine.tokens / (time.perf_counter() - started))
+                read[name] = engine.read / engine.tokens
+    return found, read
 
 
 if __name__ == "__main__":
