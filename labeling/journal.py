@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 from prm.data.drops import drops_path
 from prm.data.files import from_json, read_records, to_json
+from prm.data.jobs import Output
 from prm.data.reading import numbered_lines
 from prm.data.records import Drop, Rollout, StepLabels
 from prm.data.writing import GrowingFile, partial_path
@@ -30,6 +31,12 @@ from prm.errors import OutputError
 
 from .labeler import Event
 from .tally import Tally
+
+
+def stored_labels(labels: str | Path | Output) -> dict[str, Path]:
+    """The file of labels that a job made, and that of its rollouts, which lies beside it."""
+    path = labels.path if isinstance(labels, Output) else Path(labels)
+    return {"labels": path, "rollouts": rollouts_path(path)}
 
 
 def rollouts_path(output: Path) -> Path:

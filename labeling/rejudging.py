@@ -11,7 +11,7 @@ from typing import Any
 from prm import console
 from prm.data.drops import Drops
 from prm.data.files import ProblemFile, read_chains, read_records, to_json
-from prm.data.jobs import Records, Source, Workspace, making, write_drops
+from prm.data.jobs import Output, Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.reading import read_rows
 from prm.data.records import Chain, Drop, Outcome, Rollout, StepLabels
@@ -21,12 +21,12 @@ from prm.verifiers import Checker
 from prm.verifiers.checkers import Named
 
 from .allocation import Ledger
-from .journal import rollouts_path, unfinished
+from .journal import rollouts_path, stored_labels, unfinished
 from .judging import outcomes_of_each, unusable
 
 
 def rejudge(
-    labels: str | Path,
+    labels: str | Path | Output,
     problems: Source,
     chains: Source,
     out: str | Path | None = None,
@@ -38,7 +38,7 @@ def rejudge(
     """Judge the rollouts of a label file again, and the chains' own answers; write new labels, and their rollouts.
 
     Args:
-        labels: file of step labels that `label` made, with its rollouts beside it.
+        labels: what `label` made, or the path of its file, with the rollouts beside it.
         problems: the problems; their gold answers may have changed. Chains that were dropped then stay so.
         chains: the chains that were labeled.
         out: file of the new labels; None for a temporary one.
@@ -51,7 +51,7 @@ def rejudge(
     """
     judge, place = job_checker(checker), Workspace(out, "labels.jsonl")
     files = place.files(problems=problems, chains=chains)
-    stored = {"labels": Path(labels), "rollouts": rollouts_path(Path(labels))}
+    stored = stored_labels(labels)
     inputs = files | stored | command_files(judge)
     job = Job(place.out, "rejudge", {"splitter": splitter, **recorded(judge)}, inputs, unfinished(place.out))
     with making(job, "labels", overwrite) as counts:

@@ -28,7 +28,7 @@ from prm.errors import InputError, require_number
 from prm.generation.sampling import up_to_answer
 
 from ..allocation import PROBLEM
-from ..journal import StoredRollouts, rollouts_path
+from ..journal import StoredRollouts, stored_labels
 
 ALPHA, BETA, LENGTH, EXPLORATION = 0.5, 0.9, 500, 0.125
 """OmegaPRM's constants (section 3.3): preference for states of high value, for short rollouts, relative to this number
@@ -82,7 +82,7 @@ class State:
 
 
 def export_trees(
-    labels: str | Path,
+    labels: str | Path | Output,
     problems: Source,
     chains: Source,
     out: str | Path | None = None,
@@ -95,7 +95,7 @@ def export_trees(
     The rows are those of MATH-APS (`prm import --format math-aps`), with `right`, `wrong`, `undecided` and `visits`.
 
     Args:
-        labels: file of step labels that `label` made, with its rollouts beside it.
+        labels: what `label` made, or the path of its file, with the rollouts beside it.
         problems: the problems.
         chains: the chains that were labeled.
         out: file of the trees; None for a temporary one.
@@ -106,7 +106,7 @@ def export_trees(
         PrmError: an input cannot be used, or the output cannot be written.
     """
     place = Workspace(out, "trees.jsonl")
-    files = _files(place, labels, problems, chains)
+    files = place.files(problems=problems, chains=chains) | stored_labels(labels)
     job = Job(place.out, "label tree", {"splitter": splitter}, files)
     with making(job, "trees", overwrite) as counts:
         if counts is not None:
@@ -119,7 +119,7 @@ def export_trees(
 
 
 def grow(
-    labels: str | Path,
+    labels: str | Path | Output,
     problems: Source,
     chains: Source,
     out: str | Path | None = None,
@@ -134,7 +134,7 @@ def grow(
     `BETA` ** (tokens / `LENGTH`), plus `EXPLORATION` times a bonus for states that were chosen rarely.
 
     Args:
-        labels: file of step labels that `label` made, with its rollouts beside it.
+        labels: what `label` made, or the path of its file, with the rollouts beside it.
         problems: the problems.
         chains: the chains that were labeled.
         out: file of the chains, for `label` with `extend=True`; None for a temporary one.
@@ -147,7 +147,7 @@ def grow(
     """
     require_number("n", n, "[1, inf)", whole=True)
     place = Workspace(out, "chains.jsonl")
-    files = _files(place, labels, problems, chains)
+    files = place.files(problems=problems, chains=chains) | stored_labels(labels)
     job = Job(place.out, "label grow", {"n": n, "splitter": splitter}, files)
     with making(job, "chains", overwrite) as counts:
         if counts is not None:
@@ -162,7 +162,7 @@ def grow(
             ]
             if not made:
                 raise InputError(
-                    f"{labels}: no wrong rollout comes from a state that is sometimes solved", "draw more rollouts"
+                    f"{files['labels']}: no wrong rollout comes from a state that is sometimes solved", "draw more rollouts"
                 )
             earlier = files["chains"].read_bytes()
             ends = b"" if not earlier or earlier.endswith(b"\n") else b"\n"
@@ -194,11 +194,6 @@ def _require_ids(chains: Path) -> None:
                 f"{chains}:{number}: is not a chain of our own format, so the new file could not keep its name",
                 "turn them into chains first: prm import",
             )
-
-
-def _files(place: Workspace, labels: str | Path, problems: Source, chains: Source) -> Mapping[str, Path]:
-    stored = {"labels": Path(labels), "rollouts": rollouts_path(Path(labels))}
-    return place.files(problems=problems, chains=chains) | stored
 
 
 def _trees(

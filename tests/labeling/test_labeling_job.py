@@ -307,7 +307,7 @@ def is_five(text, gold, problem):
 def test_stored_rollouts_are_judged_again_without_an_engine(server, label, files, tmp_path):
     made = label(*files, tmp_path / "labels.jsonl")
     asked = len(server.asked)
-    same = toolkit.rejudge(made.path, *files)
+    same = toolkit.rejudge(made, *files)
     assert [(row.right, row.wrong, row.outcome) for row in same] == [(r.right, r.wrong, r.outcome) for r in made]
     assert same.counts["changed verdicts"] == 0
     out = tmp_path / "again.jsonl"

@@ -2,8 +2,8 @@
 
     PRM_SAMPLE_DATA=../shared/data OMP_NUM_THREADS=1 python -m prm.benchmarks.perf.serving.endurance --minutes 30
 
-It prints the resident memory of the server and of the scorers' process every half a minute, and at the end what became
-of the requests. The first tenth of the time is left out of the growth.
+It prints the resident memory of the server and of the scorers' process and the number of answers every half a minute,
+and at the end what became of the requests. The first tenth of the time is left out of the growth.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ async def load(
     async def watch() -> None:
         while time.monotonic() < end:
             memory.append(tuple(process.memory_info().rss / 2**20 for process in processes[:2]))
-            print(f"{memory[-1][0]:.1f} MiB the server, {memory[-1][1]:.1f} MiB the scorers", flush=True)
+            here, there = memory[-1]
+            print(f"{here:.1f} MiB the server, {there:.1f} MiB the scorers, {answers.total():,} answers", flush=True)
             await asyncio.sleep(min(SECONDS, max(0.0, end - time.monotonic())))
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
