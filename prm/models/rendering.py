@@ -130,9 +130,15 @@ _TAIL = 16
 
 def spelled(tokenizer: Any, ids: Sequence[int], before: Sequence[int] = ()) -> str:
     """The text of generated tokens as it stands after the tokens `before` them, without special tokens."""
-    tail, options = list(before[-_TAIL:]), {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+    options = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+    tail, text = list[int](), ""
+    for length in range(_TAIL, _TAIL + 4) if before else ():  # a character may have four tokens
+        tail = list(before[-length:])
+        text = tokenizer.decode(tail, **options)
+        if not text.startswith("\ufffd"):
+            break
     whole: str = tokenizer.decode([*tail, *ids], **options)
-    return whole[len(tokenizer.decode(tail, **options)) :] if tail else whole
+    return whole[len(text) :]
 
 
 class BatchRenderer(ABC):

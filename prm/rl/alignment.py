@@ -46,33 +46,50 @@ def aligned_steps(
         InputError: the splitter is unknown.
     """
     text = spelled(tokenizer, ids, before)
-    steps, ends = split_steps(text, splitter), [0]
-    for length in accumulate(map(len, steps[:-1])):
-        prefix = _Prefix(tokenizer, ids, before, text[:length])
-        nearly = bisect_left(range(len(ids)), True, lo=ends[-1], key=prefix.is_nearly_spelled)
-        ends.append(next(filter(prefix.is_spelled, range(nearly, len(ids))), len(ids) - 1))
-    return AlignedSteps(steps, (*ends[1:], len(ids) - 1) if steps else ())
+    steps, spelling = split_steps(text, splitter), _Spelling(tokenizer, [*before, *ids], len(before))
+    ends = [spelling.end_of(text[:length]) for length in accumulate(map(len, steps[:-1]))]
+    return AlignedSteps(steps, (*ends, len(ids) - 1) if steps else ())
 
 
-@dataclass(frozen=True, slots=True)
-class _Prefix:
-    """The beginning of a completion's text."""
+@dataclass(slots=True)
+class _Spelling:
+    """The text of a completion, token by token. What its first tokens spell is remembered."""
 
     tokenizer: Any
-    ids: Sequence[int]
-    before: Sequence[int]
-    text: str
+    ids: list[int]
+    """Of the prompt and the completion."""
+    start: int
+    """Where the completion begins."""
+    known: int = 0
+    """Number of the completion's tokens of which the text is known."""
+    text: str = ""
+    """What they spell."""
 
-    def is_spelled(self, last: int) -> bool:
-        """Whether the tokens up to the one at `last` spell it."""
-        return spelled(self.tokenizer, self.ids[: last + 1], self.before).startswith(self.text)
+    def end_of(self, prefix: str) -> int:
+        """The first token by which this beginning of the text is spelled; ask for shorter ones first."""
+        count = len(self.ids) - self.start
+        low, reach = max(self.known - 1, 0), 1
+        while low + reach < count and not self._is_nearly_spelled(prefix, low + reach):
+            reach *= 2
+        places = range(low, min(low + reach, count - 1) + 1)
+        nearly = places[0] + bisect_left(places, True, key=lambda last: self._is_nearly_spelled(prefix, last))
+        end = next((last for last in range(nearly, count) if self._up_to(last).startswith(prefix)), count - 1)
+        if not (text := self._up_to(end)).endswith("\ufffd"):  # half a character goes on in the next token
+            self.known, self.text = end + 1, text
+        return end
 
-    def is_nearly_spelled(self, last: int) -> bool:
-        """Whether they do with up to three tokens more.
+    def _up_to(self, last: int) -> str:
+        """What the tokens up to the one at `last` spell."""
+        begun = self.start + self.known
+        return self.text + spelled(self.tokenizer, self.ids[begun : self.start + last + 1], self.ids[:begun])
+
+    def _is_nearly_spelled(self, prefix: str, last: int) -> bool:
+        """Whether these tokens spell it with up to three more.
 
         Half a character, of at most four bytes, may hide all bytes before it. So once this is true it stays true.
         """
-        return any(map(self.is_spelled, range(last, min(last + 4, len(self.ids)))))
+        nexts = range(last, min(last + 4, len(self.ids) - self.start))
+        return any(self._up_to(place).startswith(prefix) for place in nexts)
 
 
 def turn_ends(is_own: Sequence[bool]) -> tuple[int, ...]:

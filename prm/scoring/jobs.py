@@ -38,7 +38,7 @@ from prm.verifiers.checkers import Named
 
 from .checking import command_files, job_checker, recorded
 from .foreign import Links, Siblings, read_step_scores
-from .reranking import choose, common_kind, require_options
+from .reranking import choose, common_kind, own_selection, require_options
 from .scorer import CHAINS_A_ROUND, Refusal, ScoreKind, Scorer, Scores, score_chains
 
 
@@ -256,7 +256,7 @@ def rerank_chains(
     files = place.files(problems=problems, chains=chains, scores=scores)
     settings: dict[str, Any] = {
         "aggregate": aggregate, "selection": selection, "splitter": splitter, **own_aggregators_in(aggregate),
-        **recorded(judge),
+        **own_selection(selection), **recorded(judge),
     }  # fmt: skip
     selective = {"stop_when": stop_when, "abstain_below": abstain_below}
     settings |= {name: value for name, value in selective.items() if value is not None}

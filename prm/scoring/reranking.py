@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
+from prm.data.identity import digest_of
 from prm.data.records import Asked, Choice, Problem, StepScores
 from prm.data.steps import split_steps
 from prm.errors import InputError, require_known, require_number
@@ -108,10 +109,12 @@ def choose(
     selection: str = "best-of-n",
     checker: Named = "exact",
     stop_when: float | None = None,
+    groups: Iterable[int | None] | None = None,
 ) -> Choice:
     """Choose by the results that a scorer of this `kind` gave, one per solution; see `rerank`.
 
     Of the problem, its id is enough, unless a checker of yours looks at the record. `stop_when`: see `settled`.
+    `groups`: the `group_answers` of the solutions, which are asked for only where there is a vote.
     """
     require_options(aggregate, selection)
     _require_stop(selection, stop_when)
@@ -121,9 +124,13 @@ def choose(
     by = "last" if kind == "orm" else aggregate
     scores = [None if isinstance(item, Refusal) else aggregate_scores(item, by) for item in found]
     record = problem if isinstance(problem, Problem) else None
-    groups = group_answers(texts, job_checker(checker), record)
-    read = None if stop_when is None else settled(groups, stop_when)
-    index = select(scores[:read], groups[:read], selection)
+    judge = job_checker(checker)
+    groups = _numbers(texts, AnswerGroups(judge, record)) if groups is None else groups
+    read = None
+    if stop_when is not None:
+        groups = list(groups)
+        read = settled(groups, stop_when)
+    index = _selected(scores[:read], [_read(text, judge) is not None for text in texts[:read]], groups, selection)
     return Choice(
         problem_id=record.id if record else str(problem),
         best=texts[index],
@@ -198,18 +205,25 @@ def select(scores: Sequence[float | None], groups: Sequence[int | None], selecti
         InputError: the selection is unknown, or gives neither None nor a weight per chain.
     """
     require_known("selection", selection, SELECTIONS)
+    return _selected(scores, [group is not None for group in groups], groups, selection)
+
+
+def _selected(
+    scores: Sequence[float | None], has_answer: Sequence[bool], groups: Iterable[int | None], selection: str
+) -> int:
+    """As `select`; the groups are only asked for where there is a vote."""
     known = [-math.inf if score is None else score for score in scores]
-    answered = [i for i, group in enumerate(groups) if group is not None and scores[i] is not None]
+    answered = [i for i, has in enumerate(has_answer) if has and scores[i] is not None]
     if not answered:
         return max(range(len(known)), key=known.__getitem__)
     weights = _weights(selection, {i: known[i] for i in answered})
     if weights is None:
         return max(answered, key=known.__getitem__)
-    totals: dict[int | None, float] = {}
+    numbers, totals = list(groups), dict[int | None, float]()
     for i in answered:
-        totals[groups[i]] = totals.get(groups[i], 0.0) + weights[i]
+        totals[numbers[i]] = totals.get(numbers[i], 0.0) + weights[i]
     winner = max(totals, key=totals.__getitem__)
-    return max((i for i in answered if groups[i] == winner), key=lambda i: weights[i])
+    return max((i for i in answered if numbers[i] == winner), key=lambda i: weights[i])
 
 
 Weights = dict[int, float]
@@ -243,6 +257,15 @@ vote, where the highest score wins. A weighted vote weighs a chain by its score 
 positive, else by the exponential of its score (logarithms, rewards)."""
 
 
+_BUILT_IN = dict(SELECTIONS)
+
+
+def own_selection(name: str) -> dict[str, str]:
+    """The setting that records a selection of the user's own; empty for a built-in one."""
+    found = SELECTIONS[name]
+    return {} if found is _BUILT_IN.get(name) else {"own_selection": digest_of(found)}
+
+
 def group_answers(
     solutions: Sequence[str], checker: Checker = RULES, problem: Problem | None = None
 ) -> list[int | None]:
@@ -250,8 +273,11 @@ def group_answers(
 
     See `AnswerGroups`.
     """
-    groups = AnswerGroups(checker, problem)
-    return [groups.number(solution) for solution in solutions]
+    return list(_numbers(solutions, AnswerGroups(checker, problem)))
+
+
+def _numbers(solutions: Iterable[str], groups: AnswerGroups) -> Iterator[int | None]:
+    return (groups.number(solution) for solution in solutions)
 
 
 class AnswerGroups:
@@ -274,8 +300,7 @@ class AnswerGroups:
 
     def number(self, solution: str) -> int | None:
         """The number of a solution's group, from 0 in the order in which they began; None without an answer."""
-        policy = self._checker.policy if isinstance(self._checker, Rules) else None
-        read = _any_answer(solution) if policy is None else _own_answer(solution, policy)
+        read = _read(solution, self._checker)
         if read is None:
             return None
         if read.key not in self._by_key:
@@ -311,6 +336,10 @@ class _Read(NamedTuple):
     """As prediction."""
     answer: str
     """As gold."""
+
+
+def _read(solution: str, checker: Checker) -> _Read | None:
+    return _own_answer(solution, checker.policy) if isinstance(checker, Rules) else _any_answer(solution)
 
 
 def _own_answer(solution: str, policy: Policy) -> _Read | None:

@@ -41,7 +41,7 @@ def solved(
 ) -> Solved:
     """Choose among the candidates, or all leaves if there are none, by their scores if the method asks for any."""
     ends = leaves(tree)
-    kind: ScoreKind = "orm" if plan.is_orm else "prm"
+    kind: ScoreKind = "orm" if plan.is_orm and is_scored else "prm"
     chains = as_chains(problem.id, ends)
     scores = tuple(StepScores(leaf.id, problem.id, leaf.scores, kind) for leaf in ends if leaf.scores)
     choice = _chosen(problem, ends, candidates or ends, kind, plan, is_scored=is_scored) if ends else None

@@ -13,6 +13,7 @@ from typing import Any
 from prm import console
 from prm.data.drops import Drops, drops_path
 from prm.data.files import ProblemFile, to_json, write_records
+from prm.data.identity import own_aggregators_in
 from prm.data.jobs import Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import Chain, Choice, Drop, Problem, StepScores
@@ -21,6 +22,7 @@ from prm.errors import require_number
 from prm.generation.choice import ray_at_hand
 from prm.scoring.checking import command_files, recorded, solution_verdicts
 from prm.scoring.jobs import scorer_name
+from prm.scoring.reranking import own_selection
 from prm.scoring.scorer import Scorer
 from prm.verifiers import Checker
 from prm.verifiers.checkers import Named
@@ -156,6 +158,7 @@ def solve(
         "width": width, "budget_tokens": setup.plan.budget, "aggregate": aggregate, "selection": setup.plan.selection,
         "rebase_temperature": rebase_temperature, "threshold": threshold, "settled": settled, "splitter": splitter,
         **setup.asked.recorded(), **asdict(setup.sampling), **recorded(judge),
+        **own_aggregators_in(), **own_selection(setup.plan.selection),
     }  # fmt: skip
     inputs = files | directories(model=model, scorer=name) | command_files(judge)
     beside = (journal_path(place.out), scores_path(place.out), choices_path(place.out), drops_path(place.out))

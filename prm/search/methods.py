@@ -98,7 +98,8 @@ def dvts(root: Branch, plan: Plan, chance: Random) -> Search:
     widths = _shared(plan.n, trees)
     last: list[list[Branch]] = [[] for _ in range(trees)]
     (first,) = yield [Ask(root, plan.n)]
-    grown = {i: first[sum(widths[:i]) : sum(widths[: i + 1])] for i in range(trees)}
+    ends = accumulate(widths)
+    grown = {i: first[end - width : end] for i, (end, width) in enumerate(zip(ends, widths, strict=True))}
     while grown:
         best: dict[int, Branch] = {}
         for i, branches in grown.items():
@@ -207,14 +208,15 @@ def prune(root: Branch, plan: Plan, chance: Random) -> Search:
 
     See `prm.search.pruning` for the threshold that loses a wanted share of right chains.
     """
+    threshold = -math.inf if plan.threshold is None else plan.threshold
     ended: list[Branch] = []
     (kept,) = yield [Ask(root, plan.n)]
     given_up: list[Branch] = []
     while kept:
-        ended += [branch for branch in kept if not branch.is_open]
+        ended += [branch for branch in kept if not branch.is_open and not branch.refusal]
         kept = [branch for branch in kept if branch.is_open]
-        given_up += [branch for branch in kept if min(branch.scores) < plan.threshold]
-        kept = [branch for branch in kept if min(branch.scores) >= plan.threshold]
+        given_up += [branch for branch in kept if min(branch.scores) < threshold]
+        kept = [branch for branch in kept if min(branch.scores) >= threshold]
         if kept:
             kept = [branch for branches in (yield [Ask(branch, 1) for branch in kept]) for branch in branches]
     if not ended and given_up:
@@ -239,7 +241,8 @@ def softmax(values: Sequence[float], temperature: float = 1.0) -> list[float]:
     if highest == -math.inf:
         return [1 / len(values)] * len(values)
     weights = [math.exp((value - highest) / temperature) for value in values]
-    return [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def apportioned(n: int, weights: Sequence[float]) -> list[int]:
@@ -248,7 +251,8 @@ def apportioned(n: int, weights: Sequence[float]) -> list[int]:
     >>> apportioned(5, [0.5, 0.3, 0.2])
     [3, 1, 1]
     """
-    exact = [n * weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    exact = [n * weight / total for weight in weights]
     seats = [math.floor(share) for share in exact]
     by_remainder = sorted(range(len(exact)), key=lambda i: seats[i] - exact[i])
     for i in by_remainder[: n - sum(seats)]:

@@ -28,8 +28,8 @@ class Plan:
     """Name in `prm.SELECTIONS`: how the answer is chosen among the chains that a method ends with."""
     temperature: float = 0.1
     """`rebase`: T_b, in which the softmax measures values; above 0."""
-    threshold: float = 0.5
-    """`prune`: a branch is given up at its first step that scores less."""
+    threshold: float | None = 0.5
+    """`prune`: a branch is given up at its first step that scores less. None if it is not known."""
     settled: float = 0.95
     """`refine`: probability that the first answer stays the first, which is enough, in (0.5, 1)."""
     budget: int = 2**31
@@ -49,7 +49,8 @@ class Plan:
         require_number("n", self.n, "[1, inf)", whole=True)
         require_number("width", self.width, "[1, inf)", whole=True)
         require_number("temperature", self.temperature, "(0, inf)")
-        require_number("threshold", self.threshold, "(-inf, inf)")
+        if self.threshold is not None:
+            require_number("threshold", self.threshold, "(-inf, inf)")
         require_number("settled", self.settled, "(0.5, 1)")
         require_number("budget", self.budget, "[1, inf)", whole=True)
 

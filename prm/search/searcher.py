@@ -9,7 +9,7 @@ whatever else is in flight.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from random import Random
@@ -158,6 +158,9 @@ class Searcher:
         """Method and settings of single problems, by id, in place of those of all."""
         self.abandoned = set[str]()
         """Ids of problems that nobody waits for: as soon as nothing is in flight for one, it gives a `Drop`."""
+        self.on_end: Callable[[Solved | Drop], None] | None = None
+        """Gets the end of each problem as soon as it is there. Without it, `run` yields the ends with the other events,
+        once the engine gives its next result."""
         self._stops = () if splitter.startswith("regex:") and not method.is_stepwise else step_stops(splitter)
         self._desk = None if scorer is None else Desk[tuple[_Open, int, Branch]](scorer)
         self._ready = deque[tuple[_Open, Request]]()
@@ -222,15 +225,15 @@ class Searcher:
 
     def _begin(self, problem: Problem, earlier: Earlier) -> None:
         if problem.id in self.abandoned:
-            self._events.append(Drop(problem.id, ABANDONED))
+            self._end(Drop(problem.id, ABANDONED))
             return
         try:
             ids = tuple(self.renderer.prompt_ids(problem.text))
         except RenderError as error:
-            self._events.append(Drop(problem.id, error.reason, str(error)))
+            self._end(Drop(problem.id, error.reason, str(error)))
             return
         if len(ids) >= self.engine.max_length:
-            self._events.append(Drop(problem.id, "problem longer than the model's context", f"{len(ids)} tokens"))
+            self._end(Drop(problem.id, "problem longer than the model's context", f"{len(ids)} tokens"))
             return
         chance = Random(draw_seed(self.plan.seed, problem.id))
         method, plan = self.own.get(problem.id, (self.method, self.plan))
@@ -245,7 +248,7 @@ class Searcher:
         while item.candidates is None and not item.is_waiting:
             if item.problem.id in self.abandoned:
                 self._open -= 1
-                self._events.append(Drop(item.problem.id, ABANDONED))
+                self._end(Drop(item.problem.id, ABANDONED))
                 return
             if item.drawing:
                 self._draw(item)
@@ -254,8 +257,13 @@ class Searcher:
         if item.candidates is not None:
             self._open -= 1
             is_scored = item.method.is_scored
-            found = solved(item.problem, item.tree, item.candidates, item.plan, item.spending, is_scored=is_scored)
-            self._events.append(found)
+            self._end(solved(item.problem, item.tree, item.candidates, item.plan, item.spending, is_scored=is_scored))
+
+    def _end(self, end: Solved | Drop) -> None:
+        if self.on_end is None:
+            self._events.append(end)
+        else:
+            self.on_end(end)
 
     def _ask(self, item: _Open, grown: list[list[Branch]] | None) -> None:
         """Resume the method, and begin what it asks for."""
@@ -324,7 +332,7 @@ class Searcher:
             raise EngineError("the engine does not tell the ids of its tokens", "search with vLLM, here or as a server")
         before = draw.spelled
         draw.branch = replace(draw.branch, ids=draw.branch.ids + completion.ids)
-        draw.spelled = spelled(self.renderer.tokenizer, draw.branch.ids, item.prompt_ids)
+        draw.spelled = self._spelled(item, draw)
         if completion.finish == "length" and self._room(item, draw) > 0:
             item.drawing.append(draw)
         elif completion.stop in self._stops and completion.stop not in self.sampling.stop and not draw.is_whole:
@@ -333,6 +341,13 @@ class Searcher:
             if completion.stop:  # of the sampling settings: not part of the solution
                 draw.spelled = before + completion.text
             self._finish(item, draw, completion.finish)
+
+    def _spelled(self, item: _Open, draw: _Draw) -> str:
+        """The text of a draw, from that of its parent on unless this ends in half a character."""
+        parent, ids = draw.parent, draw.branch.ids
+        known = 0 if parent.text.endswith("\ufffd") else len(parent.ids)
+        begun = parent.text if known else ""
+        return begun + spelled(self.renderer.tokenizer, ids[known:], item.prompt_ids + ids[:known])
 
     def _step(self, item: _Open, draw: _Draw) -> None:
         """The end of a step, if the splitter says so, or of the answer; else the draw goes on."""

@@ -33,12 +33,13 @@ from starlette.types import ASGIApp
 from prm import console
 from prm.data.records import Chain, Drop, Problem
 from prm.data.steps import step_stops
-from prm.errors import InputError, PrmError, require_number
+from prm.errors import EngineError, InputError, PrmError, require_number
+from prm.models.vllm_process import last_line
 from prm.serving import web
 from prm.serving.limits import Gate, GoneError, Limits, RefusedError
 
 from .ending import Solved
-from .methods import Method, method_named
+from .methods import METHODS, Method, method_named
 from .plan import Plan
 from .searcher import Searcher
 from .setup import Setup
@@ -76,6 +77,7 @@ class Counter:
 
     def __init__(self, searcher: Searcher, method: str) -> None:
         self.searcher, self.method, self.plan = searcher, method, searcher.plan
+        searcher.on_end = self._hand
         self.is_closed = False
         """Whether it answers no more; set it to end the work."""
         self.failure: PrmError | None = None
@@ -93,8 +95,7 @@ class Counter:
         """
         problem = Problem(f"request-{next(self._numbers)}", text)
         answer = self._answers[problem.id] = Future[Solved | Drop]()
-        if self.is_closed:
-            raise GoneError("the server is stopping", "try another one")
+        self.require_open()
         self.searcher.own[problem.id] = method, plan
         self._waiting.queue.put(problem)
         self._arrived.set()
@@ -108,6 +109,11 @@ class Counter:
         if found.choice is None:
             raise RefusedError("nothing was drawn")
         return found
+
+    def require_open(self) -> None:
+        """Refuse what comes after the end of the work; raises GoneError."""
+        if self.is_closed:
+            raise GoneError("the server is stopping", "try another one")
 
     def meant(self, asked: Mapping[str, Any]) -> tuple[Method, Plan]:
         """The method and the settings of a request.
@@ -125,6 +131,8 @@ class Counter:
             raise InputError(
                 f"the method {name!r} needs a scorer, and this server has none", "choose majority or refine"
             )
+        if method is METHODS["prune"] and self.plan.threshold is None:
+            raise InputError("the scorer has no threshold", "choose another method")
         if method.is_stepwise:
             step_stops(self.searcher.splitter)
         if method.is_stepwise and self.plan.is_orm:
@@ -150,13 +158,16 @@ class Counter:
             while not self.is_closed:
                 self._arrived.wait(0.2)
                 self._arrived.clear()
-                for event in self.searcher.run(self._waiting):
-                    if isinstance(event, Solved | Drop):
-                        self._give(event.id if isinstance(event, Drop) else event.problem_id, event)
-        except PrmError as error:
-            self.is_closed, self.failure = True, error
+                for _ in self.searcher.run(self._waiting):
+                    pass
+        except Exception as error:  # the boundary: whatever an engine or a scorer raises, those who wait are told
+            self.failure = error if isinstance(error, PrmError) else EngineError(_said(error), "start the server again")
+            self.is_closed = True
             for name in list(self._answers):
-                self._give(name, GoneError(str(error), error.hint))
+                self._give(name, GoneError(str(self.failure), self.failure.hint))
+
+    def _hand(self, end: Solved | Drop) -> None:
+        self._give(end.id if isinstance(end, Drop) else end.problem_id, end)
 
     def _give(self, name: str, found: Solved | Drop | GoneError) -> None:
         self.searcher.own.pop(name, None)
@@ -183,8 +194,10 @@ def answer_forever(setup: Setup, host: str, port: int, token: str | None = None)
         server = web.server_of(make_app(counter, setup.engine.model, token))
 
         def work() -> None:
-            counter.work()
-            server.should_exit = True
+            try:
+                counter.work()
+            finally:
+                server.should_exit = True
 
         worker = threading.Thread(target=work)
         worker.start()
@@ -210,10 +223,11 @@ def make_app(counter: Counter, model: str, token: str | None = None, limits: Lim
     bodies, branches = Gate(limits.bodies, "bytes of requests"), Gate(limits.waiting, "branches")
 
     async def complete(asked: dict[str, Any]) -> Any:
+        counter.require_open()
         text, (method, plan) = _question(asked), counter.meant(asked)
         if _is_stream(asked):
             events = _events(partial(counter.solve, text, method, plan), branches, plan.n, limits.seconds, model)
-            first = await anext(events)  # whatever is refused at once has a status of its own
+            first = await anext(events)  # if there is no room, that has a status of its own
             return StreamingResponse(_after(first, events), media_type="text/event-stream")
         with branches.entered(plan.n):
             return _completion(await counter.solve(text, method, plan), model)
@@ -225,8 +239,11 @@ def make_app(counter: Counter, model: str, token: str | None = None, limits: Lim
         return web.listed([model])
 
     async def ready(_: Request) -> Response:
-        stopping = GoneError("the server is stopping", "try another one")
-        return web.refused(stopping) if counter.is_closed else web.as_json({"status": "ready"})
+        try:
+            counter.require_open()
+        except GoneError as error:
+            return web.refused(error)
+        return web.as_json({"status": "ready"})
 
     routes = [
         Route("/v1/chat/completions", completions, methods=["POST"]),
@@ -288,6 +305,10 @@ def _is_stream(asked: Mapping[str, Any]) -> bool:
     if not isinstance(stream, bool | None):
         raise InputError(f"stream={stream!r} is not true or false", "leave it out for a reply in one piece")
     return bool(stream)
+
+
+def _said(error: Exception) -> str:
+    return f"the search failed: {type(error).__name__}: {last_line(error)}"
 
 
 def _question(asked: Mapping[str, Any]) -> str:

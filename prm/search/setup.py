@@ -82,7 +82,7 @@ class Setup:
             self.plan,
             is_orm=scorer.kind == "orm",
             aggregate=self.aggregate or scorer.aggregator or "min",
-            threshold=threshold or 0.0,
+            threshold=threshold,
         )
 
 
@@ -133,7 +133,7 @@ def setup_of(
         require_number("budget_tokens", budget_tokens, "[1, inf)", whole=True)
     plan = Plan(
         n=n, width=width, aggregate=aggregate or "min", selection=selection or chosen.selection,
-        temperature=rebase_temperature, threshold=0.0 if threshold is None else threshold, settled=settled,
+        temperature=rebase_temperature, threshold=threshold, settled=settled,
         budget=n * max_tokens if budget_tokens is None else budget_tokens,
         seed=seed, max_tokens=max_tokens, checker=job_checker(checker),
     )  # fmt: skip

@@ -79,10 +79,6 @@ class GoneError(PrmError):
     """What would answer is not there, for now or for good."""
 
 
-class FailureError(PrmError):
-    """What answers has failed at this request."""
-
-
 class UnknownError(PrmError):
     """A scorer that is not served."""
 
@@ -127,6 +123,6 @@ class Gate:
 
 STATUSES: dict[type[Exception], int] = {
     InputError: 400, DeniedError: 401, UnknownError: 404, TooMuchError: 413, RefusedError: 422, BusyError: 429,
-    FailureError: 500, GoneError: 503, TimeoutError: 503,
+    GoneError: 503, TimeoutError: 503,
 }  # fmt: skip
 """By the error, the HTTP status that says it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -12,11 +12,12 @@ import msgspec
 from prm.data.records import Asked, Choice, Message
 from prm.data.rows import golds_of
 from prm.errors import InputError
-from prm.scoring.reranking import choose, require_options
+from prm.scoring.reranking import AnswerGroups, choose, require_options
 from prm.scoring.scorer import EMPTY, CombinedScores, Refusal, Scores, UncertainScores
 from prm.statistics.aggregation import aggregator_named
 from prm.verifiers import Checker, Verdict
 
+from .limits import GoneError
 from .service import Service, outcome_of, plain_text, problem_with
 from .wire import Card
 
@@ -138,17 +139,28 @@ async def rerank(service: Service, body: RerankBody, _: Mapping[str, str]) -> di
     chains = split_texts(service, body.solutions, body.splitter)
     found = await scored(service, card, [body.problem] * len(chains), chains)
 
-    def chosen(_: threading.Event) -> Choice:
-        problem = problem_with(plain_text(body.problem), ())
-        return choose(
-            problem, body.solutions, found, kind=card.kind, aggregate=by, selection=body.selection, checker=checker
-        )
+    problem = problem_with(plain_text(body.problem), ())
 
-    choice = await service.in_thread(chosen)
+    def chosen(left: threading.Event) -> Choice:
+        return choose(
+            problem, body.solutions, found, kind=card.kind, aggregate=by, selection=body.selection, checker=checker,
+            groups=_groups(AnswerGroups(checker, problem), body.solutions, left),
+        )  # fmt: skip
+
+    with service.gate.entered(len(chains)):
+        choice = await service.in_thread(chosen)
     return {
         "scorer": card.name, "best": choice.best, "index": choice.index, "answer": choice.answer,
         "scores": choice.scores, "step_scores": choice.step_scores, "refusals": choice.refusals,
     }  # fmt: skip
+
+
+def _groups(known: AnswerGroups, solutions: Sequence[str], left: threading.Event) -> Iterator[int | None]:
+    """The groups of the solutions by their answers, as long as somebody waits for them."""
+    for solution in solutions:
+        if left.is_set():
+            raise GoneError("nobody waits for the choice", "ask again")
+        yield known.number(solution)
 
 
 def split_texts(service: Service, texts: Sequence[str], splitter: str | None) -> list[list[str]]:

@@ -25,7 +25,7 @@ from prm.data.records import Asked, Message
 from prm.errors import ModelError
 from prm.scoring.scorer import Refusal, Scores
 
-from .limits import FailureError, GoneError
+from .limits import GoneError
 from .wire import LENGTH, Ask, Cancel, Card, Chain, Done, Failed, FromWorker, Ready, Result, frame
 from .worker import Loader, Loaders, greeting
 
@@ -39,10 +39,6 @@ END_SECONDS = 5.0
 
 class ScorerGoneError(GoneError):
     """The process of the scorers is not there; it is being started again."""
-
-
-class ScorerFailureError(FailureError):
-    """A scorer raised something at one chain."""
 
 
 class Observer(Protocol):
@@ -99,7 +95,9 @@ class ScorerProcess:
     async def score(
         self, scorer: str, problems: Sequence[Asked], chains: Sequence[Sequence[str]]
     ) -> list[Scores | Refusal]:
-        """One result for each chain, in order. If this is canceled, chains that wait are forgotten.
+        """One result for each chain, in order; a refusal of one at which the scorer raises something.
+
+        If this is canceled, chains that wait are forgotten.
 
         Args:
             scorer: name of a scorer.
@@ -108,7 +106,6 @@ class ScorerProcess:
 
         Raises:
             ScorerGoneError: the process is not there, or ends meanwhile.
-            ScorerFailureError: the scorer raised something at one of the chains.
         """
         if not self._is_ready:
             raise ScorerGoneError(self.trouble, "try again")
@@ -122,9 +119,6 @@ class ScorerProcess:
             if left := [number for number in futures if self._asked.pop(number, None) is not None]:
                 with contextlib.suppress(ScorerGoneError):
                     await self._send(frame(Cancel(left)))
-        for result in results:
-            if result.failure:
-                raise ScorerFailureError(f"the scorer failed: {result.failure}", "the server's log may say more")
         return [result.found() for result in results]
 
     async def close(self) -> None:

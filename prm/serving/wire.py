@@ -86,7 +86,9 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
         return cls(number, tuple(found), deviations, members)
 
     def found(self) -> Scores | Refusal:
-        """The result as the scorer gave it."""
+        """The result as the scorer gave it; a refusal where it failed."""
+        if self.failure:
+            return Refusal("the scorer failed", self.failure, "the server's log may say more")
         if self.refusal is not None:
             return self.refusal
         return scores_with(self.scores, self.members, self.deviations)

@@ -87,6 +87,35 @@ def test_any_tokens_at_all(any_tokenizer, seed, size):
     check(any_tokenizer, ids.tolist(), before=[5, 6])
 
 
+def test_a_long_completion_is_decoded_a_few_times_and_not_once_for_each_step(tokenizer):
+    """The tokens that are decoded for each one of the completion: as many for one of eight times the length."""
+
+    class Counting:
+        def __init__(self):
+            self.count = 0
+
+        def decode(self, ids, **options):
+            self.count += len(ids)
+            return tokenizer.decode(ids, **options)
+
+    def cost(steps):
+        counting, ids = Counting(), tokenizer("So 2 + 2 = 4.\n" * steps, add_special_tokens=False)["input_ids"]
+        assert len(aligned_steps(counting, ids).steps) == steps
+        return counting.count / len(ids)
+
+    assert cost(160) < 1.5 * cost(20)
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if text.strip()])
+def test_a_text_is_spelled_in_parts_as_it_is_in_one(any_tokenizer, text):
+    """Wherever it is cut, but within a character."""
+    ids = any_tokenizer(text, add_special_tokens=False)["input_ids"]
+    for place in range(1, len(ids)):
+        begun = spelled(any_tokenizer, ids[:place])
+        if not begun.endswith("\ufffd"):
+            assert begun + spelled(any_tokenizer, ids[place:], ids[:place]) == spelled(any_tokenizer, ids)
+
+
 def test_a_step_ends_with_the_token_that_completes_it(tokenizer):
     """And the end of the text belongs to the last step."""
     first, second = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("So 2 + 2 = 4.\n\n", "It is 4."))

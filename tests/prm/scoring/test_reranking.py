@@ -10,7 +10,7 @@ import pytest
 from prm.data.files import to_json
 from prm.data.records import Problem
 from prm.errors import InputError
-from prm.scoring.reranking import SELECTIONS, choose, group_answers, rerank, select
+from prm.scoring.reranking import SELECTIONS, choose, group_answers, own_selection, rerank, select
 from prm.scoring.scorer import Refusal, Scorer
 from prm.verifiers import Policy
 from prm.verifiers.checkers import Rules, checker_of
@@ -66,6 +66,36 @@ def test_an_answer_that_no_time_is_enough_for_costs_little(first):
     assert len(set(ours)) == 4
     assert [theirs.index(number) for number in theirs] == [0, 1, 2, 3, 4, 5] * 2
     assert len(waits) <= 2 * len(hopeless) + 1
+
+
+def test_answers_are_compared_only_for_a_vote():
+    asked = []
+
+    def checker(prediction, gold, problem):
+        asked.append(gold)
+        return prediction == gold
+
+    def chosen(selection, **more):
+        given = texts(*"abcdef", None), [(i / 10,) for i in range(7)]
+        return choose("p", *given, selection=selection, checker=checker, **more).index
+
+    assert chosen("best-of-n") == 6, "for a checker of yours any text is an answer"
+    assert choose("p", texts("1", None), [(0.1,), (0.9,)]).index == 0
+    assert not asked
+    assert chosen("majority") == 0
+    assert asked
+    asked.clear()
+    assert chosen("majority", groups=iter([0, 1, 1, 2, 3, 4, None])) == 1
+    assert not asked
+
+
+def test_a_selection_of_your_own_is_told_from_another(monkeypatch):
+    assert own_selection("majority") == {}
+    found = []
+    for weight in (1.0, 2.0):
+        monkeypatch.setitem(SELECTIONS, "mine", lambda scores, weight=weight: dict.fromkeys(scores, weight))
+        found.append(own_selection("mine")["own_selection"])
+    assert found[0] != found[1]
 
 
 BY_HAND = {

@@ -1,6 +1,7 @@
 import math
 from contextlib import closing, suppress
 from dataclasses import replace
+from random import Random
 
 import pytest
 from places import ROOT
@@ -17,6 +18,7 @@ from prm.search.journal import Journal
 from prm.search.methods import METHODS, softmax, systematic
 from prm.search.plan import Plan
 from prm.search.searcher import Drawn, Searcher
+from prm.search.tree import Branch
 
 SAMPLING = Sampling(max_tokens=400)
 PROBLEMS = [Problem(f"p{i}", f"How many are {i}?", str(i % 4)) for i in range(4)]
@@ -292,10 +294,6 @@ def test_a_chain_that_shares_steps_names_the_chain_it_shares_them_with(renderer)
 
 def test_particles_follow_the_odds():
     """A method alone: with one branch at odds of 9 to 1 against the others, most of the next ones are its own."""
-    from random import Random
-
-    from prm.search.tree import Branch
-
     root = Branch("p")
     plan = Plan(n=1000, aggregate="last")
     search = METHODS["particles"].search(root, plan, Random(0))
@@ -316,10 +314,18 @@ def test_particles_follow_the_odds():
     assert share < 0.1, "odds of 9,999 to 1 would take nearly all"
 
 
+def test_the_best_goes_on_alone_where_others_are_refused_or_given_up():
+    root = Branch("p")
+    search = METHODS["prune"].search(root, Plan(n=2, threshold=0.5), Random(0))
+    next(search)
+    refused = Branch("p/0", steps=("a",), end="stop", refusal="too long", parent=root)
+    given_up = Branch("p/1", steps=("a",), scores=(0.4,), parent=root)
+    (ask,) = search.send([[refused, given_up]])
+    assert (ask.branch, ask.is_whole) == (given_up, True)
+
+
 @pytest.mark.parametrize("n", [1, 7, 100])
 def test_systematic_draws_are_as_many_as_the_weights_say(n):
-    from random import Random
-
     chance = Random(n)
     counts = [0.0] * 6
     for _ in range(300):

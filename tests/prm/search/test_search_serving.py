@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from trees import TreeEngine, TreeScorer, is_last
+from trees import END, TreeEngine, TreeScorer, is_last
 
-from prm.errors import ModelError
-from prm.generation.engine import Sampling
+from prm.errors import EngineError, ModelError
+from prm.generation.engine import Request, Sampling
 from prm.models.rendering import Renderer
 from prm.search.methods import METHODS
 from prm.search.plan import Plan
@@ -23,12 +23,13 @@ from prm.search.serving import Counter, make_app
 from prm.serving.limits import Limits
 from prm.serving.web import listening, server_of
 
+PLAN = Plan(n=4, width=2, max_tokens=400)
+
 
 @contextmanager
-def serving(engine, scorer=None, **about):
+def serving(engine, scorer=None, plan=PLAN, **about):
     """The address of a server, and its counter."""
     renderer, sampling = Renderer(engine.tokenizer, separator=None), Sampling(max_tokens=400)
-    plan = Plan(n=4, width=2, max_tokens=400)
     searcher = Searcher(engine, renderer, scorer or TreeScorer(), METHODS["weighted"], plan, sampling)
     counter = Counter(searcher, "weighted")
     place, address = listening("127.0.0.1", 0, None)
@@ -190,6 +191,66 @@ def test_comments_come_while_the_search_goes_on(tokenizer, monkeypatch):
             assert reply.read().endswith(b"data: [DONE]\n\n")
 
 
+class Outcomes(TreeScorer):
+    """Scores whole chains."""
+
+    kind = "orm"
+    threshold = None
+
+    def score_each(self, problems, chains):
+        return [scores[-1:] for scores in super().score_each(problems, chains)]
+
+
+def test_methods_without_scores_work_beside_an_orm(tokenizer):
+    with serving(TreeEngine(tokenizer), Outcomes(), plan=Plan(n=4, max_tokens=400, is_orm=True)) as (address, _):
+        for method in ("majority", "refine", "weighted", "best-of-n"):
+            assert posted(address, asked(method=method))[0] == 200
+        assert "which an ORM cannot" in posted(address, asked(method="beam"))[1]
+
+
+def test_pruning_needs_a_threshold(tokenizer):
+    with serving(TreeEngine(tokenizer), plan=Plan(n=4, max_tokens=400, threshold=None)) as (address, _):
+        code, text = posted(address, asked(method="prune"))
+        assert (code, "has no threshold" in text) == (400, True)
+
+
+class Slow(TreeEngine):
+    """Gives the answer to a long question when it is let go, and asks for more requests until then, as vLLM does."""
+
+    def __init__(self, tokenizer):
+        super().__init__(tokenizer)
+        self.free = threading.Event()
+
+    def stream(self, requests, sampling):
+        held = None
+        while True:
+            request = next(requests, END)
+            if held and self.free.is_set():
+                yield held, [self.completion(held, i, sampling) for i in range(held.n)]
+                held = None
+            if isinstance(request, Request) and "long" in self.tokenizer.decode(request.prompt_ids):
+                held = request
+            elif isinstance(request, Request):
+                yield request, [self.completion(request, i, sampling) for i in range(request.n)]
+            elif request is END:
+                return
+            else:
+                time.sleep(0.002)
+
+
+def test_no_answer_waits_for_that_of_another_client(tokenizer):
+    """A problem that is done or refused while another one is in the engine."""
+    engine = Slow(tokenizer)
+    with serving(engine) as (address, counter), ThreadPoolExecutor(1) as others:
+        waits = others.submit(posted, address, asked("How long?", budget=1, method="majority"))
+        while not counter.searcher._asked:
+            time.sleep(0.002)
+        assert posted(address, asked("word " * 4000))[0] == 422
+        assert not waits.done()
+        engine.free.set()
+        assert waits.result()[0] == 200
+
+
 def test_a_stream_says_what_goes_wrong_in_it(ask):
     code, text = ask(asked("word " * 4000, stream=True))
     assert code == 200, "its head is sent already"
@@ -216,14 +277,25 @@ def test_a_token_and_limits(tokenizer):
 
 
 class Broken(TreeScorer):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
     def score_each(self, problems, chains):
-        raise ModelError("the scorer is gone", "start it again")
+        raise self.error
 
 
-def test_who_waits_is_told_that_the_scorer_is_gone(tokenizer):
-    with serving(TreeEngine(tokenizer), Broken()) as (address, counter):
+BREAKS = [
+    (ModelError("the scorer is gone", "start it again"), ModelError, "the scorer is gone"),
+    (RuntimeError("CUDA out of memory"), EngineError, "the search failed: RuntimeError: CUDA out of memory"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind", "said"), BREAKS)
+def test_who_waits_is_told_that_the_scorer_is_gone(tokenizer, error, kind, said):
+    with serving(TreeEngine(tokenizer), Broken(error)) as (address, counter):
         code, text = posted(address, asked())
-        assert (code, json.loads(text)["error"]["message"]) == (503, "the scorer is gone")
-        assert isinstance(counter.failure, ModelError)
-        assert posted(address, asked())[0] == 503
+        assert (code, json.loads(text)["error"]["message"]) == (503, said)
+        assert isinstance(counter.failure, kind)
+        assert posted(address, asked())[0] == posted(address, asked(stream=True))[0] == 503
         assert posted(address, None, "/ready")[0] == 503

@@ -75,7 +75,6 @@ def test_an_orm_and_another_aggregator(url):
         ({"chains": [{"problem": "p", "steps": ["x"] * 5_000}]}, 413, "5,000 steps"),
         ({"chains": [{"problem": "p", "text": "x" * 300_000}]}, 413, "300,000 characters"),
         ({"chains": [{"problem": "p", "text": "x"}] * 2_000}, 413, "2,000 chains"),
-        ({"chains": [{"problem": "p", "steps": ["RAISE"]}]}, 500, "ValueError: a fault of the scorer"),
     ],
 )
 def test_a_wrong_request_is_refused_with_its_reason(url, body, status, said):
@@ -85,11 +84,18 @@ def test_a_wrong_request_is_refused_with_its_reason(url, body, status, said):
 def test_a_chain_that_fails_costs_no_other(url, scorer):
     async def both():
         async with httpx.AsyncClient(base_url=url) as client:
-            bodies = [["RAISE"], ["a"], ["RAISE"], ["b"]]
-            posts = (client.post("/v1/score", json={"chains": [{"problem": "p", "steps": s}]}) for s in bodies)
-            return [reply.status_code for reply in await asyncio.gather(*posts)]
+            bodies = [[["RAISE"], ["a"]], [["b"]], [["RAISE"]]]
+            bodies = [{"chains": [{"problem": "p", "steps": steps} for steps in chains]} for chains in bodies]
+            posts = (client.post("/v1/score", json=body) for body in bodies)
+            return [reply.json()["results"] for reply in await asyncio.gather(*posts)]
 
-    assert asyncio.run(both()) == [500, 200, 500, 200]
+    found = [result for results in asyncio.run(both()) for result in results]
+    assert [result["scores"] for result in found] == [[], [number("pa")], [number("pb")], []]
+    assert found[0]["refusal"]["reason"] == found[3]["refusal"]["reason"] == "the scorer failed"
+    assert found[0]["refusal"]["detail"] == "ValueError: a fault of the scorer"
+    refused, fine = scorer.score_each(["p", "p"], [["RAISE"], ["a"]])
+    assert isinstance(refused, prm.Refusal)
+    assert fine == (number("pa"),)
 
 
 def test_rerank_as_in_this_process(url, scorer):
