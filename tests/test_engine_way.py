@@ -106,7 +106,7 @@ def wait_for(path, size, process):
 def test_sampling_that_was_killed_goes_on(made, served):
     out = made / "killed.chains.jsonl"
     command = ["sample", "--problems", made / "problems.jsonl", "--model", POLICY, "--max-tokens", 128]
-    command += ["-n", 32, "--endpoint", served, "--out", out]
+    command += ["-n", 16, "--endpoint", served, "--out", out]
     sampled = out.with_name(out.name + ".sampled.jsonl")
     process = begun(*command)
     wait_for(sampled, 1, process)
@@ -115,8 +115,8 @@ def test_sampling_that_was_killed_goes_on(made, served):
     before = sampled.read_bytes()
     sampled.write_bytes(before[:-10])
     assert "other settings" in prm(*command, "--seed", 1, ok=False)
-    assert "resuming after" in prm(*command) or before.count(b"\n") <= 32
-    assert [c.id for c in read_records(out, Chain)] == [f"world-5-{p}/{i}" for p in range(12) for i in range(32)]
+    assert "resuming after" in prm(*command) or before.count(b"\n") <= 16
+    assert [c.id for c in read_records(out, Chain)] == [f"world-5-{p}/{i}" for p in range(12) for i in range(16)]
     assert not sampled.exists()
 
 
@@ -136,7 +136,7 @@ def start_label(made, out, *options, size=5_000):
 
 def test_a_killed_job_goes_on_and_nothing_is_drawn_twice(made, served):
     out = made / "killed.jsonl"
-    job = ["-k", 8, "--endpoint", served]  # long enough not to be done before it is killed
+    job = ["-k", 4, "--endpoint", served]  # long enough not to be done before it is killed
     process = start_label(made, out, *job)
     process.kill()
     assert process.wait() != 0, "it was done before it could be killed"
@@ -250,7 +250,7 @@ def search(made, served):
 
 def test_a_killed_search_goes_on_and_nothing_is_drawn_or_scored_twice(made, search):
     out = made / "killed.solved.jsonl"
-    command = [*search, "-n", 8, "--out", out]
+    command = [*search, "-n", 4, "--out", out]
     journal = out.with_name(out.name + ".search.jsonl")
     process = begun(*command)
     wait_for(journal, 5_000, process)

@@ -163,7 +163,7 @@ def entropic_particles(root: Branch, plan: Plan, chance: Random) -> Search:
 
     def heat(logits: Sequence[float], kept: Sequence[Branch]) -> float:
         effective = 1 / sum(share**2 for share in softmax(logits)) / len(logits)
-        progress = max(len(branch.ids) for branch in kept) / plan.max_tokens
+        progress = max(branch.length for branch in kept) / plan.max_tokens
         return max(1.0, (1 - progress) / effective) if effective < FEW and progress < EARLY else 1.0
 
     return (yield from _filtered(root, plan, heat, partial(systematic, chance)))

@@ -90,7 +90,7 @@ class _Draw:
     @property
     def is_begun(self) -> bool:
         """Whether anything was drawn for it."""
-        return len(self.branch.ids) > len(self.parent.ids)
+        return bool(self.branch.new)
 
 
 @dataclass(slots=True)
@@ -281,7 +281,8 @@ class Searcher:
         item.continued[ask.branch.id] = first + ask.n
         joint = "." if ask.branch.parent else "/"
         for i in range(first, first + ask.n):
-            branch = replace(ask.branch, id=f"{ask.branch.id}{joint}{i}", parent=ask.branch, draw=i)
+            name = f"{ask.branch.id}{joint}{i}"
+            branch = replace(ask.branch, id=name, new=(), start=ask.branch.length, parent=ask.branch, draw=i)
             yield _Draw(number, branch, ask.is_whole, ask.branch.text)
 
     def _draw(self, item: _Open) -> None:
@@ -308,13 +309,12 @@ class Searcher:
 
     def _room(self, item: _Open, draw: _Draw) -> int:
         """Tokens up to the longest chain, or the model's context."""
-        length = len(draw.branch.ids)
-        return min(item.plan.max_tokens, self.engine.max_length - len(item.prompt_ids)) - length
+        return min(item.plan.max_tokens, self.engine.max_length - len(item.prompt_ids)) - draw.branch.length
 
     def _request(self, item: _Open, draws: tuple[_Draw, ...], tokens: tuple[int, ...]) -> Request:
         """The draws of a branch that nothing was drawn for yet, or the rest of one draw."""
         first, branch = draws[0], draws[0].branch
-        rest = f"{_key(branch)}~{len(branch.ids)}"
+        rest = f"{_key(branch)}~{branch.length}"
         key, number = (rest, 0) if first.is_begun else (_key(first.parent), branch.draw)
         stops = () if first.is_whole else self._stops
         request = Request(key, item.prompt_ids + branch.ids, len(draws), number, tokens[0], stops)
@@ -331,7 +331,7 @@ class Searcher:
         if len(completion.ids) != completion.tokens:
             raise EngineError("the engine does not tell the ids of its tokens", "search with vLLM, here or as a server")
         before = draw.spelled
-        draw.branch = replace(draw.branch, ids=draw.branch.ids + completion.ids)
+        draw.branch = replace(draw.branch, new=draw.branch.new + completion.ids)
         draw.spelled = self._spelled(item, draw)
         if completion.finish == "length" and self._room(item, draw) > 0:
             item.drawing.append(draw)
@@ -344,10 +344,11 @@ class Searcher:
 
     def _spelled(self, item: _Open, draw: _Draw) -> str:
         """The text of a draw, from that of its parent on unless this ends in half a character."""
-        parent, ids = draw.parent, draw.branch.ids
-        known = 0 if parent.text.endswith("\ufffd") else len(parent.ids)
-        begun = parent.text if known else ""
-        return begun + spelled(self.renderer.tokenizer, ids[known:], item.prompt_ids + ids[:known])
+        begun, ids = draw.parent.text, item.prompt_ids + draw.branch.ids
+        known = len(item.prompt_ids) + draw.parent.length
+        if begun.endswith("\ufffd"):
+            begun, known = "", len(item.prompt_ids)
+        return begun + spelled(self.renderer.tokenizer, ids[known:], ids[:known])
 
     def _step(self, item: _Open, draw: _Draw) -> None:
         """The end of a step, if the splitter says so, or of the answer; else the draw goes on."""
@@ -356,13 +357,15 @@ class Searcher:
         if len(text) < len(draw.spelled) or self._room(item, draw) <= 0:
             self._finish(item, draw, "stop" if len(text) < len(draw.spelled) else "length")
         elif len(steps) > len(draw.parent.steps):
-            self._grow(item, draw, replace(draw.branch, text=draw.spelled, steps=steps))
+            rest = draw.spelled[sum(map(len, steps)) :]
+            self._grow(item, draw, replace(draw.branch, steps=draw.parent.shared(steps), rest=rest))
         else:
             item.drawing.append(draw)
 
     def _finish(self, item: _Open, draw: _Draw, finish: Finish) -> None:
         text, end = up_to_answer(draw.spelled, finish)
-        self._grow(item, draw, replace(draw.branch, text=text, steps=split_steps(text, self.splitter), end=end))
+        steps = draw.parent.shared(split_steps(text, self.splitter))
+        self._grow(item, draw, replace(draw.branch, steps=steps, rest="", end=end))
 
     def _grow(self, item: _Open, draw: _Draw, branch: Branch) -> None:
         """Put a branch into its place, once it is scored."""
@@ -371,10 +374,10 @@ class Searcher:
         elif not branch.steps:
             _judge(item, draw.ask, branch, Refusal(EMPTY))
         elif branch.id in item.earlier.scored:
-            item.spending.scored += len(item.prompt_ids) + len(branch.ids)
+            item.spending.scored += len(item.prompt_ids) + branch.length
             _judge(item, draw.ask, branch, item.earlier.scored.pop(branch.id))
         else:
-            item.spending.scored += len(item.prompt_ids) + len(branch.ids)
+            item.spending.scored += len(item.prompt_ids) + branch.length
             item.scoring += 1
             self._desk.add((item, draw.ask, branch), item.problem.text, branch.steps)
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from prm.data.records import Chain, Finish
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A solution as far as it goes: a whole number of steps, or ended."""
+    """A solution as far as it goes: a whole number of steps, or ended.
+
+    It keeps what it adds to its parent, and shares the rest: a tree of long chains would not fit into memory otherwise.
+    """
 
     id: str
     """The root has the problem's id; the i-th continuation of a branch has its id with i after it."""
-    ids: tuple[int, ...] = ()
-    """The generated tokens, from the problem on. They are continued as they are, never tokenized again."""
-    text: str = ""
-    """What they spell. It may end with the beginning of a next step that shares a token with the end of the last."""
+    new: tuple[int, ...] = ()
+    """The tokens generated since its parent. They are continued as they are, never tokenized again."""
+    start: int = 0
+    """Number of tokens before these, from the problem on."""
     steps: tuple[str, ...] = ()
     """Its steps; of a branch that has not ended, those that are whole."""
+    rest: str = ""
+    """The beginning of a next step, where it shares a token with the end of the last."""
     end: Finish | None = None
     """How it ended; None if it can go on. "length" too if the budget ended it."""
     scores: tuple[float, ...] = ()
@@ -30,6 +36,30 @@ class Branch:
     """The branch from which it grew; None for the root."""
     draw: int = 0
     """Which continuation of its parent it is, from 0."""
+
+    @property
+    def length(self) -> int:
+        """Number of tokens, from the problem on."""
+        return self.start + len(self.new)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The generated tokens, from the problem on."""
+        parts, branch = list[tuple[int, ...]](), self
+        while branch.parent is not None:
+            parts.append(branch.new)
+            branch = branch.parent
+        return tuple(chain.from_iterable(reversed(parts)))
+
+    @property
+    def text(self) -> str:
+        """What they spell."""
+        return "".join(self.steps) + self.rest
+
+    def shared(self, steps: tuple[str, ...]) -> tuple[str, ...]:
+        """The steps of a continuation, of which the first are the very texts that this branch has."""
+        own = len(self.steps)
+        return self.steps + steps[own:] if steps[:own] == self.steps else steps
 
     @property
     def is_open(self) -> bool:

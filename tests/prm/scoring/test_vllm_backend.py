@@ -64,12 +64,11 @@ def as_trl_saves_it(directory):
 
 
 MADE = {
-    "qwen2 of TRL": as_trl_saves_it,
     "llama, outcome": lambda d: save(d, LlamaForSequenceClassification, LlamaConfig, "orm"),
     "qwen2 process reward": converted,
 }
 CACHED = {"enable_prefix_caching": True, "enable_chunked_prefill": True, "max_num_batched_tokens": 64}
-OPTIONS = {"qwen2 of TRL": CACHED}
+OPTIONS = {"qwen2 process reward": CACHED}
 
 
 @pytest.fixture(scope="module", params=MADE)
@@ -113,14 +112,16 @@ class TestEngine:
     def test_plain_transformers_gives_the_same(self, both):
         if both.path.endswith("/to"):
             pytest.skip("transformers has no such class; tests/prm/models/test_conversion.py compares it with ours")
-        auto = AutoModelForSequenceClassification if both.ours.kind == "orm" else AutoModelForTokenClassification
-        model = auto.from_pretrained(both.path).eval()
-        rendered = both.ours.renderer.render(TEXTS[5], CHAINS[5])
-        with torch.inference_mode():
-            logits = model(torch.tensor([rendered.ids])).logits[0]
-        plain = logits.tolist() if both.ours.kind == "orm" else logits.softmax(-1)[list(rendered.step_ends), 1].tolist()
+        plain = logits_of(AutoModelForSequenceClassification, both).tolist()
         for scorer in (both.ours, both.served):
             assert scorer.score(TEXTS[5:6], CHAINS[5:6])[0] == pytest.approx(plain, abs=SAME)
+
+
+def logits_of(auto, model):
+    """What plain transformers gives for one chain."""
+    ids = model.ours.renderer.render(TEXTS[5], CHAINS[5]).ids
+    with torch.inference_mode():
+        return auto.from_pretrained(model.path).eval()(torch.tensor([ids])).logits[0]
 
 
 @pytest.mark.engine
@@ -128,7 +129,11 @@ def test_a_vllm_server_gives_the_same_as_its_documented_command_starts_it(tmp_pa
     path = as_trl_saves_it(tmp_path)
     documented = ["--runner=pooling", "--no-enable-prefix-caching", '--pooler-config={"tok_pooling_type": "ALL"}']
     documented.append("--dtype=float32")
-    expected = load_scorer(str(path)).score(TEXTS, CHAINS)
+    ours = load_scorer(str(path))
+    expected = ours.score(TEXTS, CHAINS)
+    logits = logits_of(AutoModelForTokenClassification, SimpleNamespace(path=path, ours=ours))
+    ends = list(ours.renderer.render(TEXTS[5], CHAINS[5]).step_ends)
+    assert expected[5] == pytest.approx(logits.softmax(-1)[ends, 1].tolist(), abs=SAME)
     with server(8153, *documented, model=path) as url:
         served = load_scorer(str(path), backend="server", engine_options={"url": url.removesuffix("/v1")})
         found = served.score(TEXTS, CHAINS)

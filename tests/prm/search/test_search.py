@@ -314,6 +314,15 @@ def test_particles_follow_the_odds():
     assert share < 0.1, "odds of 9,999 to 1 would take nearly all"
 
 
+def test_a_branch_keeps_what_it_adds_and_shares_the_rest():
+    first = Branch("p/0", (1, 2), 0, ("a\n",), "b", parent=Branch("p"))
+    steps = first.shared(("".join(["a", "\n"]), "bc\n"))
+    second = replace(first, id="p/0.0", new=(3,), start=first.length, steps=steps, rest="", parent=first)
+    assert (second.length, second.ids, second.text) == (3, (1, 2, 3), "a\nbc\n")
+    assert second.steps[0] is first.steps[0]
+    assert first.shared(("a",)) == ("a",), "a text that is cut before the end of the last step"
+
+
 def test_the_best_goes_on_alone_where_others_are_refused_or_given_up():
     root = Branch("p")
     search = METHODS["prune"].search(root, Plan(n=2, threshold=0.5), Random(0))
