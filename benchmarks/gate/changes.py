@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
 
 Steps = tuple[str, ...]
 Change = Callable[[Steps, random.Random], Steps | None]
@@ -62,7 +63,7 @@ LATEX = (
 )  # fmt: skip
 r"""Pattern and replacement of equal meaning; `\frac` and `\dfrac` change places."""
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _CONNECTIVE = re.compile(rf"\b(?:{'|'.join(sorted(CONNECTIVES, key=len, reverse=True))})\b")
 _LATEX = re.compile("|".join(f"(?:{pattern})" for pattern, _ in LATEX))
 _OPERATOR = re.compile(r"(?<=\S) ([-+*/=]) (?=\S)")
@@ -194,10 +195,12 @@ def _together(like: Steps, *parts: Sequence[str]) -> Steps:
 def _miscounted(step: str, rng: random.Random) -> str:
     """The step with another last number, a little off and not negative."""
     *_, last = _NUMBER.finditer(step)
-    value = float(last[0])
-    other = rng.choice([value + d for d in (-10, -2, -1, 1, 2, 10) if value + d >= 0])
-    decimals = len(last[0].partition(".")[2])
-    return f"{step[: last.start()]}{other:.{decimals}f}{step[last.end() :]}"
+    with localcontext() as context:
+        context.prec = len(last[0]) + 2
+        value = Decimal(last[0].replace(",", ""))
+        other = rng.choice([value + d for d in (-10, -2, -1, 1, 2, 10) if value + d >= 0])
+    grouped = "," if "," in last[0] else ""
+    return f"{step[: last.start()]}{other:{grouped}f}{step[last.end() :]}"
 
 
 def _with(steps: Steps, place: int, step: str) -> Steps:

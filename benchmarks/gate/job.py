@@ -245,7 +245,8 @@ def gate(
     judged = read_limits(None if limits is None else Path(limits))
     place = Workspace(out, "card.json")
     files = place.files(**{f"scores {name}": source for name, source in scores.items()}, run=rl_run)
-    inputs = {f"probes {name}": directory / name for name in ("chains.jsonl", "facts.jsonl", "pairs.jsonl")} | files
+    rows = ("about.json", "problems.jsonl", "chains.jsonl", "facts.jsonl", "pairs.jsonl")
+    inputs = {f"probes {name}": directory / name for name in rows} | files
     inputs |= {"limits": Path(limits)} if limits is not None else {}
     earlier = baseline.path if isinstance(baseline, Output) else baseline
     inputs |= {"baseline": Path(earlier)} if earlier is not None else {}

@@ -526,9 +526,10 @@ def _again(rows: Sequence[EvalRow], result: Result, settings: EvalSettings, conv
     ]
     curves: list[Curve] = []
     for scorer, variant in dict.fromkeys((n.scorer, n.variant) for n in numbers):
-        if variant in (rows[0].scores.get(scorer) or {}):
+        kept = [row.scores.get(scorer) or {} for row in rows]
+        if any(variant in own for own in kept):
             right = _stored(rows, scorer, variant)[:, -1]
-            highest = np.array([row.scores[scorer].get(variant, _NONE)[1] for row in rows])
+            highest = np.array([own.get(variant, _NONE)[1] for own in kept])
             accepted = Accepted.of(highest, right, drawn)
             more, drawn_curves = abstaining(scorer, "", variant, variant, accepted, len(rows))
             numbers += more

@@ -130,6 +130,8 @@ def _scored_steps(text: str, values: Any) -> list[tuple[str, float]]:
     """The steps of a completion with their scores; none for a blank completion."""
     if not isinstance(values, list):
         raise RowError("a field of the wrong kind", "'scores' does not hold lists only")
+    if not text.strip() and not values:
+        return []
     steps, before = list[tuple[str, float]](), ""
     for part, value in zip(_parts(text, len(values)), map(real_number, values), strict=True):
         if part.strip():

@@ -82,8 +82,8 @@ class Collection:
         """By the id of their first chain."""
         self._solutions: dict[_Solutions, Candidates] = {}
         """By what they say; of several the first."""
-        self._suffixes: dict[str, list[str]] = {}
-        """Added to an id that several rows share; by the id of the first chain without one."""
+        self._suffixes: dict[tuple[object, ...], list[str]] = {}
+        """Added to an id that several rows share; by the id of the first chain without one, and what the row says."""
 
     def add(self, row: Row, read: Callable[[Row, Place], Iterable[Found]], place: Place, drops: Drops) -> None:
         """Add what `read` finds in a row, at a place.
@@ -105,7 +105,9 @@ class Collection:
         founds = [self._about_known(found) for found in read(place)]
         if not founds:
             raise RowError("no solution in it")
-        new, others = f":{place.number}", self._suffixes.setdefault(founds[0].chains[0].id, [])
+        said = (found.problem.text for found in founds), (chain.steps for found in founds for chain in found.chains)
+        key = (founds[0].chains[0].id, *map(tuple, said))
+        new, others = f":{place.number}", self._suffixes.setdefault(key, [])
         for suffix in (*others, new):
             if not any(map(self._is_other, founds)):
                 return founds

@@ -24,7 +24,7 @@ ID_TWICE = "its id comes twice"
 """Reasons to drop a row, besides those of `prm.data.formats`, of its sources, and `prm.data.preferences`."""
 
 _NONE = ("", "n/a", "na", "none", "null")
-_NUMBER = re.compile(r"(?:step\s*)?(-?\d+)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:step\s*)?(-?\d{1,18})", re.IGNORECASE)
 _RIGHT = {"correct": True, "right": True, "incorrect": False, "wrong": False}
 
 

@@ -91,4 +91,5 @@ def round_stochastically(exact: Tensor, drawn: torch.Generator) -> Tensor:
     True
     """
     noise = torch.randint(2**16, exact.shape, dtype=torch.int32, device=exact.device, generator=drawn)
-    return (exact.view(torch.int32) + noise).bitwise_and_(-(2**16)).view(torch.float32).bfloat16()
+    rounded = (exact.view(torch.int32) + noise).bitwise_and_(-(2**16)).view(torch.float32).bfloat16()
+    return torch.where(exact.isfinite(), rounded, exact.bfloat16())  # the bits of a NaN could overflow to those of 0

@@ -27,6 +27,11 @@ def options_text(settings: TrainSettings, data: Mapping[str, Source], evaluation
         row["head_from"] = ",".join(settings.head_from)
     if settings.report_to == ():
         row["report_to"] = ["none"]
+    for name in ("lora_targets", "report_to"):
+        if isinstance(row.get(name), str):
+            row[name] = [row[name]]
+    if settings.template is not None:  # as `--template` reads a text
+        row["template"] = settings.template.replace("\\", "\\\\").replace("\n", "\\n")
     tables = {"losses": row.pop("losses", {}), "evaluation": _paths(evaluation)}
     lines = [f"{name} = {_toml(value)}" for name, value in (row | _paths(data)).items()]
     for name, table in tables.items():

@@ -15,6 +15,7 @@ from places import ROOT, SAMPLES
 
 from prm.benchmarks.pools import make_pools
 from prm.benchmarks.suites import SUITES, read_suite
+from prm.benchmarks.suites.collecting import Collection
 from prm.benchmarks.suites.fields import BAD_SCORE, EMPTY_CHAIN, TWICE
 from prm.benchmarks.suites.own import read_own
 from prm.benchmarks.suites.truth import Candidates, Comparison, StepTruth
@@ -537,6 +538,23 @@ def test_the_scores_of_two_files_are_two_scorers(tmp_path):
     assert [own["a/t/1.json/1"].scores for own in (data.stored["a"], data.stored["b"])] == [(1.0,), (0.75,)]
     write(tmp_path / "b.jsonl", row | {"completions": ["other", "texts"], "scores": [[0.0], [0.75]]})
     assert len(read_suite("search-and-learn", tmp_path, Drops()).chains) == 4
+
+
+def test_a_blank_completion_without_scores_costs_no_other(tmp_path):
+    row = ROWS["search-and-learn"] | {"completions": ["", "a\n\nb"], "scores": [[], [0.25, 0.5]]}
+    data, drops = read(tmp_path, "search-and-learn", row)
+    assert [chain.steps for chain in data.chains.values()] == [(), ("a\n\n", "b")]
+    assert drops == {}
+
+
+def test_rows_that_share_an_id_are_each_read_once_or_twice(tmp_path, monkeypatch):
+    """An id may be that of a subset, or empty: thousands of rows have it."""
+    reads, take = [], Collection._about_known
+    monkeypatch.setattr(Collection, "_about_known", lambda self, found: reads.append(1) or take(self, found))
+    rows = [ROWS["rewardbench"] | {"chosen": f"a {i}"} for i in range(60)]
+    data, drops = read(tmp_path, "rewardbench", *rows, rows[7])
+    assert (len(data.truths), sum(drops.values())) == (60, 1)
+    assert len(reads) <= 3 * 61
 
 
 def test_search_and_learn_with_scores_of_lines(tmp_path):

@@ -110,6 +110,17 @@ def test_large_sums_and_powers_can_be_keyed():
         assert answer_key(f"\\boxed{{{text}}}")
 
 
+def test_powers_of_matrices_are_worked_out_cell_by_cell():
+    ones = "\\\\".join(["&".join("1" * 10)] * 10)
+    started = time.process_time()
+    key = answer_key(f"\\boxed{{\\begin{{pmatrix}}{ones}\\end{{pmatrix}}^{{10}}}}")
+    assert key.startswith("matrix 10x10:1000000000,")
+    letters = r"\begin{pmatrix}a&b\\c&d\end{pmatrix}^{10}"
+    assert check(letters, r"\begin{pmatrix}1&0\\0&1\end{pmatrix}").outcome in (Outcome.ERROR, Outcome.INCORRECT)
+    assert time.process_time() - started < 60, "minutes, if each cell kept all the products in it"
+    assert check(r"\begin{pmatrix}x&0\\0&-1\end{pmatrix}^2", r"\begin{pmatrix}x^2&0\\0&1\end{pmatrix}").is_correct
+
+
 def test_a_bug_is_an_error_with_its_name(monkeypatch):
     def broken(*_):
         raise LookupError("oops")

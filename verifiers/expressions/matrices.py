@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 
 from .tree import Node, fold
 
 _MAX_CELLS = 100
 _MAX_POWER = 10
+_MAX_NODES = 1_000
+"""Of the tree of a cell: a power of a matrix with letters would have as many as a number with as many digits."""
 
 
 def has_matrix(node: Node) -> bool:
@@ -57,8 +60,7 @@ def _combined(parts: Sequence[Node], combine: Callable[[Node, Node], Node | None
 def _sum(first: Node, second: Node) -> Node | None:
     if first.op != "matrix" or second.op != "matrix" or first.value != second.value:
         return None
-    cells = (Node("+", args=pair) for pair in zip(first.args, second.args, strict=True))
-    return Node("matrix", first.value, tuple(cells))
+    return _matrix(first.value, (Node("+", args=pair) for pair in zip(first.args, second.args, strict=True)))
 
 
 def _product(first: Node, second: Node) -> Node | None:
@@ -66,12 +68,36 @@ def _product(first: Node, second: Node) -> Node | None:
         return Node("*", args=(first, second))
     if first.op != "matrix" or second.op != "matrix":
         factor, matrix = (second, first) if first.op == "matrix" else (first, second)
-        return Node("matrix", matrix.value, tuple(Node("*", args=(factor, cell)) for cell in matrix.args))
+        return _matrix(matrix.value, (Node("*", args=(factor, cell)) for cell in matrix.args))
     (rows, inner), (same, columns) = _shape(first), _shape(second)
     if inner != same or rows * columns > _MAX_CELLS:
         return None
     cells = (Node("+", args=tuple(_terms(first, second, i, j))) for i in range(rows) for j in range(columns))
-    return Node("matrix", f"{rows}x{columns}", tuple(cells))
+    return _matrix(f"{rows}x{columns}", cells)
+
+
+def _matrix(shape: str, cells: Iterable[Node]) -> Node | None:
+    """A matrix of cells that are worked out as far as they are numbers; None if one is too large."""
+    found = list[Node]()
+    for cell in cells:
+        value = fold(cell)
+        if value is None and _is_large(cell):
+            return None
+        found.append(cell if value is None else _number(value))
+    return Node("matrix", shape, tuple(found))
+
+
+def _number(value: Fraction) -> Node:
+    size = Node("num", str(abs(value)))
+    return size if value >= 0 else Node("neg", args=(size,))
+
+
+def _is_large(cell: Node) -> bool:
+    waiting, count = [cell], 0
+    while waiting and count <= _MAX_NODES:
+        waiting += waiting.pop().args
+        count += 1
+    return count > _MAX_NODES
 
 
 def _terms(first: Node, second: Node, row: int, column: int) -> Iterator[Node]:

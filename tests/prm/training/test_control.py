@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import prm as toolkit
 from prm import InputError, ModelError, Problem, TrainSettings, write_records
+from prm.cli.train import _template
 from prm.training.job import audit_of
 from prm.training.options import OPTIONS, options_text
 from prm.training.trainer import LOG
@@ -159,10 +160,14 @@ def test_options_of_any_text_are_read_back(tmp_path):
     import tomllib
 
     settings = TrainSettings(
-        "m", separator='\\n"x"\\\\', template="a\t{problem}\x7f\u2028é\n", lora_rank=2, lora_targets=("q", "v")
+        "m",
+        separator='\\n"x"\\\\',
+        template="a\t{problem} \\neq \\\\[2pt]\x7f\u2028é\n",
+        lora_rank=2,
+        lora_targets="all-linear",
     )
     row = tomllib.loads(options_text(settings, {"problems": "a'b\\c.jsonl", "chains": []}, {}))
-    assert row["template"] == settings.template
+    assert _template(row["template"]) == settings.template
     assert row["separator"] == settings.separator
-    assert (row["problems"], row["lora_targets"]) == ("a'b\\c.jsonl", ["q", "v"])
+    assert (row["problems"], row["lora_targets"]) == ("a'b\\c.jsonl", ["all-linear"])
     assert "chains" not in row

@@ -15,7 +15,7 @@ from test_training import QUICK, STEPS, distance
 import prm as toolkit
 from prm import TrainSettings, write_records
 from prm.models.checkpoint import four_bits, load_model
-from prm.models.rounding import StochasticAdamW
+from prm.models.rounding import StochasticAdamW, round_stochastically
 from prm.training.trainer import ADAPTER, LOG, FitSettings, RewardTrainer, fit
 
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.usefixtures("one_thread")]
@@ -62,6 +62,15 @@ def test_updates_below_the_last_place_arrive_in_expectation():
     for name in ("exp_avg", "exp_avg_sq"):
         assert our_state[name].dtype == HALF
         assert float(our_state[name].float().mean()) == pytest.approx(float(state[name].mean()), rel=0.02)
+
+
+def test_what_is_no_number_stays_none():
+    """The bits of some NaN are those of the largest number: added to, they would be those of 0."""
+    nan = torch.full((1000,), 0x7FFFFFFF, dtype=torch.int32).view(torch.float32)
+    for given in (nan, -nan, torch.full((1000,), torch.inf)):
+        made = round_stochastically(given, torch.Generator().manual_seed(0)).float()
+        assert torch.equal(made.isnan(), given.isnan())
+        assert torch.equal(made.isinf(), given.isinf())
 
 
 def test_weights_in_float32_are_updated_as_by_adamw():
