@@ -111,7 +111,7 @@ def eval_rows(
             split=own.split,
             problem="" if problem is None else problem.text,
             answer=None if problem is None else problem.answer,
-            fields={**meta, **data.fields.get(own.id, {})},
+            fields={**meta, **(data.fields.get(own.id) or data.fields.get(own.problem_id, {}))},
             truth=own.truth,
             scores=own.scores,
             outcomes=outcomes.get((own.id, own.split), {}),
@@ -168,4 +168,7 @@ def read_eval_rows(path: Path, result: Result) -> dict[tuple[str, str], EvalRow]
         read = [msgspec.convert(row, EvalRow) for _, row in read_rows(rows)]
     except ValueError as error:
         raise InputError(f"{rows}: is not a file of {ROW_SCHEMA} rows: {error}", _AGAIN) from error
-    return {row.key: row for row in read}
+    found = {row.key: row for row in read}
+    if len(found) < len(read):
+        raise InputError(f"{rows}: two rows have one id and split", _AGAIN)
+    return found

@@ -9,8 +9,9 @@ Checking is the slow part and needs no scores, so it is done once and kept (`poo
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,8 @@ class Pool:
     """`prm.scoring.reranking.group_answers`: equal for equal answers, None for no answer."""
     lengths: tuple[int, ...]
     """Characters of each chain."""
+    repeat: int = 1
+    """Which of its problem's pools it is, from 1: several rows may hold solutions of a problem. Not stored."""
 
     def __post_init__(self) -> None:
         if not self.problem_id:
@@ -56,8 +59,8 @@ class Pool:
 
     @property
     def id(self) -> str:
-        """The problem's."""
-        return self.problem_id
+        """The problem's; with a number after it from its second pool on."""
+        return self.problem_id if self.repeat == 1 else f"{self.problem_id}#{self.repeat}"
 
     @property
     def to_score(self) -> tuple[str, ...]:
@@ -75,7 +78,7 @@ class Pool:
         )
 
 
-_FIELDS = {field.name: None for field in fields(Pool)}.keys()
+_FIELDS = {field.name: None for field in fields(Pool) if field.name != "repeat"}.keys()
 
 
 def make_pools(
@@ -115,7 +118,7 @@ def _boxed(answer: str | None) -> str:
 
 def pool_to_json(pool: Pool) -> str:
     """One line of JSONL."""
-    return json.dumps({"schema": POOL_SCHEMA, **asdict(pool)}, ensure_ascii=False)
+    return json.dumps({"schema": POOL_SCHEMA, **{name: getattr(pool, name) for name in _FIELDS}}, ensure_ascii=False)
 
 
 def read_pools(path: Path) -> Iterator[Pool]:
@@ -154,8 +157,10 @@ def of_size(pools: Iterable[Pool], n: int | None, drops: Drops) -> list[Pool]:
     Raises:
         InputError: no pool is left.
     """
-    kept = []
-    for pool in pools:
+    kept, seen = [], Counter[tuple[str, str]]()
+    for one in pools:
+        seen[one.problem_id, one.split] += 1
+        pool = replace(one, repeat=seen[one.problem_id, one.split])
         if n is not None and len(pool.chain_ids) < n:
             drops.add(pool.problem_id, f"fewer than {n} solutions", str(len(pool.chain_ids)))
         elif pool.chain_ids:

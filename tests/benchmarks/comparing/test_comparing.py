@@ -345,3 +345,29 @@ def test_the_command_says_what_moved_and_concludes(prm_command, tmp_path):
 @pytest.fixture
 def prm_command(request):
     return request.getfixturevalue("prm")
+
+
+def test_two_rows_with_solutions_of_one_problem_are_two_rows(tmp_path):
+    """Two batches of samples: both count in the comparison, as in the results."""
+    texts = {"What is 1 + 1?": "2", "What is 1 + 2?": "3"}
+    asked = [*texts, next(iter(texts))]
+    rows = [
+        {"problem": text, "answer": texts[text], "candidates": [{"solution": f"So it is {i}, and the answer is {a}"}
+                                                                 for a in (texts[text], "9")]}
+        for i, text in enumerate(asked)
+    ]  # fmt: skip
+
+    def result(name, wins):
+        scores = [
+            {"id": f"data-{i + 1}/{k}", "scores": [float((k == 0) == (i in wins))]} for i in range(3) for k in (0, 1)
+        ]
+        data = tmp_path / "data.jsonl"
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return prm.evaluate("candidates", data, scores={"A": scores}, out=tmp_path / name, **FEW).path
+
+    paths = [result("one.json", {0, 1, 2}), result("two.json", {0, 1})]
+    assert [row["id"] for row in map(json.loads, rows_path(paths[0]).read_text().splitlines())] == [
+        "data-1", "data-2", "data-1#2"
+    ]  # fmt: skip
+    found = only(compared(*paths))
+    assert (found.rows, found.value_a, found.value_b) == (3, 1.0, pytest.approx(2 / 3))
