@@ -69,6 +69,8 @@ def gated_head(
     ratings, weighed = model.rate(_at(hidden, rows, positions))
     pattern = torch.tensor(list(asked), device=inputs["input_ids"].device)
     places = (inputs["input_ids"].unfold(1, len(asked), 1) == pattern).all(dim=2)
+    if not bool(places.any(dim=1)[rows].all()):
+        raise ValueError("the text between the question and the answer is not in every chain: another chat template?")
     last = places.shape[1] - 1 - places.flip(1).int().argmax(dim=1)
     gate = model.gating(_at(hidden, rows, last[rows]))
     score = (gate * weighed).sum(dim=1, keepdim=True)

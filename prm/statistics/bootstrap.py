@@ -8,7 +8,7 @@ interval comes from the others. Numbers of two scorers on the same rows are pair
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from scipy.sparse import csr_matrix
 
 from .arrays import Floats, Ints
 from .intervals import credible_interval
+
+_CELLS = 20_000_000
+"""Numbers in memory at once, draws times rows, where draws need not be together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,17 @@ class Resampling:
         return ratio(gaps, self.sums(np.ones((len(scores), 1)))[:, 0])
 
     def _pairs_won(self, scores: Floats, labels: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """In each draw: the (positive, negative) pairs that the positive wins, ties as half, and the number of pairs.
+        """In each draw: the (positive, negative) pairs that the positive wins, ties as half, and the number of all."""
+        most = max(_CELLS // max(len(scores), 1), 1)
+        parts = [
+            replace(self, weights=self.weights[first : first + most])._pairs_won_at_once(scores, labels)
+            for first in range(0, len(self.weights), most)
+        ]
+        wins, pairs = zip(*parts, strict=True)
+        return np.concatenate(wins), np.concatenate(pairs)
 
-        The distinct scores of the rarer class are the places; the other class is counted at and between these places.
-        """
+    def _pairs_won_at_once(self, scores: Floats, labels: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """The distinct scores of the rarer class are the places; the other class is counted at and between these."""
         few = labels if labels.sum() * 2 <= len(labels) else ~labels
         places = np.unique(scores[few])
         if not len(places):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from definitions import auroc_of_pairs
 
+from prm.statistics import bootstrap
 from prm.statistics.bootstrap import Estimate, estimate, harmonic, ratio, resample
 from prm.statistics.metrics import auroc, grouped_auroc
 
@@ -129,6 +130,15 @@ def test_auroc_of_each_draw_is_that_of_all_weighted_pairs(share, ties):
     found, weights = resampling.auroc(scores, labels), resampling.of_rows
     for draw in range(DRAWS + 1):
         assert found[draw] == pytest.approx(auroc_of_pairs(labels, scores, weights[draw]))
+
+
+def test_auroc_is_the_same_in_parts(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = clustered(6, problems=40)
+    resampling, labels, scores = drawn(rows), rng.random(len(rows)) < 0.5, rng.random(len(rows))
+    whole = resampling.auroc(scores, labels)
+    monkeypatch.setattr(bootstrap, "_CELLS", 7 * len(rows))
+    assert np.array_equal(resampling.auroc(scores, labels), whole)
 
 
 @pytest.mark.parametrize("seed", range(3))
