@@ -97,6 +97,11 @@ def test_a_letter_is_a_verdict_in_verifierbench_alone():
     assert toolkit.verify([{"answer": "A", "prediction": "A", "label": "A"}]).stored.total() == 0
 
 
+def test_an_integer_that_no_float_holds_is_a_gold_answer_like_another():
+    rows = [{"pred": "4", "gold": 4}, {"pred": str(10**400), "gold": 10**400}]
+    assert [row.gold for row in toolkit.verify(rows)] == ["4", str(10**400)]
+
+
 @pytest.mark.parametrize("timeout", [0, -1, 1e9, float("nan"), "2"])
 def test_a_time_limit_out_of_range_is_refused_by_name(timeout):
     for job in (toolkit.verify, toolkit.audit_golds):
