@@ -162,7 +162,8 @@ def grow(
             ]
             if not made:
                 raise InputError(
-                    f"{files['labels']}: no wrong rollout comes from a state that is sometimes solved", "draw more rollouts"
+                    f"{files['labels']}: no wrong rollout comes from a state that is sometimes solved",
+                    "draw more rollouts",
                 )
             earlier = files["chains"].read_bytes()
             ends = b"" if not earlier or earlier.endswith(b"\n") else b"\n"
