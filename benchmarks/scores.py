@@ -156,8 +156,6 @@ def _table(name: str, rows: _Rows) -> ScoreTable:
             faults[chain_id] = f"{name}:{number}: {scores}"
             del places[chain_id]
             continue
-        if kind == "orm" and len(scores) != 1:
-            raise InputError(f"{name}:{number}: an ORM gives exactly one score per chain", "is it the right file?")
         flat += scores
         lengths.append(len(scores))
         if len(flat) > 2**20:

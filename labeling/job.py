@@ -14,10 +14,10 @@ from typing import Any
 
 from prm import console
 from prm.data.drops import Drops
-from prm.data.files import ProblemFile, read_chains, sound_chains
+from prm.data.files import ProblemFile, sound_chains
 from prm.data.jobs import Output, Records, Source, Workspace, making
 from prm.data.manifest import Job, directories
-from prm.data.records import Chain, Rollout, StepLabels
+from prm.data.records import Chain, Drop, Rollout, StepLabels
 from prm.errors import InputError, require_known, require_number, require_texts
 from prm.generation.choice import EngineChoice, ray_at_hand
 from prm.generation.engine import Sampling
@@ -130,7 +130,7 @@ def label(
     """
     judge, asked = job_checker(checker), asking(prompt, chat=chat)
     place = Workspace(out, "labels.jsonl")
-    scored = {f"scores {i}": source for i, source in enumerate(_each(scores), start=1)}
+    scored = scored_files(scores)
     files = place.files(problems=problems, chains=chains, **scored)
     plan = Plan(strategy, Budget(rollouts, width, from_problem), check_share)
     sampling = Sampling(
@@ -158,8 +158,7 @@ def label(
             golds = ProblemFile(files["problems"])
             rows, strange = partial(sound_chains, files["chains"], splitter, golds), Drops()
             total, used, origins = _counted(sound_chains(files["chains"], splitter, golds, strange.add))
-            for drop in strange:
-                console.say(f"{drop.id} is left out: {drop.detail}")
+            _say_left_out(strange)
             require_golds(judge, golds, used, max_unusable)
             skipped = solved(judge, rows(), golds, drop_solved) if drop_solved else {}
             skipped |= surely_known([files[name] for name in scored], rows(), sure, spread) if scored else {}
@@ -206,8 +205,15 @@ def labeling_cost(
         Plan(strategy, Budget(rollouts, width, from_problem), check_share),
         EngineChoice(model).renderer(asked),
     )
-    golds = ProblemFile(files["problems"])
-    return estimate(read_chains(files["chains"], splitter, golds), golds, renderer, plan, judge)
+    golds, strange = ProblemFile(files["problems"]), Drops()
+    cost = estimate(sound_chains(files["chains"], splitter, golds, strange.add), golds, renderer, plan, judge)
+    _say_left_out(strange)
+    return cost
+
+
+def scored_files(scores: Source | Sequence[Source]) -> dict[str, Source]:
+    """The sources of scores, by their names among a job's inputs."""
+    return {f"scores {i}": source for i, source in enumerate(_each(scores), start=1)}
 
 
 def _each(sources: Source | Sequence[Source]) -> Sequence[Source]:
@@ -217,6 +223,11 @@ def _each(sources: Source | Sequence[Source]) -> Sequence[Source]:
     ):
         return sources
     return [sources]
+
+
+def _say_left_out(drops: Iterable[Drop]) -> None:
+    for drop in drops:
+        console.say(f"{drop.id} is left out: {drop.detail}")
 
 
 def _counted(chains: Iterable[Chain]) -> tuple[int, list[str], dict[str, tuple[str, int, int]]]:

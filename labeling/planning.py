@@ -14,6 +14,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import accumulate
 from math import isfinite, nan, sqrt
 from operator import attrgetter
@@ -23,8 +24,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from prm.data.files import read_chains, read_records, to_json
-from prm.data.jobs import Output, Source, Workspace, making
+from prm.data.drops import Drops
+from prm.data.files import ProblemFile, read_records, sound_chains, to_json
+from prm.data.jobs import Output, Source, Workspace, making, write_drops
 from prm.data.manifest import Job, directories
 from prm.data.records import LabelView, Outcome, Rollout, StepLabels
 from prm.data.writing import write_json, write_lines
@@ -35,7 +37,7 @@ from prm.statistics.arrays import Floats
 from prm.statistics.pooling import sampled_values
 
 from .allocation import PROBLEM, STRATEGIES, Budget, Ledger
-from .job import label
+from .job import label, scored_files
 from .journal import rollouts_path
 
 DRAWS = 4
@@ -128,22 +130,25 @@ def plan_labels(
     judge = job_checker(settings.get("checker", "exact"))
     asked = asking(settings.get("prompt", ""), chat=settings.get("chat", False))
     place = Workspace(out, "plan.json")
-    files = place.files(problems=problems, chains=chains)
+    scored = scored_files(settings.pop("scores", ()))
+    files = place.files(problems=problems, chains=chains, **scored)
     known = {"model": model, "pilot": pilot, "target": target, "price": price_per_million, "splitter": splitter}
     known |= {name: value for name, value in settings.items() if name not in _NO_PART_OF_THE_RESULT}
     inputs = files | directories(model=model) | command_files(judge)
     job = Job(place.out, "label plan", known | asked.recorded() | recorded(judge), inputs)
     with making(job, "plan", overwrite) as counts:
         if counts is not None:
-            total, number, chosen = _chosen(files["chains"], splitter, pilot, place.out)
+            golds, drops = ProblemFile(files["problems"]), Drops()
+            total, number, chosen = _chosen(files["chains"], splitter, golds, drops, pilot, place.out)
             made = label(
                 files["problems"], chosen, _beside(place.out, "pilot"), model=model, strategy="fixed", rollouts=DRAWS,
                 from_problem=DRAWS, max_unusable=1.0, keep_going=True, splitter=splitter, overwrite=overwrite,
-                **settings,
+                scores=[files[name] for name in scored], **settings,
             )  # fmt: skip
             usable = total * made.counts["labeled chains"] / number
             write_json(place.out, _planned(made.path, usable, made.counts, target, price_per_million))
             counts |= {"chains": total, "pilot rollouts": made.counts["rollouts"]}
+            write_drops(drops, place.out, counts)
     row = json.loads(place.out.read_text(encoding="utf-8"))
     options = {name: Option(**row[name]) for name in ("hard", "soft")}
     return LabelPlan(
@@ -155,16 +160,19 @@ def _beside(out: Path, name: str) -> Path:
     return out.with_name(f"{out.name}.{name}.jsonl")
 
 
-def _chosen(chains: Path, splitter: str, rollouts: int, out: Path) -> tuple[int, int, Path]:
+def _chosen(
+    chains: Path, splitter: str, problems: ProblemFile, drops: Drops, rollouts: int, out: Path
+) -> tuple[int, int, Path]:
     """The number of chains, and that in a file of randomly chosen ones that take about so many rollouts."""
-    steps = [len(chain.steps) for chain in read_chains(chains, splitter)]
+    read = partial(sound_chains, chains, splitter, problems)
+    steps = [len(chain.steps) for chain in read(drops.add)]
     if not steps:
         raise InputError(f"{chains}: holds no chain", "give the chains to label")
     order = random.Random(0).sample(range(len(steps)), len(steps))
     spent = accumulate(DRAWS * max(steps[i], 1) for i in order)
     kept = {i for i, before in zip(order, [0, *spent], strict=False) if before < rollouts}
     path = _beside(out, "pilot-chains")
-    write_lines(path, (to_json(c) for i, c in enumerate(read_chains(chains, splitter)) if i in kept))
+    write_lines(path, (to_json(chain) for i, chain in enumerate(read()) if i in kept))
     return len(steps), len(kept), path
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from prm import console
 from prm.data.drops import Drops
-from prm.data.files import ProblemFile, read_chains, read_records, to_json
+from prm.data.files import ProblemFile, read_records, sound_chains, to_json
 from prm.data.jobs import Output, Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.reading import read_rows
@@ -58,7 +58,7 @@ def rejudge(
         if counts is not None:
             golds, drops = ProblemFile(files["problems"]), Drops()
             labeled = {row.chain_id: len(row.known) for row in read_records(stored["labels"], StepLabels)}
-            chosen = (chain for chain in read_chains(files["chains"], splitter, golds) if chain.id in labeled)
+            chosen = (c for c in sound_chains(files["chains"], splitter, golds, drops.add) if c.id in labeled)
             cases = dict(_cases(chosen, labeled, golds, judge, drops))
             dropped = {drop.id for drop in drops}
             for chain_id in (name for name in labeled if name not in cases and name not in dropped):

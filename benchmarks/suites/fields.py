@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from dataclasses import dataclass
+from reprlib import repr as short
 from typing import Any
 
 from prm.data.rows import Row, RowError
@@ -23,6 +24,7 @@ TWICE = "the same row twice"
 ID_TWICE = "its id comes twice"
 """Reasons to drop a row, besides those of `prm.data.formats`, of its sources, and `prm.data.preferences`."""
 
+_LARGEST = sys.float_info.max
 _NONE = ("", "n/a", "na", "none", "null")
 _NUMBER = re.compile(r"(?:step\s*)?(-?\d{1,18})", re.IGNORECASE)
 _RIGHT = {"correct": True, "right": True, "incorrect": False, "wrong": False}
@@ -139,8 +141,8 @@ def real_number(value: Any) -> float:
     Raises:
         RowError: it is not a finite number.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise RowError(BAD_SCORE, repr(value))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        raise RowError(BAD_SCORE, short(value))
     return float(value)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from prm.data.drops import Drops
-from prm.data.files import SCHEMAS, ProblemFile, by_id, read_chains, read_records, to_json
+from prm.data.files import SCHEMAS, ProblemFile, by_id, read_chains, read_records, sound_chains, to_json
 from prm.data.jobs import Output, Records, Source, Workspace, making, write_drops
 from prm.data.manifest import Job
 from prm.data.reading import read_rows
@@ -110,8 +110,8 @@ def export_trees(
     job = Job(place.out, "label tree", {"splitter": splitter}, files)
     with making(job, "trees", overwrite) as counts:
         if counts is not None:
-            golds = ProblemFile(files["problems"])
-            drops, known = Drops(), by_id(read_chains(files["chains"], splitter, golds))
+            golds, drops = ProblemFile(files["problems"]), Drops()
+            known = by_id(sound_chains(files["chains"], splitter, golds, drops.add))
             rows = _rows(_trees(files, golds, known), golds, drops)
             counts["trees"] = write_lines(place.out, (json.dumps(row, ensure_ascii=False) for row in rows))
             write_drops(drops, place.out, counts)
@@ -162,7 +162,8 @@ def grow(
             ]
             if not made:
                 raise InputError(
-                    f"{files['labels']}: no wrong rollout comes from a state that is sometimes solved", "draw more rollouts"
+                    f"{files['labels']}: no wrong rollout comes from a state that is sometimes solved",
+                    "draw more rollouts",
                 )
             earlier = files["chains"].read_bytes()
             ends = b"" if not earlier or earlier.endswith(b"\n") else b"\n"

@@ -197,8 +197,9 @@ def _lines(name: str, source: Any) -> Iterator[str]:
         try:
             line = to_json(row) if type(row) in SCHEMAS else _json(dict(row), plain)
             line.encode()  # a lone surrogate could not be written
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{name}: row {number} cannot be written as JSON: {error}", "use plain values") from error
+        except (TypeError, ValueError, RecursionError) as error:
+            why = "it is nested too deeply, or within itself" if isinstance(error, RecursionError) else error
+            raise InputError(f"{name}: row {number} cannot be written as JSON: {why}", "use plain values") from error
         yield line
 
 

@@ -89,7 +89,7 @@ def golds_of(value: Any, depth: int = 0) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value.strip() else ()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return (str(int(value)) if float(value).is_integer() else str(value),)
+        return (str(int(value) if isinstance(value, float) and value.is_integer() else value),)
     if isinstance(value, Sequence) and depth < _DEEPEST:
         return tuple(dict.fromkeys(gold for item in value for gold in golds_of(item, depth + 1)))
     if isinstance(value, Mapping) and (found := first_field(dict(value), *_VALUES)) is not None:

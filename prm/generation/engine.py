@@ -103,7 +103,7 @@ class Engine(Protocol):
         """Yield each request with its `n` completions as they finish, in any order.
 
         Requests are taken only when there is room, so the iterator may be endless and may choose the next request by
-        earlier results. It yields None to say: nothing now, ask again after a result.
+        earlier results. It yields None to say: nothing now, ask again soon, after a result at the latest.
         """
 
     def close(self) -> None:

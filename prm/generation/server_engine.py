@@ -5,7 +5,9 @@ tokenized again. Every sampling parameter is sent, for what a request leaves ope
 from the model's `generation_config.json`. The draws of a request are one HTTP request.
 
 Requests go to the server with the fewest draws in flight. A server that cannot be reached rests for a while, longer
-each time, and its requests go elsewhere; the job stops only when no server has answered for `PATIENCE` seconds.
+each time, and its requests go elsewhere; the job stops only when no server has answered for `PATIENCE` seconds. A
+request may take any time, as long as its server answers others or says what it serves: one that does so and yet never
+answers is not noticed.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import asyncio
 import json
 import os
 import queue
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -43,6 +47,10 @@ FIRST_REFUSALS = 3
 """Status 500 in a row from servers that have never answered, after which the job stops."""
 LISTING = 10.0
 """Seconds that a server may take to say what it serves."""
+STIRRING = 60.0
+"""Seconds that a server may take to accept a connection or, while it works on a request, to say what it serves."""
+POLLING = 0.05
+"""Seconds after which the requests are asked for more while there is room."""
 KEY = "OPENAI_API_KEY"
 """Environment variable with the API key."""
 
@@ -109,10 +117,11 @@ class _Client:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(KEY):
             headers["Authorization"] = f"Bearer {key}"
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers)
+        connector = aiohttp.TCPConnector(limit=0, socket_factory=_lasting_socket)
+        self._session = aiohttp.ClientSession(connector=connector, headers=headers)
 
     async def ask(self, url: str, body: Any = None, timeout: float | None = None) -> Any:
-        """The answer to a POST of `body`, or to a GET if there is none.
+        """The answer to a POST of `body`, or to a GET if there is none; `timeout` in seconds, None for any time.
 
         Raises:
             _StatusError: the server refuses.
@@ -120,7 +129,7 @@ class _Client:
             aiohttp.ClientError, TimeoutError: the server cannot be reached.
         """
         data = None if body is None else msgspec.json.encode(body)
-        limit = aiohttp.ClientTimeout(total=timeout or PATIENCE)
+        limit = aiohttp.ClientTimeout(total=timeout, sock_connect=STIRRING)
         async with self._session.request("GET" if body is None else "POST", url, data=data, timeout=limit) as reply:
             status, content = reply.status, await reply.read()
         if status in (401, 403):
@@ -138,6 +147,16 @@ class _Client:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def _lasting_socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket for a connection that may be silent for long: routers do not forget it, and a dead peer is noticed."""
+    made = socket.socket(*address[:3])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":  # elsewhere the first sign of life is sent after the system's own time
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30)
+    return made
 
 
 def _decoded(content: bytes) -> Any:
@@ -281,7 +300,10 @@ class ServerEngine:
                     in_flight += request.n
                 if not in_flight:
                     return
-                finished, answer = done.get()
+                try:
+                    finished, answer = done.get(timeout=POLLING)
+                except queue.Empty:
+                    continue
                 in_flight -= finished.n
                 del tasks[finished.id]
                 if isinstance(answer, Exception):
@@ -307,7 +329,7 @@ class ServerEngine:
             server, asked = await self._choose(), n
             server.in_flight += asked
             try:
-                reply = await self._client.ask(f"{server.url}/completions", self._body(request, sampling, first, n))
+                reply = await self._reply(server, self._body(request, sampling, first, n))
                 found = _completions(reply, server, n)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 server.failed(str(error) or type(error).__name__)
@@ -329,6 +351,31 @@ class ServerEngine:
                 return found
             finally:
                 server.in_flight -= asked
+
+    async def _reply(self, server: _Server, body: dict[str, Any]) -> Any:
+        """What a server says to a request for draws: at any time, unless it falls silent. Raises as `_Client.ask`."""
+        reply = asyncio.ensure_future(self._client.ask(f"{server.url}/completions", body))
+        try:
+            while not reply.done():
+                answers = server.answers
+                await asyncio.wait([reply], timeout=PATIENCE / 2)
+                if not reply.done() and server.answers == answers:
+                    await self._require_alive(server, reply)
+            return reply.result()
+        finally:
+            reply.cancel()
+
+    async def _require_alive(self, server: _Server, reply: asyncio.Future[Any]) -> None:
+        """Ask a server that works on a request what it serves; silence is an error, unless the reply has come."""
+        try:
+            await self._client.ask(f"{server.url}/models", timeout=STIRRING)
+        except (_StatusError, EngineError):
+            pass  # not what was asked for, but an answer
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            if not reply.done():
+                raise
+        if not server.failures:
+            self._answered = time.monotonic()
 
     def _say_if_cut(self, found: list[Completion], most: int, server: _Server) -> None:
         """Say once if a server has a limit of its own: such draws are undecided."""

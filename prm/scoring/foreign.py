@@ -33,6 +33,7 @@ BAD_SCORE = "a score that cannot be read"
 NO_SCORES = "no scores in it"
 NO_CHAIN = "a row of scores without a chain"
 NO_KIND = "a kind of scores that is neither prm nor orm"
+NOT_ONE = "an ORM gives exactly one score per chain"
 """Reasons to drop a row of scores."""
 
 _IDS = ("chain_id", "id", "idx")
@@ -46,6 +47,8 @@ _PAIRS = (
 )  # fmt: skip
 _NAMES = {*_IDS, *_STEPS, *_WHOLE, *chain.from_iterable(_PAIRS)}
 _ANSWERS = ("output", "outputs", "candidates")
+_DEEPEST = 8
+"""Lists within lists in which scores are looked for."""
 
 
 class Group(Protocol):
@@ -126,12 +129,12 @@ def rows_of_scores(value: Any) -> list[Any]:
     return [{"id": name, "scores" if isinstance(_loaded(v), list) else "score": v} for name, v in value.items()]
 
 
-def _is_score(value: Any) -> bool:
-    """Whether it is a number, also as text, null, or a list of such."""
+def _is_score(value: Any, depth: int = 0) -> bool:
+    """Whether it is a number, also as text, null, or a list of such; `depth` is how deep in lists it stands."""
     if isinstance(value, list):
-        return all(map(_is_score, value))
+        return depth == _DEEPEST or all(_is_score(item, depth + 1) for item in value)
     if isinstance(value, str):
-        return _is_number(value) or ((loaded := _loaded(value)) is not value and _is_score(loaded))
+        return _is_number(value) or ((loaded := _loaded(value)) is not value and _is_score(loaded, depth))
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
@@ -182,7 +185,7 @@ def _plain(row: Row) -> Scored | None:
     chain_id, scores, kind = row.get("chain_id"), row.get("scores"), row.get("kind")
     if kind not in ("prm", "orm") or not chain_id or type(chain_id) is not str or type(scores) is not list:
         return None
-    if set(map(type, scores)) == {float} and math.isfinite(sum(scores)):
+    if set(map(type, scores)) == {float} and math.isfinite(sum(scores)) and (kind == "prm" or len(scores) == 1):
         return chain_id, scores, kind
     return None
 
@@ -223,7 +226,7 @@ def _loaded(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -241,6 +244,8 @@ def _scores(value: Any, name: str, kind: Any = None) -> tuple[Sequence[float] | 
     elif kind is None:
         is_one = len(values) == 1 and (is_nested or name not in _STEPS)
         kind = "" if is_one else "prm"
+    if kind == "orm" and len(values) != 1:
+        return RowError(NOT_ONE, f"not {len(values)}"), kind
     try:
         return [_number(v[0] if isinstance(v, list) and len(v) == 1 else v) for v in values], kind
     except RowError as error:

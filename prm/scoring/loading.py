@@ -68,8 +68,8 @@ def load_scorer(
         device: such as "cuda:1" or "cpu"; None for a GPU if there is one.
         device_map: of a public model over several GPUs, as transformers takes it, such as "auto".
         revision: of a model on the Hub: branch, tag or commit.
-        subfolder: where the model lies in its repository or directory.
-        token: for the Hub, or for `prm serve`.
+        subfolder: where the model lies in its repository or directory; for vLLM, in its directory alone.
+        token: for the Hub, or for `prm serve`; vLLM reads the environment's `HF_TOKEN` instead.
         backend: "transformers", in this process; "vllm", for classifiers and Qwen's process reward models; or "server",
             for the same on a running vLLM server, see docs/serving.md.
         tokens_per_pass: for transformers: padded tokens in one forward pass.
@@ -229,7 +229,17 @@ def _placed(model: Any, wanted: _Wanted) -> Any:
         ) from error
 
 
+_UNKNOWN_TO_VLLM = {
+    "subfolder": "download the repository, and give the path of that folder in it",
+    "token": "set HF_TOKEN in the environment, which vLLM reads too",
+}
+"""Where a model's files are on the Hub, so far as vLLM's own loading of the weights takes no such option; and a way."""
+
+
 def _public_on_vllm(wanted: _Wanted) -> Public:
+    for name, instead in _UNKNOWN_TO_VLLM.items():
+        if name in wanted.model.files:
+            raise ModelError(f"{wanted.model.name}: vLLM loads no weights by {name}", instead)
     renderer, dialect = load_reading(wanted.model)
     return _served(wanted, "auto"), renderer, dialect
 
@@ -253,7 +263,7 @@ def _upstream(wanted: _Wanted) -> Backend:
     options = dict(wanted.engine_options)
     if not (urls := require_texts("url", options.pop("url", ()))):
         raise ModelError(f"{wanted.model.name}: no server is given", "such as url=http://localhost:8000")
-    return ServerBackend(wanted.model.name, urls, **options)
+    return ServerBackend(wanted.model.name, urls, files=wanted.model.files, **options)
 
 
 def _served(wanted: _Wanted, usual: str) -> Backend:
@@ -261,7 +271,7 @@ def _served(wanted: _Wanted, usual: str) -> Backend:
     from .vllm_backend import VllmBackend
 
     dtype = str(wanted.model.dtype).removeprefix("torch.")
-    options = {**({"revision": wanted.model.files["revision"]} if "revision" in wanted.model.files else {})}
+    options = {"revision": revision} if (revision := wanted.model.files.get("revision")) else {}
     return VllmBackend(wanted.model.name, dtype=usual if dtype == "auto" else dtype, **options, **wanted.engine_options)
 
 

@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import tee
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,8 @@ def verify(
         predictions: a row for each prediction, see `prm.Source`.
         prediction: field with the solution or bare answer; None for the first of `PREDICTIONS` in the first row.
         gold: field with the gold answer; None for the first of `GOLDS`.
-        label: field with a stored verdict to compare with; None for the first of `LABELS` that holds one.
+        label: field with a stored verdict to compare with; None for the first of `LABELS` that holds one in the first
+            row, where a later value that is no verdict counts as missing.
         checker: decides whether an answer is right; see `prm.verifiers.checkers.checker_of`. The fields of a row are
             the `meta` of the problem that it gets.
         timeout: seconds that the algebra of one row may take, in (0, 86400]; only for our own rules.
@@ -197,14 +199,15 @@ def verify(
     stored = fields.label and repr(fields.label)
     console.say(f"{file}: prediction = {fields.prediction!r}, gold = {fields.gold!r}, stored verdict = {stored}")
     counts = dict[str, Any]()
+    write = partial(_write_verdicts, file, fields, judge, place.out, is_guessed=label is None)
     if out is None:
-        _write_verdicts(file, fields, judge, place.out, counts)
+        write(counts)
     else:
         settings = {**asdict(fields), "timeout": timeout, **recorded(judge)}
         job = Job(place.out, "verify", settings, {"file": file} | command_files(judge))
         with making(job, "verdicts", overwrite) as made:
             if made is not None:
-                _write_verdicts(file, fields, judge, place.out, made)
+                write(made)
         counts = job.counts()
     return VerifyReport(place.out, counts, place, fields)
 
@@ -268,8 +271,11 @@ class _Case:
     problem: Problem
 
 
-def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
-    """The rows that can be checked; the others go to `drops`."""
+def _cases(file: Path, fields: Fields, drops: Drops, strange: list[int] | None) -> Iterator[_Case]:
+    """The rows that can be checked; the others go to `drops`.
+
+    `strange` receives the numbers of rows whose label is no verdict; None to raise at the first.
+    """
     for number, row in read_each_row(file):
         if isinstance(row, RowError):
             drops.add(f"{file}:{number}", row.reason, row.detail)
@@ -279,7 +285,7 @@ def _cases(file: Path, fields: Fields, drops: Drops) -> Iterator[_Case]:
             name = fields.prediction if prediction is None else fields.gold
             drops.add(f"{file}:{number}", f"field {name!r} holds no text")
             continue
-        label, problem = _label(file, number, row, fields.label), _problem(file, number, row, golds)
+        label, problem = _label(file, number, row, fields.label, strange), _problem(file, number, row, golds)
         yield _Case(number, optional_text(row, "id"), prediction, label, problem)
 
 
@@ -307,10 +313,12 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
-def _label(file: Path, number: int, row: Row, name: str | None) -> bool | None:
+def _label(file: Path, number: int, row: Row, name: str | None, strange: list[int] | None) -> bool | None:
     value = None if name is None else row.get(name)
     truth = _truth(value, name)
-    if value is not None and truth is None:
+    if value is not None and truth is None and strange is not None:
+        strange.append(number)
+    elif value is not None and truth is None:
         raise InputError(
             f"{file}:{number}: field {name!r} is {value!r}, which is not a verdict",
             "use true, false, 1, 0, correct or incorrect; or name another field with `label`",
@@ -318,18 +326,26 @@ def _label(file: Path, number: int, row: Row, name: str | None) -> bool | None:
     return truth
 
 
-def _write_verdicts(file: Path, fields: Fields, checker: Checker, out: Path, counts: dict[str, Any]) -> None:
+def _write_verdicts(
+    file: Path, fields: Fields, checker: Checker, out: Path, counts: dict[str, Any], *, is_guessed: bool
+) -> None:
+    """Write the verdicts; `is_guessed`: whether the field of the labels was found, and not named."""
     drops = Drops()
-    counts["verdicts"] = write_lines(out, map(CheckedRow.to_json, _verdicts(file, fields, checker, drops)))
+    rows = _verdicts(file, fields, checker, drops, is_guessed=is_guessed)
+    counts["verdicts"] = write_lines(out, map(CheckedRow.to_json, rows))
     write_drops(drops, out, counts)
 
 
-def _verdicts(file: Path, fields: Fields, checker: Checker, drops: Drops) -> Iterator[CheckedRow]:
+def _verdicts(file: Path, fields: Fields, checker: Checker, drops: Drops, *, is_guessed: bool) -> Iterator[CheckedRow]:
     """A verdict on each row that can be checked. Reads the whole file first, so that one without use costs no work."""
-    total = sum(1 for _ in _cases(file, fields, drops))
+    strange: list[int] | None = [] if is_guessed else None
+    total = sum(1 for _ in _cases(file, fields, drops, strange))
     if not total:
         raise InputError(f"{file}: no row can be used: {'; '.join(drops.by_reason())}", "name the fields to read")
-    cases, again = tee(_cases(file, fields, Drops()))
+    if strange:
+        what = f"rows whose {fields.label!r} is no verdict, and counts as missing"
+        console.say(f"{what}: {len(strange):,}, the first is {file}:{strange[0]}")
+    cases, again = tee(_cases(file, fields, Drops(), strange))
     checked = solution_verdicts(checker, ((case.prediction, case.problem) for case in again))
     for case, verdict in console.tracked(zip(cases, checked, strict=True), "checking", total):
         yield CheckedRow(

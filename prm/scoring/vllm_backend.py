@@ -42,6 +42,7 @@ class VllmBackend:
     Args:
         model: a Hugging Face directory or Hub name.
         dtype: of the backbone; "auto" for that of the file. The head is computed in float32.
+        revision: of a model on the Hub: branch, tag or commit.
         options: passed to `vllm.LLM` unchanged (`tensor_parallel_size`, `max_model_len`, …).
 
     Raises:
@@ -50,12 +51,12 @@ class VllmBackend:
 
     tokens_per_pass = ENGINE_TOKENS
 
-    def __init__(self, model: str, *, dtype: str = "auto", **options: Any) -> None:
-        self._start_again = partial(VllmBackend, model, dtype=dtype, **options)
-        config = load_config(model)
+    def __init__(self, model: str, *, dtype: str = "auto", revision: str | None = None, **options: Any) -> None:
+        self._start_again = partial(VllmBackend, model, dtype=dtype, revision=revision, **options)
+        config = load_config(model, revision=revision)
         self._task = pooling_task(model, config)
         pooler = {"task": self._task, **({"tok_pooling_type": "ALL"} if self._task == "token_classify" else {})}
-        settings = {"enable_prefix_caching": False, "enable_chunked_prefill": False, **options}
+        settings = {"revision": revision, "enable_prefix_caching": False, "enable_chunked_prefill": False, **options}
         stored = str(config.dtype or dtype).removeprefix("torch.")  # vLLM's own "auto" would lower float32
         self._process = VllmProcess(model, pooler=pooler, dtype=stored if dtype == "auto" else dtype, **settings)
         self.max_length = int(self._process.llm.model_config.max_model_len)

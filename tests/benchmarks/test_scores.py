@@ -158,6 +158,14 @@ def test_a_file_without_use(tmp_path, text, message):
     refused(lambda path: read_scores(path).rows, write(tmp_path / "scores.jsonl", text), message)
 
 
+def test_two_scores_of_an_orm_are_a_fault_of_their_chain_alone(tmp_path):
+    lines = '{"id": "a", "scores": [1, 2], "kind": "orm"}', '{"id": "b", "scores": [1], "kind": "orm"}'
+    path = write(tmp_path / "scores.jsonl", *lines)
+    read = read_scores(path, Drops())
+    assert list(read.rows) == ["b"]
+    assert read.faults == {"a": f"{path}:1: an ORM gives exactly one score per chain: not 2"}
+
+
 def test_a_file_that_is_not_there(tmp_path):
     refused(lambda path: read_scores(path).rows, tmp_path / "scores.jsonl", "there is no such file")
     refused(lambda path: read_scores(path).rows, tmp_path, "holds no file of rows")

@@ -381,6 +381,7 @@ REFUSED = [
     ("mr-gsm8k", {"prm_scores": {"shepherd": [0.5, 0.5]}}, UNEQUAL),
     ("mr-gsm8k", {"prm_scores": {"shepherd": [0.5, 0.5, None]}}, BAD_SCORE),
     ("mr-gsm8k", {"prm_scores": {"shepherd": [0.5, 0.5, float("inf")]}}, BAD_SCORE),
+    ("mr-gsm8k", {"prm_scores": {"shepherd": [0.5, 0.5, 10**400]}}, BAD_SCORE),
     ("mr-gsm8k", {"prm_scores": {"reasoneval": [[0.5, 0.5], *THREE[:2]]}}, BAD_SCORE),
     ("mr-math", {"score_index_to_step": [0, 1, 1, 1]}, BAD_SCORE),
     ("mr-math", {"score_index_to_step": [0, 1, 2]}, UNEQUAL),

@@ -300,6 +300,18 @@ def test_unusable_rows_are_written_down_once_however_often_a_job_goes_on(label, 
     assert (len(made), [drop.id for drop in made.drops]) == (2, ["chains.jsonl:1"])
 
 
+def test_what_follows_labeling_leaves_an_unusable_row_out_too(label, base_model, tmp_path, capsys):
+    path = tmp_path / "chains.jsonl"
+    path.write_text('{"problem_id": "p", "steps": ["First.", "The answer is 5"]}\nbroken\n')
+    made = label(PROBLEMS[:1], path, tmp_path / "labels.jsonl")
+    for again in (toolkit.rejudge(made, PROBLEMS[:1], path), toolkit.export_trees(made, PROBLEMS[:1], path)):
+        assert [drop.id for drop in again.drops] == ["chains.jsonl:2"]
+        assert again.counts["dropped (row that cannot be used)"] == 1
+    capsys.readouterr()
+    assert toolkit.labeling_cost(PROBLEMS[:1], path, model=base_model).chains == 1
+    assert "chains.jsonl:2 is left out" in capsys.readouterr().err
+
+
 def is_five(text, gold, problem):
     return "5" in text
 

@@ -132,6 +132,30 @@ def test_another_prompt_is_another_plan(server, base_model, tmp_path):
         toolkit.plan_labels(PROBLEMS, CHAINS, tmp_path / "plan.json", **settings)
 
 
+@pytest.mark.parametrize("broken", ["", "broken\n"])
+def test_chains_are_read_as_label_reads_them(server, base_model, tmp_path, broken):
+    (tmp_path / "p.jsonl").write_text('{"question": "what is 2 + 2?", "answer": "4"}\n')
+    linked = {"question": "What is 2 + 2?", "solution": "First.\nSo 2 + 2 = 5.\nThe answer is 5"}
+    (tmp_path / "c.jsonl").write_text(f"{json.dumps(linked)}\n{broken}" * 3)
+    settings = {"model": base_model, "endpoints": [server.url], "pilot": 40}
+    found = toolkit.plan_labels(tmp_path / "p.jsonl", tmp_path / "c.jsonl", **settings)
+    assert found.pilot["chains"] == 3
+    assert [drop.id for drop in found.output.drops] == ([f"c.jsonl:{n}" for n in (2, 4, 6)] if broken else [])
+
+
+def test_other_scores_are_another_plan_and_rows_of_them_are_no_setting(server, base_model, tmp_path):
+    def plan(score):
+        scores = [toolkit.StepScores("c0", "p", (0.95, 0.95, score, 0.95), "prm")]
+        settings = {"model": base_model, "endpoints": [server.url], "pilot": 10**4, "scores": scores}
+        return toolkit.plan_labels(PROBLEMS, CHAINS, tmp_path / "plan.json", **settings)
+
+    assert plan(0.95).pilot["chains"] == 29, "the scorer is sure of one of 30"
+    row = json.loads((tmp_path / "plan.json.manifest.json").read_text())
+    assert ("scores" in row["settings"], "scores 1" in row["inputs"]) == (False, True)
+    with pytest.raises(toolkit.OutputError, match=r"made with other inputs \(scores 1\)"):
+        plan(0.6)
+
+
 def test_a_pilot_without_a_chain_to_label_is_an_error(server, base_model):
     with pytest.raises(toolkit.InputError, match="no chain of the pilot can be labeled"):
         toolkit.plan_labels(PROBLEMS, CHAINS[30:], model=base_model, endpoints=[server.url])

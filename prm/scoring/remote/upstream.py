@@ -10,7 +10,7 @@ ids here, so that every replica gets the same ones, whatever its own template.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -40,6 +40,7 @@ class ServerBackend:
         urls: base URLs of the servers, which take turns.
         model: name under which they serve it; None for the first one that they list.
         token: that they ask for.
+        files: where the model's files are, see `prm.models.architectures.load_config`.
 
     Raises:
         ModelError: vLLM does not serve it as a reward model, or the servers serve another one.
@@ -48,9 +49,17 @@ class ServerBackend:
 
     tokens_per_pass = ENGINE_TOKENS
 
-    def __init__(self, name: str, urls: Sequence[str], *, model: str | None = None, token: str | None = None) -> None:
-        self._again = partial(ServerBackend, name, urls, model=model, token=token)
-        self._task = pooling_task(name, load_config(name))
+    def __init__(
+        self,
+        name: str,
+        urls: Sequence[str],
+        *,
+        model: str | None = None,
+        token: str | None = None,
+        files: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._again = partial(ServerBackend, name, urls, model=model, token=token, files=files)
+        self._task = pooling_task(name, load_config(name, **(files or {})))
         self._servers = [Connection(url, token, PATIENCE) for url in urls]
         cards = [_card(server, model) for server in self._servers]
         self._model = str(cards[0]["id"])

@@ -255,9 +255,8 @@ def test_a_file_is_not_held_in_memory(write, monkeypatch):
             yield row
 
     monkeypatch.setattr(verifying, "read_each_row", counted)
-    rows = verifying._verdicts(
-        file, verifying.Fields("completion", "answer", None), lambda text, gold, _: check(text, gold), Drops()
-    )
+    fields = verifying.Fields("completion", "answer", None)
+    rows = verifying._verdicts(file, fields, lambda text, gold, _: check(text, gold), Drops(), is_guessed=True)
     assert next(rows).outcome == "correct"
     assert len(read_so_far) == len(ROWS) + 1
     rows.close()

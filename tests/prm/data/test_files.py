@@ -245,6 +245,7 @@ PROBLEM_SHAPES = {
         {"question": "q", "options": ["A)5", "B)7"], "rationale": "r", "correct": "B"},
         Problem("rows-1", "q\nA)5\nB)7", "B"),
     ),
+    "an integer that no float holds": ({"question": "q", "answer": 10**400}, Problem("rows-1", "q", str(10**400))),
     "MAWPS": ({"input": "q", "target": 7.0}, Problem("rows-1", "q", "7")),
     "an answer left empty": (
         {"question": "q", "answer": "", "solution": "\\boxed{5}"},

@@ -4,9 +4,12 @@ import functools
 import re
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
+import torch
 
 import prm
 from prm.data.identity import digest_of, identity_of, own_aggregators_in
@@ -55,6 +58,56 @@ def two(text, gold):
     return text in gold
 
 
+class Config:
+    """Its `repr` is an address."""
+
+    def __init__(self, value, other=None):
+        self.value, self.other = value, other
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+@dataclass
+class Rule:
+    """Its `repr` is those of its parts."""
+
+    part: object
+
+
+class Closed(Config):
+    def __getstate__(self):
+        raise TypeError("cannot be pickled")
+
+
+def ones_but(value, place):
+    array = np.ones(5_000)
+    array[place] = value
+    return array
+
+
+def twins(value):
+    one = Config(value)
+    one.other = Config(value, one)
+    return one
+
+
+def chained(value):
+    for _ in range(5_000):
+        value = Config(value)
+    return value
+
+
+def doubled(value):
+    for _ in range(60):
+        value = Config([value, value])
+    return value
+
+
 DIFFERENT = {
     "code": [lambda t: t == "1", lambda t: t != "1"],
     "constant": [lambda t: t == "1", lambda t: t == "2"],
@@ -68,6 +121,18 @@ DIFFERENT = {
     "method": [Within(1.0).method, Within(2.0).method, Other(1.0).method, Within(1.0).of_class],
     "built in": [len, max, "a".startswith, "b".startswith, re.compile("a").match, str.lower, str.upper],
     "wrapped": [functools.lru_cache(one), functools.lru_cache(two)],
+    "object without a repr": [closing_over(kind(value)) for kind in (Config, Slotted) for value in (1, 2, Config(1))],
+    "object in one with a repr": [closing_over(Rule(Config(1))), closing_over(Rule(Config(2)))],
+    "objects in a circle": [closing_over(twins(1)), closing_over(twins(2))],
+    "objects again and again": [closing_over(doubled(1)), closing_over(doubled(2))],
+    "array": [closing_over(held) for array in (ones_but(2, 2_500), ones_but(3, 2_500), ones_but(2, 2_501),
+              ones_but(2, 2_500).reshape(50, 100), ones_but(2, 2_500).astype("float32"))
+              for held in (array, Rule(array))],
+    "array of objects": [closing_over(np.array([Config(1)])), closing_over(np.array([Config(2)]))],
+    "tensor": [closing_over(held) for array in (ones_but(2, 2_500), ones_but(3, 2_500))
+               for held in (torch.tensor(array), torch.tensor(array).bfloat16(), torch.tensor(array + 1j).conj())],
+    "long pattern": [closing_over(re.compile("a" * 300 + end)) for end in "bc"],
+    "text of an address": [closing_over("it lies at 0x10"), closing_over("it lies at 0x20")],
 }  # fmt: skip
 
 
@@ -83,6 +148,12 @@ SAME = {
     "object": lambda: Within(1.0),
     "method": lambda: Within(1.0).method,
     "object within": lambda: closing_over(Within(1.0)),
+    "object without a repr": lambda: closing_over(Rule(twins(1))),
+    "object that cannot be pickled": lambda: closing_over([Closed(1), threading.Lock(), threading.Event()]),
+    "objects again and again": lambda: closing_over(doubled(1)),
+    "a long chain of objects": lambda: closing_over(chained(1)),
+    "array": lambda: closing_over(ones_but(2, 2_500)),
+    "tensor": lambda: closing_over([torch.ones(3, device=device) for device in ("cpu", "meta")]),
 }
 
 

@@ -142,6 +142,9 @@ def test_pandas_missing_is_one_error(files, monkeypatch):
     assert caught.value.hint == "pip install pandas"
 
 
+WITHIN_ITSELF: dict = {"problem_id": "p"}
+WITHIN_ITSELF["meta"] = [WITHIN_ITSELF]
+
 REFUSED = {
     "a row that is neither": ([CHAINS[0], ("p/1", "p")], "chains: row 2 is a tuple"),
     "texts": (["The answer is 4"], "chains: row 1 is a str"),
@@ -149,6 +152,7 @@ REFUSED = {
     "a number": (5, "chains: a int is not a source of rows"),
     "a column": (pd.Series(["The answer is 4"]), "chains: row 1 is a str"),
     "a set among the values": ([{"steps": {"a"}}], "chains: row 1 cannot be written as JSON: .*set"),
+    "a row that contains itself": ([CHAINS[0], WITHIN_ITSELF], "chains: row 2 cannot be written as JSON: .*itself"),
 }
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -243,6 +245,59 @@ def test_a_job_stops_when_no_server_answers_anymore(monkeypatch):
     monkeypatch.setattr(server_engine, "LONGEST_REST", 0.05)
     with serve(failures=[503] * 10_000) as server, pytest.raises(EngineError, match="no server has answered"):
         answers(connect(server.url))
+
+
+def test_a_request_that_takes_longer_than_the_patience_is_waited_for(monkeypatch):
+    monkeypatch.setattr(server_engine, "PATIENCE", 0.2)
+    with serve(delay=1.0) as server:
+        assert answers(connect(server.url)) == EXPECTED
+        assert len(server.asked) == len(REQUESTS), "none is drawn again"
+
+
+@contextmanager
+def hanging():
+    """The URL of a server that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+
+def test_a_job_stops_when_its_only_server_hangs(monkeypatch):
+    monkeypatch.setattr(server_engine, "PATIENCE", 0.3)
+    monkeypatch.setattr(server_engine, "STIRRING", 0.1)
+    monkeypatch.setattr(server_engine, "LONGEST_REST", 0.05)
+    started = time.monotonic()
+    with hanging() as url, pytest.raises(EngineError, match="no server has answered"):
+        answers(connect(url), REQUESTS[:4])
+    assert time.monotonic() - started < 10
+
+
+def test_a_server_that_hangs_beside_another_costs_nothing(monkeypatch):
+    monkeypatch.setattr(server_engine, "PATIENCE", 0.5)
+    monkeypatch.setattr(server_engine, "STIRRING", 0.1)
+    with serve() as good, hanging() as url:
+        assert answers(connect(url, good.url)) == EXPECTED
+
+
+def test_a_connection_that_is_silent_for_long_is_kept():
+    with server_engine._lasting_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 80))) as made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_what_comes_up_while_all_draws_are_out_is_sent_at_once():
+    came_up = threading.Event()
+
+    def requests():
+        yield REQUESTS[0]
+        while not came_up.is_set():
+            yield None
+        yield REQUESTS[1]
+
+    with serve(delay=1.0) as server, closing(connect(server.url)) as engine:
+        threading.Timer(0.2, came_up.set).start()
+        stream = engine.stream(requests(), SEEDED)
+        assert next(stream)[0] is REQUESTS[0]
+        assert len(server.asked) == 2
+        assert [request for request, _ in stream] == [REQUESTS[1]]
 
 
 def test_no_server_is_reported_at_once():

@@ -51,6 +51,30 @@ def test_a_row_that_cannot_be_used_is_dropped_with_its_reason(tmp_path):
     assert chosen.counts["dropped (no scores in it)"] == 1
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"chain_id": "p/0", "scores": [0.1, 0.2], "kind": "orm"}, "an ORM gives exactly one score per chain"),
+        ({"chain_id": "p/0", "scores": [1, 2], "kind": "orm"}, "an ORM gives exactly one score per chain"),
+        ({"chain_id": "p/0", "scores": [], "kind": "orm"}, "an ORM gives exactly one score per chain"),
+        ({"chain_id": "p/0", "scores": "[" * 100_000}, "a score that cannot be read"),
+    ],
+)
+def test_what_no_scorer_gives_is_dropped_too(tmp_path, row, reason):
+    drops = Drops()
+    path = written(tmp_path, [row, {"chain_id": "p/1", "scores": [0.5], "kind": "orm"}])
+    assert list(read_step_scores(path, drops)) == ["p/1"]
+    assert [(drop.id, drop.reason) for drop in drops] == [("scores:1", reason)]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_lists_in_lists_by_chain_cost_no_other_chain(tmp_path, quote):
+    path, drops = tmp_path / "scores.json", Drops()
+    path.write_text(f'{{"p/0": {quote}{"[" * 900}{"]" * 900}{quote}, "p/1": [0.5]}}')
+    assert list(read_step_scores(path, drops)) == ["p/1"]
+    assert [(drop.id, drop.reason) for drop in drops] == [("scores:1", "a score that cannot be read")]
+
+
 def test_combine_takes_ours_and_those_of_others(tmp_path):
     theirs = written(tmp_path, [{"id": c.id, "scores": [0.5, 0.5]} for c in CHAINS])
     made = {row.chain_id: row for row in prm.combine({"a": OURS, "b": theirs}, how="mean")}

@@ -79,6 +79,19 @@ def test_rows_that_cannot_be_checked_are_refused(rows, message):
     assert "--" not in str(caught.value) + caught.value.hint
 
 
+def test_a_label_that_is_no_verdict_is_missing_where_its_field_was_found_and_an_error_where_it_was_named(
+    tmp_path, capsys
+):
+    rows = [{"pred": "4", "gold": "4", "label": label} for label in (1, 2, 0, "maybe", None, True)]
+    report = toolkit.verify(rows, out=tmp_path / "v.jsonl")
+    assert [row.label for row in report] == [True, None, False, None, None, True]
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if "no verdict" in line]
+    assert note.startswith("rows whose 'label' is no verdict, and counts as missing: 2, the first is ")
+    assert note.endswith("predictions.jsonl:2")
+    with pytest.raises(InputError, match=r"predictions.jsonl:2: field 'label' is 2, which is not a verdict"):
+        toolkit.verify(rows, label="label")
+
+
 @pytest.mark.parametrize(
     ("row", "agrees"),
     [
@@ -95,6 +108,11 @@ def test_verifybench_and_verifierbench_are_read_as_they_are(row, agrees):
 
 def test_a_letter_is_a_verdict_in_verifierbench_alone():
     assert toolkit.verify([{"answer": "A", "prediction": "A", "label": "A"}]).stored.total() == 0
+
+
+def test_an_integer_that_no_float_holds_is_a_gold_answer_like_another():
+    rows = [{"pred": "4", "gold": 4}, {"pred": str(10**400), "gold": 10**400}]
+    assert [row.gold for row in toolkit.verify(rows)] == ["4", str(10**400)]
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 1e9, float("nan"), "2"])

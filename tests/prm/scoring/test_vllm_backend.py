@@ -3,6 +3,7 @@
 import gc
 import pickle
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -21,10 +22,13 @@ from transformers import (
 
 from prm.benchmarks.perf.job import server
 from prm.errors import ModelError
+from prm.models.architectures import load_config
 from prm.models.checkpoint import Metadata
 from prm.models.conversion import to_qwen2_process_reward
-from prm.scoring import vllm_backend
+from prm.models.public import load_reading
+from prm.scoring import loading, vllm_backend
 from prm.scoring.loading import load_scorer
+from prm.scoring.remote import upstream
 from prm.scoring.vllm_backend import VllmBackend
 
 SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -165,6 +169,39 @@ def test_a_scorer_in_vllm_starts_anew_where_it_is_unpickled(tmp_path, monkeypatc
     assert (second[0], second[1]["dtype"], second[1]["max_model_len"]) == (path, "bfloat16", 77)
     assert isinstance(sent.backend, VllmBackend)
     assert (sent.backend.max_length, sent.threshold) == (77, 0.5)
+
+
+@pytest.mark.parametrize("backend", ["vllm", "server"])
+def test_the_revision_whose_tokenizer_is_read_is_the_one_whose_configuration_is_read(backend, tmp_path, monkeypatch):
+    """From a name on the Hub, which stands for a directory here."""
+    path, asked = str(save(tmp_path, LlamaForTokenClassification, LlamaConfig, "prm")), []
+
+    def on_the_hub(name, **files):
+        asked.append((name, files))
+        return load_config(path)
+
+    monkeypatch.setattr(vllm_backend, "VllmProcess", FakeProcess)
+    monkeypatch.setattr(FakeProcess, "started", [])
+    monkeypatch.setattr(loading, "load_reading", lambda wanted: load_reading(replace(wanted, name=path, files={})))
+    for module in (vllm_backend, upstream):
+        monkeypatch.setattr(module, "load_config", on_the_hub)
+    monkeypatch.setattr(upstream, "_card", lambda *_: {"id": "m", "max_model_len": 77})
+    options = {"url": "http://127.0.0.1:9"} if backend == "server" else {}
+    where = {"revision": "r1", **({"subfolder": "prm", "token": "secret"} if backend == "server" else {})}
+    scorer = load_scorer("org/model", dialect="trl", backend=backend, engine_options=options, **where)
+    assert asked == [("org/model", where)]
+    pickle.loads(pickle.dumps(scorer.backend))
+    assert asked == 2 * [("org/model", where)]
+    assert [(name, settings["revision"]) for name, settings in FakeProcess.started] == (
+        [] if backend == "server" else 2 * [("org/model", "r1")]
+    )
+
+
+@pytest.mark.parametrize(("where", "hint"), [({"subfolder": "prm"}, "download"), ({"token": "secret"}, "HF_TOKEN")])
+def test_what_vllm_cannot_find_on_the_hub_is_refused(where, hint):
+    with pytest.raises(ModelError, match=f"org/model: vLLM loads no weights by {next(iter(where))}") as caught:
+        load_scorer("org/model", backend="vllm", **where)
+    assert hint in caught.value.hint
 
 
 def test_a_causal_model_is_refused(base_model):
