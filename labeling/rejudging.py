@@ -37,6 +37,9 @@ def rejudge(
 ) -> Records[StepLabels]:
     """Judge the rollouts of a label file again, and the chains' own answers; write new labels, and their rollouts.
 
+    The check of a job with a `check_share` is not kept: which draws its strategy asks for depends on the verdicts, so
+    the labels before the check (`StepLabels.unchecked`) cannot be had from new ones. All its rollouts count.
+
     Args:
         labels: what `label` made, or the path of its file, with the rollouts beside it.
         problems: the problems; their gold answers may have changed. Chains that were dropped then stay so.

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from prm.errors import OutputError
 
-from .writing import discard, hold, write_json
+from .writing import before_replacing, discard, hold, write_json
 
 _ELSEWHERE = "choose another output"
 _LARGE = 2**26
@@ -68,9 +68,10 @@ class Job:
 
     @contextmanager
     def taken_up(self, *, overwrite: bool = False) -> Iterator[None]:
-        """Lock the output; if the job is resumable, record how it is going to be made.
+        """Lock the output; record how it is made: at once if the job is resumable, else right before it is replaced.
 
-        A file whose manifest was never finished is work to resume. What is overwritten stays until it is replaced.
+        A file whose manifest was never finished is work to resume, or to do again. What is overwritten stays until it
+        is replaced.
 
         Raises:
             OutputError: another process has locked or just made it, or the disk cannot be written.
@@ -79,14 +80,19 @@ class Job:
             if self.is_done(overwrite=overwrite):
                 raise OutputError(f"{self.output}: another process has just made it", "run the same job again")
             if not self.unfinished:
-                yield
+                with before_replacing(self.output, self._begin):
+                    yield
                 return
             with self._set_aside() if overwrite else nullcontext():
                 if self.output.is_file():
                     self.output.replace(self.unfinished[0])
                 if overwrite or self._changed():
-                    write_json(self.manifest, {**self._identity, "sizes": self._sizes, "counts": {}, "finished": None})
+                    self._begin()
                 yield
+
+    def _begin(self) -> None:
+        """Write the manifest of an output that is not finished."""
+        write_json(self.manifest, {**self._identity, "sizes": self._sizes, "counts": {}, "finished": None})
 
     @contextmanager
     def _set_aside(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,23 @@ from filelock import FileLock, Timeout
 from prm.errors import OutputError
 
 _AGAIN = "free space and run the same job again: it continues, and nothing written so far is lost"
+_before: dict[Path, Callable[[], None]] = {}
+"""What is to be done right before a file or directory is replaced, by its path."""
+
+
+@contextmanager
+def before_replacing(path: Path, act: Callable[[], None]) -> Iterator[None]:
+    """Within the context, call `act` right before a new file or directory takes the place of `path`."""
+    _before[path] = act
+    try:
+        yield
+    finally:
+        del _before[path]
+
+
+def _announce(path: Path) -> None:
+    if act := _before.get(path):
+        act()
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
@@ -32,6 +49,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
             file.write(line + "\n")
             count += 1
         file.close()
+        _announce(path)
         partial.replace(path)
     return count
 
@@ -42,6 +60,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     with _writing(path), ExitStack() as stack:
         stack.callback(partial.unlink, missing_ok=True)
         _made(partial).write_bytes(data)
+        _announce(path)
         partial.replace(path)
 
 
@@ -65,6 +84,7 @@ def whole_directory(path: Path) -> Iterator[Path]:
         stack.callback(shutil.rmtree, partial, ignore_errors=True)
         yield partial
         shutil.rmtree(old, ignore_errors=True)
+        _announce(path)
         if path.exists():
             path.rename(old)
         partial.rename(path)
@@ -136,6 +156,7 @@ class GrowingFile:
         """Replace `output` with this file, now complete."""
         with _writing(output, _AGAIN):
             os.fsync(self._file.fileno())
+            _announce(output)
             self.path.replace(output)
 
     def close(self) -> None:

@@ -333,6 +333,14 @@ def test_stored_rollouts_are_judged_again_without_an_engine(server, label, files
     assert all(json.loads(b)["outcome"] == ("correct" if "5" in json.loads(b)["text"] else "incorrect") for b in new)
 
 
+def test_the_check_of_a_strategy_ends_with_its_verdicts(label, files, tmp_path):
+    made = label(*files, tmp_path / "labels.jsonl", strategy="bisect", check_share=1.0)
+    assert all(row.unchecked is not None for row in made)
+    again = toolkit.rejudge(made, *files, checker=is_five)
+    assert [row.unchecked for row in again] == [None] * len(list(made))
+    assert [sum(row.drawn) for row in again] == [sum(row.drawn) for row in made]
+
+
 def test_a_chain_whose_gold_answer_is_gone_is_dropped_when_judged_again(label, files, tmp_path):
     made = label(*files, tmp_path / "labels.jsonl")
     write_records(tmp_path / "none.jsonl", [Problem("p", "what is 2 + 2?")])

@@ -9,6 +9,7 @@ import pytest
 from prm.data import manifest
 from prm.data.drops import Drops
 from prm.data.manifest import Job
+from prm.data.writing import whole_directory, write_bytes, write_lines
 from prm.errors import OutputError
 from prm.models.checkpoint import Metadata
 
@@ -180,6 +181,52 @@ def test_what_is_overwritten_is_kept_aside_until_it_is_replaced(tmp_path, source
         new.unfinished[0].replace(again.output)
         again.finish({}, time.time())
     assert again.output.read_text() == "half"
+
+
+def write_file(path, text):
+    write_lines(path, [text])
+
+
+def write_picture(path, text):
+    write_bytes(path, text.encode())
+
+
+def write_folder(path, text):
+    with whole_directory(path) as partial:
+        partial.mkdir()
+        (partial / "rows.jsonl").write_text(text)
+
+
+@pytest.mark.parametrize("write", [write_file, write_picture, write_folder])
+def test_a_job_that_dies_right_after_it_replaced_an_output_leaves_no_manifest_of_another_job(tmp_path, source, write):
+    def made(job, overwrite, dies):
+        with pytest.raises(SystemExit) if dies else nullcontext(), job.taken_up(overwrite=overwrite):
+            write(job.output, f"by {job.settings}")
+            if dies:
+                raise SystemExit
+            job.finish({}, time.time())
+
+    old, new = (Job(tmp_path / "out", "rerank", {"aggregate": name}, {"chains": source}) for name in ("min", "last"))
+    made(old, overwrite=False, dies=True)
+    assert not old.is_done(), "it is done again, without being told to overwrite"
+    made(old, overwrite=False, dies=False)
+    assert old.is_done()
+    made(new, overwrite=True, dies=True)
+    with pytest.raises(OutputError, match=r"made with other settings \(aggregate\)"):
+        old.is_done()
+    assert not new.is_done()
+    made(new, overwrite=False, dies=False)
+    assert new.is_done()
+
+
+@pytest.mark.parametrize("write", [write_file, write_picture, write_folder])
+def test_a_job_that_fails_before_it_replaces_an_output_leaves_it_as_it_was(tmp_path, source, write):
+    old, new = (Job(tmp_path / "out", "rerank", {"aggregate": name}, {"chains": source}) for name in ("min", "last"))
+    write(old.output, "old")
+    old.finish({}, time.time())
+    with pytest.raises(RuntimeError), new.taken_up(overwrite=True):
+        raise RuntimeError("no such model")
+    assert old.is_done()
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
