@@ -113,9 +113,7 @@ _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 _SUPPOSED = re.compile(
     r"\b(?:suppose|assum\w+|if|whether|unless|were|guess\w*|claims?|claimed|says|thinks)\b[^.!?\n]*$", re.IGNORECASE
 )
-_MATH = re.compile(
-    r"\$\$(.{1,2000}?)\$\$|\$(.{1,2000}?)\$|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]", re.DOTALL
-)
+_MATH = re.compile(r"\$\$(.{1,2000}?)\$\$|\$(.{1,2000}?)\$|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]", re.DOTALL)
 """Of bounded length: thousands of openers that nothing closes would each be followed to the end of the text."""
 _QUANTIFIED = re.compile(
     r"\b(?:for (?:all|any|every|some|each)|where|when|if|let|with|of|any|all|integers?)\s*$", re.IGNORECASE
