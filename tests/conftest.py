@@ -15,9 +15,21 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")  # on a busy machine an example may take a second
 
 
+LONGEST = (
+    "test_engine_way.py", "test_verifiers_workers.py", "test_memory.py", "test_job.py", "test_verifiers_pairs.py",
+    "test_score_command.py", "test_backbones.py", "test_report_browser.py", "test_parity.py",
+)  # fmt: skip
+"""Files that take a minute or so."""
+
+
 def pytest_collection_modifyitems(items):
-    """What starts the engine comes first, the longest file before all, so that of several workers none waits for it."""
-    items.sort(key=lambda item: (item.get_closest_marker("engine") is None, item.path.name != "test_engine_way.py"))
+    """What starts the engine comes first, then the longest files, so that of several workers none waits for another."""
+
+    def place(item):
+        long = LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+        return item.get_closest_marker("engine") is None, long
+
+    items.sort(key=place)
 
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]

@@ -450,10 +450,13 @@ from prm.verifiers import check, check_many
 from prm.verifiers.expressions.symbolic import WORKER
 WORKER.size, slow = 2, {SLOW!r}
 assert check("2(x+1)^2", "2x^2+4x+2", timeout=10).is_correct
-threading.Thread(target=check, args=slow, kwargs={{"timeout": 2}}, daemon=True).start()
-while len(WORKER.pids) < 2:  # the first is or soon will be busy
+def keep_busy():
+    while True:
+        check(*slow, timeout=2)
+threading.Thread(target=keep_busy, daemon=True).start()
+while len(pids := WORKER.pids) < 2:  # the first is or soon will be busy
     assert check("2(x+1)^2", "2x^2+4x+2", timeout=10).is_correct
-print(json.dumps(WORKER.pids), flush=True)
+print(json.dumps(pids), flush=True)
 """
 
 
