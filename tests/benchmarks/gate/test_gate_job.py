@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 from itertools import islice
 
 import pytest
@@ -176,6 +177,19 @@ def test_scores_of_other_chains_are_refused(prm, files, tmp_path):
     code, _, said = prm("gate", *ways)
     assert code == 2
     assert "has scored none of the static chains" in said
+
+
+def test_a_card_of_other_probes_is_not_reused(probes, tmp_path):
+    """They differ in what they say about themselves alone, such as their overlap with what a scorer was trained on."""
+    chains = read_records(probes.path / "chains.jsonl", Chain)
+    scores = {"PRM": [{"id": chain.id, "scores": [0.5] * len(chain.steps)} for chain in chains]}
+    given = {"scores": scores, "out": tmp_path / "card.json", "draws": 50}
+    shutil.copytree(probes.path, tmp_path / "probes")
+    toolkit.gate(tmp_path / "probes", **given)
+    about = tmp_path / "probes" / "about.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"overlap": None}))
+    with pytest.raises(toolkit.PrmError, match=r"about\.json"):
+        toolkit.gate(tmp_path / "probes", **given)
 
 
 def test_chains_without_a_score_are_counted(probes, tmp_path):

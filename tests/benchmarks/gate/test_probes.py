@@ -29,6 +29,14 @@ class Fixed(random.Random):
         return 0
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("It costs 1,000", "It costs 990"), ("So 12.50", "So 2.50"), (f"= {10**40}", f"= {10**40 - 10}")],
+)
+def test_another_number_is_written_as_the_first(text, found):
+    assert changes.other_answer((text,), Fixed()) == (found,)
+
+
 BY_HAND = {
     "empty": ("The answer is \\boxed{}.",),
     "one-word": ("Yes.",),
