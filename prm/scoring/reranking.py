@@ -130,7 +130,7 @@ def choose(
     if stop_when is not None:
         groups = list(groups)
         read = settled(groups, stop_when)
-    index = _selected(scores[:read], [_read(text, judge) is not None for text in texts[:read]], groups, selection)
+    index = _selected(scores[:read], [_has_answer(text, judge) for text in texts[:read]], groups, selection)
     return Choice(
         problem_id=record.id if record else str(problem),
         best=texts[index],
@@ -336,6 +336,13 @@ class _Read(NamedTuple):
     """As prediction."""
     answer: str
     """As gold."""
+
+
+def _has_answer(solution: str, checker: Checker) -> bool:
+    """Whether `_read` finds one, without the key that only a comparison needs."""
+    if isinstance(checker, Rules):
+        return extract_answer(solution, boxes=checker.policy.boxes) is not None
+    return bool(solution.strip())
 
 
 def _read(solution: str, checker: Checker) -> _Read | None:

@@ -32,7 +32,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, zip_longest
+from itertools import accumulate, islice, zip_longest
 from random import Random
 
 from prm.errors import entry
@@ -98,8 +98,8 @@ def dvts(root: Branch, plan: Plan, chance: Random) -> Search:
     widths = _shared(plan.n, trees)
     last: list[list[Branch]] = [[] for _ in range(trees)]
     (first,) = yield [Ask(root, plan.n)]
-    ends = accumulate(widths)
-    grown = {i: first[end - width : end] for i, (end, width) in enumerate(zip(ends, widths, strict=True))}
+    rest = iter(first)
+    grown = {i: list(islice(rest, width)) for i, width in enumerate(widths)}
     while grown:
         best: dict[int, Branch] = {}
         for i, branches in grown.items():

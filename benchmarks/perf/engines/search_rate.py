@@ -35,13 +35,8 @@ from prm.search.searcher import Searcher
 
 from ...arithmetic import POLICY
 from ...arithmetic.world import stories
+from ...experiments.search import LENGTH, REUSED
 from ..job import machine
-
-LENGTH = 128
-"""Longest chain, in tokens."""
-REUSED = 400_000
-"""Tokens whose keys and values the scorer keeps."""
-
 
 BLOCK = 32
 """Tokens of a block in vLLM's prefix cache, without a GPU."""
